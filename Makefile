@@ -1,0 +1,80 @@
+# Everything that Skylapse needs is brought here, into folders that git ignores: uv into .tools/, Python 3.14 into
+# .python/, three environments. Nothing is fetched again while its lock file stands still.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+UV := .tools/uv/bin/uv
+PYTHON_PROGRAMS ?= $(if $(shell command -v python3.11),3.11,>=3.11)
+TOOL_PATH := $(CURDIR)/.tools/bin:$(PATH)
+export UV_NO_PROGRESS := 1
+export UV_HTTP_TIMEOUT := 180
+
+# uv asks the package index that pip is configured for.
+PIP_INDEX := $(or $(PIP_INDEX_URL),$(shell python3 -m pip config get global.index-url 2>/dev/null))
+ifneq ($(PIP_INDEX),)
+export UV_DEFAULT_INDEX := $(PIP_INDEX)
+endif
+ifneq ($(PIP_CERT),)
+export SSL_CERT_FILE := $(PIP_CERT)
+endif
+
+PROGRAM_SOURCES := protocol pi_bridge processor
+CHECKED := $(wildcard protocol/skylapse_protocol pi_bridge/skylapse_bridge processor/skylapse_processor demo tools bench)
+
+.PHONY: help
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---------------------------------------------------------------- environments
+
+$(UV):
+	python3 -m venv .tools/uv
+	.tools/uv/bin/pip install --quiet 'uv>=0.9'
+
+.venv/.stamp: requirements.lock pyproject.toml | $(UV)
+	[ -x .venv/bin/python ] || $(UV) venv --quiet --python '$(PYTHON_PROGRAMS)' .venv
+	$(UV) pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+	$(UV) pip install --quiet --python .venv/bin/python --no-deps --editable .
+	touch $@
+
+.python/path: tools/python314.sh | $(UV)
+	mkdir -p .python
+	tools/python314.sh .python $(UV) >$@
+
+.venv-314/.stamp: requirements.lock pyproject.toml .python/path | $(UV)
+	[ -x .venv-314/bin/python ] || $(UV) venv --quiet --python "$$(cat .python/path)" .venv-314
+	$(UV) pip sync --quiet --python .venv-314/bin/python --require-hashes requirements.lock
+	$(UV) pip install --quiet --python .venv-314/bin/python --no-deps --editable .
+	touch $@
+
+.venv-ha/.stamp: requirements-ha.lock .python/path | $(UV)
+	[ -x .venv-ha/bin/python ] || $(UV) venv --quiet --python "$$(cat .python/path)" .venv-ha
+	$(UV) pip sync --quiet --python .venv-ha/bin/python --require-hashes requirements-ha.lock
+	touch $@
+
+.venv-ha-10/.stamp: requirements-ha-2026.10.lock .python/path | $(UV)
+	[ -x .venv-ha-10/bin/python ] || $(UV) venv --quiet --python "$$(cat .python/path)" .venv-ha-10
+	$(UV) pip sync --quiet --python .venv-ha-10/bin/python --require-hashes requirements-ha-2026.10.lock
+	touch $@
+
+.PHONY: venv venv-314 venv-ha venv-ha-10 python
+venv: .venv/.stamp  ## .venv: the programs and their tests, Python 3.11
+venv-314: .venv-314/.stamp  ## .venv-314: the same on Python 3.14
+venv-ha: .venv-ha/.stamp  ## .venv-ha: Home Assistant 2026.11
+venv-ha-10: .venv-ha-10/.stamp  ## .venv-ha-10: Home Assistant 2026.10
+python: .python/path  ## a Python >= 3.14.2 for Home Assistant
+
+.PHONY: lock
+lock: | $(UV)  ## resolve the lock files anew from pyproject.toml
+	$(UV) pip compile pyproject.toml --extra bridge --extra streams --extra processor --group dev \
+		--python-version 3.11 $(COMPILE) -o requirements.lock
+	$(UV) pip compile --group home-assistant --python-version 3.14.2 \
+		--override tools/override-2026.11.txt $(COMPILE) -o requirements-ha.lock
+	$(UV) pip compile --group home-assistant-2026-10 --python-version 3.14.2 \
+		$(COMPILE) -o requirements-ha-2026.10.lock
+COMPILE := --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header

@@ -1,0 +1,1 @@
+"""The bridge: drives cameras and keeps their frames safe until they are delivered."""

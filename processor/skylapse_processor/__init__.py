@@ -1,0 +1,1 @@
+"""The processor: takes frames in, renders films and keeps the library."""
