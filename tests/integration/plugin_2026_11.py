@@ -10,6 +10,6 @@ from homeassistant.components import logger
 if not hasattr(logger, "_clear_logger_overwrites"):
     from homeassistant.components.logger import helpers
 
-    logger._clear_logger_overwrites = helpers._clear_logger_overwrites  # type: ignore[attr-defined]  # noqa: SLF001
+    logger._clear_logger_overwrites = helpers._clear_logger_overwrites  # type: ignore[attr-defined]
 
-import custom_components  # noqa: E402, F401  (before the harness puts a package of the same name on the path)
+import custom_components  # noqa: F401  (before the harness puts a package of the same name on the path)

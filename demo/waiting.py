@@ -1,0 +1,42 @@
+"""Waiting for what other programs do: a condition, looked at again and again until a deadline."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+LOOK_AGAIN_S = 0.05
+
+
+class TookTooLongError(TimeoutError):
+    """A condition did not come true before its deadline."""
+
+
+async def until(
+    condition: Callable[[], T | Awaitable[T]], *, timeout_s: float = 10.0, what: str = "the condition"
+) -> T:
+    """Answer the first true value of the condition, a function or a coroutine function."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = condition()
+        value: T = await found if inspect.isawaitable(found) else found
+        if value:
+            return value
+        _check(deadline, what, timeout_s)
+        await asyncio.sleep(LOOK_AGAIN_S)
+
+
+def wait_until(condition: Callable[[], T], *, timeout_s: float = 10.0, what: str = "the condition") -> T:
+    """Answer the first true value of the condition; for code that has no event loop."""
+    deadline = time.monotonic() + timeout_s
+    while not (value := condition()):
+        _check(deadline, what, timeout_s)
+        time.sleep(LOOK_AGAIN_S)
+    return value
+
+
+def _check(deadline: float, what: str, timeout_s: float) -> None:
+    if time.monotonic() > deadline:
+        raise TookTooLongError(f"waited {timeout_s:g} s in vain for {what}")
