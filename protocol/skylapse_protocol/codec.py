@@ -1,8 +1,9 @@
 """JSON to frozen dataclasses and back, driven by the type hints of the fields alone.
 
 `read` ignores unknown fields and refuses missing or ill-typed ones; `write` leaves out nothing. Both know
-str, int, float, bool, None, datetime, Literal, tuples, dicts with text keys, unions, `JsonValue` and nested
-dataclasses: whatever else a field would be typed with is a mistake that the first test of it shows.
+str, int, float, bool, None, datetime, Literal, tuples, dicts with text keys, unions, `Any` (JSON of any
+shape) and nested dataclasses: whatever else a field would be typed with is a mistake that its first test
+shows.
 """
 
 import json
@@ -24,10 +25,6 @@ _MAX_DEPTH = 32
 T = TypeVar("T")
 
 type_name = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
-
-
-class JsonValue:
-    """Marks a field that carries any JSON value, checked only for depth and finiteness."""
 
 
 def decode_json(topic: str, payload: bytes) -> dict[str, Any]:
@@ -127,7 +124,7 @@ def _read_value(hint: object, value: object, topic: str, place: str, depth: int)
 
 
 def _read_plain(hint: object, value: object, topic: str, place: str, depth: int) -> object:
-    if hint is JsonValue:
+    if hint is Any:
         return _check_json(value, topic, place, depth)
     if isinstance(hint, type) and is_dataclass(hint):
         return read(cast("type[object]", hint), value, topic, place)

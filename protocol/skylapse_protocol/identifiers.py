@@ -13,9 +13,9 @@ from .errors import IdentifierError
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _SPOOL = re.compile(r"[0-9a-f]{16}\Z")
-_FRAME = re.compile(r"(\d{8}T\d{12}Z)-([0-9a-f]{16})-(\d{1,19})\Z")
+_FRAME = re.compile(r"([0-9]{8}T[0-9]{12}Z)-([0-9a-f]{16})-([1-9][0-9]{0,18})\Z")
 _FILM = re.compile(r"[0-9a-f]{16}\Z")
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _CAPTURED = "%Y%m%dT%H%M%S%fZ"
 
 RESERVED_BRIDGES = frozenset({"processor"})

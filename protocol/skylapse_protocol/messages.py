@@ -5,9 +5,8 @@ Fields may be added with a default; they are never renamed or redefined within a
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from .codec import JsonValue
 from .errors import ProtocolError
 from .identifiers import CameraName, parse_bridge, parse_camera, parse_film, parse_id
 
@@ -214,7 +213,7 @@ class Command:
     id: str
     expires_at: datetime
     name: str
-    args: dict[str, JsonValue] = field(default_factory=dict)
+    args: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse ids and names that cannot be told apart later."""
@@ -238,7 +237,7 @@ class Reply:
     schema: int = 1
     id: str
     ok: bool
-    result: dict[str, JsonValue] | None = None
+    result: dict[str, Any] | None = None
     error: CommandError | None = None
 
 

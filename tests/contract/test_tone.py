@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from skylapse_protocol.tone import CURVES, FULL_SCALE, decode, encode
 
 IDS = ["srgb", "imx219", "imx477", "imx519", "imx708"]
