@@ -10,7 +10,7 @@ MAKEFLAGS += --no-builtin-rules
 
 UV := .tools/uv/bin/uv
 PYTHON_PROGRAMS ?= $(if $(shell command -v python3.11),3.11,>=3.11)
-TOOL_PATH := $(CURDIR)/.tools/bin:$(PATH)
+export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin
 export UV_NO_PROGRESS := 1
 export UV_HTTP_TIMEOUT := 180
 
@@ -22,9 +22,6 @@ endif
 ifneq ($(PIP_CERT),)
 export SSL_CERT_FILE := $(PIP_CERT)
 endif
-
-PROGRAM_SOURCES := protocol pi_bridge processor
-CHECKED := $(wildcard protocol/skylapse_protocol pi_bridge/skylapse_bridge processor/skylapse_processor demo tools bench)
 
 .PHONY: help
 help:  ## this list
@@ -69,12 +66,77 @@ venv-ha: .venv-ha/.stamp  ## .venv-ha: Home Assistant 2026.11
 venv-ha-10: .venv-ha-10/.stamp  ## .venv-ha-10: Home Assistant 2026.10
 python: .python/path  ## a Python >= 3.14.2 for Home Assistant
 
+COMPILE_OPTIONS := --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-annotate --no-header
+
 .PHONY: lock
 lock: | $(UV)  ## resolve the lock files anew from pyproject.toml
 	$(UV) pip compile pyproject.toml --extra bridge --extra streams --extra processor --group dev \
-		--python-version 3.11 $(COMPILE) -o requirements.lock
+		--python-version 3.11 $(COMPILE_OPTIONS) -o requirements.lock
 	$(UV) pip compile --group home-assistant --python-version 3.14.2 \
-		--override tools/override-2026.11.txt $(COMPILE) -o requirements-ha.lock
+		--override tools/override-2026.11.txt $(COMPILE_OPTIONS) -o requirements-ha.lock
 	$(UV) pip compile --group home-assistant-2026-10 --python-version 3.14.2 \
-		$(COMPILE) -o requirements-ha-2026.10.lock
-COMPILE := --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
+		$(COMPILE_OPTIONS) -o requirements-ha-2026.10.lock
+
+.PHONY: tools
+tools: .tools/bin/mosquitto .tools/bin/chromium .tools/bin/ffmpeg  ## Mosquitto, Chromium, ffmpeg: from the PATH, else Debian's packages
+
+.tools/bin/mosquitto .tools/bin/chromium .tools/bin/ffmpeg:
+	tools/system_tools.sh .tools $(@F)
+
+# ---------------------------------------------------------------- what people run
+
+.PHONY: demo
+demo: venv venv-ha .tools/bin/mosquitto  ## the whole system and one sunset at sixty times its speed (ONCE=1: end with the film)
+	@.venv/bin/python -m demo $(if $(ONCE),--once)
+
+.PHONY: bench
+bench: venv venv-ha tools  ## measurements beside peers, into build/bench.json (ONLY=film: one area)
+	.venv/bin/python -m bench $(ONLY)
+
+.PHONY: vendor
+vendor:  ## copy the contract into the integration
+	rm -rf custom_components/skylapse/protocol
+	mkdir -p custom_components/skylapse/protocol
+	cp protocol/skylapse_protocol/*.py protocol/skylapse_protocol/py.typed custom_components/skylapse/protocol/
+
+.PHONY: format
+format: venv  ## format the code
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+# ---------------------------------------------------------------- checks
+
+HOME_ASSISTANT_TESTS := $(wildcard tests/integration tests/blueprints)
+PROGRAM_CODE := $(wildcard protocol/skylapse_protocol pi_bridge/skylapse_bridge processor/skylapse_processor demo bench)
+PYTEST := -m pytest --quiet
+HOME_ASSISTANT_PYTEST := $(PYTEST) -p tests.integration.plugin_2026_11
+
+.PHONY: lint
+lint: venv venv-ha  ## format check, ruff, mypy, vendored copy, house test
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy $(PROGRAM_CODE) tests --exclude '^tests/(integration|blueprints)/'
+	.venv-ha/bin/python -m mypy --python-version 3.14 custom_components/skylapse $(HOME_ASSISTANT_TESTS)
+	diff --recursive --brief --exclude=__pycache__ protocol/skylapse_protocol custom_components/skylapse/protocol
+	.venv/bin/python $(PYTEST) tests/test_house.py
+
+.PHONY: test test-programs test-314 test-home-assistant test-end-to-end
+test: test-programs test-314 test-home-assistant test-end-to-end  ## every test, on every Python and Home Assistant
+
+test-programs: venv tools  ## contract, bridge, processor and house on Python 3.11
+	.venv/bin/python $(PYTEST) tests $(HOME_ASSISTANT_TESTS:%=--ignore=%) --ignore=tests/end_to_end
+
+test-314: venv-314 tools  ## contract and bridge on Python 3.14
+	.venv-314/bin/python $(PYTEST) tests/contract tests/bridge
+
+test-home-assistant: venv-ha venv-ha-10 tools  ## the integration on Home Assistant 2026.10 and 2026.11
+	.venv-ha-10/bin/python $(HOME_ASSISTANT_PYTEST) $(HOME_ASSISTANT_TESTS)
+	.venv-ha/bin/python $(HOME_ASSISTANT_PYTEST) $(HOME_ASSISTANT_TESTS)
+
+test-end-to-end: venv venv-ha tools  ## the whole system in a real Home Assistant and a real browser
+	.venv/bin/python $(PYTEST) tests/end_to_end
+
+.PHONY: clean
+clean:  ## remove everything that was made here
+	rm -rf .venv .venv-314 .venv-ha .venv-ha-10 .tools .python build .pytest_cache .ruff_cache .mypy_cache .hypothesis

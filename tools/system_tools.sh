@@ -15,7 +15,7 @@ say() { echo "tools: $*" >&2; }
 install_as_root() {
     say "installing Debian's $*"
     apt-get update -qq >&2 || say "apt-get update complained; going on with the lists at hand"
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >"$dir/apt.log" 2>&1 || {
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qq -y --no-install-recommends "$@" >"$dir/apt.log" 2>&1 || {
         tail -n 20 "$dir/apt.log" >&2
         exit 1
     }
