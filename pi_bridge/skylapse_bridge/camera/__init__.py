@@ -1,0 +1,1 @@
+"""Cameras: one port, and drivers behind it that are imported only when they are used."""

@@ -1,0 +1,79 @@
+"""Errors of the bridge.
+
+BridgeError
+├── ConfigError              the configuration cannot be used; names file, line and key
+├── ClockError               a moment that the bridge's clock cannot give
+├── CameraError              a camera did not do what it was asked
+│   ├── CameraLostError      it does not answer, and has to be started anew
+│   ├── CameraEndError       it has no more pictures (a folder that was replayed)
+│   └── UnsupportedError     it cannot do this at all
+├── SpoolError               the outbox cannot be used
+│   └── SpoolFullError       no room is left for another frame
+├── UploadError              the processor did not take a frame; it stays in the spool
+│   ├── KeyRefusedError      the processor does not know the key
+│   └── QuarantinedError     the processor has another picture under the same name
+├── BrokerError              the MQTT broker cannot be used
+└── CommandRefusedError      a command cannot be obeyed; carries the code of the reply
+"""
+
+
+class BridgeError(Exception):
+    """The root of all errors of the bridge."""
+
+
+class ConfigError(BridgeError):
+    """The configuration cannot be used: which file, which line, which key, and why."""
+
+
+class ClockError(BridgeError):
+    """A moment that the bridge's clock cannot give."""
+
+
+class CameraError(BridgeError):
+    """A camera did not do what it was asked."""
+
+
+class CameraLostError(CameraError):
+    """A camera does not answer and has to be started anew."""
+
+
+class CameraEndError(CameraError):
+    """A camera has no more pictures: the folder behind it was replayed to its end."""
+
+
+class UnsupportedError(CameraError):
+    """A camera cannot do this at all."""
+
+
+class SpoolError(BridgeError):
+    """The outbox cannot be used."""
+
+
+class SpoolFullError(SpoolError):
+    """No room is left for another frame."""
+
+
+class UploadError(BridgeError):
+    """The processor did not take a frame; it stays in the spool."""
+
+
+class KeyRefusedError(UploadError):
+    """The processor does not know the key of this bridge."""
+
+
+class QuarantinedError(UploadError):
+    """The processor has another picture under the same name and put this one aside."""
+
+
+class BrokerError(BridgeError):
+    """The MQTT broker cannot be used."""
+
+
+class CommandRefusedError(BridgeError):
+    """A command cannot be obeyed."""
+
+    def __init__(self, code: str, message: str) -> None:
+        """Remember the code for programs and the sentence for people."""
+        super().__init__(message)
+        self.code = code
+        self.message = message
