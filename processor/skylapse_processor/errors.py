@@ -1,0 +1,63 @@
+"""Errors of the processor.
+
+ProcessorError           anything that the processor refuses or fails at, in words for the person who runs it
+├── ConfigError          a configuration that cannot be used: file, line, path
+├── KeyStoreError        the file of keys cannot be read, or a name is unknown or taken
+├── PictureError         bytes that are no picture, or not one that may be decoded
+├── StoreError           the store on disk or its catalogue
+│   ├── SchemaError      a catalogue that a newer release wrote
+│   ├── NoRoomError      less room than the configuration keeps free, or the store is not mounted
+│   └── BreakerError     too many files of a camera are missing: nothing is deleted on their account
+├── NotFoundError        no camera, frame, film or job of this name
+└── RequestError         a request or command that asks for something impossible: which field, and why
+"""
+
+
+class ProcessorError(Exception):
+    """Anything that the processor refuses or fails at."""
+
+
+class ConfigError(ProcessorError):
+    """A configuration that cannot be used."""
+
+
+class KeyStoreError(ProcessorError):
+    """The file of keys cannot be read, or a name is unknown or taken."""
+
+
+class PictureError(ProcessorError):
+    """Bytes that are no picture, or not one that may be decoded."""
+
+
+class StoreError(ProcessorError):
+    """The store on disk or its catalogue."""
+
+
+class SchemaError(StoreError):
+    """A catalogue that a newer release wrote."""
+
+
+class NoRoomError(StoreError):
+    """Less room than the configuration keeps free, or the store is not mounted."""
+
+
+class BreakerError(StoreError):
+    """Too many files of a camera are missing: nothing is deleted on their account."""
+
+
+class NotFoundError(ProcessorError):
+    """No camera, frame, film or job of this name."""
+
+
+class RequestError(ProcessorError):
+    """A request or command that asks for something impossible."""
+
+    def __init__(self, field: str, why: str) -> None:
+        """Remember the field, as a dotted path, and what is wrong with it."""
+        super().__init__(field, why)
+        self.field = field
+        self.why = why
+
+    def __str__(self) -> str:
+        """Name what and where in one line."""
+        return f"{self.field}: {self.why}" if self.field else self.why
