@@ -8,6 +8,10 @@ ProcessorError           anything that the processor refuses or fails at, in wor
 │   ├── SchemaError      a catalogue that a newer release wrote
 │   ├── NoRoomError      less room than the configuration keeps free, or the store is not mounted
 │   └── BreakerError     too many files of a camera are missing: nothing is deleted on their account
+├── FilmError            a film that could not be made
+│   ├── NoPicturesError  nothing in the folder, or in the request, that could become a frame
+│   ├── FilmCheckError   the reopened film is not what was written
+│   └── CancelledError   somebody asked to stop
 ├── NotFoundError        no camera, frame, film or job of this name
 └── RequestError         a request or command that asks for something impossible: which field, and why
 """
@@ -27,6 +31,32 @@ class KeyStoreError(ProcessorError):
 
 class PictureError(ProcessorError):
     """Bytes that are no picture, or not one that may be decoded."""
+
+    def __init__(self, name: str, why: str) -> None:
+        """Remember the picture's name and what is wrong with it."""
+        super().__init__(name, why)
+        self.name = name
+        self.why = why
+
+    def __str__(self) -> str:
+        """Name what and where in one line."""
+        return f"{self.name}: {self.why}"
+
+
+class FilmError(ProcessorError):
+    """A film that could not be made."""
+
+
+class NoPicturesError(FilmError):
+    """Nothing that could become a frame."""
+
+
+class FilmCheckError(FilmError):
+    """The reopened film is not what was written."""
+
+
+class CancelledError(FilmError):
+    """Somebody asked to stop."""
 
 
 class StoreError(ProcessorError):
