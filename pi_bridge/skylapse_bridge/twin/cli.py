@@ -1,0 +1,100 @@
+"""`skylapse-bridge twin`: write a sequence of the computed camera."""
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .ramp import RAMPS
+from .sensor import SENSORS
+from .sun import Place
+from .write import Sequence, write_sequence
+
+
+def add_twin_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the sub-command; its namespace carries `run`, a function of the namespace that returns the exit code."""
+    parser = commands.add_parser(
+        "twin",
+        help="write a sequence of the computed camera, with records and truth",
+        description="Write pictures of a computed dusk as 0001.jpg …, their records as 0001.json …, and what is "
+        "true about each as one line of truth.jsonl.",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to; made if need be")
+    parser.add_argument("--frames", type=_count, required=True, help="number of pictures")
+    parser.add_argument("--size", type=_size, default=(1920, 1080), help="width x height (default 1920x1080)")
+    parser.add_argument("--seed", type=int, default=1, help="which landscape and weather (default 1)")
+    parser.add_argument("--start", type=_moment, help="RFC 3339; default: the sun is at -2° in the middle")
+    parser.add_argument(
+        "--interval", type=_seconds, default=15.0, help="seconds between pictures (default 15)"
+    )
+    parser.add_argument("--latitude", type=float, default=0.0, help="degrees north (default 0)")
+    parser.add_argument("--longitude", type=float, default=0.0, help="degrees east (default 0)")
+    parser.add_argument(
+        "--sensor", choices=sorted(SENSORS), default="imx519", help="camera module (default imx519)"
+    )
+    parser.add_argument(
+        "--exposure", choices=list(RAMPS), default="reactive", help="default reactive, the hard one"
+    )
+    parser.add_argument("--quality", type=int, default=92, help="JPEG quality (default 92)")
+    parser.add_argument("--no-records", action="store_true", help="write no record beside each picture")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Write what was asked for."""
+    width, height = arguments.size
+    sequence = Sequence(
+        frames=arguments.frames,
+        width=width,
+        height=height,
+        seed=arguments.seed,
+        start=arguments.start,
+        interval_s=arguments.interval,
+        place=Place(latitude_deg=arguments.latitude, longitude_deg=arguments.longitude),
+        sensor=arguments.sensor,
+        exposure=arguments.exposure,
+        records=not arguments.no_records,
+        quality=arguments.quality,
+    )
+    write_sequence(arguments.out, sequence)
+    print(f"{sequence.frames} pictures of {width}x{height} in {arguments.out}")
+    return 0
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Parse `1920x1080`; both even, since films need it, and between 32 and 8192."""
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 1920x1080")
+    size = int(width), int(height)
+    if any(side % 2 or not 32 <= side <= 8192 for side in size):
+        raise argparse.ArgumentTypeError(f"{text!r}: both sides must be even and between 32 and 8192")
+    return size
+
+
+def _count(text: str) -> int:
+    """Parse a number of pictures."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    """Parse a stretch of time above 0."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    if not 0.0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
+    return seconds
+
+
+def _moment(text: str) -> datetime:
+    """Parse a moment with its offset from UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time like 2026-03-20T17:45:00Z") from None
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} lacks the offset from UTC, as in 2026-03-20T17:45:00Z")
+    return moment.astimezone(UTC)

@@ -1,0 +1,166 @@
+"""The landscape as it stands: everything about the scene that no time changes, computed once for a picture's size.
+
+From the back to the front: a far ridge, a middle ridge, wooded hills, a lake that mirrors the sky, a shore with
+grass, rocks and spruces. All of it is drawn in shares of the picture's size, so that every size shows the same place.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .texture import Plane, below, fractal, profile, resize, spruces, star_catalogue
+
+HORIZON = 0.640
+"""Where the true horizon lies, in picture heights from the top."""
+
+WATERLINE = 0.690
+"""Where the far shore of the lake lies."""
+
+FIELD_OF_VIEW_DEG = 66.0
+"""Horizontal field of view."""
+
+_CLOUD_CANVAS = (512, 1024)
+_GROUND_CANVAS = (512, 1024)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layer:
+    """One sheet of land: it covers what is behind it by `1 - cover` and adds `lit` times a colour."""
+
+    rows: slice
+    cover: Plane
+    """1 where the sheet is, smooth at its edge."""
+    lit: Plane
+    """Cover times texture: how the sheet answers to light."""
+    haze: float
+    """Share of the sky's horizon colour that lies over the sheet, 0…1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Landscape:
+    """All that stands still."""
+
+    rows: int
+    columns: int
+    layers: tuple[Layer, ...]
+    """From the back to the front, all but the shore."""
+    shore: Layer
+    clouds: tuple[Plane, Plane]
+    """Two sheets of noise over the sky rows; twice as wide as the picture, repeating, so that any shift is a view."""
+    undersides: tuple[Plane, Plane]
+    """How far the noise of each sheet faces down, towards the low sun."""
+    ripples: Plane
+    """Brightness of the waves on the lake around 1, twice as wide as the picture."""
+    stars: npt.NDArray[np.float64]
+
+    @property
+    def sky_rows(self) -> int:
+        """Rows of the picture in which sky may be seen."""
+        return int(self.rows * WATERLINE)
+
+
+def landscape(rows: int, columns: int, seed: int) -> Landscape:
+    """Draw the landscape of one seed for one picture size."""
+    rng = np.random.default_rng((seed, 1))
+    ridges = tuple(_ridge(rng, rows, columns, spec) for spec in _RIDGES)
+    sheets = [_cloud_sheet(rng, rows, columns, roughness) for roughness in (1.55, 1.35)]
+    return Landscape(
+        rows=rows,
+        columns=columns,
+        layers=ridges,
+        shore=_shore(rng, rows, columns),
+        clouds=(sheets[0][0], sheets[1][0]),
+        undersides=(sheets[0][1], sheets[1][1]),
+        ripples=_ripples(rng, rows, columns),
+        stars=star_catalogue(rng, 6000),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Ridge:
+    """How one ridge is drawn; heights in picture heights."""
+
+    crest: float
+    height: float
+    peaks: float
+    roughness: float
+    haze: float
+    grain: float
+
+
+_RIDGES = (
+    _Ridge(crest=0.585, height=0.052, peaks=3.0, roughness=1.15, haze=0.62, grain=0.10),
+    _Ridge(crest=0.632, height=0.030, peaks=4.0, roughness=1.05, haze=0.36, grain=0.16),
+    _Ridge(crest=0.668, height=0.014, peaks=7.0, roughness=0.75, haze=0.12, grain=0.25),
+)
+
+
+def _ridge(rng: np.random.Generator, rows: int, columns: int, spec: _Ridge) -> Layer:
+    """Draw one ridge from its crest down to the lake."""
+    line = (
+        spec.crest - spec.height * profile(rng, columns, roughness=spec.roughness, peaks=spec.peaks)
+    ) * rows
+    grain = resize(fractal(rng, *_GROUND_CANVAS, roughness=1.1, stretch=0.7), rows, columns)
+    top, bottom = max(int(line.min()) - 1, 0), int(rows * WATERLINE)
+    area = slice(top, bottom)
+    cover = below(line, rows)[area]
+    depth = np.clip((np.arange(rows)[area, None] - line[None, :]) / (0.07 * rows), 0.0, 1.0)
+    texture = 1.0 + spec.grain * np.clip(grain[area], -2.5, 2.5) + 0.5 * spec.haze * depth
+    return Layer(rows=area, cover=cover, lit=(cover * texture).astype(np.float32), haze=spec.haze)
+
+
+def _shore(rng: np.random.Generator, rows: int, columns: int) -> Layer:
+    """Draw the near shore: ground with grass and rocks, and spruces at both sides."""
+    line = 0.885 - 0.020 * profile(rng, columns, roughness=1.2, peaks=2.0)
+    line -= 0.075 * np.abs(np.linspace(-1.0, 1.0, columns)) ** 3
+    trees = spruces(rng, rows, columns, _grove(rng, line))
+    ground = below(line * rows, rows)
+    cover = np.maximum(ground, trees)
+    top = int(np.flatnonzero(cover.any(axis=1))[0])
+    coarse = resize(fractal(rng, *_GROUND_CANVAS, roughness=1.25, stretch=2.0), rows, columns)
+    fine = resize(fractal(rng, *_GROUND_CANVAS, roughness=0.35, stretch=0.5), rows, columns)
+    texture = np.clip(1.0 + 0.28 * coarse + 0.26 * fine, 0.12, 2.6) * (0.55 + 0.45 * ground * (1.0 - trees))
+    area = slice(top, rows)
+    return Layer(rows=area, cover=cover[area], lit=(cover * texture)[area].astype(np.float32), haze=0.0)
+
+
+def _grove(rng: np.random.Generator, line: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Place the spruces, the tall ones near the edges; rows of (x, foot, height)."""
+    edge = np.concatenate([rng.uniform(-0.01, 0.17, 9), rng.uniform(0.84, 1.01, 8), rng.uniform(0.0, 1.0, 5)])
+    nearness = np.clip(np.abs(edge - 0.5) / 0.5, 0.0, 1.0)
+    height = (0.05 + 0.36 * nearness**4) * rng.uniform(0.65, 1.1, edge.size)
+    at = np.clip(edge * (line.size - 1), 0, line.size - 1).astype(int)
+    return np.column_stack([edge, line[at] + 0.015, height])
+
+
+def _cloud_sheet(rng: np.random.Generator, rows: int, columns: int, roughness: float) -> tuple[Plane, Plane]:
+    """Draw one sheet of cloud noise and how far it faces down; both in perspective, narrower near the horizon."""
+    canvas = fractal(rng, *_CLOUD_CANVAS, roughness=roughness, stretch=2.6)
+    facing = canvas - np.roll(canvas, -7, axis=0)
+    facing /= facing.std()
+    sky = int(rows * WATERLINE)
+    height = 1.0 - np.arange(sky) / (rows * HORIZON)
+    depth = 1.0 / (np.clip(height, 0.0, 1.0) + 0.22)
+    source = (depth - depth.min()) / (depth.max() - depth.min()) * 0.93 * (canvas.shape[0] - 1)
+    return _in_perspective(canvas, source, columns), _in_perspective(facing, source, columns)
+
+
+def _in_perspective(canvas: Plane, source: npt.NDArray[np.float64], columns: int) -> Plane:
+    """Take canvas rows at fractional places, scale to the picture's width, and lay two copies side by side."""
+    low = np.floor(source).astype(int)
+    share = (source - low)[:, None].astype(np.float32)
+    tall = canvas[low] * (1.0 - share) + canvas[np.minimum(low + 1, canvas.shape[0] - 1)] * share
+    wide = resize(np.concatenate([tall, tall, tall], axis=1), tall.shape[0], 3 * columns)
+    return np.ascontiguousarray(wide[:, columns // 2 : columns // 2 + 2 * columns], dtype=np.float32)
+
+
+def _ripples(rng: np.random.Generator, rows: int, columns: int) -> Plane:
+    """Draw the waves of the lake: long across, short towards the eye, larger when near."""
+    count = rows - int(rows * WATERLINE)
+    canvas = fractal(rng, 512, 1024, roughness=0.75, stretch=9.0)
+    nearness = np.linspace(0.0, 1.0, count)
+    source = 511.0 * (1.0 - (1.0 - nearness) ** 2.2)
+    waves = _in_perspective(canvas, source, columns)
+    strength = (0.05 + 0.09 * nearness)[:, None].astype(np.float32)
+    return np.clip(1.0 + strength * waves, 0.4, 1.8).astype(np.float32)

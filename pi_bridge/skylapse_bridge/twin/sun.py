@@ -1,0 +1,59 @@
+"""Where the sun stands, and when it stands there. The one door of the twin to astral."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from astral import Observer
+from astral.sun import azimuth, elevation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """A place on Earth, in degrees, north and east positive."""
+
+    latitude_deg: float = 0.0
+    longitude_deg: float = 0.0
+
+    def elevation_deg(self, at: datetime) -> float:
+        """Return the geometric elevation of the sun's centre, without refraction."""
+        return float(elevation(self._observer, at, with_refraction=False))
+
+    def azimuth_deg(self, at: datetime) -> float:
+        """Return the sun's azimuth, 0 in the north, 90 in the east."""
+        return float(azimuth(self._observer, at))
+
+    def evening(self, at: datetime, elevation_deg: float) -> datetime:
+        """Return when, nearest to the solar noon before the next midnight of `at`, the setting sun is so high.
+
+        Where the sun never comes that low or that high on the day, the moment when it comes nearest is returned.
+        """
+        noon = self.solar_noon(at)
+        low, high = noon, noon + timedelta(hours=12)
+        while high - low > timedelta(milliseconds=1):
+            middle = low + (high - low) / 2
+            if self.elevation_deg(middle) > elevation_deg:
+                low = middle
+            else:
+                high = middle
+        return low
+
+    def solar_noon(self, at: datetime) -> datetime:
+        """Return the mean solar noon of the local solar day that holds `at`, within 17 minutes of the true one."""
+        offset = timedelta(hours=self.longitude_deg / 15.0)
+        local = at.astimezone(UTC) + offset
+        return local.replace(hour=12, minute=0, second=0, microsecond=0) - offset
+
+    def sunset_azimuth_deg(self, at: datetime) -> float:
+        """Return where the sun sets on the local solar day that holds `at`."""
+        return _sunset_azimuth(self, self.solar_noon(at))
+
+    @property
+    def _observer(self) -> Observer:
+        return Observer(self.latitude_deg, self.longitude_deg, 0.0)
+
+
+@lru_cache(maxsize=16)
+def _sunset_azimuth(place: Place, noon: datetime) -> float:
+    """Return the azimuth of the sunset that follows a solar noon."""
+    return place.azimuth_deg(place.evening(noon, 0.0))

@@ -1,0 +1,56 @@
+"""What passes over the landscape: clouds that dim the light by known stops, and a shadow that wanders over the land.
+
+Everything is a pure function of (seed, time), so that any moment can be asked for in any order. Time is cut into
+slots; every slot holds one passage of thick cloud with its own moment, length and depth.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import exp, floor
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Passage:
+    """One passage of thick cloud, a bell over time."""
+
+    centre_s: float
+    sigma_s: float
+    depth_ev: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Weather:
+    """The weather of one twin."""
+
+    seed: int
+    cloud_every_s: float = 1500.0
+    """One passage of cloud in every stretch of this length; the passage itself takes about a quarter of it."""
+    shadow_every_s: float = 1100.0
+
+    def cloud_ev(self, time_s: float) -> float:
+        """Return the effect of thick cloud on the light, in stops, 0 or below; `time_s` counts from the epoch."""
+        slot = floor(time_s / self.cloud_every_s)
+        near = (_passage(self.seed, self.cloud_every_s, k) for k in (slot - 1, slot, slot + 1))
+        return -sum(p.depth_ev * exp(-(((time_s - p.centre_s) / p.sigma_s) ** 2) / 2.0) for p in near)
+
+    def coverage(self, time_s: float) -> float:
+        """Return how much of the sky is clouded, 0…1: fair-weather clouds always, more while a passage lasts."""
+        return min(0.30 + 0.60 * -self.cloud_ev(time_s), 1.0)
+
+    def shadow_centre(self, time_s: float) -> float:
+        """Return where the middle of the shadow stands, in picture widths; outside −0.4…1.4 it is not seen."""
+        share = (time_s / self.shadow_every_s + 0.618 * self.seed) % 1.0
+        return 2.2 * share - 0.6
+
+
+@lru_cache(maxsize=64)
+def _passage(seed: int, every_s: float, slot: int) -> Passage:
+    """Draw the passage of one slot."""
+    moment, length, depth = np.random.default_rng((seed, slot & 0xFFFFFFFF)).uniform(size=3)
+    return Passage(
+        centre_s=every_s * (slot + 0.35 + 0.3 * moment),
+        sigma_s=every_s * (0.08 + 0.05 * length),
+        depth_ev=0.45 + 0.5 * depth,
+    )
