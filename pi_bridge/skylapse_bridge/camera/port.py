@@ -1,6 +1,7 @@
 """The port that every camera driver fills.
 
-All methods block and are called from one worker thread that belongs to this camera alone. `start` opens and may be called again after `stop`; a driver's constructor only remembers its configuration.
+All methods block and are called from one worker thread that belongs to this camera alone. `start` opens and
+may be called again after `stop`; a driver's constructor only remembers its configuration.
 Drivers raise `CameraError` or one of its children and nothing else.
 """
 
