@@ -1,0 +1,248 @@
+"""The frames of a film: where each picture lies and what is known of its exposure.
+
+A folder of pictures is read by sidecar (`0001.json` beside `0001.jpg`, any subset of a record's fields), else
+EXIF (the record in UserComment, then the standard tags), and put in order of capture time; where any picture
+has no time, in the natural order of names (`img2` before `img10`).
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from skylapse_protocol.codec import parse_time
+from skylapse_protocol.tone import CURVES
+
+from .errors import NoPicturesError
+from .measure import Measurement
+from .tone import RASPBERRY_PI, SRGB, known
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp"})
+
+_EXIF_DIRECTORY = 0x8769
+_MODEL, _MAKE, _DATE_TIME = 0x0110, 0x010F, 0x0132
+_EXPOSURE_TIME, _ISO, _F_NUMBER = 0x829A, 0x8827, 0x829D
+_ORIGINAL, _ORIGINAL_OFFSET, _ORIGINAL_FRACTION = 0x9003, 0x9011, 0x9291
+_USER_COMMENT = 0x9286
+_HEAD_BYTES = 256 * 1024
+_SIDECAR_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExposureFacts:
+    """What is known of how a picture was exposed. Fields that nobody knows are null."""
+
+    exposure_us: float | None = None
+    gain: float | None = None
+    """Analogue × digital."""
+    aperture: float | None = None
+    """F-number, where a lens has an iris."""
+    colour_gains: tuple[float, float] | None = None
+    """Red and blue, relative to green."""
+    tone_curve: str = SRGB
+    sun_elevation_deg: float | None = None
+    rounded_ev: float = 0.0
+    """How far rounding may have moved the exposure, ±EV; 0 for a record: it holds what was delivered."""
+
+    @property
+    def exposure_ev(self) -> float | None:
+        """log2 of exposure time × gain ÷ aperture², in EV; null where time or gain is not known."""
+        if self.exposure_us is None or self.gain is None:
+            return None
+        aperture = self.aperture or 1.0
+        return math.log2(self.exposure_us * self.gain / aperture**2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceFrame:
+    """One picture that a film is made of."""
+
+    path: Path
+    name: str
+    captured_at: datetime | None = None
+    facts: ExposureFacts | None = None
+    measured: Measurement | None = None
+    """What ingest measured; null where nobody has."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FolderListing:
+    """The pictures of a folder in the order of the film, and files that cannot be frames, with reasons."""
+
+    frames: tuple[SourceFrame, ...]
+    skipped: tuple[tuple[str, str], ...]
+
+
+def read_folder(path: Path) -> FolderListing:
+    """Return the pictures directly in a folder; raise NoPicturesError, naming it, where there is none."""
+    if not path.is_dir():
+        raise NoPicturesError(f"{path} is no folder")
+    files = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
+    files = [file for file in files if not file.name.startswith(".")]
+    if not files:
+        raise NoPicturesError(f"no pictures in {path}: looked for {', '.join(sorted(SUFFIXES))}")
+    frames, skipped = [], []
+    for file in files:
+        try:
+            frames.append(_read_frame(file))
+        except OSError as error:
+            skipped.append((file.name, f"cannot be read ({error.strerror or error})"))
+    return FolderListing(frames=in_order(frames), skipped=tuple(sorted(skipped)))
+
+
+def in_order(frames: list[SourceFrame]) -> tuple[SourceFrame, ...]:
+    """Sort by capture time, ties and pictures without a time by the natural order of names."""
+    by_name = sorted(frames, key=lambda frame: natural_key(frame.name))
+    if any(frame.captured_at is None for frame in frames):
+        return tuple(by_name)
+    return tuple(sorted(by_name, key=lambda frame: frame.captured_at or datetime.min.replace(tzinfo=UTC)))
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a sort key that reads digits as numbers."""
+    parts = re.split(r"(\d+)", name.casefold())
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
+
+
+def facts_of_record(record: Mapping[str, Any]) -> ExposureFacts | None:
+    """Return the exposure facts in a frame record, or in any subset of its fields; null for none."""
+    return _merge(record, None)
+
+
+def _read_frame(file: Path) -> SourceFrame:
+    with file.open("rb") as stream:
+        head = stream.read(_HEAD_BYTES)
+    exif = read_exif(head)
+    record = {**_embedded_record(exif), **_sidecar(file)}
+    return SourceFrame(
+        path=file,
+        name=file.name,
+        captured_at=_time_of_record(record) or _time_of_exif(exif),
+        facts=_merge(record, _facts_of_exif(exif)),
+    )
+
+
+def read_exif(head: bytes) -> dict[int, Any]:
+    """Return the EXIF tags of both directories, the inner one winning; empty where none can be read."""
+    start = head.find(b"Exif\0\0")
+    if start < 0:
+        return {}
+    exif = Image.Exif()
+    try:
+        exif.load(head[start:])
+        return {**dict(exif), **exif.get_ifd(_EXIF_DIRECTORY)}
+    except Exception:  # noqa: BLE001 - Pillow answers hostile EXIF with whatever its parser trips over
+        return {}
+
+
+def _embedded_record(exif: Mapping[int, Any]) -> dict[str, Any]:
+    """Return the record that a bridge writes into UserComment, after its eight bytes of character set."""
+    comment = exif.get(_USER_COMMENT)
+    if not isinstance(comment, bytes) or len(comment) > _SIDECAR_BYTES:
+        return {}
+    return _object(comment[8:].rstrip(b"\0 "))
+
+
+def _sidecar(file: Path) -> dict[str, Any]:
+    sidecar = file.with_suffix(".json")
+    if not sidecar.is_file() or sidecar.stat().st_size > _SIDECAR_BYTES:
+        return {}
+    return _object(sidecar.read_bytes())
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else {}
+
+
+def _time_of_record(record: Mapping[str, Any]) -> datetime | None:
+    text = record.get("captured_at")
+    try:
+        return parse_time(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _time_of_exif(exif: Mapping[int, Any]) -> datetime | None:
+    """Return DateTimeOriginal with its fraction and offset, else DateTime; UTC where no offset is written."""
+    text = exif.get(_ORIGINAL) or exif.get(_DATE_TIME)
+    try:
+        moment = datetime.strptime(str(text).strip("\0 "), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    fraction = str(exif.get(_ORIGINAL_FRACTION, "")).strip("\0 ")
+    if fraction.isdecimal():
+        moment += timedelta(seconds=float(f"0.{fraction}"))
+    return moment.replace(tzinfo=_offset(exif.get(_ORIGINAL_OFFSET)))
+
+
+def _offset(text: object) -> timezone:
+    match = re.fullmatch(r"([+-])(\d\d):(\d\d)", str(text).strip("\0 "))
+    if match is None:
+        return UTC
+    minutes = int(match[2]) * 60 + int(match[3])
+    if minutes >= 24 * 60:
+        return UTC
+    return timezone(timedelta(minutes=minutes if match[1] == "+" else -minutes))
+
+
+def _facts_of_exif(exif: Mapping[int, Any]) -> ExposureFacts | None:
+    exposure_s, iso = _number(exif.get(_EXPOSURE_TIME)), _number(exif.get(_ISO))
+    curve = _curve_of_exif(exif)
+    if exposure_s is None or iso is None:
+        return ExposureFacts(tone_curve=curve) if curve != SRGB else None
+    return ExposureFacts(
+        exposure_us=exposure_s * 1e6,
+        gain=iso / 100,
+        aperture=_number(exif.get(_F_NUMBER)),
+        tone_curve=curve,
+        rounded_ev=math.log2(1 + 0.5 / iso) + math.log2(1 + 0.5e-6 / exposure_s),
+    )
+
+
+def _curve_of_exif(exif: Mapping[int, Any]) -> str:
+    model, make = str(exif.get(_MODEL, "")).lower(), str(exif.get(_MAKE, "")).lower()
+    named = next((curve for curve in CURVES if curve in model), None)
+    return named or (RASPBERRY_PI if "raspberry" in make else SRGB)
+
+
+def _merge(record: Mapping[str, Any], exif: ExposureFacts | None) -> ExposureFacts | None:
+    """Let what a record says win over EXIF, field by field."""
+    facts = exif or ExposureFacts()
+    exposure, analogue = _number(record.get("exposure_us")), _number(record.get("analogue_gain"))
+    if exposure is not None:
+        facts = replace(facts, exposure_us=exposure)
+    if analogue is not None:
+        digital = _number(record.get("digital_gain"))
+        facts = replace(facts, gain=analogue * (digital or 1.0), rounded_ev=0.0 if digital else 0.0125)
+    if "tone_curve" in record:
+        facts = replace(facts, tone_curve=known(str(record["tone_curve"])))
+    gains = record.get("colour_gains")
+    if isinstance(gains, list | tuple) and len(gains) == 2:
+        red, blue = _number(gains[0]), _number(gains[1])
+        facts = replace(facts, colour_gains=(red, blue) if red and blue else None)
+    elevation = record.get("sun_elevation_deg")
+    if isinstance(elevation, int | float) and math.isfinite(elevation):
+        facts = replace(facts, sun_elevation_deg=float(elevation))
+    empty = all(getattr(facts, part.name) == part.default for part in fields(facts))
+    return None if empty else facts
+
+
+def _number(value: object) -> float | None:
+    """Return a number above zero, also from EXIF's rationals and pairs; null for anything else."""
+    if isinstance(value, tuple) and value:
+        value = value[0]
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return None
+    return number if math.isfinite(number) and 0 < number < 1e12 else None
