@@ -98,8 +98,8 @@ class ScaledClock:
 def machine_is_synced() -> bool:
     """Tell whether this machine has a clock of its own or was told the time since it started.
 
-    Boards without a real-time clock start with the time of their last shutdown; there the kernel knows whether
-    a time server has spoken since (adjtimex(2) answers TIME_ERROR until then).
+    Boards without a real-time clock start with the time of their last shutdown; there the kernel knows
+    whether a time server has spoken since (adjtimex(2) answers TIME_ERROR until then).
     """
     if not _BOARD.exists() or _RTC.exists():
         return True
