@@ -1,0 +1,228 @@
+"""The driver of the twin: a computed landscape behind the port of every camera.
+
+It photographs the moment of the tick, obeys exposure, gain and colour temperature within its sensor's limits, and
+says what it really delivered. Faults of real cameras are simulated on request: settings that take effect some
+pictures later, pictures that are dropped, a camera that is lost until it is started anew.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+from math import exp
+from zlib import crc32
+
+import numpy as np
+from PIL import Image, ImageFilter
+from skylapse_protocol.messages import CameraInfo
+
+from ..clock import Clock
+from ..errors import CameraError, CameraLostError, UnsupportedError
+from ..twin.ramp import exposure_ev, split
+from ..twin.scene import Scene
+from ..twin.sensor import SENSORS, Planes, SensorModel
+from ..twin.sun import Place
+from ..twin.twin import Photograph, Twin, Wish, encode_jpeg
+from .port import PREVIEW_BYTES, PREVIEW_SIDE_PX, SMALL_SIDE_PX, CapturedFrame, CaptureSettings, LuxReference, SmallFrame
+
+INFINITY_DIOPTRE = 0.25
+"""Where the landscape is sharp: on real modules infinity is not quite 0 either."""
+
+_AUTO_INTERVAL_S = 15.0
+"""Automatic exposure never takes longer than a picture every so often allows."""
+
+_AUTOFOCUS = frozenset({"imx519", "imx708"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TwinOptions:
+    """What a twin is like; the defaults are a healthy camera on the equator."""
+
+    width: int = 1920
+    height: int = 1080
+    seed: int = 1
+    latitude: float = 0.0
+    longitude: float = 0.0
+    sensor: str = "imx519"
+    """A model of `twin.sensor.SENSORS`."""
+    wobble_ev: float = 0.0066
+    """Deviation of the digital gain, in stops: real modules wobble between 1.000 and 1.016."""
+    latency_frames: int = 0
+    """Settings take effect in the picture so many pictures later."""
+    drop_share: float = 0.0
+    """Share of captures that fail, 0…1."""
+    lose_share: float = 0.0
+    """Share of captures at which the camera is lost until it is started anew, 0…1."""
+
+
+class TwinCamera:
+    """One computed camera; fills the port `Camera`."""
+
+    def __init__(self, camera: str, name: str, options: TwinOptions, clock: Clock) -> None:
+        self._camera = camera
+        self._name = name
+        self._options = options
+        self._clock = clock
+        self._sensor: SensorModel = SENSORS[options.sensor]
+        self._place = Place(latitude_deg=options.latitude, longitude_deg=options.longitude)
+        self._asked: deque[Wish] = deque(maxlen=options.latency_frames + 1)
+        self._running = False
+        self._focus = INFINITY_DIOPTRE
+
+    def start(self) -> None:
+        """Start; settings in flight before are forgotten."""
+        self._asked.clear()
+        self._running = True
+
+    def stop(self) -> None:
+        """Stop."""
+        self._running = False
+
+    def capabilities(self) -> CameraInfo:
+        """Return the limits of the sensor."""
+        self._require_running()
+        return CameraInfo(
+            id=self._camera,
+            name=self._name,
+            model=f"{self._sensor.make} {self._sensor.model} (twin)",
+            driver="twin",
+            width=self._options.width,
+            height=self._options.height,
+            min_exposure_us=self._sensor.exposure_us[0],
+            max_exposure_us=self._sensor.exposure_us[1],
+            min_gain=self._sensor.gain[0],
+            max_gain=self._sensor.gain[1],
+            controls_exposure=True,
+            brackets=True,
+            focus=self._sensor.id in _AUTOFOCUS,
+        )
+
+    def meter(self, settings: CaptureSettings) -> SmallFrame:
+        """Look at the scene through a small picture."""
+        self._require_running()
+        width, height = self._fitted(SMALL_SIDE_PX)
+        photograph = self._photograph(settings, width, height)
+        delivered, sensor = photograph.delivered, self._sensor
+        return SmallFrame(
+            width=width,
+            height=height,
+            rgb=photograph.rgb().tobytes(),
+            tone_curve=sensor.tone_curve,
+            exposure_us=delivered.exposure_us,
+            gain=delivered.analogue_gain * delivered.digital_gain,
+            lux_reference=LuxReference(
+                exposure_us=sensor.reference_exposure_us,
+                gain=sensor.reference_gain,
+                lux=sensor.reference_lux,
+                level=float(sensor.reference_y),
+            ),
+            colour_temperature_k=self._kelvin(settings),
+        )
+
+    def capture(self, settings: CaptureSettings) -> CapturedFrame:
+        """Photograph the moment of the tick."""
+        self._require_running()
+        self._fail_on_purpose(settings.at)
+        monotonic_ns = self._clock.monotonic_ns()
+        photograph = self._photograph(settings, self._options.width, self._options.height)
+        delivered = photograph.delivered
+        return CapturedFrame(
+            jpeg=encode_jpeg(self._focused(photograph.planes), quality=settings.jpeg_quality),
+            width=self._options.width,
+            height=self._options.height,
+            captured_at=settings.at,
+            monotonic_ns=monotonic_ns,
+            exposure_us=delivered.exposure_us,
+            analogue_gain=delivered.analogue_gain,
+            digital_gain=delivered.digital_gain,
+            colour_gains=delivered.colour_gains,
+            colour_temperature_k=self._kelvin(settings),
+            lux=2.0**photograph.view.scene_ev,
+            focus_dioptre=self._focus if self._sensor.id in _AUTOFOCUS else None,
+            sensor=self._sensor.id,
+            tone_curve=self._sensor.tone_curve,
+        )
+
+    def preview(self) -> bytes:
+        """Return what the camera sees now, with the exposure last asked for."""
+        self._require_running()
+        width, height = self._fitted(PREVIEW_SIDE_PX)
+        now = self._clock.now()
+        wish = self._asked[-1] if self._asked else self._wish(CaptureSettings(at=now))
+        planes = self._focused(self._twin(width, height).photograph(now, wish).planes)
+        for quality in (85, 70, 50, 25):
+            jpeg = encode_jpeg(planes, quality=quality)
+            if len(jpeg) <= PREVIEW_BYTES:
+                break
+        return jpeg
+
+    def focus(self, dioptre: float | None) -> float:
+        """Set the focus, or find it."""
+        self._require_running()
+        if self._sensor.id not in _AUTOFOCUS:
+            raise UnsupportedError(f"camera {self._camera}: the {self._sensor.model} has a fixed focus")
+        self._focus = INFINITY_DIOPTRE if dioptre is None else dioptre
+        return self._focus
+
+    def _photograph(self, settings: CaptureSettings, width: int, height: int) -> Photograph:
+        """Ask for settings, and photograph with those that are in force by now."""
+        self._asked.append(self._wish(settings))
+        return self._twin(width, height).photograph(settings.at, self._asked[0])
+
+    def _twin(self, width: int, height: int) -> Twin:
+        """Return the same camera at one picture size."""
+        return Twin(
+            scene=self._scene(width, height),
+            sensor=self._sensor,
+            camera=self._camera,
+            wobble_ev=self._options.wobble_ev,
+        )
+
+    def _scene(self, width: int, height: int) -> Scene:
+        """Return what stands before the camera, at one picture size."""
+        return Scene(width=width, height=height, seed=self._options.seed, place=self._place)
+
+    def _wish(self, settings: CaptureSettings) -> Wish:
+        """Fill in what is left to the camera."""
+        scene_ev = self._scene(self._options.width, self._options.height).expected_ev(settings.at)
+        auto = split(self._sensor, exposure_ev(self._sensor, scene_ev), _AUTO_INTERVAL_S)
+        return Wish(
+            exposure_us=auto.exposure_us if settings.exposure_us is None else settings.exposure_us,
+            gain=auto.gain if settings.gain is None else settings.gain,
+            colour_gains=self._sensor.colour_gains(self._kelvin(settings)),
+        )
+
+    def _kelvin(self, settings: CaptureSettings) -> int:
+        """Return the colour temperature asked for; automatically, cooler light at dusk and warmer at sunset."""
+        if settings.colour_temperature_k is not None:
+            return settings.colour_temperature_k
+        elevation = self._place.elevation_deg(settings.at)
+        golden, blue = exp(-(((elevation - 1.0) / 4.0) ** 2)), exp(-(((elevation + 8.0) / 4.0) ** 2))
+        return round(5500.0 - 700.0 * golden + 1200.0 * blue)
+
+    def _focused(self, planes: Planes) -> Planes:
+        """Blur the picture as far as the focus is off."""
+        radius = 6.0 * abs(self._focus - INFINITY_DIOPTRE) * planes.shape[2] / 1920.0
+        if radius < 0.3:
+            return planes
+        blur = ImageFilter.GaussianBlur(radius)
+        return np.stack([np.asarray(Image.fromarray(plane).filter(blur)) for plane in planes])
+
+    def _fitted(self, side: int) -> tuple[int, int]:
+        """Return width and height with the long side at most `side`, in the picture's proportions."""
+        share = min(side / max(self._options.width, self._options.height), 1.0)
+        return max(round(self._options.width * share), 2), max(round(self._options.height * share), 2)
+
+    def _fail_on_purpose(self, at: datetime) -> None:
+        """Drop a picture, or lose the camera, as often as the options say; the same at the same moment."""
+        key = crc32(f"{self._camera} {self._options.seed} {at.timestamp()}".encode())
+        draw = float(np.random.default_rng(key).random())
+        if draw < self._options.lose_share:
+            self._running = False
+            raise CameraLostError(f"camera {self._camera}: lost, as its options ask for")
+        if draw < self._options.lose_share + self._options.drop_share:
+            raise CameraError(f"camera {self._camera}: picture dropped, as its options ask for")
+
+    def _require_running(self) -> None:
+        """Refuse work before `start` and after a loss."""
+        if not self._running:
+            raise CameraLostError(f"camera {self._camera} is not started")
