@@ -1,5 +1,9 @@
-"""A Mosquitto of its own on a loopback port, with everything it keeps in one folder."""
+"""A Mosquitto of its own on a loopback port, with everything it keeps in one folder.
 
+It stays the user who started it: as root it would give its rights away and could not write its folder.
+"""
+
+import getpass
 from pathlib import Path
 
 from .processes import Program, answers, find_program, free_port
@@ -8,6 +12,7 @@ from .waiting import wait_until
 _CONFIGURATION = """\
 listener {port} 127.0.0.1
 allow_anonymous true
+user {user}
 persistence true
 persistence_location {folder}/
 autosave_interval 1
@@ -40,9 +45,9 @@ class Broker:
     def start(self, *, timeout_s: float = 10.0) -> None:
         """Start the broker and wait until it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        # As root, Mosquitto would give its rights away and could no longer write its own folder.
-        self.folder.chmod(0o777)
-        words = _CONFIGURATION.format(port=self.port, folder=self.folder) + self._extra
+        words = (
+            _CONFIGURATION.format(port=self.port, folder=self.folder, user=getpass.getuser()) + self._extra
+        )
         (self.folder / "mosquitto.conf").write_text(words, "utf-8")
         self._program.start()
         wait_until(lambda: answers(self.port), timeout_s=timeout_s, what="Mosquitto")

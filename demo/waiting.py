@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 LOOK_AGAIN_S = 0.05
@@ -12,6 +12,14 @@ LOOK_AGAIN_S = 0.05
 
 class TookTooLongError(TimeoutError):
     """A condition did not come true before its deadline."""
+
+
+@overload
+async def until(condition: Callable[[], Awaitable[T]], *, timeout_s: float = ..., what: str = ...) -> T: ...
+
+
+@overload
+async def until(condition: Callable[[], T], *, timeout_s: float = ..., what: str = ...) -> T: ...
 
 
 async def until(
