@@ -1,28 +1,60 @@
 """The driver of the twin: a computed landscape behind the port of every camera.
 
-It photographs the moment of the tick, obeys exposure, gain and colour temperature within its sensor's limits, and
-says what it really delivered. Faults of real cameras are simulated on request: settings that take effect some
-pictures later, pictures that are dropped, a camera that is lost until it is started anew.
+It photographs the moment of the tick, obeys exposure, gain and colour temperature within its sensor's limits,
+and says what it really delivered. Faults of real cameras are simulated on request: settings that take effect
+some pictures later, pictures that are dropped, a camera that is lost until it is started anew.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from math import exp
+from typing import Any
 from zlib import crc32
 
 import numpy as np
+import voluptuous as vol
 from PIL import Image, ImageFilter
+
+from skylapse_bridge.clock import Clock
+from skylapse_bridge.errors import CameraError, CameraLostError, UnsupportedError
+from skylapse_bridge.twin.ramp import exposure_ev, split
+from skylapse_bridge.twin.scene import Scene
+from skylapse_bridge.twin.sensor import SENSORS, Planes
+from skylapse_bridge.twin.sun import Place
+from skylapse_bridge.twin.twin import Photograph, Twin, Wish, encode_jpeg
 from skylapse_protocol.messages import CameraInfo
 
-from ..clock import Clock
-from ..errors import CameraError, CameraLostError, UnsupportedError
-from ..twin.ramp import exposure_ev, split
-from ..twin.scene import Scene
-from ..twin.sensor import SENSORS, Planes, SensorModel
-from ..twin.sun import Place
-from ..twin.twin import Photograph, Twin, Wish, encode_jpeg
-from .port import PREVIEW_BYTES, PREVIEW_SIDE_PX, SMALL_SIDE_PX, CapturedFrame, CaptureSettings, LuxReference, SmallFrame
+from .factory import CameraIdentity
+from .port import (
+    PREVIEW_BYTES,
+    PREVIEW_SIDE_PX,
+    SMALL_SIDE_PX,
+    CapturedFrame,
+    CaptureSettings,
+    LuxReference,
+    SmallFrame,
+)
+
+_SIDE = vol.All(int, vol.Range(min=32, max=8192))
+_SHARE = vol.All(vol.Coerce(float), vol.Range(min=0.0, max=1.0))
+
+OPTIONS = {
+    vol.Optional("width", default=1920): _SIDE,
+    vol.Optional("height", default=1080): _SIDE,
+    # Which landscape, which weather.
+    vol.Optional("seed", default=1): vol.All(int, vol.Range(min=0)),
+    vol.Optional("latitude", default=0.0): vol.All(vol.Coerce(float), vol.Range(min=-90.0, max=90.0)),
+    vol.Optional("longitude", default=0.0): vol.All(vol.Coerce(float), vol.Range(min=-180.0, max=180.0)),
+    vol.Optional("sensor", default="imx519"): vol.In(sorted(SENSORS)),
+    # Deviation of the digital gain, in stops: real modules wobble between 1.000 and 1.016.
+    vol.Optional("wobble_ev", default=0.0066): vol.All(vol.Coerce(float), vol.Range(min=0.0, max=0.2)),
+    # Settings take effect so many pictures later.
+    vol.Optional("latency_frames", default=0): vol.All(int, vol.Range(min=0, max=30)),
+    # Share of captures that fail, and share at which the camera is lost until it is started anew.
+    vol.Optional("drop_share", default=0.0): _SHARE,
+    vol.Optional("lose_share", default=0.0): _SHARE,
+}
 
 INFINITY_DIOPTRE = 0.25
 """Where the landscape is sharp: on real modules infinity is not quite 0 either."""
@@ -33,38 +65,22 @@ _AUTO_INTERVAL_S = 15.0
 _AUTOFOCUS = frozenset({"imx519", "imx708"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TwinOptions:
-    """What a twin is like; the defaults are a healthy camera on the equator."""
-
-    width: int = 1920
-    height: int = 1080
-    seed: int = 1
-    latitude: float = 0.0
-    longitude: float = 0.0
-    sensor: str = "imx519"
-    """A model of `twin.sensor.SENSORS`."""
-    wobble_ev: float = 0.0066
-    """Deviation of the digital gain, in stops: real modules wobble between 1.000 and 1.016."""
-    latency_frames: int = 0
-    """Settings take effect in the picture so many pictures later."""
-    drop_share: float = 0.0
-    """Share of captures that fail, 0…1."""
-    lose_share: float = 0.0
-    """Share of captures at which the camera is lost until it is started anew, 0…1."""
+def make_camera(identity: CameraIdentity, options: Mapping[str, Any], clock: Clock) -> "TwinCamera":
+    """Return the twin that the configuration describes."""
+    return TwinCamera(identity, vol.Schema(OPTIONS)(dict(options)), clock)
 
 
 class TwinCamera:
     """One computed camera; fills the port `Camera`."""
 
-    def __init__(self, camera: str, name: str, options: TwinOptions, clock: Clock) -> None:
-        self._camera = camera
-        self._name = name
+    def __init__(self, identity: CameraIdentity, options: Mapping[str, Any], clock: Clock) -> None:
+        self._identity = identity
         self._options = options
         self._clock = clock
-        self._sensor: SensorModel = SENSORS[options.sensor]
-        self._place = Place(latitude_deg=options.latitude, longitude_deg=options.longitude)
-        self._asked: deque[Wish] = deque(maxlen=options.latency_frames + 1)
+        self._size = int(options["width"]), int(options["height"])
+        self._sensor = SENSORS[options["sensor"]]
+        self._place = Place(latitude_deg=options["latitude"], longitude_deg=options["longitude"])
+        self._asked: deque[Wish] = deque(maxlen=options["latency_frames"] + 1)
         self._running = False
         self._focus = INFINITY_DIOPTRE
 
@@ -81,12 +97,12 @@ class TwinCamera:
         """Return the limits of the sensor."""
         self._require_running()
         return CameraInfo(
-            id=self._camera,
-            name=self._name,
+            id=self._identity.id,
+            name=self._identity.name,
             model=f"{self._sensor.make} {self._sensor.model} (twin)",
             driver="twin",
-            width=self._options.width,
-            height=self._options.height,
+            width=self._size[0],
+            height=self._size[1],
             min_exposure_us=self._sensor.exposure_us[0],
             max_exposure_us=self._sensor.exposure_us[1],
             min_gain=self._sensor.gain[0],
@@ -123,12 +139,12 @@ class TwinCamera:
         self._require_running()
         self._fail_on_purpose(settings.at)
         monotonic_ns = self._clock.monotonic_ns()
-        photograph = self._photograph(settings, self._options.width, self._options.height)
+        photograph = self._photograph(settings, *self._size)
         delivered = photograph.delivered
         return CapturedFrame(
             jpeg=encode_jpeg(self._focused(photograph.planes), quality=settings.jpeg_quality),
-            width=self._options.width,
-            height=self._options.height,
+            width=self._size[0],
+            height=self._size[1],
             captured_at=settings.at,
             monotonic_ns=monotonic_ns,
             exposure_us=delivered.exposure_us,
@@ -159,7 +175,7 @@ class TwinCamera:
         """Set the focus, or find it."""
         self._require_running()
         if self._sensor.id not in _AUTOFOCUS:
-            raise UnsupportedError(f"camera {self._camera}: the {self._sensor.model} has a fixed focus")
+            raise UnsupportedError(f"camera {self._identity.id}: the {self._sensor.model} has a fixed focus")
         self._focus = INFINITY_DIOPTRE if dioptre is None else dioptre
         return self._focus
 
@@ -173,17 +189,17 @@ class TwinCamera:
         return Twin(
             scene=self._scene(width, height),
             sensor=self._sensor,
-            camera=self._camera,
-            wobble_ev=self._options.wobble_ev,
+            camera=f"{self._identity.bridge}/{self._identity.id}",
+            wobble_ev=self._options["wobble_ev"],
         )
 
     def _scene(self, width: int, height: int) -> Scene:
         """Return what stands before the camera, at one picture size."""
-        return Scene(width=width, height=height, seed=self._options.seed, place=self._place)
+        return Scene(width=width, height=height, seed=self._options["seed"], place=self._place)
 
     def _wish(self, settings: CaptureSettings) -> Wish:
         """Fill in what is left to the camera."""
-        scene_ev = self._scene(self._options.width, self._options.height).expected_ev(settings.at)
+        scene_ev = self._scene(*self._size).expected_ev(settings.at)
         auto = split(self._sensor, exposure_ev(self._sensor, scene_ev), _AUTO_INTERVAL_S)
         return Wish(
             exposure_us=auto.exposure_us if settings.exposure_us is None else settings.exposure_us,
@@ -209,20 +225,22 @@ class TwinCamera:
 
     def _fitted(self, side: int) -> tuple[int, int]:
         """Return width and height with the long side at most `side`, in the picture's proportions."""
-        share = min(side / max(self._options.width, self._options.height), 1.0)
-        return max(round(self._options.width * share), 2), max(round(self._options.height * share), 2)
+        share = min(side / max(*self._size), 1.0)
+        return max(round(self._size[0] * share), 2), max(round(self._size[1] * share), 2)
 
     def _fail_on_purpose(self, at: datetime) -> None:
         """Drop a picture, or lose the camera, as often as the options say; the same at the same moment."""
-        key = crc32(f"{self._camera} {self._options.seed} {at.timestamp()}".encode())
+        key = crc32(
+            f"{self._identity.bridge}/{self._identity.id} {self._options['seed']} {at.timestamp()}".encode()
+        )
         draw = float(np.random.default_rng(key).random())
-        if draw < self._options.lose_share:
+        if draw < self._options["lose_share"]:
             self._running = False
-            raise CameraLostError(f"camera {self._camera}: lost, as its options ask for")
-        if draw < self._options.lose_share + self._options.drop_share:
-            raise CameraError(f"camera {self._camera}: picture dropped, as its options ask for")
+            raise CameraLostError(f"camera {self._identity.id}: lost, as its options ask for")
+        if draw < self._options["lose_share"] + self._options["drop_share"]:
+            raise CameraError(f"camera {self._identity.id}: picture dropped, as its options ask for")
 
     def _require_running(self) -> None:
         """Refuse work before `start` and after a loss."""
         if not self._running:
-            raise CameraLostError(f"camera {self._camera} is not started")
+            raise CameraLostError(f"camera {self._identity.id} is not started")

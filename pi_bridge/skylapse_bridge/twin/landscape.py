@@ -1,7 +1,9 @@
-"""The landscape as it stands: everything about the scene that no time changes, computed once for a picture's size.
+"""The landscape as it stands: everything about the scene that no time changes, computed once for a picture's
+size.
 
-From the back to the front: a far ridge, a middle ridge, wooded hills, a lake that mirrors the sky, a shore with
-grass, rocks and spruces. All of it is drawn in shares of the picture's size, so that every size shows the same place.
+From the back to the front: a far ridge, a middle ridge, wooded hills, a lake that mirrors the sky, a shore
+with grass, rocks and spruces. All of it is drawn in shares of the picture's size, so that every size shows
+the same place.
 """
 
 from dataclasses import dataclass

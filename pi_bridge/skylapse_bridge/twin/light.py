@@ -1,9 +1,10 @@
-"""How bright the day is: Seidelmann's table of natural illuminance, as a function of the sun's elevation alone.
+"""How bright the day is: Seidelmann's table of natural illuminance, as a function of the sun's elevation
+alone.
 
-log10 lux = L0 + L1 x + L2 x² + L3 x³ with x = elevation / 90°, one row of coefficients for each stretch of elevation
-(P. K. Seidelmann, Explanatory Supplement to the Astronomical Almanac, 1992, ground illumination). Below the table
-the night sky itself remains: the table jumps at −18°, so the larger of table and 0.002 lux is taken.
-The slope tells how fast twilight falls: 0.3 EV a degree at +6°, up to 1.8 at −7°.
+log10 lux = L0 + L1 x + L2 x² + L3 x³ with x = elevation / 90°, one row of coefficients for each stretch of
+elevation (P. K. Seidelmann, Explanatory Supplement to the Astronomical Almanac, 1992, ground illumination).
+Below the table the night sky itself remains: the table jumps at −18°, so the larger of table and 0.002 lux is
+taken. The slope tells how fast twilight falls: 0.3 EV a degree at +6°, up to 1.8 at −7°.
 """
 
 from itertools import pairwise

@@ -1,7 +1,7 @@
 """The colours of the sky and of what it lights, by the sun's elevation. Pure; linear light, relative values.
 
-A row of the table is what a painter would mix at that hour; between two rows the colours are mixed. How bright the
-whole picture is comes from `light.py`, so only the ratios count here.
+A row of the table is what a painter would mix at that hour; between two rows the colours are mixed. How
+bright the whole picture is comes from `light.py`, so only the ratios count here.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Exposures for a written sequence, from the easy to the hard. Pure.
 
-The hard one, `reactive`, is what simple cameras do at dusk and what films have to be freed from: the light of three
-frames ago is followed in thirds of a stop, clouds and all.
+The hard one, `reactive`, is what simple cameras do at dusk and what films have to be freed from: the light of
+three frames ago is followed in thirds of a stop, clouds and all.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,10 +1,11 @@
 """The scene: what the twin's camera looks at, at any moment, in linear light.
 
-A picture is painted from the back to the front: sky, clouds, stars, sun, ridges, lake, shore. Then the whole of it is
-scaled so that its mean luminance is the light of the moment (`light.py`) times the effect of the clouds, and a shadow
-is laid over the land. So the truth is exact: scene_ev = log2 lux + cloud_ev + shadow_ev.
+A picture is painted from the back to the front: sky, clouds, stars, sun, ridges, lake, shore. Then the whole
+of it is scaled so that its mean luminance is the light of the moment (`light.py`) times the effect of the
+clouds, and a shadow is laid over the land. So the truth is exact: scene_ev = log2 lux + cloud_ev + shadow_ev.
 
-Sky and sensor work in strips of rows that stay in the processor's cache: three times as fast as whole pictures.
+Sky and sensor work in strips of rows that stay in the processor's cache: three times as fast as whole
+pictures.
 """
 
 from dataclasses import dataclass

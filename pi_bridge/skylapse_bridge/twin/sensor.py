@@ -1,12 +1,12 @@
 """The sensor: how light becomes the numbers of a JPEG, with the limits and habits of real camera modules.
 
 Figures of a model are those of its public tuning file (raspberrypi/libcamera, `src/ipa/rpi/vc4/data/*.json`:
-`rpi.lux`, `rpi.noise`, `rpi.awb.ct_curve`), of its gain formula (`cam_helper_*.cpp`: gain = codes / (codes − code))
-and of the maker's published limits of exposure. Lux = reference_lux · (reference_exposure · reference_gain) /
-(exposure · gain) · Y / reference_Y turned around gives the linear value of a pixel.
+`rpi.lux`, `rpi.noise`, `rpi.awb.ct_curve`), of its gain formula (`cam_helper_*.cpp`: gain = codes / (codes −
+code)) and of the maker's published limits of exposure. Lux = reference_lux · (reference_exposure ·
+reference_gain) / (exposure · gain) · Y / reference_Y turned around gives the linear value of a pixel.
 
-Shot noise grows with the root of the signal, so its deviation is the same everywhere once the root is taken: the
-pixels are developed in that domain, where noise is one addition and the tone curve one small table.
+Shot noise grows with the root of the signal, so its deviation is the same everywhere once the root is taken:
+the pixels are developed in that domain, where noise is one addition and the tone curve one small table.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
 from skylapse_protocol.tone import CURVES, FULL_SCALE
 
 from .scene import STRIP_ROWS, Light
@@ -198,8 +199,8 @@ def deliver(
 ) -> Delivered:
     """Return what the sensor makes of a wish: within its limits, in its gain codes, the rest by digital gain.
 
-    `wobble_ev` is the share of digital gain that nobody asked for, in stops, 0 or above. Without colour gains those
-    of daylight are taken.
+    `wobble_ev` is the share of digital gain that nobody asked for, in stops, 0 or above. Without colour gains
+    those of daylight are taken.
     """
     time_us = min(max(floor(exposure_us), sensor.exposure_us[0]), sensor.exposure_us[1])
     wanted = min(max(gain, sensor.gain[0]), sensor.gain[1])

@@ -24,9 +24,11 @@ class Place:
         return float(azimuth(self._observer, at))
 
     def evening(self, at: datetime, elevation_deg: float) -> datetime:
-        """Return when, nearest to the solar noon before the next midnight of `at`, the setting sun is so high.
+        """Return when, nearest to the solar noon before the next midnight of `at`, the setting sun is so
+        high.
 
-        Where the sun never comes that low or that high on the day, the moment when it comes nearest is returned.
+        Where the sun never comes that low or that high on the day, the moment when it comes nearest is
+        returned.
         """
         noon = self.solar_noon(at)
         low, high = noon, noon + timedelta(hours=12)

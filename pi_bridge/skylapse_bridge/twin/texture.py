@@ -1,7 +1,7 @@
 """Textures out of random numbers: fractal noise, ridges, trees, stars. Pure; the same at every picture size.
 
-Noise is drawn on a canvas of fixed size and scaled to the picture, so that a preview shows what the photograph shows.
-Arrays are float32, rows from the top, columns from the left.
+Noise is drawn on a canvas of fixed size and scaled to the picture, so that a preview shows what the
+photograph shows. Arrays are float32, rows from the top, columns from the left.
 """
 
 from typing import TypeAlias
@@ -15,7 +15,8 @@ Plane: TypeAlias = npt.NDArray[np.float32]
 
 
 def fractal(rng: np.random.Generator, rows: int, columns: int, *, roughness: float, stretch: float) -> Plane:
-    """Return noise of mean 0 and deviation 1 that repeats seamlessly, its power falling as frequency^−2·roughness.
+    """Return noise of mean 0 and deviation 1 that repeats seamlessly, its power falling as
+    frequency^−2·roughness.
 
     `stretch` above 1 draws the shapes out horizontally.
     """

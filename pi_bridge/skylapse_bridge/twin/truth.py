@@ -19,8 +19,9 @@ def rfc3339(at: datetime) -> str:
 def truth(name: str, photograph: Photograph) -> dict[str, Any]:
     """Return one line of `truth.jsonl`.
 
-    `scene_ev` is log2 of the scene's mean luminance in lux, everything included, `cloud_ev` and `shadow_ev` are
-    the parts of it that clouds and shadow make; `exposure_us`, `analogue_gain`, `digital_gain` were delivered.
+    `scene_ev` is log2 of the scene's mean luminance in lux, everything included, `cloud_ev` and `shadow_ev`
+    are the parts of it that clouds and shadow make; `exposure_us`, `analogue_gain`, `digital_gain` were
+    delivered.
     """
     view, delivered = photograph.view, photograph.delivered
     return {

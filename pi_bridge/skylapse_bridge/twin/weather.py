@@ -1,7 +1,8 @@
-"""What passes over the landscape: clouds that dim the light by known stops, and a shadow that wanders over the land.
+"""What passes over the landscape: clouds that dim the light by known stops, and a shadow that wanders over
+the land.
 
-Everything is a pure function of (seed, time), so that any moment can be asked for in any order. Time is cut into
-slots; every slot holds one passage of thick cloud with its own moment, length and depth.
+Everything is a pure function of (seed, time), so that any moment can be asked for in any order. Time is cut
+into slots; every slot holds one passage of thick cloud with its own moment, length and depth.
 """
 
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ class Weather:
 @lru_cache(maxsize=64)
 def _passage(seed: int, every_s: float, slot: int) -> Passage:
     """Draw the passage of one slot."""
-    moment, length, depth = np.random.default_rng((seed, slot & 0xFFFFFFFF)).uniform(size=3)
+    moment, length, depth = np.random.default_rng((seed, slot & 0xFFFFFFFF)).uniform(size=3).tolist()
     return Passage(
         centre_s=every_s * (slot + 0.35 + 0.3 * moment),
         sigma_s=every_s * (0.08 + 0.05 * length),
