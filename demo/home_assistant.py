@@ -1,6 +1,7 @@
 """A real Home Assistant on loopback, in a folder of its own, set up as a person would."""
 
 import json
+from collections import deque
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -195,6 +196,7 @@ class Connection:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
         self._last_id = 0
+        self._events: deque[dict[str, Any]] = deque()
 
     async def __aenter__(self) -> Self:
         return self
@@ -202,6 +204,10 @@ class Connection:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Hang up."""
         await self._socket.close()
 
     async def sign_in(self, token: str) -> None:
@@ -213,24 +219,23 @@ class Connection:
             raise HomeAssistantError(f"Home Assistant refused to be spoken to: {answer}")
 
     async def ask(self, kind: str, **words: Any) -> Any:
-        """Send one command and answer its result; events that come meanwhile are left aside."""
+        """Send one command and answer its result; events that come meanwhile wait for `event`."""
         self._last_id += 1
         await self._socket.send_json({"id": self._last_id, "type": kind, **words})
-        while True:
-            answer = await self._socket.receive_json(timeout=60)
-            if answer.get("id") == self._last_id and answer["type"] == "result":
-                break
+        while (answer := await self._socket.receive_json(timeout=60))["type"] != "result":
+            self._events.append(answer["event"])
         if not answer["success"]:
             raise HomeAssistantError(f"{kind}: {answer['error']['message']}")
         return answer["result"]
 
     async def event(self) -> dict[str, Any]:
         """Wait for the next event of a subscription."""
-        while True:
-            message = await self._socket.receive_json()
-            if message["type"] == "event":
-                event: dict[str, Any] = message["event"]
-                return event
+        if self._events:
+            return self._events.popleft()
+        while (message := await self._socket.receive_json())["type"] != "event":
+            continue
+        event: dict[str, Any] = message["event"]
+        return event
 
 
 async def _unpacked(answer: aiohttp.ClientResponse) -> Any:
