@@ -1,8 +1,8 @@
 """The table of camera drivers; each is imported when a configuration names it.
 
-A driver module holds two things: `OPTIONS`, a voluptuous schema (a dict) of what may stand in the configuration
-beside `id`, `name` and `driver`, and `make_camera(identity, options, clock)`, which answers a `Camera` and opens
-nothing.
+A driver module holds two things: `OPTIONS`, a voluptuous schema (a dict) of what may stand in the
+configuration beside `id`, `name` and `driver`, and `make_camera(identity, options, clock)`, which answers a
+`Camera` and opens nothing.
 """
 
 from collections.abc import Mapping

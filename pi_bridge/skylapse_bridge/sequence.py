@@ -1,0 +1,259 @@
+"""What a camera does next: events in, instructions out. Pure; `runner.py` obeys.
+
+Ticks are whole multiples of a window's interval since the epoch, so that cameras on one clock shoot
+together. A tick is begun a little early, to meter and to set the controls. A tick that comes too late (the
+camera was busy, the machine slept) is skipped and counted, never stacked. Several profiles in a window are
+a burst: one frame each, every tick. The arms of an experiment take turns beside them.
+
+Windows begin and end by their own times, whichever of them rules; a window that disappears from the plan
+ends at once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from skylapse_protocol.messages import Mode
+from skylapse_protocol.snapshot import Plan, Profile, Snapshot, Window, next_tick
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOMENT = timedelta(microseconds=1)
+_LEAD_S = 4.0
+_LEAD_SHARE = 0.5
+_LATE_S = 30.0
+_MOST_SKIPPED_ONE_BY_ONE = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shot:
+    """One frame of a tick."""
+
+    profile: Profile
+    place: int | None = None
+    """Place in a burst, from 0; None where the tick has one frame."""
+    test_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanChanged:
+    """Another plan is in force, or none."""
+
+    plan: Plan | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SnapshotChanged:
+    """Another snapshot is in force, or none."""
+
+    snapshot: Snapshot | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnabledChanged:
+    """Capture was switched on or off."""
+
+    enabled: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModeChanged:
+    """Another mode is in force."""
+
+    mode: Mode
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CameraChanged:
+    """The camera answers, or does not any more."""
+
+    up: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoomChanged:
+    """The spool is full, or has room again."""
+
+    full: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Woken:
+    """Time has passed."""
+
+
+Event = PlanChanged | SnapshotChanged | EnabledChanged | ModeChanged | CameraChanged | RoomChanged | Woken
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WindowTurned:
+    """A window began or ended."""
+
+    change: Literal["started", "ended"]
+    window: Window
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Skip:
+    """Ticks were too late."""
+
+    window: Window
+    first: datetime
+    ticks: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shoot:
+    """Meter now, take these frames at `at`."""
+
+    at: datetime
+    window: Window
+    shots: tuple[Shot, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaitUntil:
+    """Nothing to do before this moment, or before the next event where it is None."""
+
+    moment: datetime | None
+
+
+Instruction = WindowTurned | Skip | Shoot | WaitUntil
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sequence:
+    """All that decides what comes next."""
+
+    plan: Plan | None = None
+    snapshot: Snapshot | None = None
+    enabled: bool = True
+    mode: Mode = "deployed"
+    camera_up: bool = False
+    full: bool = False
+    open_windows: tuple[Window, ...] = ()
+    """Windows that began and have not ended."""
+    done_until: datetime | None = None
+    """Ticks before this moment are taken, skipped or were not to be."""
+
+    @property
+    def shooting(self) -> bool:
+        """Tell whether ticks are to be taken."""
+        deployed = self.plan is not None and self.snapshot is not None and self.mode == "deployed"
+        return deployed and self.enabled and self.camera_up and not self.full
+
+    def next_tick_at(self, now: datetime) -> datetime | None:
+        """Return when the next frame is due, None where none is."""
+        if not self.shooting or self.plan is None:
+            return None
+        found = next_tick(self.plan, max(self.done_until or now, now))
+        return found[0] if found else None
+
+
+def step(state: Sequence, event: Event, now: datetime) -> tuple[Sequence, tuple[Instruction, ...]]:
+    """Return the state after an event, and what to do; the last instruction is `Shoot` or `WaitUntil`."""
+    state = _apply(state, event)
+    state, turned = _turn_windows(state, now)
+    if not state.shooting or state.plan is None or state.snapshot is None:
+        state = replace(state, done_until=now)
+        return state, (*turned, WaitUntil(moment=_next_boundary(state.plan, now)))
+    state, skipped = _skip_late(state, state.plan, now)
+    found = next_tick(state.plan, state.done_until or now)
+    if found is None:
+        return state, (*turned, *skipped, WaitUntil(moment=_next_boundary(state.plan, now)))
+    at, window = found
+    begin = at - timedelta(seconds=min(_LEAD_S, _LEAD_SHARE * window.interval_s))
+    if begin <= now:
+        shots = shots_of(state.snapshot, window, at)
+        return replace(state, done_until=at + _MOMENT), (
+            *turned,
+            *skipped,
+            Shoot(at=at, window=window, shots=shots),
+        )
+    boundary = _next_boundary(state.plan, now)
+    return state, (*turned, *skipped, WaitUntil(moment=begin if boundary is None else min(begin, boundary)))
+
+
+def shots_of(snapshot: Snapshot, window: Window, at: datetime) -> tuple[Shot, ...]:
+    """Return the frames of one tick: the window's profiles, then one arm of each experiment in turn."""
+    found = [snapshot.profile(profile_id) for profile_id in window.profiles] shots = [(profile, None) for
+    profile in found if profile is not None] turn = (at - _EPOCH) // timedelta(seconds=window.interval_s)
+    arms = [experiment.arms[turn % len(experiment.arms)] for experiment in snapshot.experiments if
+    experiment.arms] everything = [*shots, *((arm.profile, arm.test_id) for arm in arms)] alone =
+    len(everything) == 1 return tuple(
+        Shot(profile=profile, test_id=test_id, place=None if alone else place)
+        for place, (profile, test_id) in enumerate(everything)
+    )
+
+
+def _apply(state: Sequence, event: Event) -> Sequence:
+    """Return the state that knows of the event."""
+    match event:
+        case PlanChanged(plan=plan):
+            return replace(state, plan=plan)
+        case SnapshotChanged(snapshot=snapshot):
+            return replace(state, snapshot=snapshot)
+        case EnabledChanged(enabled=enabled):
+            return replace(state, enabled=enabled)
+        case ModeChanged(mode=mode):
+            return replace(state, mode=mode)
+        case CameraChanged(up=up):
+            return replace(state, camera_up=up)
+        case RoomChanged(full=full):
+            return replace(state, full=full)
+        case Woken():
+            return state
+
+
+def _turn_windows(state: Sequence, now: datetime) -> tuple[Sequence, tuple[WindowTurned, ...]]:
+    """Return the state with the windows that are open now, and which of them began or ended."""
+    planned = {window.id: window for window in state.plan.windows} if state.plan else {}
+    still, turned = [], []
+    for window in state.open_windows:
+        known = planned.get(window.id)
+        if known is not None and known.starts_at <= now < known.ends_at:
+            still.append(known)
+        else:
+            at = min((known or window).ends_at, now)
+            turned.append(WindowTurned(change="ended", window=known or window, at=at))
+    already = {window.id for window in still}
+    for window in planned.values():
+        if window.starts_at <= now < window.ends_at and window.id not in already:
+            still.append(window)
+            turned.append(WindowTurned(change="started", window=window, at=now))
+    return replace(state, open_windows=tuple(still)), tuple(turned)
+
+
+def _skip_late(state: Sequence, plan: Plan, now: datetime) -> tuple[Sequence, tuple[Skip, ...]]:
+    """Return the state after the ticks that are too late, and those ticks by window."""
+    if state.done_until is None:
+        return replace(state, done_until=now), ()
+    late: dict[str, Skip] = {}
+    after = state.done_until
+    for at, window in _late_ticks(plan, state.done_until, now):
+        first = late.get(window.id)
+        late[window.id] = (
+            Skip(window=window, first=at, ticks=1) if first is None else replace(first, ticks=first.ticks + 1)
+        )
+        after = at + _MOMENT
+    if sum(skip.ticks for skip in late.values()) >= _MOST_SKIPPED_ONE_BY_ONE:
+        after = now
+    return replace(state, done_until=after), tuple(late.values())
+
+
+def _late_ticks(plan: Plan, since: datetime, now: datetime) -> Iterator[tuple[datetime, Window]]:
+    """Yield the ticks since a moment that are too late now, at most `_MOST_SKIPPED_ONE_BY_ONE` of them."""
+    for _ in range(_MOST_SKIPPED_ONE_BY_ONE):
+        found = next_tick(plan, since)
+        if found is None or now < found[0] + timedelta(seconds=min(found[1].interval_s, _LATE_S)):
+            return
+        yield found
+        since = found[0] + _MOMENT
+
+
+def _next_boundary(plan: Plan | None, now: datetime) -> datetime | None:
+    """Return when the next window begins or ends."""
+    windows = plan.windows if plan else ()
+    moments = [moment for window in windows for moment in (window.starts_at, window.ends_at) if moment > now]
+    return min(moments, default=None)
