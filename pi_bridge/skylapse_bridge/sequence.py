@@ -177,13 +177,19 @@ def step(state: Sequence, event: Event, now: datetime) -> tuple[Sequence, tuple[
 
 def shots_of(snapshot: Snapshot, window: Window, at: datetime) -> tuple[Shot, ...]:
     """Return the frames of one tick: the window's profiles, then one arm of each experiment in turn."""
-    found = [snapshot.profile(profile_id) for profile_id in window.profiles] shots = [(profile, None) for
-    profile in found if profile is not None] turn = (at - _EPOCH) // timedelta(seconds=window.interval_s)
-    arms = [experiment.arms[turn % len(experiment.arms)] for experiment in snapshot.experiments if
-    experiment.arms] everything = [*shots, *((arm.profile, arm.test_id) for arm in arms)] alone =
-    len(everything) == 1 return tuple(
+    profiles = (snapshot.profile(profile_id) for profile_id in window.profiles)
+    wanted: list[tuple[Profile, str | None]] = [
+        (profile, None) for profile in profiles if profile is not None
+    ]
+    turn = (at - _EPOCH) // timedelta(seconds=window.interval_s)
+    for experiment in snapshot.experiments:
+        if experiment.arms:
+            arm = experiment.arms[turn % len(experiment.arms)]
+            wanted.append((arm.profile, arm.test_id))
+    alone = len(wanted) == 1
+    return tuple(
         Shot(profile=profile, test_id=test_id, place=None if alone else place)
-        for place, (profile, test_id) in enumerate(everything)
+        for place, (profile, test_id) in enumerate(wanted)
     )
 
 
