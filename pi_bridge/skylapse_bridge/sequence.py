@@ -10,7 +10,7 @@ ends at once.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -67,7 +67,7 @@ class ModeChanged:
 class CameraChanged:
     """The camera answers, or does not any more."""
 
-    up: bool
+    camera_up: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +83,7 @@ class Woken:
 
 
 Event = PlanChanged | SnapshotChanged | EnabledChanged | ModeChanged | CameraChanged | RoomChanged | Woken
+"""The fields of an event are fields of `Sequence`, which it sets."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,26 +154,30 @@ class Sequence:
 
 def step(state: Sequence, event: Event, now: datetime) -> tuple[Sequence, tuple[Instruction, ...]]:
     """Return the state after an event, and what to do; the last instruction is `Shoot` or `WaitUntil`."""
-    state = _apply(state, event)
+    state = replace(state, **{field.name: getattr(event, field.name) for field in fields(event)})
     state, turned = _turn_windows(state, now)
     if not state.shooting or state.plan is None or state.snapshot is None:
         state = replace(state, done_until=now)
         return state, (*turned, WaitUntil(moment=_next_boundary(state.plan, now)))
     state, skipped = _skip_late(state, state.plan, now)
-    found = next_tick(state.plan, state.done_until or now)
+    state, last = _next(state, state.plan, state.snapshot, now)
+    return state, (*turned, *skipped, last)
+
+
+def _next(
+    state: Sequence, plan: Plan, snapshot: Snapshot, now: datetime
+) -> tuple[Sequence, Shoot | WaitUntil]:
+    """Begin the next tick where it is time, else wait for it or for the next window's turn."""
+    boundary = _next_boundary(plan, now)
+    found = next_tick(plan, state.done_until or now)
     if found is None:
-        return state, (*turned, *skipped, WaitUntil(moment=_next_boundary(state.plan, now)))
+        return state, WaitUntil(moment=boundary)
     at, window = found
     begin = at - timedelta(seconds=min(_LEAD_S, _LEAD_SHARE * window.interval_s))
-    if begin <= now:
-        shots = shots_of(state.snapshot, window, at)
-        return replace(state, done_until=at + _MOMENT), (
-            *turned,
-            *skipped,
-            Shoot(at=at, window=window, shots=shots),
-        )
-    boundary = _next_boundary(state.plan, now)
-    return state, (*turned, *skipped, WaitUntil(moment=begin if boundary is None else min(begin, boundary)))
+    if begin > now:
+        return state, WaitUntil(moment=begin if boundary is None else min(begin, boundary))
+    shots = shots_of(snapshot, window, at)
+    return replace(state, done_until=at + _MOMENT), Shoot(at=at, window=window, shots=shots)
 
 
 def shots_of(snapshot: Snapshot, window: Window, at: datetime) -> tuple[Shot, ...]:
@@ -191,25 +196,6 @@ def shots_of(snapshot: Snapshot, window: Window, at: datetime) -> tuple[Shot, ..
         Shot(profile=profile, test_id=test_id, place=None if alone else place)
         for place, (profile, test_id) in enumerate(wanted)
     )
-
-
-def _apply(state: Sequence, event: Event) -> Sequence:
-    """Return the state that knows of the event."""
-    match event:
-        case PlanChanged(plan=plan):
-            return replace(state, plan=plan)
-        case SnapshotChanged(snapshot=snapshot):
-            return replace(state, snapshot=snapshot)
-        case EnabledChanged(enabled=enabled):
-            return replace(state, enabled=enabled)
-        case ModeChanged(mode=mode):
-            return replace(state, mode=mode)
-        case CameraChanged(up=up):
-            return replace(state, camera_up=up)
-        case RoomChanged(full=full):
-            return replace(state, full=full)
-        case Woken():
-            return state
 
 
 def _turn_windows(state: Sequence, now: datetime) -> tuple[Sequence, tuple[WindowTurned, ...]]:
