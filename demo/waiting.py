@@ -15,28 +15,35 @@ class TookTooLongError(TimeoutError):
 
 
 @overload
-async def until(condition: Callable[[], Awaitable[T]], *, timeout_s: float = ..., what: str = ...) -> T: ...
+async def until(
+    condition: Callable[[], Awaitable[T | None]], *, timeout_s: float = ..., what: str = ...
+) -> T: ...
 
 
 @overload
-async def until(condition: Callable[[], T], *, timeout_s: float = ..., what: str = ...) -> T: ...
+async def until(condition: Callable[[], T | None], *, timeout_s: float = ..., what: str = ...) -> T: ...
 
 
 async def until(
-    condition: Callable[[], T | Awaitable[T]], *, timeout_s: float = 10.0, what: str = "the condition"
+    condition: Callable[[], Awaitable[T | None] | T | None],
+    *,
+    timeout_s: float = 10.0,
+    what: str = "the condition",
 ) -> T:
     """Answer the first true value of the condition, a function or a coroutine function."""
     deadline = time.monotonic() + timeout_s
     while True:
         found = condition()
-        value: T = await found if inspect.isawaitable(found) else found
+        value: T | None = await found if inspect.isawaitable(found) else found
         if value:
             return value
         _check(deadline, what, timeout_s)
         await asyncio.sleep(LOOK_AGAIN_S)
 
 
-def wait_until(condition: Callable[[], T], *, timeout_s: float = 10.0, what: str = "the condition") -> T:
+def wait_until(
+    condition: Callable[[], T | None], *, timeout_s: float = 10.0, what: str = "the condition"
+) -> T:
     """Answer the first true value of the condition; for code that has no event loop."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
