@@ -23,6 +23,9 @@ from .waiting import TookTooLongError, until
 FILM_S = 420.0
 """How long the first film may take after the cameras have finished."""
 
+BALANCE_S = 60.0
+"""How long frames may be on their way between one program's count and the other's."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
@@ -46,15 +49,17 @@ async def show(system: System, screen: Screen, kept: Path) -> Result:
     path = kept / f"{film.media_id.rpartition('/')[2]}.mp4"
     _keep(path, await fetch_film(system.house, film))
     screen.say(f"{film.title} plays in the media browser; kept as {path}")
-    heard = system.watch.heard
-    await until(lambda: heard.balanced, timeout_s=60, what="captured = stored + pending + dropped")
+    frames = await until(system.balance, timeout_s=BALANCE_S, what="captured = stored + pending + dropped")
+    screen.say(
+        f"{frames.captured} captured = {frames.stored} stored + {frames.pending} pending + {frames.dropped} dropped"
+    )
     return Result(
         film_path=str(path),
         media_id=film.media_id,
-        frames_captured=heard.captured,
-        frames_stored=heard.stored,
-        frames_pending=heard.pending,
-        frames_dropped=heard.dropped,
+        frames_captured=frames.captured,
+        frames_stored=frames.stored,
+        frames_pending=frames.pending,
+        frames_dropped=frames.dropped,
         seconds=round(screen.seconds, 1),
     )
 

@@ -53,13 +53,8 @@ class Heard:
 
     @property
     def stored(self) -> int:
-        """Frames that the processor holds."""
+        """Frames that the processor says it holds."""
         return sum(store.frames for store in self.stores.values())
-
-    @property
-    def balanced(self) -> bool:
-        """Whether no frame is lost or doubled: captured = stored + pending + dropped."""
-        return self.captured == self.stored + self.pending + self.dropped
 
     @property
     def windows_ended(self) -> int:
