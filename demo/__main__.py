@@ -50,9 +50,7 @@ async def show(system: System, screen: Screen, kept: Path) -> Result:
     _keep(path, await fetch_film(system.house, film))
     screen.say(f"{film.title} plays in the media browser; kept as {path}")
     frames = await until(system.balance, timeout_s=BALANCE_S, what="captured = stored + pending + dropped")
-    screen.say(
-        f"{frames.captured} captured = {frames.stored} stored + {frames.pending} pending + {frames.dropped} dropped"
-    )
+    screen.say(str(frames))
     return Result(
         film_path=str(path),
         media_id=film.media_id,

@@ -46,6 +46,12 @@ class Balance:
     pending: int
     dropped: int
 
+    def __str__(self) -> str:
+        return (
+            f"{self.captured} frames captured = {self.stored} stored + {self.pending} pending"
+            f" + {self.dropped} dropped"
+        )
+
 
 class System:
     """Starts everything in its order and ends it in the opposite one."""
