@@ -49,12 +49,15 @@ class Shape:
     jpeg: bool = True
 
 
-def look(data: bytes, name: str) -> Shape:
-    """Return the size of a picture from its head; raise PictureError where it cannot be decoded."""
+def look(data: bytes, name: str, *, whole: bool = True) -> Shape:
+    """Return the size of a picture from its head; raise PictureError where it cannot be decoded.
+
+    With `whole` false, `data` may end anywhere after the head, and a missing end is no error.
+    """
     if not data:
         raise PictureError(name, "is empty")
     if data[:2] == b"\xff\xd8":
-        return _look_jpeg(data, name)
+        return _look_jpeg(data, name, whole=whole)
     return _look_other(data, name)
 
 
@@ -73,7 +76,7 @@ def decode(
     return _upright(pixels, seen.orientation)
 
 
-def _look_jpeg(data: bytes, name: str) -> Shape:
+def _look_jpeg(data: bytes, name: str, *, whole: bool) -> Shape:
     """Walk the segments up to the first scan (ITU-T T.81, annex B)."""
     place, orientation = 2, 1
     size: tuple[int, int] | None = None
@@ -89,7 +92,7 @@ def _look_jpeg(data: bytes, name: str) -> Shape:
             break
     if size is None:
         raise PictureError(name, "has no frame header before its first scan")
-    if data.rfind(b"\xff\xd9", place) < 0:
+    if whole and data.rfind(b"\xff\xd9", place) < 0:
         raise PictureError(name, "is truncated: the end marker is missing")
     width, height = reversed(size) if orientation in _TRANSPOSED else size
     return Shape(width=width, height=height, orientation=orientation)

@@ -69,6 +69,8 @@ class SourceFrame:
     facts: ExposureFacts | None = None
     measured: Measurement | None = None
     """What ingest measured; null where nobody has."""
+    size: tuple[int, int] | None = None
+    """Width and height as shown; null where nobody has looked yet."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

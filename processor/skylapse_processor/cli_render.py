@@ -1,0 +1,147 @@
+"""The command `skylapse-processor render`: a folder of pictures to a film, or one job, with no server.
+
+A job (`--job job.json`) is what the processor's queue starts: progress as JSON lines, the result as the
+last line.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TextIO
+
+from . import recipe
+from .errors import CancelledError, ProcessorError, RequestError
+from .frames import read_folder
+from .progress import Progress
+from .render import render_film
+from .render_request import MAX_RATE, SIZES, FilmResult, RenderRequest, from_json
+
+_BAR = 30
+_CANCELLED = 130
+
+
+def add_render_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `render` among the commands of skylapse-processor."""
+    parser = commands.add_parser(
+        "render",
+        help="make a film of a folder of pictures",
+        description="Make a flicker-free film of a folder of pictures. What is known of their exposure is read "
+        "from sidecars (0001.json beside 0001.jpg), else EXIF; where nothing is known, from the pictures.",
+    )
+    parser.add_argument("folder", nargs="?", type=Path, help="folder of pictures")
+    parser.add_argument("-o", "--output", type=Path, help="the film to be written, an .mp4")
+    parser.add_argument("--recipe", default=recipe.DEFAULT, choices=sorted(recipe.RECIPES))
+    parser.add_argument(
+        "--size", default="1080p", choices=list(SIZES), help="what the film fits into (default 1080p)"
+    )
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument("--rate", type=float, metavar="FPS", help=f"frames a second, up to {MAX_RATE:g}")
+    pace.add_argument("--length", type=float, metavar="SECONDS", help="length of the film")
+    pace.add_argument("--speed-up", type=float, metavar="TIMES", help="how much faster than life")
+    parser.add_argument("--poster", type=Path, help="also write a poster, a .jpg")
+    parser.add_argument("--thumbnail", type=Path, help="also write a thumbnail, a .jpg")
+    parser.add_argument("--json", action="store_true", help="print one JSON object about the film")
+    parser.add_argument("--job", type=Path, help="render a job file instead of a folder")
+    parser.set_defaults(run=run_render)
+
+
+def run_render(arguments: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        request = _request(arguments)
+        result = render_film(request, _reporter(arguments), stop.is_set)
+    except CancelledError:
+        _say(sys.stderr, "skylapse-processor: render: cancelled")
+        return _CANCELLED
+    except ProcessorError as error:
+        if arguments.job is not None:
+            _say(sys.stdout, json.dumps({"error": str(error)}))
+        _say(sys.stderr, f"skylapse-processor: render: {error}")
+        return 1
+    if arguments.job is not None:
+        _say(sys.stdout, json.dumps({"result": result.as_json()}))
+    elif arguments.json:
+        _say(sys.stdout, json.dumps(result.as_json()))
+    else:
+        _tell(result, request)
+    return 0
+
+
+def _request(arguments: argparse.Namespace) -> RenderRequest:
+    if arguments.job is not None:
+        try:
+            return from_json(arguments.job.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise RequestError(str(arguments.job), f"cannot be read ({error})") from error
+    if arguments.folder is None or arguments.output is None:
+        raise RequestError("", "name a folder of pictures and the film: FOLDER -o film.mp4")
+    listing = read_folder(arguments.folder)
+    return RenderRequest(
+        frames=listing.frames,
+        skipped=listing.skipped,
+        output=arguments.output,
+        recipe=arguments.recipe,
+        size=arguments.size,
+        rate=arguments.rate,
+        length_s=arguments.length,
+        speed_up=arguments.speed_up,
+        poster=arguments.poster,
+        thumbnail=arguments.thumbnail,
+        metadata={"title": arguments.folder.resolve().name},
+    )
+
+
+class _Bar:
+    """A progress bar on a terminal; silent where there is none."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown = ""
+
+    def __call__(self, progress: Progress) -> None:
+        if not self._stream.isatty():
+            return
+        filled = round(_BAR * progress.percent / 100)
+        left = "" if progress.seconds_left is None else f"  {progress.seconds_left:.0f} s left"
+        text = (
+            f"\r{progress.step:8}[{'█' * filled}{'·' * (_BAR - filled)}] {progress.percent:3.0f} %"
+            f"  {progress.done}/{progress.total}  {progress.frames_per_s:.1f} frames/s{left}"
+        )
+        self._stream.write(text.ljust(len(self._shown)))
+        self._shown = text
+        if progress.step == "finish" and progress.done:
+            self._stream.write("\n")
+        self._stream.flush()
+
+
+def _reporter(arguments: argparse.Namespace) -> "_Bar | _Lines":
+    return _Lines() if arguments.job is not None else _Bar(sys.stderr)
+
+
+class _Lines:
+    """Progress as JSON lines for whoever started the job."""
+
+    def __call__(self, progress: Progress) -> None:
+        _say(sys.stdout, json.dumps({"progress": progress.as_json()}))
+
+
+def _tell(result: FilmResult, request: RenderRequest) -> None:
+    for file, reason in (*result.skipped, *result.adapted):
+        _say(sys.stderr, f"{file}: {reason}")
+    _say(
+        sys.stdout,
+        f"{request.output}: {result.frames} frames, {result.duration_s:.2f} s, "
+        f"{result.width} × {result.height}, {result.bytes / 1e6:.1f} MB, "
+        f"flicker {result.flicker_mev:.1f} mEV (levelled by {result.levelled_by}), made in {result.seconds:.1f} s",
+    )
+
+
+def _say(stream: TextIO, text: str) -> None:
+    stream.write(f"{text}\n")
+    stream.flush()

@@ -1,0 +1,130 @@
+"""Flicker: where it comes from, and how it is taken out without taking the weather out with it.
+
+Theory ------ A frame's linear brightness is the product of scene and exposure, a sum in stops: L = E + B.
+A film wants B, with an exposure that changes so slowly that nobody sees it. What is seen as flicker is E:
+stepped shutter times, a loop that overshoots, gain that wobbles. What must stay is B: clouds, shadows,
+dusk. Smoothing L removes both: a moving mean of 31 frames halves the flicker's last digit and every
+cloud. So E is subtracted where it is known, and only where it is not known is it estimated, by as little
+smoothing as will do.
+
+1. *Recorded.* A frame record holds what the sensor delivered: exposure time × analogue × digital gain. E
+   is exact. The correction is target(E) − E, with target a local parabola in a Gaussian of σ 48 frames
+   (`level.py`). No picture is looked at, so no cloud can be mistaken for exposure, and a second stage
+   could only do harm (in simulation it tripled the flicker).
+2. *Rounded.* EXIF holds ISO as a whole number and the time as somebody's rational: ISO 100 alone leaves
+   ±7 mEV, a camera that writes 1/60 for 1/64 leaves 90. After levelling by what EXIF says, the residual
+   of the log mean against a robust local parabola (σ 4 frames, Tukey's biweight) is the rounding, and is
+   removed, at most ±0.15 EV: more than that is weather. EXIF that makes the flicker worse than it was is
+   not believed at all.
+3. *Unknown.* Exposure moves in jumps, light does not. In the differences of L from frame to frame, a
+   running median of 11, smoothed (σ 3), is the light; what remains is exposure, and its running sum is E
+   up to a slow drift, which the target removes as it removes the true one. The film keeps clouds that the
+   camera's own loop had erased: the loop answers a cloud in steps, and the steps are put back. A jump
+   above 1.2 EV is no exposure loop: a lamp, another scene. It stays.
+
+All of it happens in linear light. The inverse of the sensor's own tone curve leads there; with sRGB
+assumed for a Raspberry Pi camera an exact E still leaves 16 mEV (reference: libcamera's `rpi.contrast`).
+One look-up table a channel a frame applies it (`look.py`): sixteen bits, dithered back to eight, with a
+shoulder that is the same for the whole film, since a shoulder that moved with the gain would flicker
+itself.
+
+The figure
+----------
+Flicker := rms over frames of log2 of the film's linear mean luminance less its Gaussian of σ 2 frames, in
+thousandths of a stop (mEV). A film's own figure includes what truly changed from frame to frame; the bench
+subtracts that, since the twin knows it.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from .plan import Curve, Plan
+from .smooth import flicker_mev, smooth, smooth_robust
+
+CAP_EV = 0.15
+RESIDUAL_SIGMA_FRAMES = 4.0
+LIGHT_MEDIAN_HALF = 5
+LIGHT_SIGMA_FRAMES = 3.0
+LARGEST_JUMP_EV = 1.2
+_ENOUGH_KNOWN = 0.5
+_FEWEST = 5
+
+
+def needs_measuring(plan: Plan) -> bool:
+    """Say whether brightness has to be measured: where any frame's exposure is rounded or unknown."""
+    return any(not _is_exact(plan, index) for index in range(len(plan.frames)))
+
+
+def believed_exposure(plan: Plan, sigma_frames: float) -> tuple[Curve | None, str]:
+    """Return E of every frame in EV, shape (n,), and what it was believed from; null where there is nothing."""
+    stated = np.array([_stated(plan, index) for index in range(len(plan.frames))])
+    if not needs_measuring(plan):
+        return stated, "records"
+    if not np.isfinite(plan.log_mean).all() or len(plan.frames) < _FEWEST:
+        return (stated, "exif") if np.isfinite(stated).all() else (None, "nothing")
+    if np.isfinite(stated).mean() >= _ENOUGH_KNOWN:
+        exposure = fill(plan, stated)
+        if _helps(plan, exposure, sigma_frames):
+            return exposure, "exif"
+    return estimate_exposure(plan.log_mean), "pictures"
+
+
+def deflicker(plan: Plan, *, cap_ev: float = CAP_EV, sigma_frames: float = RESIDUAL_SIGMA_FRAMES) -> Plan:
+    """Return the plan with the residual removed, at most ±cap_ev, where exposure was not known exactly."""
+    if plan.levelled_by in ("records", "nothing") or not np.isfinite(plan.log_mean).all():
+        return plan
+    levelled = plan.log_mean + plan.gain_ev[:, 1]
+    residual = np.clip(residual_of(plan.position, levelled, sigma_frames), -cap_ev, cap_ev)
+    return replace(plan, gain_ev=plan.gain_ev - residual[:, None])
+
+
+def residual_of(position: Curve, levelled: Curve, sigma_frames: float = RESIDUAL_SIGMA_FRAMES) -> Curve:
+    """Return what a robust local parabola does not follow, in EV."""
+    if len(levelled) < _FEWEST:
+        return np.zeros_like(levelled)
+    return levelled - smooth_robust(position, levelled, sigma_frames, degree=2)
+
+
+def estimate_exposure(log_mean: Curve) -> Curve:
+    """Return E up to a slow drift, in EV, from brightness alone: its jumps."""
+    steps = np.diff(log_mean)
+    light = _running_median(steps, LIGHT_MEDIAN_HALF)
+    light = smooth(np.arange(len(light), dtype=np.float64), light, LIGHT_SIGMA_FRAMES)
+    jumps = steps - light
+    jumps[np.abs(jumps) > LARGEST_JUMP_EV] = 0.0
+    return np.concatenate([[0.0], np.cumsum(jumps)])
+
+
+def fill(plan: Plan, stated: Curve) -> Curve:
+    """Return `stated` with its gaps filled: the scene's brightness, interpolated, tells their exposure."""
+    known = np.isfinite(stated)
+    scene = plan.log_mean[known] - stated[known]
+    filled: Curve = np.where(
+        known, stated, plan.log_mean - np.interp(plan.position, plan.position[known], scene)
+    )
+    return filled
+
+
+def _helps(plan: Plan, exposure: Curve, sigma_frames: float) -> bool:
+    """Say whether levelling by this exposure flickers less than the pictures do."""
+    levelled = plan.log_mean + smooth(plan.position, exposure, sigma_frames, degree=2) - exposure
+    return flicker_mev(levelled) <= flicker_mev(plan.log_mean)
+
+
+def _is_exact(plan: Plan, index: int) -> bool:
+    facts = plan.frames[index].facts
+    return facts is not None and facts.exposure_ev is not None and facts.rounded_ev == 0.0
+
+
+def _stated(plan: Plan, index: int) -> float:
+    facts = plan.frames[index].facts
+    stated = facts.exposure_ev if facts else None
+    return np.nan if stated is None else stated
+
+
+def _running_median(values: Curve, half: int) -> Curve:
+    padded = np.pad(values, half, mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
+    medians: Curve = np.median(windows, axis=1)
+    return medians

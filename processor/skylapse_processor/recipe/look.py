@@ -1,0 +1,90 @@
+"""The look of one frame as look-up tables: from a code to sixteen bits, and dithered back to eight."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylapse_processor import tone
+
+from .plan import Curve, Plan
+
+Tables = NDArray[np.uint16]
+"""For red, green and blue, from codes 0…255 to 0…65280, shape (3, 256)."""
+
+Planes = NDArray[np.uint8]
+"""Red, green and blue, shape (3, height, width)."""
+
+KNEE = 0.7
+"""Linear light up to which the shoulder leaves a picture alone."""
+
+_STEP = 256
+_MIDDLE_GREY = 0.46
+_UNCHANGED_EV = 1e-4
+
+
+class Look:
+    """Makes the tables of every frame of one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Remember the plan, and the brightest light that any frame of the film is raised to."""
+        self._plan = plan
+        self._white = max(1.0, float(np.exp2(plan.gain_ev.max(initial=0.0))))
+
+    def tables(self, index: int) -> Tables | None:
+        """Return the tables of a frame; null where it stays as it is."""
+        plan = self._plan
+        gains, fade = plan.gain_ev[index], float(plan.fade[index])
+        flat = np.abs(plan.gain_ev).max(initial=0.0) < _UNCHANGED_EV
+        if flat and fade == 1.0 and plan.contrast == 0.0:
+            return None
+        facts = plan.frames[index].facts
+        curve = facts.tone_curve if facts else tone.SRGB
+        linear = tone.linear_table(curve)
+        rows = [self._row(curve, linear * np.exp2(gain), fade) for gain in gains]
+        return np.round(np.array(rows) * 255 * _STEP).astype(np.uint16)
+
+    def _row(self, curve: str, linear: Curve, fade: float) -> Curve:
+        codes = tone.encode(curve, shoulder(linear, self._white))
+        if self._plan.contrast:
+            codes = s_curve(codes, self._plan.contrast)
+        return codes * fade
+
+
+def shoulder(linear: Curve, white: float) -> Curve:
+    """Bend linear light above the knee so that `white` becomes 1; slope 1 at the knee, the identity for 1."""
+    spread = (white - KNEE) / (1 - KNEE)
+    over = np.maximum(linear - KNEE, 0.0) / (white - KNEE)
+    bent: Curve = KNEE + (1 - KNEE) * spread * over / (1 + (spread - 1) * over)
+    return np.where(linear > KNEE, np.minimum(bent, 1.0), linear)
+
+
+def s_curve(codes: Curve, strength: float) -> Curve:
+    """Steepen codes, 0…1, about middle grey; 0, 1 and middle grey stay."""
+    exponent = np.log(_MIDDLE_GREY) / np.log(0.5)
+    centred = np.power(codes, 1 / exponent)
+    steep = centred + strength * np.sin(2 * np.pi * centred) * -1 / (2 * np.pi)
+    bent: Curve = np.power(np.clip(steep, 0.0, 1.0), exponent)
+    return bent
+
+
+def apply(tables: Tables, planes: Planes) -> Planes:
+    """Look every code up and dither the sixteen bits to eight; the same picture always gives the same result."""
+    dither = _dither(planes.shape[1], planes.shape[2])
+    shown = np.empty_like(planes)
+    wide = np.empty(planes.shape[1:], dtype=np.uint16)
+    for channel in range(3):
+        np.take(tables[channel], planes[channel], out=wide, mode="clip")
+        wide += dither
+        np.right_shift(wide, 8, out=shown[channel], casting="unsafe")
+    return shown
+
+
+@lru_cache(maxsize=4)
+def _dither(rows: int, columns: int) -> NDArray[np.uint16]:
+    """Return thresholds 0…255, even in every small neighbourhood (interleaved gradient noise, Jimenez 2014)."""
+    y, x = np.ogrid[:rows, :columns]
+    noise = np.mod(52.9829189 * np.mod(0.06711056 * x + 0.00583715 * y, 1.0), 1.0)
+    thresholds = (noise * _STEP).astype(np.uint16)
+    thresholds.flags.writeable = False
+    return thresholds

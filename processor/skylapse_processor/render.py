@@ -1,0 +1,307 @@
+"""One film from its request: look at every picture, measure where exposure is not known, plan, render, check.
+
+Two threads decode, scale and look up while this one encodes. Few frames are in flight, so that memory
+does not grow with the length of the film. A picture that turns out broken is left out, with its reason,
+and the film goes on.
+"""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from . import decode, decode_scale, encode, recipe
+from .decode_scale import Planes
+from .errors import CancelledError, NoPicturesError, PictureError
+from .files import peak_rss_mb, write_whole
+from .frames import SourceFrame
+from .measure import THUMBNAIL_BYTES, THUMBNAIL_LONG_SIDE, histograms, jpeg_within, log_mean, small
+from .progress import Meter, Progress, Step
+from .recipe import plan as plans
+from .recipe.deflicker import needs_measuring
+from .recipe.look import Look, apply
+from .recipe.smooth import flicker_mev
+from .render_request import FilmResult, RenderRequest, check, film_box, pace
+from .tone import LUMINANCE, SRGB, linear_table
+
+WORKERS = 2
+IN_FLIGHT = 4
+POSTER_LONG_SIDE = 1280
+_POSTER_BYTES = 400_000
+_HEAD_BYTES = 512 * 1024
+_SAMPLES = 60_000
+_FRAME_THAT_SHOWS = 0.5
+
+__all__ = ["FilmResult", "Progress", "RenderRequest", "render_film"]
+
+Report = Callable[[Progress], None]
+Cancelled = Callable[[], bool]
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Made:
+    """One frame, ready to be encoded, or the reason why there is none."""
+
+    name: str
+    frame: Any = None
+    planes: Planes | None = None
+    log_mean: float = 0.0
+    adapted: str = ""
+    broken: str = ""
+
+
+def render_film(request: RenderRequest, on_progress: Report, cancelled: Cancelled) -> FilmResult:
+    """Make the film, its poster and its thumbnail, each put in place only when it is whole.
+
+    Raises RequestError, NoPicturesError, FilmError, FilmCheckError or CancelledError; then no output is left.
+    """
+    started = time.monotonic()
+    check(request)
+    rate, every = pace(request)
+    steps = recipe.steps_of(request.recipe, request.parameters)
+    frames, skipped = _survey(request.frames[::every])
+    chosen = recipe.cook(plans.make(frames), tuple(step for step in steps if step.kind == "select"))
+    later = tuple(step for step in steps if step.kind != "select")
+    measuring = any(step.kind == "level" for step in later) and needs_measuring(chosen)
+    stages: tuple[Step, ...] = ("measure", "render", "finish") if measuring else ("render", "finish")
+    meter = Meter(on_progress, stages)
+    if measuring:
+        chosen, broken = _measured(chosen, meter, cancelled)
+        skipped += broken
+    _some_left(chosen.frames, skipped, request)
+    plan = recipe.cook(chosen, later)
+    made = _Film(request, plan, rate, meter, cancelled).make()
+    return replace(
+        made,
+        skipped=tuple(sorted((*request.skipped, *skipped, *made.skipped))),
+        seconds=round(time.monotonic() - started, 3),
+        peak_rss_mb=peak_rss_mb(),
+    )
+
+
+class _Film:
+    """The second pass: every frame of a plan through decode, scale, look-up and encode."""
+
+    def __init__(
+        self, request: RenderRequest, plan: plans.Plan, rate: Fraction, meter: Meter, cancelled: Cancelled
+    ) -> None:
+        self._request = request
+        self._plan = plan
+        self._rate = rate
+        self._meter = meter
+        self._cancelled = cancelled
+        self._look = Look(plan)
+        self._size = Counter(frame.size for frame in plan.frames if frame.size).most_common(1)[0][0]
+        self._box = film_box(request.size, *_cropped(*self._size, plan.aspect))
+        self._local = threading.local()
+        self._means: list[float] = []
+        self._skipped: list[tuple[str, str]] = []
+        self._adapted: list[tuple[str, str]] = []
+        self._poster: Planes | None = None
+
+    def make(self) -> FilmResult:
+        """Encode, check and put in place."""
+        count = len(self._plan.frames)
+        with encode.FilmWriter(self._request.output, self._box, self._rate) as writer:
+            self._meter.begin("render", count)
+            for number, made in enumerate(_in_order(self._picture, range(count), self._cancelled)):
+                self._take(made, writer, number)
+                self._meter.advance("render", number + 1, count)
+            _some_left(self._means, self._skipped, self._request)
+            self._meter.begin("finish", 1)
+            result = self._result(writer)
+        self._write_poster()
+        self._meter.advance("finish", 1, 1)
+        return result
+
+    def _take(self, made: _Made, writer: encode.FilmWriter, number: int) -> None:
+        if made.broken:
+            self._skipped.append((made.name, made.broken))
+            return
+        writer.write(made.frame)
+        self._means.append(made.log_mean)
+        if made.adapted:
+            self._adapted.append((made.name, made.adapted))
+        if number <= _FRAME_THAT_SHOWS * len(self._plan.frames) or self._poster is None:
+            self._poster = made.planes
+
+    def _result(self, writer: encode.FilmWriter) -> FilmResult:
+        flicker = round(flicker_mev(np.array(self._means)), 3)
+        figures = {
+            "recipe": self._request.recipe,
+            "flicker_mev": f"{flicker:g}",
+            "frames": f"{len(self._means)}",
+        }
+        facts = writer.finish({**figures, **self._request.metadata})
+        return FilmResult(
+            frames=facts.frames,
+            skipped=tuple(self._skipped),
+            adapted=tuple(self._adapted),
+            duration_s=round(facts.duration_s, 6),
+            bytes=facts.bytes,
+            width=facts.width,
+            height=facts.height,
+            rate=float(self._rate),
+            flicker_mev=flicker,
+            levelled_by=self._plan.levelled_by,
+            seconds=0.0,
+            peak_rss_mb=0.0,
+        )
+
+    def _picture(self, index: int) -> _Made:
+        source = self._plan.frames[index]
+        try:
+            data = source.path.read_bytes()
+            shape = decode.look(data, source.name)
+            pixels = decode.decode(data, source.name, cover=self._cover(shape), shape=shape)
+        except PictureError as error:
+            return _Made(name=source.name, broken=error.why)
+        except OSError as error:
+            return _Made(name=source.name, broken=f"cannot be read ({error.strerror or error})")
+        scaler, converter = self._tools()
+        planes = scaler.planes(decode_scale.crop(pixels, self._plan.aspect))
+        tables = self._look.tables(index)
+        if tables is not None:
+            planes = apply(tables, planes)
+        return _Made(
+            name=source.name,
+            frame=converter.frame(planes),
+            planes=planes,
+            log_mean=shown_log_mean(planes),
+            adapted=self._adaptation(shape),
+        )
+
+    def _cover(self, shape: decode.Shape) -> tuple[int, int]:
+        """Return how large the whole picture has to be decoded for the film to show its part of it."""
+        width, height = _cropped(shape.width, shape.height, self._plan.aspect)
+        fitted = decode_scale.inside(width, height, self._box)
+        scale = min(1.0, max(fitted.width / width, fitted.height / height))
+        return int(np.ceil(shape.width * scale)), int(np.ceil(shape.height * scale))
+
+    def _adaptation(self, shape: decode.Shape) -> str:
+        if (shape.width, shape.height) == self._size:
+            return ""
+        box = self._box
+        return f"is {shape.width} × {shape.height} pixels, fitted into {box.width} × {box.height}"
+
+    def _tools(self) -> tuple[decode_scale.Scaler, encode.Converter]:
+        if not hasattr(self._local, "tools"):
+            self._local.tools = decode_scale.Scaler(self._box), encode.Converter()
+        tools: tuple[decode_scale.Scaler, encode.Converter] = self._local.tools
+        return tools
+
+    def _write_poster(self) -> None:
+        if self._poster is None:
+            return
+        image = Image.fromarray(np.ascontiguousarray(self._poster.transpose(1, 2, 0)))
+        for path, side, limit in (
+            (self._request.poster, POSTER_LONG_SIDE, _POSTER_BYTES),
+            (self._request.thumbnail, THUMBNAIL_LONG_SIDE, THUMBNAIL_BYTES),
+        ):
+            if path is not None:
+                smaller = image.copy()
+                smaller.thumbnail((side, side), Image.Resampling.BICUBIC)
+                write_whole(path, jpeg_within(smaller, limit))
+
+
+def shown_log_mean(planes: Planes) -> float:
+    """Return log2 of the linear mean luminance of a picture as it is shown, from an even grid of its pixels."""
+    _, height, width = planes.shape
+    stride = max(1, int((height * width / _SAMPLES) ** 0.5))
+    linear = linear_table(SRGB)[planes[:, ::stride, ::stride]]
+    return float(np.log2(max(LUMINANCE @ linear.mean(axis=(1, 2)), 2.0**-20)))
+
+
+def _survey(frames: tuple[SourceFrame, ...]) -> tuple[tuple[SourceFrame, ...], list[tuple[str, str]]]:
+    """Return the frames with their sizes, and files whose head shows that they are no pictures."""
+    good, skipped = [], []
+    for frame in frames:
+        try:
+            good.append(frame if frame.size else replace(frame, size=_size_of(frame)))
+        except PictureError as error:
+            skipped.append((frame.name, error.why))
+        except OSError as error:
+            skipped.append((frame.name, f"cannot be read ({error.strerror or error})"))
+    return tuple(good), skipped
+
+
+def _size_of(frame: SourceFrame) -> tuple[int, int]:
+    if frame.measured is not None:
+        return frame.measured.width, frame.measured.height
+    with frame.path.open("rb") as stream:
+        head = stream.read(_HEAD_BYTES)
+        if not head.startswith(b"\xff\xd8"):
+            head += stream.read()
+    shape = decode.look(head, frame.name, whole=False)
+    return shape.width, shape.height
+
+
+def _measured(
+    plan: plans.Plan, meter: Meter, cancelled: Cancelled
+) -> tuple[plans.Plan, list[tuple[str, str]]]:
+    """Return the plan with the brightness of every frame, and without those that turned out broken."""
+    meter.begin("measure", len(plan.frames))
+    brightness: list[float] = []
+    good: list[SourceFrame] = []
+    broken: list[tuple[str, str]] = []
+    for number, (frame, found) in enumerate(_in_order(_brightness, plan.frames, cancelled), 1):
+        if isinstance(found, str):
+            broken.append((frame.name, found))
+        else:
+            good.append(frame)
+            brightness.append(found)
+        meter.advance("measure", number, len(plan.frames))
+    return replace(plans.make(tuple(good)), log_mean=np.array(brightness)), broken
+
+
+def _brightness(frame: SourceFrame) -> tuple[SourceFrame, float | str]:
+    """Return log2 of the linear mean luminance of a picture, or why it has none."""
+    if frame.measured is not None:
+        return frame, frame.measured.log_mean
+    curve = frame.facts.tone_curve if frame.facts else SRGB
+    try:
+        data = frame.path.read_bytes()
+        shape = decode.look(data, frame.name)
+        return frame, log_mean(histograms(small(data, frame.name, shape)), curve)
+    except PictureError as error:
+        return frame, error.why
+    except OSError as error:
+        return frame, f"cannot be read ({error.strerror or error})"
+
+
+def _in_order(work: Callable[[In], Out], items: Iterable[In], cancelled: Cancelled) -> Iterator[Out]:
+    """Yield what `work` makes of each item, in order, a few ahead in threads; CancelledError when asked to stop."""
+    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="frame")
+    waiting: deque[Future[Out]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) >= IN_FLIGHT:
+                yield waiting.popleft().result()
+            if cancelled():
+                raise CancelledError("cancelled")
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _some_left(left: Iterable[Any], skipped: list[tuple[str, str]], request: RenderRequest) -> None:
+    if not any(True for _ in left):
+        reasons = "; ".join(f"{file} {why}" for file, why in [*request.skipped, *skipped][:3])
+        raise NoPicturesError(f"{request.output.name}: none of the pictures can be used: {reasons}")
+
+
+def _cropped(width: int, height: int, aspect: float | None) -> tuple[int, int]:
+    if aspect is None:
+        return width, height
+    return min(width, round(height * aspect)), min(height, round(width / aspect))

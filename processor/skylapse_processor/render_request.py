@@ -1,0 +1,215 @@
+"""What a render is asked for and what it answers, as values and as JSON (`job.json`)."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from skylapse_protocol.codec import format_time, parse_time, read, write
+from skylapse_protocol.errors import ProtocolError
+
+from . import recipe
+from .decode_scale import Box
+from .errors import NoPicturesError, RequestError
+from .frames import ExposureFacts, SourceFrame
+from .measure import Measurement
+
+DEFAULT_RATE = 30.0
+MAX_RATE = 60.0
+MIN_RATE = 0.1
+MAX_SIDE = 8192
+SIZES: Mapping[str, tuple[int, int] | None] = {
+    "source": None,
+    "480p": (854, 480),
+    "720p": (1280, 720),
+    "1080p": (1920, 1080),
+    "1440p": (2560, 1440),
+    "2160p": (3840, 2160),
+    "4k": (3840, 2160),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderRequest:
+    """One film to be made, by at most one of rate, length_s and speed_up; else 30 frames a second."""
+
+    frames: tuple[SourceFrame, ...]
+    output: Path
+    recipe: str = recipe.DEFAULT
+    parameters: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Changed parameters by step."""
+    size: str = "1080p"
+    """A name in SIZES; the film fits into it and is never larger than its pictures."""
+    rate: float | None = None
+    """Frames a second."""
+    length_s: float | None = None
+    speed_up: float | None = None
+    """How many seconds of the day one second of film shows; needs capture times."""
+    poster: Path | None = None
+    thumbnail: Path | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Written into the file: title, camera, day …"""
+    skipped: tuple[tuple[str, str], ...] = ()
+    """Files that were found unusable before, with the reason; repeated in the result."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilmResult:
+    """A finished film."""
+
+    frames: int
+    skipped: tuple[tuple[str, str], ...]
+    """Files that are not in the film, with the reason."""
+    adapted: tuple[tuple[str, str], ...]
+    """Files of another size than most, with what was done."""
+    duration_s: float
+    bytes: int
+    width: int
+    height: int
+    rate: float
+    flicker_mev: float
+    """rms over frames of the high-pass of log2 of the linear mean luminance, in mEV."""
+    levelled_by: str
+    """records, exif, pictures or nothing."""
+    seconds: float
+    peak_rss_mb: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result as JSON values; skipped and adapted as objects with file and reason."""
+        answer = asdict(self)
+        for name in ("skipped", "adapted"):
+            answer[name] = [{"file": file, "reason": reason} for file, reason in answer[name]]
+        return answer
+
+
+def check(request: RenderRequest) -> None:
+    """Raise RequestError or NoPicturesError for a request that cannot be fulfilled."""
+    if not request.frames:
+        reasons = "".join(f"; {file}: {why}" for file, why in request.skipped[:3])
+        raise NoPicturesError(f"{request.output.name}: no pictures to make a film of{reasons}")
+    if request.size not in SIZES:
+        raise RequestError("size", f"{request.size!r} is none of {', '.join(SIZES)}")
+    chosen = [name for name in ("rate", "length_s", "speed_up") if getattr(request, name) is not None]
+    if len(chosen) > 1:
+        raise RequestError(chosen[1], f"cannot be asked for together with {chosen[0]}")
+    for name in chosen:
+        if not 0 < getattr(request, name) < 1e9:
+            raise RequestError(name, "is not above zero")
+    if request.rate is not None and not MIN_RATE <= request.rate <= MAX_RATE:
+        raise RequestError("rate", f"is not from {MIN_RATE:g} to {MAX_RATE:g} frames a second")
+    recipe.steps_of(request.recipe, request.parameters)
+
+
+def pace(request: RenderRequest) -> tuple[Fraction, int]:
+    """Return frames a second, and n where every n-th frame is shown: a film has 60 a second at most."""
+    count = len(request.frames)
+    if request.length_s is not None:
+        wanted = count / request.length_s
+    elif request.speed_up is not None:
+        wanted = (count - 1) / _span_s(request.frames) * request.speed_up
+    else:
+        wanted = request.rate or DEFAULT_RATE
+    every = max(1, -int(-wanted // MAX_RATE))
+    rate = min(MAX_RATE, max(MIN_RATE, wanted / every))
+    return Fraction(rate).limit_denominator(1001), every
+
+
+def film_box(size: str, width: int, height: int) -> Box:
+    """Return even sides in the picture's shape that fit the named size (turned for portraits), never larger."""
+    limit = SIZES[size] or (MAX_SIDE, MAX_SIDE)
+    across, along = limit if width >= height else limit[::-1]
+    scale = min(1.0, across / width, along / height)
+    return Box(width=_even(width * scale), height=_even(height * scale))
+
+
+def to_json(request: RenderRequest) -> dict[str, Any]:
+    """Return a request as JSON values: what `job.json` holds."""
+    return {
+        "frames": [_frame_to_json(frame) for frame in request.frames],
+        "output": str(request.output),
+        "recipe": request.recipe,
+        "parameters": {kind: dict(changes) for kind, changes in request.parameters.items()},
+        "size": request.size,
+        "rate": request.rate,
+        "length_s": request.length_s,
+        "speed_up": request.speed_up,
+        "poster": str(request.poster) if request.poster else None,
+        "thumbnail": str(request.thumbnail) if request.thumbnail else None,
+        "metadata": dict(request.metadata),
+        "skipped": [list(pair) for pair in request.skipped],
+    }
+
+
+def from_json(text: str) -> RenderRequest:
+    """Return the request in a job file; raise RequestError naming the field that does not fit."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise RequestError("", f"is no JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise RequestError("", "is no object")
+    try:
+        return RenderRequest(
+            frames=tuple(_frame_from_json(frame) for frame in value["frames"]),
+            output=Path(value["output"]),
+            recipe=value.get("recipe", recipe.DEFAULT),
+            parameters=value.get("parameters") or {},
+            size=value.get("size", "1080p"),
+            rate=_maybe(float, value.get("rate")),
+            length_s=_maybe(float, value.get("length_s")),
+            speed_up=_maybe(float, value.get("speed_up")),
+            poster=_maybe(Path, value.get("poster")),
+            thumbnail=_maybe(Path, value.get("thumbnail")),
+            metadata={str(name): str(word) for name, word in (value.get("metadata") or {}).items()},
+            skipped=tuple((str(file), str(why)) for file, why in value.get("skipped") or ()),
+        )
+    except KeyError as error:
+        raise RequestError(str(error.args[0]), "is missing") from error
+    except ProtocolError as error:
+        raise RequestError(f"frames.{error.field}", error.why) from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise RequestError("", f"does not fit ({error})") from error
+
+
+def _maybe(kind: Callable[[Any], Any], value: Any) -> Any:
+    return None if value is None else kind(value)
+
+
+def _frame_to_json(frame: SourceFrame) -> dict[str, Any]:
+    measured = write(frame.measured) if frame.measured else None
+    if measured:
+        del measured["thumbnail"]
+    return {
+        "path": str(frame.path),
+        "name": frame.name,
+        "captured_at": format_time(frame.captured_at) if frame.captured_at else None,
+        "facts": write(frame.facts) if frame.facts else None,
+        "measured": measured,
+        "size": list(frame.size) if frame.size else None,
+    }
+
+
+def _frame_from_json(value: Mapping[str, Any]) -> SourceFrame:
+    facts, measured, size = value.get("facts"), value.get("measured"), value.get("size")
+    return SourceFrame(
+        path=Path(value["path"]),
+        name=str(value.get("name") or Path(value["path"]).name),
+        captured_at=parse_time(value["captured_at"]) if value.get("captured_at") else None,
+        facts=read(ExposureFacts, facts, "job", "facts") if facts else None,
+        measured=read(Measurement, measured, "job", "measured") if measured else None,
+        size=(int(size[0]), int(size[1])) if size else None,
+    )
+
+
+def _span_s(frames: tuple[SourceFrame, ...]) -> float:
+    first, last = frames[0].captured_at, frames[-1].captured_at
+    span = (last - first).total_seconds() if first and last else 0.0
+    if span <= 0:
+        raise RequestError("speed_up", "needs pictures with capture times")
+    return span
+
+
+def _even(length: float) -> int:
+    return max(2, 2 * int(length / 2 + 1e-6))
