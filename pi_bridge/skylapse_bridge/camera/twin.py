@@ -81,6 +81,7 @@ class TwinCamera:
         self._sensor = SENSORS[options["sensor"]]
         self._place = Place(latitude_deg=options["latitude"], longitude_deg=options["longitude"])
         self._asked: deque[Wish] = deque(maxlen=options["latency_frames"] + 1)
+        self._twins: dict[tuple[int, int], Twin] = {}
         self._running = False
         self._focus = INFINITY_DIOPTRE
 
@@ -185,21 +186,19 @@ class TwinCamera:
         return self._twin(width, height).photograph(settings.at, self._asked[0])
 
     def _twin(self, width: int, height: int) -> Twin:
-        """Return the same camera at one picture size."""
-        return Twin(
-            scene=self._scene(width, height),
-            sensor=self._sensor,
-            camera=f"{self._identity.bridge}/{self._identity.id}",
-            wobble_ev=self._options["wobble_ev"],
-        )
-
-    def _scene(self, width: int, height: int) -> Scene:
-        """Return what stands before the camera, at one picture size."""
-        return Scene(width=width, height=height, seed=self._options["seed"], place=self._place)
+        """Return the same camera at one picture size; its landscape is drawn once."""
+        if (width, height) not in self._twins:
+            self._twins[width, height] = Twin(
+                scene=Scene(width=width, height=height, seed=self._options["seed"], place=self._place),
+                sensor=self._sensor,
+                camera=f"{self._identity.bridge}/{self._identity.id}",
+                wobble_ev=self._options["wobble_ev"],
+            )
+        return self._twins[width, height]
 
     def _wish(self, settings: CaptureSettings) -> Wish:
         """Fill in what is left to the camera."""
-        scene_ev = self._scene(*self._size).expected_ev(settings.at)
+        scene_ev = self._twin(*self._size).scene.expected_ev(settings.at)
         auto = split(self._sensor, exposure_ev(self._sensor, scene_ev), _AUTO_INTERVAL_S)
         return Wish(
             exposure_us=auto.exposure_us if settings.exposure_us is None else settings.exposure_us,
@@ -208,7 +207,7 @@ class TwinCamera:
         )
 
     def _kelvin(self, settings: CaptureSettings) -> int:
-        """Return the colour temperature asked for; automatically, cooler light at dusk and warmer at sunset."""
+        """Return the colour temperature asked for; by itself a low one at sunset and a high one at dusk."""
         if settings.colour_temperature_k is not None:
             return settings.colour_temperature_k
         elevation = self._place.elevation_deg(settings.at)

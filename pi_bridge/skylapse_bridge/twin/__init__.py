@@ -1,1 +1,1 @@
-"""The twin: a computed camera whose truth is known. Reading order: light, weather, scene, sensor, ramp, write."""
+"""The twin: a computed camera whose truth is known. Read light, weather, scene, paint, sensor, write."""

@@ -11,17 +11,17 @@ from .write import Sequence, write_sequence
 
 
 def add_twin_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the sub-command; its namespace carries `run`, a function of the namespace that returns the exit code."""
+    """Add the sub-command; its namespace carries `run`, a function of it that returns the exit code."""
     parser = commands.add_parser(
         "twin",
         help="write a sequence of the computed camera, with records and truth",
-        description="Write pictures of a computed dusk as 0001.jpg …, their records as 0001.json …, and what is "
-        "true about each as one line of truth.jsonl.",
+        description="Write pictures of a computed dusk as 0001.jpg …, their records as 0001.json …, "
+        "and what is true about each as one line of truth.jsonl.",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write to; made if need be")
     parser.add_argument("--frames", type=_count, required=True, help="number of pictures")
     parser.add_argument("--size", type=_size, default=(1920, 1080), help="width x height (default 1920x1080)")
-    parser.add_argument("--seed", type=int, default=1, help="which landscape and weather (default 1)")
+    parser.add_argument("--seed", type=_seed, default=1, help="which landscape and weather (default 1)")
     parser.add_argument("--start", type=_moment, help="RFC 3339; default: the sun is at -2° in the middle")
     parser.add_argument(
         "--interval", type=_seconds, default=15.0, help="seconds between pictures (default 15)"
@@ -69,6 +69,13 @@ def _size(text: str) -> tuple[int, int]:
     if any(side % 2 or not 32 <= side <= 8192 for side in size):
         raise argparse.ArgumentTypeError(f"{text!r}: both sides must be even and between 32 and 8192")
     return size
+
+
+def _seed(text: str) -> int:
+    """Parse a seed."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
 
 
 def _count(text: str) -> int:

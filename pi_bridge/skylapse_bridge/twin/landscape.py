@@ -1,5 +1,4 @@
-"""The landscape as it stands: everything about the scene that no time changes, computed once for a picture's
-size.
+"""The landscape as it stands: what no time changes about the scene, computed once for a picture's size.
 
 From the back to the front: a far ridge, a middle ridge, wooded hills, a lake that mirrors the sky, a shore
 with grass, rocks and spruces. All of it is drawn in shares of the picture's size, so that every size shows
@@ -23,18 +22,21 @@ FIELD_OF_VIEW_DEG = 66.0
 """Horizontal field of view."""
 
 _CLOUD_CANVAS = (512, 1024)
+_BELOW_SKY = 0.02
+"""Clouds reach this far below the sky rows, in picture heights: their relief looks downwards."""
+
 _GROUND_CANVAS = (512, 1024)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layer:
-    """One sheet of land: it covers what is behind it by `1 - cover` and adds `lit` times a colour."""
+    """One sheet of land: what is behind it is multiplied by `clear`, then `lit` times a colour is added."""
 
     rows: slice
-    cover: Plane
-    """1 where the sheet is, smooth at its edge."""
+    clear: Plane
+    """0 where the sheet is, 1 where it is not, smooth at its edge."""
     lit: Plane
-    """Cover times texture: how the sheet answers to light."""
+    """How the sheet answers to light: its texture, 0 where it is not."""
     haze: float
     """Share of the sky's horizon colour that lies over the sheet, 0…1."""
 
@@ -49,9 +51,10 @@ class Landscape:
     """From the back to the front, all but the shore."""
     shore: Layer
     clouds: tuple[Plane, Plane]
-    """Two sheets of noise over the sky rows; twice as wide as the picture, repeating, so that any shift is a view."""
-    undersides: tuple[Plane, Plane]
-    """How far the noise of each sheet faces down, towards the low sun."""
+    """Two sheets of noise, twice as wide as the picture and repeating, so that any shift is a view; they
+    reach a little below the sky rows."""
+    relief: npt.NDArray[np.float32]
+    """By sky row: what makes the relief of the clouds as strong near as far."""
     ripples: Plane
     """Brightness of the waves on the lake around 1, twice as wide as the picture."""
     stars: npt.NDArray[np.float64]
@@ -65,17 +68,16 @@ class Landscape:
 def landscape(rows: int, columns: int, seed: int) -> Landscape:
     """Draw the landscape of one seed for one picture size."""
     rng = np.random.default_rng((seed, 1))
-    ridges = tuple(_ridge(rng, rows, columns, spec) for spec in _RIDGES)
-    sheets = [_cloud_sheet(rng, rows, columns, roughness) for roughness in (1.55, 1.35)]
+    source = _cloud_rows(rows)
     return Landscape(
         rows=rows,
         columns=columns,
-        layers=ridges,
+        layers=tuple(_ridge(rng, rows, columns, spec) for spec in _RIDGES),
         shore=_shore(rng, rows, columns),
-        clouds=(sheets[0][0], sheets[1][0]),
-        undersides=(sheets[0][1], sheets[1][1]),
+        clouds=(_clouds(rng, source, columns, 1.90, 5.5), _clouds(rng, source, columns, 1.60, 3.2)),
+        relief=(1.25 / np.sqrt(np.maximum(np.gradient(source) * rows / 512.0, 0.1))).astype(np.float32),
         ripples=_ripples(rng, rows, columns),
-        stars=star_catalogue(rng, 6000),
+        stars=star_catalogue(rng, 9000),
     )
 
 
@@ -92,9 +94,9 @@ class _Ridge:
 
 
 _RIDGES = (
-    _Ridge(crest=0.585, height=0.052, peaks=3.0, roughness=1.15, haze=0.62, grain=0.10),
-    _Ridge(crest=0.632, height=0.030, peaks=4.0, roughness=1.05, haze=0.36, grain=0.16),
-    _Ridge(crest=0.668, height=0.014, peaks=7.0, roughness=0.75, haze=0.12, grain=0.25),
+    _Ridge(crest=0.560, height=0.085, peaks=3.0, roughness=1.45, haze=0.60, grain=0.09),
+    _Ridge(crest=0.622, height=0.045, peaks=4.0, roughness=1.35, haze=0.34, grain=0.14),
+    _Ridge(crest=0.668, height=0.016, peaks=9.0, roughness=0.75, haze=0.08, grain=0.25),
 )
 
 
@@ -109,7 +111,8 @@ def _ridge(rng: np.random.Generator, rows: int, columns: int, spec: _Ridge) -> L
     cover = below(line, rows)[area]
     depth = np.clip((np.arange(rows)[area, None] - line[None, :]) / (0.07 * rows), 0.0, 1.0)
     texture = 1.0 + spec.grain * np.clip(grain[area], -2.5, 2.5) + 0.5 * spec.haze * depth
-    return Layer(rows=area, cover=cover, lit=(cover * texture).astype(np.float32), haze=spec.haze)
+    lit = (cover * texture).astype(np.float32)
+    return Layer(rows=area, clear=np.float32(1.0) - cover, lit=lit, haze=spec.haze)
 
 
 def _shore(rng: np.random.Generator, rows: int, columns: int) -> Layer:
@@ -124,32 +127,42 @@ def _shore(rng: np.random.Generator, rows: int, columns: int) -> Layer:
     fine = resize(fractal(rng, *_GROUND_CANVAS, roughness=0.35, stretch=0.5), rows, columns)
     texture = np.clip(1.0 + 0.28 * coarse + 0.26 * fine, 0.12, 2.6) * (0.55 + 0.45 * ground * (1.0 - trees))
     area = slice(top, rows)
-    return Layer(rows=area, cover=cover[area], lit=(cover * texture)[area].astype(np.float32), haze=0.0)
+    lit = (cover * texture)[area].astype(np.float32)
+    return Layer(rows=area, clear=np.float32(1.0) - cover[area], lit=lit, haze=0.0)
 
 
 def _grove(rng: np.random.Generator, line: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Place the spruces, the tall ones near the edges; rows of (x, foot, height)."""
-    edge = np.concatenate([rng.uniform(-0.01, 0.17, 9), rng.uniform(0.84, 1.01, 8), rng.uniform(0.0, 1.0, 5)])
+    edge = np.concatenate([rng.uniform(-0.01, 0.19, 13), rng.uniform(0.82, 1.01, 12)])
     nearness = np.clip(np.abs(edge - 0.5) / 0.5, 0.0, 1.0)
-    height = (0.05 + 0.36 * nearness**4) * rng.uniform(0.65, 1.1, edge.size)
+    height = (0.06 + 0.40 * nearness**5) * rng.uniform(0.65, 1.1, edge.size)
     at = np.clip(edge * (line.size - 1), 0, line.size - 1).astype(int)
     return np.column_stack([edge, line[at] + 0.015, height])
 
 
-def _cloud_sheet(rng: np.random.Generator, rows: int, columns: int, roughness: float) -> tuple[Plane, Plane]:
-    """Draw one sheet of cloud noise and how far it faces down; both in perspective, narrower near the horizon."""
-    canvas = fractal(rng, *_CLOUD_CANVAS, roughness=roughness, stretch=2.6)
-    facing = canvas - np.roll(canvas, -7, axis=0)
-    facing /= facing.std()
-    sky = int(rows * WATERLINE)
-    height = 1.0 - np.arange(sky) / (rows * HORIZON)
-    depth = 1.0 / (np.clip(height, 0.0, 1.0) + 0.22)
-    source = (depth - depth.min()) / (depth.max() - depth.min()) * 0.93 * (canvas.shape[0] - 1)
-    return _in_perspective(canvas, source, columns), _in_perspective(facing, source, columns)
+def _cloud_rows(rows: int) -> npt.NDArray[np.float64]:
+    """Return for each row of sky, and a few below, the row of the cloud canvas, denser at the horizon."""
+    height = 1.0 - np.arange(int(rows * (WATERLINE + _BELOW_SKY)) + 2) / (rows * HORIZON)
+    depth = 1.0 / (np.clip(height, -0.1, 1.0) + 0.55)
+    share = (depth - depth.min()) / (depth.max() - depth.min())
+    return np.asarray(0.98 * (_CLOUD_CANVAS[0] - 1) * share, dtype=np.float64)
+
+
+def _clouds(
+    rng: np.random.Generator,
+    source: npt.NDArray[np.float64],
+    columns: int,
+    roughness: float,
+    stretch: float,
+) -> Plane:
+    """Draw one sheet of cloud noise in perspective."""
+    return _in_perspective(
+        fractal(rng, *_CLOUD_CANVAS, roughness=roughness, stretch=stretch), source, columns
+    )
 
 
 def _in_perspective(canvas: Plane, source: npt.NDArray[np.float64], columns: int) -> Plane:
-    """Take canvas rows at fractional places, scale to the picture's width, and lay two copies side by side."""
+    """Take canvas rows at fractional places, scale to the picture's width, lay two copies side by side."""
     low = np.floor(source).astype(int)
     share = (source - low)[:, None].astype(np.float32)
     tall = canvas[low] * (1.0 - share) + canvas[np.minimum(low + 1, canvas.shape[0] - 1)] * share
@@ -165,4 +178,4 @@ def _ripples(rng: np.random.Generator, rows: int, columns: int) -> Plane:
     source = 511.0 * (1.0 - (1.0 - nearness) ** 2.2)
     waves = _in_perspective(canvas, source, columns)
     strength = (0.05 + 0.09 * nearness)[:, None].astype(np.float32)
-    return np.clip(1.0 + strength * waves, 0.4, 1.8).astype(np.float32)
+    return np.asarray(np.clip(1.0 + strength * waves, 0.4, 1.8), dtype=np.float32)

@@ -1,5 +1,4 @@
-"""How bright the day is: Seidelmann's table of natural illuminance, as a function of the sun's elevation
-alone.
+"""How bright the day is by the sun's elevation alone: Seidelmann's table of natural illuminance.
 
 log10 lux = L0 + L1 x + L2 x² + L3 x³ with x = elevation / 90°, one row of coefficients for each stretch of
 elevation (P. K. Seidelmann, Explanatory Supplement to the Astronomical Almanac, 1992, ground illumination).
@@ -24,7 +23,7 @@ _TABLE = (
 """Rows of (lowest elevation in degrees, L0, L1, L2, L3), from the top down."""
 
 _BLEND_DEG = 0.3
-"""Rows meet with jumps of up to 14 mEV, which no sky shows: within this distance of a joint they are mixed."""
+"""Rows meet with jumps of up to 14 mEV, which no sky shows: this near to a joint they are mixed."""
 
 _STEP_DEG = 0.01
 

@@ -56,7 +56,7 @@ def steps(wanted: Sequence[float]) -> list[float]:
 
 
 def reactive(wanted: Sequence[float]) -> list[float]:
-    """Follow what was metered three frames ago, one third of a stop at a time, once it is off by a quarter."""
+    """Follow what was metered three frames ago, a third of a stop at a time, once it is off by a quarter."""
     now = steps(wanted[:1])[0]
     followed = []
     for index in range(len(wanted)):
@@ -73,4 +73,4 @@ RAMPS: dict[str, Callable[[Sequence[float]], list[float]]] = {
     "smooth": smooth,
     "constant": constant,
 }
-"""Every way to expose a sequence, by its name on the command line: wanted exposures in EV in, asked ones out."""
+"""Every way to expose a sequence, by its name on the command line: wanted EV in, asked EV out."""

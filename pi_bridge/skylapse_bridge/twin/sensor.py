@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from skylapse_protocol.tone import CURVES, FULL_SCALE
 
-from .scene import STRIP_ROWS, Light
+from .paint import STRIP_ROWS, Light
 
 Planes: TypeAlias = npt.NDArray[np.uint8]
 """A developed picture, shape (3, rows, columns)."""
@@ -29,7 +29,7 @@ NEUTRAL_K = 5500.0
 
 _ROOT_STEPS = 4096
 _BINNED = 0.5
-"""The picture is a full-resolution frame scaled down: at least 2 × 2 pixels make one, which halves the noise."""
+"""The picture is a full frame scaled down: at least 2 × 2 pixels make one, which halves the noise."""
 
 _NOISE_POOL = 1 << 20
 
@@ -224,37 +224,27 @@ def develop(light: Light, sensor: SensorModel, delivered: Delivered, rng: np.ran
     exposure = sensor.response() * delivered.total * _ROOT_STEPS**2
     scale = (exposure * np.array(balance)).astype(np.float32)[:, None, None]
     deviation = _ROOT_STEPS * _BINNED * sensor.noise_slope * sqrt(delivered.analogue_gain) / 512.0
-    table = _root_table(sensor.tone_curve)
-    pool = _noise_pool()
-    size = 3 * STRIP_ROWS * columns
+    noise = _noise_pool() * np.float32(deviation)
     starts = rng.integers(0, _NOISE_POOL, size=rows // STRIP_ROWS + 1)
-    noise_all = np.empty(size, dtype=np.float32)
-    root_all, index_all = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.intp)
+    table = _root_table(sensor.tone_curve)
     planes = np.empty(light.shape, dtype=np.uint8)
+    roots = np.empty((3, STRIP_ROWS, columns), dtype=np.float32)
     for number, top in enumerate(range(0, rows, STRIP_ROWS)):
         strip = light[:, top : top + STRIP_ROWS]
-        shape, count = strip.shape, strip.size
-        root, noise = root_all[:count].reshape(shape), noise_all[:count].reshape(shape)
-        index = index_all[:count].reshape(shape)
+        root = roots[:, : strip.shape[1]]
         np.multiply(strip, scale, out=root)
         root -= np.float32(deviation**2)
         np.maximum(root, 0.0, out=root)
         np.sqrt(root, out=root)
-        np.multiply(_noise(pool, int(starts[number]), shape), np.float32(deviation), out=noise)
-        root += noise
-        np.copyto(index, root, casting="unsafe")
-        planes[:, top : top + STRIP_ROWS] = np.take(table, index, mode="clip")
+        start = int(starts[number])
+        root += noise[start : start + root.size].reshape(root.shape)
+        planes[:, top : top + STRIP_ROWS] = np.take(table, root.astype(np.intp), mode="clip")
     return planes
-
-
-def _noise(pool: npt.NDArray[np.float32], start: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Return a stretch of the noise pool; the pool is long enough for pictures 8192 pixels wide."""
-    return pool[start : start + int(np.prod(shape))].reshape(shape)
 
 
 @lru_cache(maxsize=1)
 def _noise_pool() -> npt.NDArray[np.float32]:
-    """Return normal noise, drawn once; strips of pictures are cut from it at random places."""
+    """Return normal noise, drawn once; strips of pictures up to 8192 wide are cut from it."""
     return np.random.default_rng(0).standard_normal(_NOISE_POOL + 3 * STRIP_ROWS * 8192, dtype=np.float32)
 
 
@@ -263,4 +253,4 @@ def _root_table(tone_curve: str) -> npt.NDArray[np.uint8]:
     """Return the tone curve as a table over the root of linear light, to eight bits."""
     linear, encoded = (np.array(axis) for axis in zip(*CURVES[tone_curve], strict=True))
     middle = ((np.arange(_ROOT_STEPS) + 0.5) / _ROOT_STEPS) ** 2
-    return np.rint(np.interp(middle * FULL_SCALE, linear, encoded) / 257.0).astype(np.uint8)
+    return np.asarray(np.rint(np.interp(middle * FULL_SCALE, linear, encoded) / 257.0), dtype=np.uint8)

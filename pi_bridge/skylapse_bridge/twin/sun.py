@@ -24,11 +24,9 @@ class Place:
         return float(azimuth(self._observer, at))
 
     def evening(self, at: datetime, elevation_deg: float) -> datetime:
-        """Return when, nearest to the solar noon before the next midnight of `at`, the setting sun is so
-        high.
+        """Return when the setting sun is so high on the local solar day that holds `at`.
 
-        Where the sun never comes that low or that high on the day, the moment when it comes nearest is
-        returned.
+        Where it never comes that low or that high on the day, noon or midnight is returned.
         """
         noon = self.solar_noon(at)
         low, high = noon, noon + timedelta(hours=12)
@@ -41,7 +39,7 @@ class Place:
         return low
 
     def solar_noon(self, at: datetime) -> datetime:
-        """Return the mean solar noon of the local solar day that holds `at`, within 17 minutes of the true one."""
+        """Return the mean solar noon of the local solar day that holds `at`, within 17 minutes."""
         offset = timedelta(hours=self.longitude_deg / 15.0)
         local = at.astimezone(UTC) + offset
         return local.replace(hour=12, minute=0, second=0, microsecond=0) - offset

@@ -15,10 +15,9 @@ Plane: TypeAlias = npt.NDArray[np.float32]
 
 
 def fractal(rng: np.random.Generator, rows: int, columns: int, *, roughness: float, stretch: float) -> Plane:
-    """Return noise of mean 0 and deviation 1 that repeats seamlessly, its power falling as
-    frequency^−2·roughness.
+    """Return noise of mean 0 and deviation 1 that repeats seamlessly.
 
-    `stretch` above 1 draws the shapes out horizontally.
+    Its amplitude falls as frequency^−roughness; `stretch` above 1 draws the shapes out horizontally.
     """
     down = np.fft.fftfreq(rows)[:, None] * rows
     across = np.fft.rfftfreq(columns)[None, :] * columns * (rows / columns) * stretch
@@ -27,7 +26,7 @@ def fractal(rng: np.random.Generator, rows: int, columns: int, *, roughness: flo
     spectrum = np.exp(2j * np.pi * rng.uniform(size=frequency.shape)) * frequency**-roughness
     spectrum[0, 0] = 0.0
     noise = np.fft.irfft2(spectrum, s=(rows, columns))
-    return (noise / noise.std()).astype(np.float32)
+    return np.asarray(noise / noise.std(), dtype=np.float32)
 
 
 def resize(plane: Plane, rows: int, columns: int) -> Plane:
@@ -55,7 +54,7 @@ def below(line: npt.NDArray[np.float64], rows: int) -> Plane:
 
 
 def spruces(rng: np.random.Generator, rows: int, columns: int, trees: npt.NDArray[np.float64]) -> Plane:
-    """Return the mask of spruces; each row of `trees` is (x, foot, height) in shares of the picture's size."""
+    """Return the mask of spruces; rows of `trees` are (x, foot, height) in shares of the picture's size."""
     canvas = Image.new("L", (2 * columns, 2 * rows), 0)
     draw = ImageDraw.Draw(canvas)
     for x, foot, height in trees:

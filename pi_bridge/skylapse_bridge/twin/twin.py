@@ -1,4 +1,4 @@
-"""The twin itself: a scene in front of a sensor. Ask for a moment and an exposure, get a picture and the truth."""
+"""The twin itself, a scene before a sensor: ask for a moment and an exposure, get a picture and the truth."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,7 +43,7 @@ class Photograph:
 
 
 class Twin:
-    """A computed camera. Everything it does is a pure function of (seed, camera, time) and of what is asked."""
+    """A computed camera; all it does is a pure function of (seed, camera, time) and of what is asked."""
 
     def __init__(
         self, *, scene: Scene, sensor: SensorModel, camera: str = "twin", wobble_ev: float = 0.02

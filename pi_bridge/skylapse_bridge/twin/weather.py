@@ -1,5 +1,4 @@
-"""What passes over the landscape: clouds that dim the light by known stops, and a shadow that wanders over
-the land.
+"""What passes over the landscape: clouds that dim the light by known stops, and a wandering shadow.
 
 Everything is a pure function of (seed, time), so that any moment can be asked for in any order. Time is cut
 into slots; every slot holds one passage of thick cloud with its own moment, length and depth.
@@ -27,21 +26,21 @@ class Weather:
 
     seed: int
     cloud_every_s: float = 1500.0
-    """One passage of cloud in every stretch of this length; the passage itself takes about a quarter of it."""
+    """One passage of cloud in every stretch of this length; it takes about a quarter of it."""
     shadow_every_s: float = 1100.0
 
     def cloud_ev(self, time_s: float) -> float:
-        """Return the effect of thick cloud on the light, in stops, 0 or below; `time_s` counts from the epoch."""
+        """Return the effect of thick cloud on the light, in stops, at most 0; `time_s` from the epoch."""
         slot = floor(time_s / self.cloud_every_s)
         near = (_passage(self.seed, self.cloud_every_s, k) for k in (slot - 1, slot, slot + 1))
         return -sum(p.depth_ev * exp(-(((time_s - p.centre_s) / p.sigma_s) ** 2) / 2.0) for p in near)
 
     def coverage(self, time_s: float) -> float:
-        """Return how much of the sky is clouded, 0…1: fair-weather clouds always, more while a passage lasts."""
+        """Return how much of the sky is clouded, 0…1: some always, more while a passage lasts."""
         return min(0.30 + 0.60 * -self.cloud_ev(time_s), 1.0)
 
     def shadow_centre(self, time_s: float) -> float:
-        """Return where the middle of the shadow stands, in picture widths; outside −0.4…1.4 it is not seen."""
+        """Return where the middle of the shadow stands, in picture widths; seen within −0.4…1.4."""
         share = (time_s / self.shadow_every_s + 0.618 * self.seed) % 1.0
         return 2.2 * share - 0.6
 

@@ -29,7 +29,7 @@ _CLOUD_EVERY_FRAMES = 100.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sequence:
-    """What to write. The defaults make dusk on the equator: 17 stops in 64 minutes, with clouds and a shadow."""
+    """What to write; the defaults make dusk on the equator, 17 stops in an hour, clouds and shadow."""
 
     frames: int
     width: int = 1920
@@ -55,7 +55,7 @@ class Sequence:
 
 
 def write_sequence(folder: Path, sequence: Sequence, progress: Callable[[int], None] | None = None) -> None:
-    """Write the sequence into a folder that is made if need be; `progress` hears the number of frames written."""
+    """Write the sequence into a folder, made if need be; `progress` hears the number of frames written."""
     folder.mkdir(parents=True, exist_ok=True)
     digits = max(4, len(str(sequence.frames)))
     with (folder / "truth.jsonl").open("w", encoding="utf-8") as lines:
