@@ -1,0 +1,57 @@
+"""One short evening of the demo that all tests of the whole system look at, and a browser."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest_asyncio
+from playwright.async_api import Page, async_playwright
+
+from demo.__main__ import Result, show
+from demo.processes import REPOSITORY, find_program
+from demo.screen import Screen
+from demo.sunset import Evening
+from demo.system import Plan, System
+
+KEPT = REPOSITORY / "build/end-to-end"
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+EVENING = Evening(around_min=10)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """A running system after its evening, and what it has brought."""
+
+    system: System
+    result: Result
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shown() -> AsyncIterator[Shown]:
+    """The demo, up to its first film and on."""
+    screen = Screen()
+    plan = Plan(folder=KEPT / "demo", evening=EVENING, width=1280, height=720, pictures=40)
+    system = System(plan, screen.say)
+    try:
+        await system.start()
+        yield Shown(system=system, result=await show(system, screen, KEPT / "films"))
+    finally:
+        await system.stop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def page() -> AsyncIterator[Page]:
+    """A page of a fresh Chromium."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=find_program("chromium"), headless=True, args=CHROMIUM
+        )
+        yield await browser.new_page(viewport={"width": 1280, "height": 800})
+        await browser.close()
