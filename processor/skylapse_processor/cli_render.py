@@ -17,7 +17,7 @@ from .errors import CancelledError, ProcessorError, RequestError
 from .frames import read_folder
 from .progress import Progress
 from .render import render_film
-from .render_request import MAX_RATE, SIZES, FilmResult, RenderRequest, from_json
+from .request import MAX_RATE, SIZES, FilmResult, RenderRequest, from_json
 
 _BAR = 30
 _CANCELLED = 130

@@ -28,7 +28,7 @@ from .recipe import plan as plans
 from .recipe.deflicker import needs_measuring
 from .recipe.look import Look, apply
 from .recipe.smooth import flicker_mev
-from .render_request import FilmResult, RenderRequest, check, film_box, pace
+from .request import FilmResult, RenderRequest, check, film_box, pace
 from .tone import LUMINANCE, SRGB, linear_table
 
 WORKERS = 2
