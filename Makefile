@@ -113,22 +113,22 @@ PYTEST := -m pytest --quiet
 HOME_ASSISTANT_PYTEST := $(PYTEST) -p tests.integration.plugin_2026_11
 
 .PHONY: lint
-lint: venv venv-ha  ## format check, ruff, mypy, vendored copy, house test
+lint: venv venv-314 venv-ha  ## format check, ruff, mypy, vendored copy, house test
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy $(PROGRAM_CODE) tests --exclude '^tests/(integration|blueprints)/'
 	.venv-ha/bin/python -m mypy --python-version 3.14 custom_components/skylapse $(HOME_ASSISTANT_TESTS)
 	diff --recursive --brief --exclude=__pycache__ protocol/skylapse_protocol custom_components/skylapse/protocol
-	.venv/bin/python $(PYTEST) tests/test_house.py
+	.venv-314/bin/python $(PYTEST) tests/test_house.py
 
 .PHONY: test test-programs test-314 test-home-assistant test-end-to-end
 test: test-programs test-314 test-home-assistant test-end-to-end  ## every test, on every Python and Home Assistant
 
-test-programs: venv tools  ## contract, bridge, processor and house on Python 3.11
-	.venv/bin/python $(PYTEST) tests $(HOME_ASSISTANT_TESTS:%=--ignore=%) --ignore=tests/end_to_end
+test-programs: venv tools  ## contract, bridge and processor on Python 3.11
+	.venv/bin/python $(PYTEST) tests $(HOME_ASSISTANT_TESTS:%=--ignore=%) --ignore=tests/end_to_end --ignore=tests/test_house.py
 
-test-314: venv-314 tools  ## contract and bridge on Python 3.14
-	.venv-314/bin/python $(PYTEST) tests/contract tests/bridge
+test-314: venv-314 tools  ## contract, bridge and the house on Python 3.14
+	.venv-314/bin/python $(PYTEST) tests/contract tests/bridge tests/test_house.py
 
 test-home-assistant: venv-ha venv-ha-10 tools  ## the integration on Home Assistant 2026.10 and 2026.11
 	.venv-ha-10/bin/python $(HOME_ASSISTANT_PYTEST) $(HOME_ASSISTANT_TESTS)

@@ -38,10 +38,14 @@ class Module:
                 yield node.module.partition(".")[0]
 
     def words(self) -> Iterator[tuple[int, str]]:
-        """Line and text of every string that is no docstring, parts of f-strings included."""
-        remarks = {id(node.value) for node in ast.walk(self.tree) if isinstance(node, ast.Expr)}
+        """Line and text of every string that is no docstring; what an f-string fills in reads `{}`."""
+        aside = {id(node.value) for node in ast.walk(self.tree) if isinstance(node, ast.Expr)}
         for node in ast.walk(self.tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in remarks:
+            if isinstance(node, ast.JoinedStr):
+                aside |= {id(part) for part in node.values}
+                parts = [part.value if isinstance(part, ast.Constant) else "{}" for part in node.values]
+                yield node.lineno, "".join(map(str, parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in aside:
                 yield node.lineno, node.value
 
     def functions(self) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
