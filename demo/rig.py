@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +56,16 @@ class Rig:
             lambda: answers(self.port) or died(self.processor), timeout_s=_START_S, what="the processor"
         )
 
-    def start_bridge(self, cameras: Mapping[str, Any], *, clock: Mapping[str, Any] | None = None) -> None:
+    def start_bridge(
+        self, cameras: Sequence[Mapping[str, Any]], *, clock: Mapping[str, Any] | None = None
+    ) -> None:
         """Start the bridge with these cameras."""
         words: dict[str, Any] = {
-            "bridge": self.bridge_id,
-            "name": self.bridge_id.capitalize(),
+            "bridge": {"id": self.bridge_id, "name": self.bridge_id.capitalize()},
+            "state_dir": "bridge",
             "mqtt": {"host": self.broker.host, "port": self.broker.port},
             "processor": {"url": self.url, "key_file": "bridge.key"},
-            "spool": {"path": "spool"},
-            "cameras": dict(cameras),
+            "cameras": list(cameras),
         }
         if clock is not None:
             words["clock"] = dict(clock)

@@ -125,7 +125,7 @@ class System:
         await self.house.onboard()
         self._say(f"Home Assistant answers on {self.house.url}")
         await add_mqtt(self.house, host=self.rig.broker.host, port=self.rig.broker.port)
-        own = {"processor_url": self.rig.url, "processor_key": self.rig.key_of("home-assistant")}
+        own = {"processor_key": self.rig.key_of("home-assistant")}
         entry = await confirm_discovery(self.house, "skylapse", own)
         evening = self.plan.evening
         window = {"offset_min": -evening.around_min, "duration_min": 2 * evening.around_min}
@@ -153,9 +153,10 @@ class System:
         path = await make_dashboard(self.house)
         self._say(f"two cameras photograph; dashboard {self.house.url}{path}")
 
-    def _cameras(self) -> dict[str, Any]:
+    def _cameras(self) -> list[dict[str, Any]]:
         place = self.plan.evening.place
         twin = {
+            "id": TWIN,
             "driver": "twin",
             "name": "Lake",
             "width": self.plan.width,
@@ -163,7 +164,7 @@ class System:
             "latitude": place.latitude,
             "longitude": place.longitude,
         }
-        return {TWIN: twin, FOLDER: {"driver": "folder", "name": "Pictures", "path": "pictures"}}
+        return [twin, {"id": FOLDER, "driver": "folder", "name": "Pictures", "path": "pictures"}]
 
 
 def _twin_arguments(plan: Plan) -> list[str]:

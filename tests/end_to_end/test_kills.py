@@ -18,7 +18,7 @@ SEED = 20260912
 KILLS = 10
 INTERVAL_S = 0.2
 CAMERA = "roof/west"
-TWIN = {"driver": "twin", "width": 320, "height": 240}
+TWIN = {"id": "west", "driver": "twin", "width": 320, "height": 240}
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     made = Rig(tmp_path / "rig", bridge="roof")
     made.broker.start()
     made.start_processor()
-    made.start_bridge({"west": TWIN})
+    made.start_bridge([TWIN])
     yield made
     made.stop()
 
@@ -78,7 +78,7 @@ def _kill_and_start_again(rig: Rig, victim: str) -> None:
         rig.broker.restart()
     elif victim == "bridge":
         rig.bridge.kill()
-        rig.start_bridge({"west": TWIN})
+        rig.start_bridge([TWIN])
     else:
         rig.processor.kill()
         rig.start_processor()
