@@ -88,7 +88,7 @@ tools: .tools/bin/mosquitto .tools/bin/chromium .tools/bin/ffmpeg  ## Mosquitto,
 
 .PHONY: demo
 demo: venv venv-ha .tools/bin/mosquitto  ## the whole system and one sunset at sixty times its speed (ONCE=1: end with the film)
-	@.venv/bin/python -m demo $(if $(ONCE),--once)
+	@.venv/bin/python -m demo $(if $(ONCE),--once) $(if $(PICTURES),--pictures "$(PICTURES)")
 
 .PHONY: bench
 bench: venv venv-ha tools  ## measurements beside peers, into build/bench.json (ONLY=film: one area)

@@ -127,15 +127,17 @@ def main() -> int:
     """Read the arguments, run the demo, print the result."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="end when the first film is in the media browser")
-    once = parser.parse_args().once
-    plan = Plan(folder=REPOSITORY / "build/demo")
+    parser.add_argument("--pictures", type=Path, help="a folder of your own for the folder camera")
+    arguments = parser.parse_args()
+    pictures = arguments.pictures.resolve() if arguments.pictures else None
+    plan = Plan(folder=REPOSITORY / "build/demo", own_pictures=pictures)
     try:
-        result = asyncio.run(_interruptible(plan, once=once))
+        result = asyncio.run(_interruptible(plan, once=arguments.once))
     except (ProgramError, TookTooLongError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     if result is None:
-        return 0 if not once else 130
+        return 130 if arguments.once else 0
     print(json.dumps(asdict(result)))
     return 0
 

@@ -34,7 +34,9 @@ class Plan:
     width: int = 1920
     height: int = 1080
     pictures: int = 240
-    """How many pictures the folder camera replays."""
+    """How many pictures are made for the folder camera to replay."""
+    own_pictures: Path | None = None
+    """A folder of pictures that it replays instead."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +85,8 @@ class System:
         self.plan.folder.mkdir(parents=True)
         self.rig.broker.start()
         self._say(f"Mosquitto answers on {self.rig.broker.host}:{self.rig.broker.port}")
-        self._painter.start()
+        if self.plan.own_pictures is None:
+            self._painter.start()
         self.rig.start_processor()
         await self.store.start(self.rig.key_of("demo"))
         self._say(f"the processor answers on {self.rig.url}")
@@ -164,7 +167,15 @@ class System:
             "latitude": place.latitude,
             "longitude": place.longitude,
         }
-        return [twin, {"id": FOLDER, "driver": "folder", "name": "Pictures", "path": "pictures"}]
+        return [
+            twin,
+            {
+                "id": FOLDER,
+                "driver": "folder",
+                "name": "Pictures",
+                "path": str(self.plan.own_pictures or "pictures"),
+            },
+        ]
 
 
 def _twin_arguments(plan: Plan) -> list[str]:
