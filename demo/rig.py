@@ -74,8 +74,18 @@ class Rig:
 
     def key_of(self, client: str) -> str:
         """Make a key for a client of the processor; answer it, and keep it in a file of its own."""
+        path = self.folder / f"{client}.key"
         made = subprocess.run(
-            [console("skylapse-processor"), "keys", "add", client, "--config", "processor.yaml"],
+            [
+                console("skylapse-processor"),
+                "keys",
+                "add",
+                client,
+                "--out",
+                path,
+                "--config",
+                "processor.yaml",
+            ],
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -83,11 +93,7 @@ class Rig:
         )
         if made.returncode:
             raise ProgramError(f"no key for {client}: {made.stderr}")
-        key = made.stdout.split()[-1]
-        path = self.folder / f"{client}.key"
-        path.touch(mode=0o600)
-        path.write_text(f"{key}\n", "utf-8")
-        return key
+        return path.read_text("utf-8").strip()
 
     def stop(self) -> None:
         """End what runs."""

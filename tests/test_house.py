@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 
@@ -230,7 +231,7 @@ def test_every_console_command_of_the_documents_is_known() -> None:
     assert shown, "the documents show the programs"
     for example in shown:
         program, *words = shlex.split(example.line.partition(" #")[0])
-        subcommands = [word for word in words[:1] if re.fullmatch(r"[a-z-]+", word)]
+        subcommands = list(takewhile(lambda word: not word.startswith("-"), words))
         known = _help_of(program, *subcommands)
         options = {word.partition("=")[0] for word in words if word.startswith("--")}
         assert {option for option in options if option not in known} == set(), str(example)
