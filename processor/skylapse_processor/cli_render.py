@@ -28,8 +28,8 @@ def add_render_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     parser = commands.add_parser(
         "render",
         help="make a film of a folder of pictures",
-        description="Make a flicker-free film of a folder of pictures. What is known of their exposure is read "
-        "from sidecars (0001.json beside 0001.jpg), else EXIF; where nothing is known, from the pictures.",
+        description="Make a flicker-free film of a folder of pictures. What is known of their exposure "
+        "is read from sidecars (0001.json beside 0001.jpg), else EXIF, else seen in the pictures.",
     )
     parser.add_argument("folder", nargs="?", type=Path, help="folder of pictures")
     parser.add_argument("-o", "--output", type=Path, help="the film to be written, an .mp4")
@@ -138,7 +138,8 @@ def _tell(result: FilmResult, request: RenderRequest) -> None:
         sys.stdout,
         f"{request.output}: {result.frames} frames, {result.duration_s:.2f} s, "
         f"{result.width} × {result.height}, {result.bytes / 1e6:.1f} MB, "
-        f"flicker {result.flicker_mev:.1f} mEV (levelled by {result.levelled_by}), made in {result.seconds:.1f} s",
+        f"flicker {result.flicker_mev:.1f} mEV (levelled by {result.levelled_by}), "
+        f"made in {result.seconds:.1f} s",
     )
 
 

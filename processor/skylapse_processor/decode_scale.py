@@ -35,7 +35,7 @@ def crop(pixels: Pixels, aspect: float | None) -> Pixels:
 
 
 def inside(width: int, height: int, box: Box) -> Box:
-    """Return the largest size of this shape in the box; the box itself where that is off by rounding alone."""
+    """Return the largest size of this shape in the box; the box itself where that is off by rounding."""
     scale = min(box.width / width, box.height / height)
     fitted = Box(width=max(1, round(width * scale)), height=max(1, round(height * scale)))
     if abs(fitted.width - box.width) <= 2 and abs(fitted.height - box.height) <= 2:

@@ -26,6 +26,9 @@ CRF = 20
 PRESET = "medium"
 LOOKAHEAD_FRAMES = 10
 """x264's own default of 40 costs 150 MB at 1080p and buys 1 % of size on a timelapse."""
+B_FRAMES = 0
+"""Bi-prediction rounds halves up, which brightens every B-frame of a noisy picture by 4…8 mEV: more flicker
+than levelling leaves."""
 THREADS = 2
 GROUP_S = 2
 _MIN_GROUP = 12
@@ -180,6 +183,7 @@ def _stream(container: av.container.OutputContainer, box: Box, rate: Fraction) -
         "crf": str(CRF),
         "profile": "high",
         "rc-lookahead": str(LOOKAHEAD_FRAMES),
+        "bf": str(B_FRAMES),
         "g": str(group),
         "x264-params": "open-gop=0",
     }

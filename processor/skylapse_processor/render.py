@@ -176,7 +176,7 @@ class _Film:
             name=source.name,
             frame=converter.frame(planes),
             planes=planes,
-            log_mean=shown_log_mean(planes),
+            log_mean=shown_log_mean(planes, source.facts.tone_curve if source.facts else SRGB),
             adapted=self._adaptation(shape),
         )
 
@@ -213,11 +213,11 @@ class _Film:
                 write_whole(path, jpeg_within(smaller, limit))
 
 
-def shown_log_mean(planes: Planes) -> float:
-    """Return log2 of the linear mean luminance of a picture as it is shown, from an even grid of its pixels."""
+def shown_log_mean(planes: Planes, curve: str) -> float:
+    """Return log2 of the linear mean luminance of a frame as it is encoded, from a grid of its pixels."""
     _, height, width = planes.shape
     stride = max(1, int((height * width / _SAMPLES) ** 0.5))
-    linear = linear_table(SRGB)[planes[:, ::stride, ::stride]]
+    linear = linear_table(curve)[planes[:, ::stride, ::stride]]
     return float(np.log2(max(LUMINANCE @ linear.mean(axis=(1, 2)), 2.0**-20)))
 
 
@@ -279,7 +279,7 @@ def _brightness(frame: SourceFrame) -> tuple[SourceFrame, float | str]:
 
 
 def _in_order(work: Callable[[In], Out], items: Iterable[In], cancelled: Cancelled) -> Iterator[Out]:
-    """Yield what `work` makes of each item, in order, a few ahead in threads; CancelledError when asked to stop."""
+    """Yield what `work` makes of each item, in order, a few ahead in threads; CancelledError to stop."""
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="frame")
     waiting: deque[Future[Out]] = deque()
     try:

@@ -117,7 +117,7 @@ def pace(request: RenderRequest) -> tuple[Fraction, int]:
 
 
 def film_box(size: str, width: int, height: int) -> Box:
-    """Return even sides in the picture's shape that fit the named size (turned for portraits), never larger."""
+    """Return even sides in the picture's shape that fit the named size (turned for portraits)."""
     limit = SIZES[size] or (MAX_SIDE, MAX_SIDE)
     across, along = limit if width >= height else limit[::-1]
     scale = min(1.0, across / width, along / height)

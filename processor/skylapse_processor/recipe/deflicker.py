@@ -57,7 +57,7 @@ def needs_measuring(plan: Plan) -> bool:
 
 
 def believed_exposure(plan: Plan, sigma_frames: float) -> tuple[Curve | None, str]:
-    """Return E of every frame in EV, shape (n,), and what it was believed from; null where there is nothing."""
+    """Return E of every frame in EV, shape (n,), and what it was believed from; null for none."""
     stated = np.array([_stated(plan, index) for index in range(len(plan.frames))])
     if not needs_measuring(plan):
         return stated, "records"

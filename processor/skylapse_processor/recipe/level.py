@@ -9,8 +9,8 @@ from .plan import Plan
 from .smooth import smooth
 
 SIGMA_FRAMES = 48.0
-"""Width of the target's Gaussian, in frames. With a parabola fitted inside it, it follows a twilight ramp as a
-plain Gaussian of 30 would, and bends less light where the ramp sets in."""
+"""Width of the target's Gaussian, in frames. With a parabola fitted inside it, it follows a twilight ramp
+as a plain Gaussian of 30 would, and bends less light where the ramp sets in."""
 
 
 def level(plan: Plan, *, sigma_frames: float = SIGMA_FRAMES) -> Plan:

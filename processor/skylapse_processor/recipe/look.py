@@ -69,7 +69,7 @@ def s_curve(codes: Curve, strength: float) -> Curve:
 
 
 def apply(tables: Tables, planes: Planes) -> Planes:
-    """Look every code up and dither the sixteen bits to eight; the same picture always gives the same result."""
+    """Look every code up and dither the sixteen bits to eight; always the same for the same picture."""
     dither = _dither(planes.shape[1], planes.shape[2])
     shown = np.empty_like(planes)
     wide = np.empty(planes.shape[1:], dtype=np.uint16)
@@ -82,7 +82,7 @@ def apply(tables: Tables, planes: Planes) -> Planes:
 
 @lru_cache(maxsize=4)
 def _dither(rows: int, columns: int) -> NDArray[np.uint16]:
-    """Return thresholds 0…255, even in every small neighbourhood (interleaved gradient noise, Jimenez 2014)."""
+    """Return thresholds 0…255, even in every small neighbourhood (interleaved gradient noise)."""
     y, x = np.ogrid[:rows, :columns]
     noise = np.mod(52.9829189 * np.mod(0.06711056 * x + 0.00583715 * y, 1.0), 1.0)
     thresholds = (noise * _STEP).astype(np.uint16)
