@@ -77,7 +77,7 @@ def landscape(rows: int, columns: int, seed: int) -> Landscape:
         clouds=(_clouds(rng, source, columns, 1.90, 5.5), _clouds(rng, source, columns, 1.60, 3.2)),
         relief=(1.25 / np.sqrt(np.maximum(np.gradient(source) * rows / 512.0, 0.1))).astype(np.float32),
         ripples=_ripples(rng, rows, columns),
-        stars=star_catalogue(rng, 9000),
+        stars=star_catalogue(rng, 16000),
     )
 
 

@@ -65,7 +65,7 @@ def sky(
     rows, columns = land.sky_rows, land.columns
     base = _gradient(colours, rows, land.rows)
     wide, narrow = (
-        _glow(colours, sun, rows, columns, *bell) for bell in ((0.55, 18.0, 5.5), (0.75, 4.8, 3.2))
+        _glow(colours, sun, rows, columns, *bell) for bell in ((0.48, 18.0, 5.5), (0.55, 4.8, 3.2))
     )
     near = _around(sun, columns)
     narrow = narrow.within(near)

@@ -16,8 +16,17 @@ class Place:
     longitude_deg: float = 0.0
 
     def elevation_deg(self, at: datetime) -> float:
-        """Return the geometric elevation of the sun's centre, without refraction."""
-        return float(elevation(self._observer, at, with_refraction=False))
+        """Return the geometric elevation of the sun's centre, without refraction.
+
+        astral counts in whole seconds; between two the sun moves evenly here, as it does.
+        """
+        second = at.replace(microsecond=0)
+        share = at.microsecond / 1e6
+        now = float(elevation(self._observer, second, with_refraction=False))
+        if not share:
+            return now
+        later = float(elevation(self._observer, second + timedelta(seconds=1), with_refraction=False))
+        return now + share * (later - now)
 
     def azimuth_deg(self, at: datetime) -> float:
         """Return the sun's azimuth, 0 in the north, 90 in the east."""
