@@ -1,0 +1,89 @@
+"""Skylapse: timelapses by the sun. The brain of the system; bridges and the processor are heard by MQTT."""
+
+from types import MappingProxyType
+from typing import Any
+
+from homeassistant.components import mqtt
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ConfigEntryNotReady
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.device_registry import AnyDeviceEntry
+from homeassistant.helpers.typing import ConfigType
+
+from .const import DOMAIN, PLATFORMS
+from .coordinator import SkylapseCoordinator
+from .data import SkylapseConfigEntry, SkylapseData
+from .deployer import Deployer, ledger_store
+from .devices import async_follow_devices, subject_of
+from .services import async_setup_services
+from .views import async_register_views
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
+    """Register what is there whether or not an entry is loaded: actions and addresses."""
+    async_setup_services(hass)
+    async_register_views(hass)
+    return True
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) -> bool:
+    """Begin to hear the system, and supply it."""
+    if not await mqtt.async_wait_for_mqtt_client(hass):
+        raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key="mqtt_unavailable")
+    coordinator = SkylapseCoordinator(hass, entry)
+    deployer = Deployer(hass, entry, coordinator)
+    entry.runtime_data = SkylapseData(coordinator=coordinator, deployer=deployer)
+    async_follow_devices(hass, entry, coordinator)
+    await deployer.async_start()
+    await coordinator.async_start()
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    _follow_updates(hass, entry)
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) -> bool:
+    """Stop hearing."""
+    await entry.runtime_data.deployer.async_save()
+    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+
+
+async def async_remove_entry(hass: HomeAssistant, _entry: SkylapseConfigEntry) -> None:
+    """Forget what was deployed; bridges keep it and go on, as they do whenever the brain is away."""
+    await ledger_store(hass).async_remove()
+
+
+async def async_remove_config_entry_device(
+    hass: HomeAssistant, entry: SkylapseConfigEntry, device: AnyDeviceEntry
+) -> bool:
+    """Let a device be deleted that is not there any more, and with it what the broker keeps of it."""
+    subject = subject_of(device.identifiers)
+    coordinator = entry.runtime_data.coordinator
+    if subject is None or subject not in coordinator.system.present:
+        return True
+    if subject.kind == "camera" or coordinator.is_available(subject):
+        return False
+    await coordinator.async_wipe(subject)
+    return True
+
+
+def _follow_updates(hass: HomeAssistant, entry: SkylapseConfigEntry) -> None:
+    """Deploy when schedules or profiles change; load anew when address, key or options do.
+
+    Schedules and profiles have no entities, so a changed one needs no reload, and every last frame and reading
+    stays on the dashboard.
+    """
+    loaded_with = _settings(entry)
+
+    async def updated(hass: HomeAssistant, entry: SkylapseConfigEntry) -> None:
+        if _settings(entry) == loaded_with:
+            await entry.runtime_data.deployer.async_deploy()
+        else:
+            await hass.config_entries.async_reload(entry.entry_id)
+
+    entry.async_on_unload(entry.add_update_listener(updated))
+
+
+def _settings(entry: SkylapseConfigEntry) -> tuple[MappingProxyType[str, Any], MappingProxyType[str, Any]]:
+    return entry.data, entry.options

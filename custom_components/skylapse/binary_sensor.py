@@ -1,0 +1,148 @@
+"""Binary sensors of cameras, bridges and the processor."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, override
+
+from homeassistant.components.binary_sensor import (
+    BinarySensorDeviceClass,
+    BinarySensorEntity,
+    BinarySensorEntityDescription,
+)
+from homeassistant.const import EntityCategory
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import SkylapseCoordinator
+from .data import SkylapseConfigEntry
+from .entity import SkylapseEntity, async_follow
+from .facts import BridgeFacts, CameraFacts, Kind, ProcessorFacts, Subject
+
+PARALLEL_UPDATES = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkylapseBinarySensorDescription[F](BinarySensorEntityDescription):
+    """One binary sensor: how it is read from the facts."""
+
+    is_on_fn: Callable[[F], bool | None]
+    reason_fn: Callable[[F], str | None] | None = None
+    """Why it is on, as an attribute."""
+    always_available: bool = False
+    """Says itself whether the subject can be reached."""
+
+
+def _capturing(camera: CameraFacts) -> bool | None:
+    if camera.state is None:
+        return None
+    return camera.state.capturing and camera.state.active_window is not None
+
+
+def _last_error(camera: CameraFacts) -> str | None:
+    return camera.state.last_error if camera.state else None
+
+
+def _uplink_problem(bridge: BridgeFacts) -> str | None:
+    return bridge.health.uplink_problem if bridge.health else None
+
+
+CAMERA_BINARY_SENSORS: tuple[SkylapseBinarySensorDescription[CameraFacts], ...] = (
+    SkylapseBinarySensorDescription(
+        key="capturing",
+        translation_key="capturing",
+        device_class=BinarySensorDeviceClass.RUNNING,
+        is_on_fn=_capturing,
+    ),
+    SkylapseBinarySensorDescription(
+        key="problem",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        is_on_fn=lambda camera: bool(_last_error(camera)) if camera.state else None,
+        reason_fn=_last_error,
+    ),
+)
+
+BRIDGE_BINARY_SENSORS: tuple[SkylapseBinarySensorDescription[BridgeFacts], ...] = (
+    SkylapseBinarySensorDescription(
+        key="connectivity",
+        device_class=BinarySensorDeviceClass.CONNECTIVITY,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        is_on_fn=lambda bridge: bridge.online,
+        always_available=True,
+    ),
+    SkylapseBinarySensorDescription(
+        key="delivery",
+        translation_key="delivery",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        is_on_fn=lambda bridge: bool(_uplink_problem(bridge)) if bridge.health else None,
+        reason_fn=_uplink_problem,
+    ),
+    SkylapseBinarySensorDescription(
+        key="clock_synced",
+        translation_key="clock_synced",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        is_on_fn=lambda bridge: bridge.health.clock_synced if bridge.health else None,
+    ),
+)
+
+PROCESSOR_BINARY_SENSORS: tuple[SkylapseBinarySensorDescription[ProcessorFacts], ...] = (
+    SkylapseBinarySensorDescription(
+        key="connectivity",
+        device_class=BinarySensorDeviceClass.CONNECTIVITY,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        is_on_fn=lambda processor: processor.online,
+        always_available=True,
+    ),
+)
+
+BINARY_SENSORS: dict[Kind, tuple[SkylapseBinarySensorDescription[Any], ...]] = {
+    "camera": CAMERA_BINARY_SENSORS,
+    "bridge": BRIDGE_BINARY_SENSORS,
+    "processor": PROCESSOR_BINARY_SENSORS,
+}
+
+
+async def async_setup_entry(
+    _hass: HomeAssistant,
+    entry: SkylapseConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the binary sensors of everything that is present, and comes."""
+    async_follow(entry, async_add_entities, _make)
+
+
+def _make(coordinator: SkylapseCoordinator, subject: Subject) -> list[SkylapseBinarySensor]:
+    rows = BINARY_SENSORS[subject.kind]
+    return [SkylapseBinarySensor(coordinator, subject, description) for description in rows]
+
+
+class SkylapseBinarySensor(SkylapseEntity, BinarySensorEntity):
+    """A binary sensor that reads one row of its table."""
+
+    entity_description: SkylapseBinarySensorDescription[Any]
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Connectivity is known as long as the broker is there."""
+        if self.entity_description.always_available:
+            return self.coordinator.connected
+        return super().available
+
+    @property
+    @override
+    def is_on(self) -> bool | None:
+        """Whether it is on, None while that is not known."""
+        facts = self.facts
+        return None if facts is None else self.entity_description.is_on_fn(facts)
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, Any] | None:
+        """The reason, for those that know one."""
+        facts = self.facts
+        if facts is None or self.entity_description.reason_fn is None:
+            return None
+        return {"reason": self.entity_description.reason_fn(facts)}

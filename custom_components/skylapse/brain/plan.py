@@ -1,0 +1,156 @@
+"""The plan: schedules and sun compiled into the windows and the sun table of the next 96 hours.
+
+A plan starts at a whole multiple of six hours, so that compiling it twice within them gives the same plan, and
+reaches six hours further than it must, so that it is renewed before the 96 hours run short. Clock windows are
+counted in local time (a window from 00:00 over 24 hours ends at the next 00:00, in 23 to 25 real hours), solar
+ones in real time. On days without the anchor, as in polar day and night, a schedule yields no window. Windows
+may overlap; which rules then is the bridge's rule, not the plan's.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from astral import Observer
+from astral import sun as astral_sun
+
+from ..protocol.snapshot import Plan, SunTable, Window
+from .schedules import ScheduleSpec
+
+PLAN_SPAN = timedelta(hours=96)
+RENEW_EVERY = timedelta(hours=6)
+SUN_STEP_S = 300.0
+
+_EVENTS = {
+    "dawn": astral_sun.dawn,
+    "sunrise": astral_sun.sunrise,
+    "solar_noon": astral_sun.noon,
+    "sunset": astral_sun.sunset,
+    "dusk": astral_sun.dusk,
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where the cameras stand."""
+
+    latitude: float
+    longitude: float
+    elevation_m: float
+    time_zone: str
+
+    @property
+    def observer(self) -> Observer:
+        """The place as astral wants it."""
+        return Observer(self.latitude, self.longitude, self.elevation_m)
+
+
+def plan_start(now: datetime) -> datetime:
+    """Return the multiple of six hours at or before `now`."""
+    return _EPOCH + (now - _EPOCH) // RENEW_EVERY * RENEW_EVERY
+
+
+def next_renewal(now: datetime) -> datetime:
+    """Return when a plan made now has to be renewed."""
+    return plan_start(now) + RENEW_EVERY
+
+
+def compile_plan(
+    schedules: Iterable[ScheduleSpec], camera: str, place: Place, sun: SunTable, revision: int, now: datetime
+) -> Plan:
+    """Return the plan of one camera; `sun` is the table that starts at `plan_start(now)`."""
+    start = plan_start(now)
+    end = start + PLAN_SPAN + RENEW_EVERY
+    windows = [
+        window
+        for schedule in schedules
+        if schedule.enabled and schedule.covers(camera)
+        for window in windows_between(schedule, place, start, end)
+    ]
+    return Plan(
+        revision=revision,
+        created_at=start,
+        time_zone=place.time_zone,
+        windows=tuple(sorted(windows, key=lambda window: (window.starts_at, window.id))),
+        sun=sun,
+    )
+
+
+def windows_between(schedule: ScheduleSpec, place: Place, start: datetime, end: datetime) -> Iterator[Window]:
+    """Yield the windows of a schedule that are not over at `start` and begin before `end`."""
+    zone = ZoneInfo(place.time_zone)
+    day = start.astimezone(zone).date() - 2 * _DAY
+    last = end.astimezone(zone).date() + _DAY
+    while day <= last:
+        window = _window_on(schedule, place, zone, day) if schedule.falls_on(day) else None
+        if window is not None and window.ends_at > start and window.starts_at < end:
+            yield window
+        day += _DAY
+
+
+def window_id(schedule: str, day: date) -> str:
+    """Return the name of the window whose anchor falls on a local day."""
+    return f"{schedule}-{day:%Y%m%d}"
+
+
+def compile_sun(place: Place, now: datetime) -> SunTable:
+    """Return the sun's elevation from `plan_start(now)` to the end of the plan, every five minutes."""
+    start = plan_start(now)
+    observer = place.observer
+    steps = int((PLAN_SPAN + RENEW_EVERY).total_seconds() / SUN_STEP_S)
+    moments = (start + timedelta(seconds=SUN_STEP_S * step) for step in range(steps + 1))
+    return SunTable(
+        starts_at=start,
+        step_s=SUN_STEP_S,
+        elevation_deg=tuple(round(astral_sun.elevation(observer, moment), 3) for moment in moments),
+    )
+
+
+def _window_on(schedule: ScheduleSpec, place: Place, zone: ZoneInfo, day: date) -> Window | None:
+    """Return the window whose anchor falls on this local day, None where the sun has no such moment."""
+    span = _clock_span(schedule, zone, day) if schedule.anchor == "clock" else _sun_span(schedule, place, day)
+    if span is None or span[1] <= span[0]:
+        return None
+    return Window(
+        id=window_id(schedule.id, day),
+        schedule=schedule.id,
+        day=span[0].astimezone(zone).date().isoformat(),
+        starts_at=span[0],
+        ends_at=span[1],
+        interval_s=schedule.interval_s,
+        profiles=schedule.profiles,
+    )
+
+
+def _clock_span(schedule: ScheduleSpec, zone: ZoneInfo, day: date) -> tuple[datetime, datetime]:
+    opens = datetime.combine(day, schedule.clock_time) + timedelta(minutes=schedule.offset_min)
+    closes = opens + timedelta(minutes=schedule.duration_min)
+    return opens.replace(tzinfo=zone).astimezone(UTC), closes.replace(tzinfo=zone).astimezone(UTC)
+
+
+def _sun_span(schedule: ScheduleSpec, place: Place, day: date) -> tuple[datetime, datetime] | None:
+    anchor = sun_event(schedule.anchor, place, day)
+    if anchor is None:
+        return None
+    opens = anchor + timedelta(minutes=schedule.offset_min)
+    return opens, opens + timedelta(minutes=schedule.duration_min)
+
+
+def sun_event(anchor: str, place: Place, day: date) -> datetime | None:
+    """Return when the sun does this on a local day, UTC to the second, None where it does not.
+
+    The sun's events are computed for days in UTC; far from Greenwich the one that falls on the local day is a
+    neighbour's.
+    """
+    zone = ZoneInfo(place.time_zone)
+    for utc_day in (day, day - _DAY, day + _DAY):
+        try:
+            moment = _EVENTS[anchor](place.observer, date=utc_day)
+        except ValueError:
+            continue
+        if moment.astimezone(zone).date() == day:
+            return moment.astimezone(UTC).replace(microsecond=0)
+    return None

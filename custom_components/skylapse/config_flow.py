@@ -1,0 +1,271 @@
+"""Setting Skylapse up: found by MQTT, by the Supervisor, or added by hand; the processor's key in one field."""
+
+from typing import Any, override
+
+import probatio
+from yarl import URL
+
+from homeassistant.components import mqtt
+from homeassistant.config_entries import (
+    ConfigEntry,
+    ConfigFlow,
+    ConfigFlowResult,
+    ConfigSubentryFlow,
+    OptionsFlow,
+)
+from homeassistant.core import DOMAIN as HOMEASSISTANT_DOMAIN
+from homeassistant.core import callback
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+from homeassistant.helpers.service_info.hassio import HassioServiceInfo
+from homeassistant.helpers.service_info.mqtt import MqttServiceInfo
+
+from .configuration import built_in_subentries
+from .const import (
+    CONF_APP,
+    CONF_LINK_HOURS,
+    CONF_PROCESSOR_KEY,
+    CONF_PROCESSOR_URL,
+    CONF_REPLY_LIMIT_S,
+    CONF_ROOT,
+    DEFAULT_LINK_HOURS,
+    DEFAULT_REPLY_LIMIT_S,
+    DOMAIN,
+    SUBENTRY_PROFILE,
+    SUBENTRY_SCHEDULE,
+)
+from .errors import ProcessorError, ProcessorKeyError
+from .listen import Heard, async_listen
+from .processor import ProcessorClient
+from .protocol.topics import DEFAULT_ROOT
+from .subentry_flow import ProfileFlow, ScheduleFlow
+
+TITLE = "Skylapse"
+
+_PROCESSOR_FIELDS = {
+    probatio.Optional(CONF_PROCESSOR_KEY): TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD)),
+    probatio.Optional(CONF_PROCESSOR_URL): TextSelector(TextSelectorConfig(type=TextSelectorType.URL)),
+}
+PROCESSOR_SCHEMA = probatio.Schema(_PROCESSOR_FIELDS)
+USER_SCHEMA = probatio.Schema({**_PROCESSOR_FIELDS, probatio.Optional(CONF_ROOT): TextSelector()})
+OPTIONS_SCHEMA = probatio.Schema(
+    {
+        probatio.Required(CONF_REPLY_LIMIT_S, default=DEFAULT_REPLY_LIMIT_S): NumberSelector(
+            NumberSelectorConfig(
+                min=5, max=120, step=1, unit_of_measurement="s", mode=NumberSelectorMode.SLIDER
+            )
+        ),
+        probatio.Required(CONF_LINK_HOURS, default=DEFAULT_LINK_HOURS): NumberSelector(
+            NumberSelectorConfig(
+                min=1, max=168, step=1, unit_of_measurement="h", mode=NumberSelectorMode.SLIDER
+            )
+        ),
+    }
+)
+
+
+class SkylapseConfigFlow(ConfigFlow, domain=DOMAIN):
+    """One entry for the whole system; bridges and cameras that come later need no click.
+
+    The manifest does not say `single_config_entry`: Home Assistant would then drop the Supervisor's discovery of
+    the processor once a bridge has been set up, and with it the processor's key.
+    """
+
+    VERSION = 1
+    MINOR_VERSION = 1
+
+    def __init__(self) -> None:
+        """Know nobody yet."""
+        self._heard = Heard()
+        self._app: HassioServiceInfo | None = None
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(
+        cls, config_entry: ConfigEntry
+    ) -> dict[str, type[ConfigSubentryFlow]]:
+        """Return what can be added to the entry."""
+        return {SUBENTRY_SCHEDULE: ScheduleFlow, SUBENTRY_PROFILE: ProfileFlow}
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> SkylapseOptionsFlow:
+        """Return the flow of the options."""
+        return SkylapseOptionsFlow()
+
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Add Skylapse by hand: say who is heard on the broker, ask for the processor's key."""
+        if self._async_current_entries():
+            return self.async_abort(reason="single_instance_allowed", translation_domain=HOMEASSISTANT_DOMAIN)
+        if not await mqtt.async_wait_for_mqtt_client(self.hass):
+            return self.async_abort(reason="mqtt_not_available")
+        await self.async_set_unique_id(DOMAIN, raise_on_progress=False)
+        errors: dict[str, str] = {}
+        if user_input is None:
+            await async_listen(self.hass, DEFAULT_ROOT, self._heard)
+        else:
+            data, errors = await self._async_processor(user_input)
+            data[CONF_ROOT], root_errors = _root(user_input)
+            errors |= root_errors
+            if not errors:
+                return self._create(data)
+        return self._form("user", USER_SCHEMA, user_input or {CONF_ROOT: DEFAULT_ROOT}, errors)
+
+    @override
+    async def async_step_mqtt(self, discovery_info: MqttServiceInfo) -> ConfigFlowResult:
+        """Offer the entry when the first bridge, or the processor, announces itself."""
+        await self.async_set_unique_id(DOMAIN)
+        self._abort_if_unique_id_configured()
+        payload = discovery_info.payload
+        raw = payload.encode() if isinstance(payload, str) else bytes(payload)
+        if not self._heard.take(discovery_info.topic, raw, DEFAULT_ROOT):
+            return self.async_abort(reason="invalid_discovery_info")
+        self.context["title_placeholders"] = {"name": self._first_name()}
+        await async_listen(self.hass, DEFAULT_ROOT, self._heard, until_processor=True)
+        return await self.async_step_confirm()
+
+    async def async_step_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Confirm what was found by MQTT."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            data, errors = await self._async_processor(user_input)
+            if not errors:
+                return self._create({**data, CONF_ROOT: DEFAULT_ROOT})
+        return self._form("confirm", PROCESSOR_SCHEMA, user_input or {}, errors)
+
+    @override
+    async def async_step_hassio(self, discovery_info: HassioServiceInfo) -> ConfigFlowResult:
+        """Take the processor's address and key from its app."""
+        self._app = discovery_info
+        for entry in self._async_current_entries():
+            if CONF_PROCESSOR_KEY not in entry.data or entry.data.get(CONF_APP) == discovery_info.slug:
+                self.hass.config_entries.async_update_entry(
+                    entry, data={**entry.data, **_app_data(discovery_info)}
+                )
+            return self.async_abort(reason="already_configured", translation_domain=HOMEASSISTANT_DOMAIN)
+        await self.async_set_unique_id(discovery_info.uuid)
+        self.context["title_placeholders"] = {"name": discovery_info.name}
+        return await self.async_step_hassio_confirm()
+
+    async def async_step_hassio_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Confirm what the Supervisor found."""
+        assert self._app is not None  # noqa: S101 the step is reached through async_step_hassio only
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            if not await mqtt.async_wait_for_mqtt_client(self.hass):
+                return self.async_abort(reason="mqtt_not_available")
+            data = _app_data(self._app)
+            _, errors = await self._async_processor(data)
+            if not errors:
+                await self.async_set_unique_id(DOMAIN, raise_on_progress=False)
+                self._abort_if_unique_id_configured(updates=data, reload_on_update=False)
+                return self._create({**data, CONF_ROOT: DEFAULT_ROOT})
+            errors = {"base": next(iter(errors.values()))}
+        return self.async_show_form(
+            step_id="hassio_confirm", description_placeholders={"app": self._app.name}, errors=errors
+        )
+
+    async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Change the processor's address and key."""
+        entry = self._get_reconfigure_entry()
+        errors: dict[str, str] = {}
+        if user_input is None:
+            if await mqtt.async_wait_for_mqtt_client(self.hass):
+                await async_listen(self.hass, entry.data[CONF_ROOT], self._heard, until_processor=True)
+        else:
+            data, errors = await self._async_processor(user_input)
+            if not errors:
+                return self.async_update_and_abort(entry, data={**data, CONF_ROOT: entry.data[CONF_ROOT]})
+        return self._form("reconfigure", PROCESSOR_SCHEMA, user_input or entry.data, errors)
+
+    async def _async_processor(self, user_input: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return the data that pins a processor, verified, or what is wrong with it.
+
+        Address and key are pinned together: a key never goes to an address that is merely announced later.
+        """
+        key = (user_input.get(CONF_PROCESSOR_KEY) or "").strip()
+        announced = self._heard.processor.base_url if self._heard.processor else ""
+        url = (user_input.get(CONF_PROCESSOR_URL) or announced).strip()
+        if not key:
+            return {}, {}
+        if not url:
+            return {}, {CONF_PROCESSOR_URL: "processor_unknown"}
+        if not _is_http(url):
+            return {}, {CONF_PROCESSOR_URL: "invalid_url"}
+        try:
+            await ProcessorClient(async_get_clientsession(self.hass), url, key).check()
+        except ProcessorKeyError:
+            return {}, {CONF_PROCESSOR_KEY: "invalid_key"}
+        except ProcessorError:
+            return {}, {CONF_PROCESSOR_URL: "cannot_connect"}
+        return {CONF_PROCESSOR_URL: url, CONF_PROCESSOR_KEY: key}, {}
+
+    def _form(
+        self, step: str, schema: probatio.Schema, values: Any, errors: dict[str, str]
+    ) -> ConfigFlowResult:
+        processor = self._heard.processor
+        suggested = {CONF_PROCESSOR_URL: processor.base_url} if processor else {}
+        return self.async_show_form(
+            step_id=step,
+            data_schema=self.add_suggested_values_to_schema(schema, {**suggested, **values}),
+            description_placeholders={
+                "bridges": str(len(self._heard.bridges)),
+                "names": ", ".join(sorted(each.name for each in self._heard.bridges.values())) or "–",
+                "processor": f"{processor.name} ({processor.base_url})" if processor else "–",
+            },
+            errors=errors,
+        )
+
+    def _create(self, data: dict[str, Any]) -> ConfigFlowResult:
+        return self.async_create_entry(title=TITLE, data=data, subentries=built_in_subentries())
+
+    def _first_name(self) -> str:
+        for bridge in self._heard.bridges.values():
+            return bridge.name
+        return self._heard.processor.name if self._heard.processor else TITLE
+
+
+class SkylapseOptionsFlow(OptionsFlow):
+    """How long actions wait, and how long links live."""
+
+    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for both."""
+        if user_input is not None:
+            return self.async_create_entry(data=user_input)
+        return self.async_show_form(
+            step_id="init",
+            data_schema=self.add_suggested_values_to_schema(OPTIONS_SCHEMA, self.config_entry.options),
+        )
+
+
+def _app_data(app: HassioServiceInfo) -> dict[str, Any]:
+    return {
+        CONF_PROCESSOR_URL: f"http://{app.config['host']}:{app.config['port']}",
+        CONF_PROCESSOR_KEY: app.config["key"],
+        CONF_APP: app.slug,
+    }
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parsed = URL(url)
+    except ValueError:
+        return False
+    return parsed.scheme in ("http", "https") and bool(parsed.host)
+
+
+def _root(user_input: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    """Return the topic root, or what is wrong with it."""
+    root = (user_input.get(CONF_ROOT) or DEFAULT_ROOT).strip()
+    if root.startswith("/") or root.endswith("/") or any(letter in root for letter in "+#\0"):
+        return root, {CONF_ROOT: "invalid_root"}
+    return root, {}

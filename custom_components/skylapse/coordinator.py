@@ -1,0 +1,254 @@
+"""The coordinator: messages come in here, facts are kept here, everybody else listens here.
+
+Push only. Listeners hang on a subject (a bridge, a camera, the processor), so that a frame of one camera does
+not wake the entities of all.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.components import mqtt
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.util import dt as dt_util
+
+from .commander import DEFAULT_LIMIT_S, Commander
+from .const import CONF_PROCESSOR_KEY, CONF_PROCESSOR_URL, CONF_ROOT, LOGGER
+from .errors import ProcessorError
+from .facts import PROCESSOR, CameraFacts, Subject, System
+from .library import Library
+from .processor import ProcessorClient
+from .protocol import topics
+from .protocol.errors import ProtocolError
+from .protocol.messages import Command, Film, Reply
+
+if TYPE_CHECKING:
+    from .data import SkylapseConfigEntry
+
+type Happening = Callable[[topics.Decoded], None]
+type Presence = Callable[[set[Subject], set[Subject]], None]
+
+_MAX_COMPLAINTS = 200
+
+
+class SkylapseCoordinator:
+    """Hears the whole system and keeps what is known of it."""
+
+    def __init__(self, hass: HomeAssistant, entry: SkylapseConfigEntry) -> None:
+        """Remember whom to serve."""
+        self.hass = hass
+        self.entry = entry
+        self.root: str = entry.data[CONF_ROOT]
+        self.system = System()
+        self.library = Library()
+        self.commander = Commander(dt_util.utcnow)
+        self.client: ProcessorClient | None = None
+        if CONF_PROCESSOR_KEY in entry.data:
+            self.client = ProcessorClient(
+                async_get_clientsession(hass), entry.data[CONF_PROCESSOR_URL], entry.data[CONF_PROCESSOR_KEY]
+            )
+        self.connected = False
+        self._listeners: dict[Subject, list[CALLBACK_TYPE]] = {}
+        self._happenings: list[Happening] = []
+        self._presence: list[Presence] = []
+        self._complaints: set[str] = set()
+
+    async def async_start(self) -> None:
+        """Subscribe to everything that bridges and processor say."""
+        self.connected = mqtt.is_connected(self.hass)
+        self.entry.async_on_unload(
+            mqtt.async_subscribe_connection_status(self.hass, self._connection_changed)
+        )
+        for topic in filters(self.root):
+            unsubscribe = await mqtt.async_subscribe(self.hass, topic, self._heard, qos=1, encoding=None)
+            self.entry.async_on_unload(unsubscribe)
+
+    @callback
+    def async_listen(self, subject: Subject, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
+        """Call `listener` whenever facts of a subject change; return what ends that."""
+        return _hang(self._listeners.setdefault(subject, []), listener)
+
+    @callback
+    def async_listen_happenings(self, listener: Happening) -> CALLBACK_TYPE:
+        """Call `listener` with every fresh message; return what ends that."""
+        return _hang(self._happenings, listener)
+
+    @callback
+    def async_listen_presence(self, listener: Presence) -> CALLBACK_TYPE:
+        """Call `listener` with the subjects that came and those that went; return what ends that."""
+        return _hang(self._presence, listener)
+
+    @callback
+    def async_changed(self, subjects: set[Subject]) -> None:
+        """Wake everybody who listens to these subjects."""
+        for subject in subjects:
+            for listener in tuple(self._listeners.get(subject, ())):
+                listener()
+
+    def camera(self, name: str) -> CameraFacts | None:
+        """Return a camera that is announced."""
+        facts = self.system.cameras.get(name)
+        return facts if facts is not None and facts.info is not None else None
+
+    def is_available(self, subject: Subject) -> bool:
+        """Tell whether what is known of a subject can be trusted: broker, and bridge or processor, are up."""
+        if not self.connected:
+            return False
+        if subject.kind == "processor":
+            return self.system.processor.online
+        if subject.kind == "camera":
+            facts = self.camera(subject.id)
+            return facts is not None and facts.online
+        bridge = self.system.bridges.get(subject.id)
+        return bridge is not None and bridge.online
+
+    async def async_publish(self, row: topics.Topic[Any], message: Any, **ids: str) -> None:
+        """Publish one message; `None` empties a retained topic."""
+        topic = row.name(self.root, **ids)
+        payload = b"" if message is None else topics.encode(row, message, topic)
+        await mqtt.async_publish(self.hass, topic, payload, row.qos, row.retained)
+
+    async def async_command_camera(
+        self, camera: CameraFacts, name: str, args: dict[str, Any], limit_s: float = DEFAULT_LIMIT_S
+    ) -> dict[str, Any]:
+        """Have a camera do something and return the result; raise CommandError."""
+        ids = {"bridge": camera.name.bridge, "camera": camera.name.camera}
+
+        async def send(command: Command) -> None:
+            await self.async_publish(topics.COMMAND, command, **ids)
+
+        return await self.commander.request(send, name, args, limit_s=limit_s, clock=camera.clock)
+
+    async def async_command_processor(
+        self, name: str, args: dict[str, Any], limit_s: float = DEFAULT_LIMIT_S
+    ) -> dict[str, Any]:
+        """Have the processor do something and return the result; raise CommandError."""
+
+        async def send(command: Command) -> None:
+            await self.async_publish(topics.PROCESSOR_COMMAND, command)
+
+        return await self.commander.request(send, name, args, limit_s=limit_s)
+
+    async def async_wipe(self, subject: Subject) -> None:
+        """Empty what a bridge that is gone, or the processor, left on the broker; the announce goes last."""
+        if subject.kind == "processor":
+            for row in (topics.PROCESSOR_AVAILABILITY, topics.PROCESSOR_HEALTH, topics.PROCESSOR_ANNOUNCE):
+                await self.async_publish(row, None)
+        if subject.kind == "bridge":
+            for facts in list(self.system.cameras.values()):
+                if facts.name.bridge == subject.id:
+                    await self.async_publish(topics.STATE, None, bridge=subject.id, camera=facts.name.camera)
+            for row in (topics.AVAILABILITY, topics.HEALTH, topics.ANNOUNCE):
+                await self.async_publish(row, None, bridge=subject.id)
+
+    async def async_load_library(self) -> None:
+        """Read the processor's list of films; raise ProcessorError where it cannot be read."""
+        if self.client is None:
+            return
+        self.library.replace(await self.client.films())
+        changed: set[Subject] = set()
+        for name in self.system.cameras:
+            changed |= self.system.update_camera(name, film=self.library.newest(name))
+        self.async_changed(changed)
+
+    @callback
+    def _heard(self, message: mqtt.ReceiveMessage) -> None:
+        """Take in one message; what does not fit the contract is told once a topic and left out."""
+        payload = message.payload if isinstance(message.payload, bytes) else bytes(message.payload, "utf-8")
+        try:
+            decoded = topics.decode(message.topic, payload, self.root)
+        except ProtocolError as error:
+            self._complain(message.topic, error)
+            return
+        self._complaints.discard(message.topic)
+        if message.retain and not decoded.topic.retained:
+            return
+        if isinstance(decoded.message, Reply):
+            self.commander.take(decoded.message)
+            return
+        self._take(decoded)
+
+    @callback
+    def _take(self, decoded: topics.Decoded) -> None:
+        present = self.system.present
+        online = _online(self.system)
+        changed = self.system.apply(decoded, dt_util.utcnow())
+        if isinstance(decoded.message, Film):
+            changed |= self._film(decoded.message)
+        self._log_availability(online)
+        if self.system.present != present:
+            self._presence_changed(self.system.present - present, present - self.system.present)
+        self.async_changed(changed)
+        for happening in tuple(self._happenings):
+            happening(decoded)
+
+    def _film(self, film: Film) -> set[Subject]:
+        """Take in a film; a camera that is not known gets no facts by it."""
+        self.library.apply(film)
+        if film.camera not in self.system.cameras:
+            return set()
+        return self.system.update_camera(film.camera, film=self.library.newest(film.camera))
+
+    @callback
+    def _presence_changed(self, came: set[Subject], went: set[Subject]) -> None:
+        for name in (subject.id for subject in came if subject.kind == "camera"):
+            self.system.update_camera(name, film=self.library.newest(name))
+        for listener in tuple(self._presence):
+            listener(came, went)
+
+    @callback
+    def _log_availability(self, before: dict[str, bool]) -> None:
+        """Say once when a bridge or the processor goes and once when it is back."""
+        for name, online in _online(self.system).items():
+            if online != before.get(name, online):
+                LOGGER.info("%s is %s", name, "back" if online else "unavailable")
+            if online and not before.get(name) and name == PROCESSOR.id and self.client is not None:
+                self.entry.async_create_background_task(
+                    self.hass, self._load_quietly(), "skylapse library", eager_start=False
+                )
+
+    async def _load_quietly(self) -> None:
+        try:
+            await self.async_load_library()
+        except ProcessorError as error:
+            LOGGER.warning("The processor's films could not be read: %s", error)
+
+    @callback
+    def _connection_changed(self, connected: bool) -> None:  # noqa: FBT001 the signature is Home Assistant's
+        self.connected = connected
+        self.async_changed(set(self._listeners))
+
+    @callback
+    def _complain(self, topic: str, error: ProtocolError) -> None:
+        if topic in self._complaints or len(self._complaints) >= _MAX_COMPLAINTS:
+            return
+        self._complaints.add(topic)
+        LOGGER.warning("Ignored a message that does not fit the contract: %s", error)
+
+
+def filters(root: str) -> list[str]:
+    """Return the subscriptions that together hear every sender but the brain, none of them twice."""
+    wanted = {row.filter(root) for row in topics.TOPICS if row.sender != "brain"}
+    return sorted(topic for topic in wanted if not any(_covers(other, topic) for other in wanted - {topic}))
+
+
+def _covers(wide: str, narrow: str) -> bool:
+    """Tell whether every topic that `narrow` matches is matched by `wide`, both without `#`."""
+    pairs = list(zip(wide.split("/"), narrow.split("/"), strict=False))
+    same_length = wide.count("/") == narrow.count("/")
+    return same_length and all(level in ("+", other) for level, other in pairs)
+
+
+def _online(system: System) -> dict[str, bool]:
+    bridges = {bridge.id: bridge.online for bridge in system.bridges.values()}
+    return bridges | {PROCESSOR.id: system.processor.online}
+
+
+def _hang[T](listeners: list[T], listener: T) -> CALLBACK_TYPE:
+    listeners.append(listener)
+
+    @callback
+    def take_down() -> None:
+        listeners.remove(listener)
+
+    return take_down

@@ -1,0 +1,18 @@
+"""What is alive while the entry is loaded."""
+
+from dataclasses import dataclass
+
+from homeassistant.config_entries import ConfigEntry
+
+from .coordinator import SkylapseCoordinator
+from .deployer import Deployer
+
+type SkylapseConfigEntry = ConfigEntry[SkylapseData]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SkylapseData:
+    """The rooms that actions, entities and the media source work with."""
+
+    coordinator: SkylapseCoordinator
+    deployer: Deployer

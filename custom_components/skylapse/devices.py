@@ -1,0 +1,118 @@
+"""Devices: bridges with their cameras as children, and the processor. They come and go with their announce."""
+
+from typing import TYPE_CHECKING
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.device_registry import ChildDeviceInfo, DeviceEntryType, DeviceInfo
+
+from .const import DOMAIN
+from .coordinator import SkylapseCoordinator
+from .facts import PROCESSOR, Subject
+
+if TYPE_CHECKING:
+    from .data import SkylapseConfigEntry
+
+MANUFACTURER = "Skylapse"
+
+
+@callback
+def async_follow_devices(
+    hass: HomeAssistant, entry: SkylapseConfigEntry, coordinator: SkylapseCoordinator
+) -> None:
+    """Register what is present, now and whenever that changes; remove what is gone for good."""
+
+    @callback
+    def follow(came: set[Subject], went: set[Subject]) -> None:
+        for subject in sorted(came, key=_parents_first):
+            _register(hass, entry, coordinator, subject)
+        for subject in sorted(went, key=_parents_first, reverse=True):
+            _remove(hass, entry, subject)
+
+    entry.async_on_unload(coordinator.async_listen_presence(follow))
+
+
+def device_info(
+    hass: HomeAssistant, entry: SkylapseConfigEntry, coordinator: SkylapseCoordinator, subject: Subject
+) -> DeviceInfo | ChildDeviceInfo:
+    """Return what the device registry is to know of a subject that is present."""
+    if subject.kind == "processor":
+        return _processor_info(coordinator)
+    if subject.kind == "bridge":
+        return _bridge_info(coordinator, subject.id)
+    facts = coordinator.system.cameras[subject.id]
+    parent = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, facts.name.bridge), entry.entry_id)
+    if parent is None or facts.info is None:
+        raise ValueError(f"{subject.id} has no bridge")
+    return ChildDeviceInfo(
+        identifiers={(DOMAIN, subject.id)}, name=facts.info.name, parent_device_id=parent.id
+    )
+
+
+def subject_of(identifiers: set[tuple[str, str]]) -> Subject | None:
+    """Return the subject that a device stands for."""
+    own = next((identifier for domain, identifier in identifiers if domain == DOMAIN), None)
+    if own is None:
+        return None
+    if own == PROCESSOR.id:
+        return PROCESSOR
+    return Subject(kind="camera" if "/" in own else "bridge", id=own)
+
+
+def _processor_info(coordinator: SkylapseCoordinator) -> DeviceInfo:
+    announce = coordinator.system.processor.announce
+    return DeviceInfo(
+        identifiers={(DOMAIN, PROCESSOR.id)},
+        name=announce.name if announce else "Skylapse processor",
+        manufacturer=MANUFACTURER,
+        model="Processor",
+        sw_version=announce.software if announce else None,
+        entry_type=DeviceEntryType.SERVICE,
+    )
+
+
+def _bridge_info(coordinator: SkylapseCoordinator, bridge: str) -> DeviceInfo:
+    announce = coordinator.system.bridges[bridge].announce
+    if announce is None:
+        return DeviceInfo(identifiers={(DOMAIN, bridge)})
+    host = announce.host
+    return DeviceInfo(
+        identifiers={(DOMAIN, bridge)},
+        connections={(dr.CONNECTION_NETWORK_MAC, host.mac)} if host.mac else set(),
+        name=announce.name,
+        manufacturer=MANUFACTURER,
+        model="Bridge",
+        hw_version=host.model,
+        serial_number=host.serial,
+        sw_version=announce.software,
+    )
+
+
+def _register(
+    hass: HomeAssistant, entry: SkylapseConfigEntry, coordinator: SkylapseCoordinator, subject: Subject
+) -> None:
+    registry = dr.async_get(hass)
+    info = device_info(hass, entry, coordinator, subject)
+    if isinstance(info, ChildDeviceInfo):
+        registry.async_get_or_create_child(
+            config_entry_id=entry.entry_id,
+            identifiers=info.identifiers,
+            name=info.name,
+            parent_device_id=info.parent_device_id,
+        )
+    else:
+        registry.async_get_or_create(config_entry_id=entry.entry_id, **info)
+
+
+def _remove(hass: HomeAssistant, entry: SkylapseConfigEntry, subject: Subject) -> None:
+    registry = dr.async_get(hass)
+    key = (DOMAIN, subject.id)
+    device = registry.async_get_child_device_by_identifier(
+        key, entry.entry_id
+    ) or registry.async_get_device_by_identifier(key, entry.entry_id)
+    if device is not None:
+        registry.async_remove_device(device.id)
+
+
+def _parents_first(subject: Subject) -> tuple[bool, str]:
+    return subject.kind == "camera", subject.id

@@ -1,0 +1,224 @@
+"""What is known of bridges, cameras and the processor: messages in, frozen facts out.
+
+Pure. Messages come in any order (retained ones all at once), so a camera's state may be heard before its bridge
+has announced it; it counts as present only once it is announced.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from .protocol import topics
+from .protocol.identifiers import CameraName
+from .protocol.messages import (
+    BridgeAnnounce,
+    BridgeHealth,
+    CameraInfo,
+    CameraState,
+    Clock,
+    Film,
+    ProcessorAnnounce,
+    ProcessorHealth,
+    Reading,
+    StoreState,
+)
+from .protocol.records import FrameRecord
+
+MAX_SUBJECTS = 512
+"""Bridges and cameras above this number are ignored: nobody has them, but anybody can publish them."""
+
+Kind = Literal["bridge", "camera", "processor"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """What facts, devices and entities are about: a bridge, a camera (`<bridge>/<camera>`) or the processor."""
+
+    kind: Kind
+    id: str
+
+
+PROCESSOR = Subject(kind="processor", id="processor")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BridgeFacts:
+    """What is known of a bridge."""
+
+    id: str
+    announce: BridgeAnnounce | None = None
+    online: bool = False
+    health: BridgeHealth | None = None
+
+    @property
+    def clock(self) -> Clock | None:
+        """The bridge's simulated clock, None where it lives in real time."""
+        return self.announce.clock if self.announce else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CameraFacts:
+    """What is known of a camera."""
+
+    name: CameraName
+    info: CameraInfo | None = None
+    """Given by the bridge's announce."""
+    online: bool = False
+    """Whether the camera's bridge is."""
+    clock: Clock | None = None
+    state: CameraState | None = None
+    reading: Reading | None = None
+    frame: FrameRecord | None = None
+    preview: bytes | None = None
+    seen_at: datetime | None = None
+    """When the newest frame or preview was heard of, real time."""
+    store: StoreState | None = None
+    film: Film | None = None
+    """The newest film."""
+    snapshot_version: int | None = None
+    """The version that was deployed last; what the camera holds stands in its state."""
+    plan_revision: int | None = None
+
+    @property
+    def applied(self) -> bool | None:
+        """Whether the camera holds what was deployed last, None where nothing was or it never said."""
+        if self.state is None or self.snapshot_version is None:
+            return None
+        held = (self.state.snapshot_version, self.state.plan_revision)
+        return held == (self.snapshot_version, self.plan_revision)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessorFacts:
+    """What is known of the processor."""
+
+    announce: ProcessorAnnounce | None = None
+    online: bool = False
+    health: ProcessorHealth | None = None
+
+
+class System:
+    """Every fact, by subject."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self.bridges: dict[str, BridgeFacts] = {}
+        self.cameras: dict[str, CameraFacts] = {}
+        self.processor = ProcessorFacts()
+
+    @property
+    def present(self) -> set[Subject]:
+        """All that has been announced."""
+        bridges = {
+            Subject(kind="bridge", id=bridge.id) for bridge in self.bridges.values() if bridge.announce
+        }
+        cameras = {Subject(kind="camera", id=name) for name, facts in self.cameras.items() if facts.info}
+        return bridges | cameras | ({PROCESSOR} if self.processor.announce else set())
+
+    def apply(self, message: topics.Decoded, now: datetime) -> set[Subject]:
+        """Take in a message and return the subjects that it changed; messages that are no facts change none."""
+        handler = _HANDLERS.get(message.topic.path)
+        if handler is None or self._is_full(message.ids):
+            return set()
+        return handler(self, message.ids, message.message, now)
+
+    def update_camera(self, name: str, **changes: Any) -> set[Subject]:
+        """Change facts of a camera."""
+        known = self.cameras.get(name) or CameraFacts(name=CameraName.parse(name))
+        self.cameras[name] = replace(known, **changes)
+        return {Subject(kind="camera", id=name)}
+
+    def _is_full(self, ids: dict[str, str]) -> bool:
+        bridge, camera = ids.get("bridge"), ids.get("camera")
+        is_new = bridge is not None and (
+            bridge not in self.bridges if camera is None else f"{bridge}/{camera}" not in self.cameras
+        )
+        return is_new and len(self.bridges) + len(self.cameras) >= MAX_SUBJECTS
+
+    def _update_bridge(self, bridge: str, **changes: Any) -> set[Subject]:
+        self.bridges[bridge] = replace(self.bridges.get(bridge) or BridgeFacts(id=bridge), **changes)
+        return {Subject(kind="bridge", id=bridge)}
+
+    def _update_processor(self, **changes: Any) -> set[Subject]:
+        self.processor = replace(self.processor, **changes)
+        return {PROCESSOR}
+
+    def _cameras_of(self, bridge: str) -> list[str]:
+        return [name for name, facts in self.cameras.items() if facts.name.bridge == bridge]
+
+    def _announce(self, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+        bridge = ids["bridge"]
+        if message is None:
+            return self._forget(bridge)
+        changed = self._update_bridge(bridge, announce=message)
+        infos = {f"{bridge}/{info.id}": info for info in message.cameras}
+        for name in {*self._cameras_of(bridge), *infos}:
+            changed |= self.update_camera(
+                name, info=infos.get(name), clock=message.clock, online=self.bridges[bridge].online
+            )
+        return changed
+
+    def _forget(self, bridge: str) -> set[Subject]:
+        names = self._cameras_of(bridge)
+        self.bridges.pop(bridge, None)
+        for name in names:
+            del self.cameras[name]
+        cameras = {Subject(kind="camera", id=name) for name in names}
+        return {Subject(kind="bridge", id=bridge), *cameras}
+
+    def _availability(self, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+        online = message == "online"
+        changed = self._update_bridge(ids["bridge"], online=online)
+        for name in self._cameras_of(ids["bridge"]):
+            changed |= self.update_camera(name, online=online)
+        return changed
+
+    def _health(self, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+        return self._update_bridge(ids["bridge"], health=message)
+
+    def _state(self, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+        return self.update_camera(_camera(ids), state=message)
+
+    def _reading(self, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+        return self.update_camera(_camera(ids), reading=message)
+
+    def _frame(self, ids: dict[str, str], message: Any, now: datetime) -> set[Subject]:
+        return self.update_camera(_camera(ids), frame=message, seen_at=now)
+
+    def _preview(self, ids: dict[str, str], message: Any, now: datetime) -> set[Subject]:
+        return self.update_camera(_camera(ids), preview=message, seen_at=now)
+
+    def _store(self, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+        return self.update_camera(_camera(ids), store=message)
+
+    def _processor_announce(self, _ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+        if message is None:
+            self.processor = ProcessorFacts()
+            return {PROCESSOR}
+        return self._update_processor(announce=message)
+
+    def _processor_availability(self, _ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+        return self._update_processor(online=message == "online")
+
+    def _processor_health(self, _ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+        return self._update_processor(health=message)
+
+
+def _camera(ids: dict[str, str]) -> str:
+    return f"{ids['bridge']}/{ids['camera']}"
+
+
+_HANDLERS: dict[str, Callable[[System, dict[str, str], Any, datetime], set[Subject]]] = {
+    topics.ANNOUNCE.path: System._announce,
+    topics.AVAILABILITY.path: System._availability,
+    topics.HEALTH.path: System._health,
+    topics.STATE.path: System._state,
+    topics.READING.path: System._reading,
+    topics.FRAME.path: System._frame,
+    topics.PREVIEW.path: System._preview,
+    topics.STORE_STATE.path: System._store,
+    topics.PROCESSOR_ANNOUNCE.path: System._processor_announce,
+    topics.PROCESSOR_AVAILABILITY.path: System._processor_availability,
+    topics.PROCESSOR_HEALTH.path: System._processor_health,
+}

@@ -1,0 +1,66 @@
+"""What events and action answers say of frames and films: ids for automations, signed paths for phones."""
+
+from datetime import timedelta
+from typing import Any
+
+from homeassistant.components.http.auth import async_sign_path
+from homeassistant.core import HomeAssistant
+
+from .brain.ledger import digest_of
+from .const import CONF_LINK_HOURS, DEFAULT_LINK_HOURS
+from .coordinator import SkylapseCoordinator
+from .media_id import FilmId
+from .protocol.messages import Film
+from .protocol.records import FrameRecord
+
+API = "/api/skylapse"
+
+
+def film_revision(film: Film) -> str:
+    """Return what changes in a path when a film is made anew under its old id."""
+    return digest_of([film.created_at, film.bytes])[:8]
+
+
+def film_path(film: Film, file: str) -> str:
+    """Return the path of `film.mp4`, `poster.jpg` or `thumb.jpg` under Home Assistant."""
+    return f"{API}/film/{film.id}/{film_revision(film)}/{file}"
+
+
+def film_facts(coordinator: SkylapseCoordinator, film: Film) -> dict[str, Any]:
+    """Return what is told of a film; phones open video and picture without signing in, for a while."""
+    hours = coordinator.entry.options.get(CONF_LINK_HOURS, DEFAULT_LINK_HOURS)
+    lifetime = timedelta(hours=hours)
+    return {
+        "film": film.id,
+        "title": film.title,
+        "camera": film.camera,
+        "day": film.day,
+        "window": film.window,
+        "schedule": film.schedule,
+        "profile": film.profile,
+        "recipe": film.recipe,
+        "frames": film.frames,
+        "duration": film.duration_s,
+        "flicker_mev": film.flicker_mev,
+        "media_content_id": FilmId(film=film.id).uri,
+        "media_content_type": "video/mp4",
+        "video": _sign(coordinator.hass, film_path(film, "film.mp4"), lifetime),
+        "picture": _sign(coordinator.hass, film_path(film, "poster.jpg"), lifetime),
+    }
+
+
+def frame_facts(record: FrameRecord) -> dict[str, Any]:
+    """Return what is told of a frame."""
+    return {
+        "frame": str(record.name),
+        "window": record.window,
+        "schedule": record.schedule,
+        "profile": record.profile,
+        "test_id": record.test_id,
+        "exposure_us": record.exposure_us,
+        "lux": record.lux,
+    }
+
+
+def _sign(hass: HomeAssistant, path: str, lifetime: timedelta) -> str:
+    return async_sign_path(hass, path, lifetime, use_content_user=True)

@@ -1,0 +1,61 @@
+"""Listening for a few seconds: who announces himself on the broker. Used by the flows, before there is an entry."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from homeassistant.components import mqtt
+from homeassistant.core import HomeAssistant, callback
+
+from .protocol import topics
+from .protocol.errors import ProtocolError
+from .protocol.messages import BridgeAnnounce, ProcessorAnnounce
+
+LISTEN_S = 3.0
+"""Retained announces come within a fraction of this; it covers a busy broker."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Heard:
+    """Who was heard."""
+
+    bridges: dict[str, BridgeAnnounce] = field(default_factory=dict)
+    processor: ProcessorAnnounce | None = None
+
+    def take(self, topic: str, payload: bytes, root: str) -> bool:
+        """Take in a payload; tell whether it was an announce that fits the contract."""
+        try:
+            message = topics.decode(topic, payload, root).message
+        except ProtocolError:
+            return False
+        if isinstance(message, BridgeAnnounce):
+            self.bridges[message.bridge] = message
+        elif isinstance(message, ProcessorAnnounce):
+            self.processor = message
+        else:
+            return False
+        return True
+
+
+async def async_listen(
+    hass: HomeAssistant, root: str, heard: Heard, *, until_processor: bool = False
+) -> None:
+    """Hear announces for `LISTEN_S` seconds, or until the processor was heard where that is enough."""
+    enough = asyncio.Event()
+    if until_processor and heard.processor is not None:
+        return
+
+    @callback
+    def take(message: mqtt.ReceiveMessage) -> None:
+        payload = message.payload if isinstance(message.payload, bytes) else bytes(message.payload, "utf-8")
+        heard.take(message.topic, payload, root)
+        if until_processor and heard.processor is not None:
+            enough.set()
+
+    unsubscribe = await mqtt.async_subscribe(hass, topics.ANNOUNCE.filter(root), take, qos=1, encoding=None)
+    try:
+        async with asyncio.timeout(LISTEN_S):
+            await enough.wait()
+    except TimeoutError:
+        return
+    finally:
+        unsubscribe()

@@ -1,0 +1,135 @@
+"""The one door to the processor's HTTP API. Every error that it raises is a ProcessorError."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any, Literal
+
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from yarl import URL
+
+from .errors import ProcessorError, ProcessorKeyError, ProcessorMissingError, ProcessorUnreachableError
+from .protocol.codec import read
+from .protocol.errors import ProtocolError
+from .protocol.identifiers import FrameName, parse_film
+from .protocol.messages import Film
+
+FilmPart = Literal["video", "poster", "thumb"]
+
+PAGE = 500
+_QUICK = ClientTimeout(total=10)
+_STREAM = ClientTimeout(total=None, sock_connect=10, sock_read=30)
+
+
+class ProcessorClient:
+    """Asks one processor, at one pinned address, with one key."""
+
+    def __init__(self, session: ClientSession, url: str, key: str) -> None:
+        """Remember whom to ask."""
+        self._session = session
+        self._url = URL(url.rstrip("/"))
+        self._headers = {"Authorization": f"Bearer {key}"}
+
+    @property
+    def url(self) -> URL:
+        """The address that the key belongs to."""
+        return self._url
+
+    async def check(self) -> None:
+        """Return when the processor answers and knows the key; raise ProcessorError otherwise."""
+        await self._json("stats")
+
+    async def films(self) -> list[Film]:
+        """Return every film, read page by page."""
+        films: list[Film] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            query = {"limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
+            page = await self._json("films", query)
+            films.extend(_film(item) for item in page.get("items", []))
+            cursor = page.get("next")
+        return films
+
+    async def film_picture(self, film_id: str, part: Literal["poster", "thumb"]) -> bytes:
+        """Return a film's poster or thumbnail, a JPEG."""
+        return await self._bytes(f"films/{parse_film(film_id)}/{part}")
+
+    async def frame_picture(self, frame: FrameName, *, thumb: bool = False) -> bytes:
+        """Return a stored frame, a JPEG."""
+        return await self._bytes(f"frames/{frame}" + ("/thumb" if thumb else ""))
+
+    @asynccontextmanager
+    async def open_video(
+        self, film_id: str, method: str, headers: dict[str, str]
+    ) -> AsyncIterator[ClientResponse]:
+        """Yield the processor's answer to a request for a film; what it says beyond 404 is the caller's."""
+        async with self._request(
+            method, f"films/{parse_film(film_id)}/video", headers=headers, timeout=_STREAM
+        ) as response:
+            yield response
+
+    async def _json(self, path: str, query: dict[str, str] | None = None) -> dict[str, Any]:
+        async with self._request("GET", path, query=query) as response:
+            value = await self._read(response.json())
+        if not isinstance(value, dict):
+            raise ProcessorError(f"{path} did not answer with an object")
+        return value
+
+    async def _bytes(self, path: str) -> bytes:
+        async with self._request("GET", path) as response:
+            content: bytes = await self._read(response.read())
+        return content
+
+    @staticmethod
+    async def _read(reading: Any) -> Any:
+        try:
+            return await reading
+        except (ClientError, TimeoutError, ValueError) as error:
+            raise ProcessorUnreachableError(str(error) or type(error).__name__) from error
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        timeout: ClientTimeout = _QUICK,
+    ) -> AsyncIterator[ClientResponse]:
+        try:
+            response = await self._session.request(
+                method,
+                self._url / "api/v1" / path,
+                params=query,
+                headers=self._headers | (headers or {}),
+                timeout=timeout,
+                allow_redirects=False,
+            )
+        except (ClientError, TimeoutError, ValueError) as error:
+            raise ProcessorUnreachableError(str(error) or type(error).__name__) from error
+        async with response:
+            _check(response, path)
+            yield response
+
+
+def _check(response: ClientResponse, path: str) -> None:
+    """Raise the error that a status stands for; 416 belongs to the player that asked for a range."""
+    status = response.status
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise ProcessorKeyError("the processor does not know this key")
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        raise ProcessorMissingError(f"the processor has no {path}")
+    if status >= HTTPStatus.MULTIPLE_CHOICES and status not in (
+        HTTPStatus.NOT_MODIFIED,
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    ):
+        raise ProcessorError(f"{path} answered {status}")
+
+
+def _film(item: object) -> Film:
+    """Read a film of a list: as on MQTT, but it need not say what changed."""
+    try:
+        return read(Film, {"change": "added", **item} if isinstance(item, dict) else item, "films")
+    except ProtocolError as error:
+        raise ProcessorError(str(error)) from error

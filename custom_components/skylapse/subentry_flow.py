@@ -1,0 +1,204 @@
+"""Adding and changing schedules and profiles: forms made of selectors, checked by compiling what they say."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import probatio
+
+from homeassistant.config_entries import ConfigEntry, ConfigSubentryFlow, SubentryFlowResult
+from homeassistant.const import CONF_NAME
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TextSelector,
+    TimeSelector,
+)
+from homeassistant.util import slugify
+
+from .brain.curves import CURVES
+from .brain.errors import BrainError
+from .brain.profiles import ProfileSpec, resolve
+from .brain.schedules import ANCHORS, MAX_DURATION_MIN, RECIPES, SIZES, WEEKDAYS, ScheduleSpec
+from .configuration import read_profiles, read_schedules
+
+_ERROR_FIELDS = {
+    "duration_range": "duration_min",
+    "interval_range": "interval_s",
+    "no_profile": "profiles",
+    "no_day": "days",
+    "profile_circle": "extends",
+    "profile_base_unknown": "extends",
+}
+_WHOLE = ("keep_days", "kelvin", "jpeg_quality")
+_MAX_ID = 40
+
+
+class _SpecFlow(ConfigSubentryFlow):
+    """What both flows share: one form, compiled on submit, kept under an id made of the name."""
+
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Add one."""
+        return self._step("user", user_input, self._defaults(), None)
+
+    async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Change one."""
+        subentry = self._get_reconfigure_subentry()
+        values = {**subentry.data, CONF_NAME: subentry.title}
+        return self._step("reconfigure", user_input, values, subentry.unique_id)
+
+    def _step(
+        self,
+        step: str,
+        user_input: dict[str, Any] | None,
+        values: Mapping[str, Any],
+        known_id: str | None,
+    ) -> SubentryFlowResult:
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            given = {key: int(value) if key in _WHOLE else value for key, value in user_input.items()}
+            name = given.pop(CONF_NAME).strip()
+            spec_id = known_id or self._new_id(name)
+            try:
+                data = self._compile(spec_id, name, given)
+            except BrainError as error:
+                errors = {_ERROR_FIELDS[error.key]: error.key}
+            else:
+                return self._finish(spec_id, name, data)
+            values = user_input
+        return self.async_show_form(
+            step_id=step,
+            data_schema=self.add_suggested_values_to_schema(self._schema(known_id), values),
+            errors=errors,
+        )
+
+    def _finish(self, spec_id: str, name: str, data: dict[str, Any]) -> SubentryFlowResult:
+        if self.source == "reconfigure":
+            return self.async_update_and_abort(
+                self._get_entry(), self._get_reconfigure_subentry(), title=name, data=data
+            )
+        return self.async_create_entry(title=name, data=data, unique_id=spec_id)
+
+    def _new_id(self, name: str) -> str:
+        """Return an id that nothing of this kind has yet."""
+        base = slugify(name)[:_MAX_ID]
+        taken = {subentry.unique_id for subentry in self._get_entry().subentries.values()}
+        number = 1
+        while (found := base if number == 1 else f"{base}_{number}") in taken:
+            number += 1
+        return found
+
+    def _defaults(self) -> Mapping[str, Any]:
+        raise NotImplementedError
+
+    def _compile(self, spec_id: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _schema(self, known_id: str | None) -> probatio.Schema:
+        raise NotImplementedError
+
+
+class ScheduleFlow(_SpecFlow):
+    """A schedule: when, how often, with which profiles, and what film is made of it."""
+
+    def _defaults(self) -> Mapping[str, Any]:
+        return ScheduleSpec(
+            id="new", name="", anchor="sunset", offset_min=-30, duration_min=60, interval_s=15
+        ).write()
+
+    def _compile(self, spec_id: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
+        return ScheduleSpec.read(spec_id, name, {**self._defaults(), **given}).write()
+
+    def _schema(self, known_id: str | None) -> probatio.Schema:
+        entry = self._get_entry()
+        profiles = [
+            SelectOptionDict(value=spec.id, label=spec.name) for spec in read_profiles(entry).values()
+        ]
+        return probatio.Schema(
+            {
+                probatio.Required(CONF_NAME): TextSelector(),
+                probatio.Required("enabled", default=True): BooleanSelector(),
+                probatio.Required("anchor"): _choice(ANCHORS, "anchor"),
+                probatio.Optional("at", default="00:00:00"): TimeSelector(),
+                probatio.Optional("offset_min", default=0): _number(-720, 720, 1, "min"),
+                probatio.Required("duration_min"): _number(1, MAX_DURATION_MIN, 1, "min"),
+                probatio.Required("interval_s"): _number(0.1, 86_400, "any", "s"),
+                probatio.Required("days", default=list(WEEKDAYS)): _choice(WEEKDAYS, "days", multiple=True),
+                probatio.Optional("cameras", default=[]): SelectSelector(
+                    SelectSelectorConfig(options=_cameras(entry), multiple=True, custom_value=True)
+                ),
+                probatio.Required("profiles"): SelectSelector(
+                    SelectSelectorConfig(options=profiles, multiple=True)
+                ),
+                probatio.Required("film", default=True): BooleanSelector(),
+                probatio.Required("recipe", default="clean"): _choice(RECIPES, "recipe"),
+                probatio.Required("size", default="1080p"): _choice(SIZES, "size"),
+                probatio.Required("rate", default=24): _number(1, 60, 1, "1/s"),
+                probatio.Required("keep_days", default=0): _number(0, 36_500, 1, "d"),
+            }
+        )
+
+
+class ProfileFlow(_SpecFlow):
+    """A profile; what is left empty comes from the profile that it extends."""
+
+    def _defaults(self) -> Mapping[str, Any]:
+        return {}
+
+    def _compile(self, spec_id: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
+        spec = ProfileSpec.read(spec_id, name, given)
+        specs = {**read_profiles(self._get_entry()), spec_id: spec}
+        for each in specs:
+            resolve(specs, each)
+        return spec.write()
+
+    def _schema(self, known_id: str | None) -> probatio.Schema:
+        others = [
+            SelectOptionDict(value=spec.id, label=spec.name)
+            for spec in read_profiles(self._get_entry()).values()
+            if spec.id != known_id
+        ]
+        return probatio.Schema(
+            {
+                probatio.Required(CONF_NAME): TextSelector(),
+                probatio.Optional("extends"): SelectSelector(
+                    SelectSelectorConfig(options=others, mode=SelectSelectorMode.DROPDOWN)
+                ),
+                probatio.Optional("metering"): _choice(("centre", "spot", "matrix"), "metering"),
+                probatio.Optional("ev"): _number(-5, 5, 0.1, "EV"),
+                probatio.Optional("night_ev"): _number(-5, 5, 0.1, "EV"),
+                probatio.Optional("white_balance"): _choice(("auto", "fixed", "adaptive"), "white_balance"),
+                probatio.Optional("kelvin"): _number(2000, 12_000, 50, "K"),
+                probatio.Optional("curve"): _choice(tuple(CURVES), "curve"),
+                probatio.Optional("max_exposure_s"): _number(0, 3600, "any", "s"),
+                probatio.Optional("max_gain"): _number(0, 64, "any", None),
+                probatio.Optional("jpeg_quality"): _number(50, 100, 1, "%"),
+            }
+        )
+
+
+def _choice(options: tuple[str, ...], key: str, *, multiple: bool = False) -> SelectSelector:
+    return SelectSelector(SelectSelectorConfig(options=list(options), translation_key=key, multiple=multiple))
+
+
+def _number(low: float, high: float, step: Any, unit: str | None) -> NumberSelector:
+    config = NumberSelectorConfig(min=low, max=high, step=step, mode=NumberSelectorMode.BOX)
+    if unit is not None:
+        config["unit_of_measurement"] = unit
+    return NumberSelector(config)
+
+
+def _cameras(entry: ConfigEntry) -> list[SelectOptionDict]:
+    """Return the cameras that are known while the entry is loaded, and those that schedules name."""
+    names = {name for spec in read_schedules(entry).values() for name in spec.cameras}
+    labels = dict.fromkeys(sorted(names))
+    data = getattr(entry, "runtime_data", None)
+    known = data.coordinator.system.cameras if data is not None else {}
+    for name, facts in known.items():
+        labels[name] = facts.info.name if facts.info else None
+    return [SelectOptionDict(value=name, label=label or name) for name, label in labels.items()]

@@ -1,0 +1,97 @@
+"""Home Assistant with Skylapse in it, and everything around it: broker, bridges, processor."""
+
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock, patch
+
+import pytest
+from homeassistant.core import HomeAssistant
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import MqttMockHAClient, MqttMockPahoClient
+
+from custom_components.skylapse.configuration import built_in_subentries
+from custom_components.skylapse.const import DOMAIN
+from tests.integration.speakers import Bridge, Processor
+from tests.integration.theatre import KEY, FakeProcessor
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Warnings in Home Assistant's own code are its own; those in Skylapse stay errors."""
+    for item in items:
+        if item.path.is_relative_to(HERE) or item.path.is_relative_to(HERE.parent / "blueprints"):
+            item.add_marker(pytest.mark.filterwarnings("error:::custom_components"), append=False)
+            item.add_marker(pytest.mark.filterwarnings("ignore"), append=False)
+
+
+@pytest.fixture(autouse=True)
+def _custom_integrations(enable_custom_integrations: None) -> None:
+    """Let Home Assistant find custom_components; before MQTT starts, which reads manifests for their topics."""
+
+
+@pytest.fixture
+async def mqtt(
+    mqtt_mock: MqttMockHAClient, mqtt_client_mock: MqttMockPahoClient
+) -> AsyncGenerator[MqttMockHAClient]:
+    """MQTT as Home Assistant's own, with its keep-alive timer stopped in the end as the real client does."""
+    yield mqtt_mock
+    mqtt_client_mock.on_socket_close(mqtt_client_mock, None, Mock(fileno=Mock(return_value=-1)))
+
+
+@pytest.fixture(autouse=True)
+def _short_listening() -> Generator[None]:
+    """Let flows listen for an instant: what is retained here comes at once."""
+    with patch("custom_components.skylapse.listen.LISTEN_S", 0.2):
+        yield
+
+
+@pytest.fixture
+async def processor_server(socket_enabled: None) -> AsyncGenerator[FakeProcessor]:
+    """A small HTTP server that speaks the processor's API, on a free loopback port."""
+    server = FakeProcessor()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+def entry_data(processor_server: FakeProcessor) -> dict[str, Any]:
+    """What an entry keeps that is connected to the processor."""
+    return {"root": "skylapse", "processor_url": processor_server.url, "processor_key": KEY}
+
+
+@pytest.fixture
+def entry(entry_data: dict[str, Any]) -> MockConfigEntry:
+    """An entry as the flow makes it, not yet set up."""
+    return MockConfigEntry(
+        domain=DOMAIN,
+        title="Skylapse",
+        unique_id=DOMAIN,
+        data=entry_data,
+        subentries_data=built_in_subentries(),
+    )
+
+
+@pytest.fixture
+async def loaded(hass: HomeAssistant, mqtt: MqttMockHAClient, entry: MockConfigEntry) -> MockConfigEntry:
+    """The entry, set up, with nobody announced yet."""
+    hass.config.latitude, hass.config.longitude, hass.config.elevation = 47.27, 11.40, 600
+    await hass.config.async_set_time_zone("Europe/Vienna")
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return entry
+
+
+@pytest.fixture
+def bridge(hass: HomeAssistant) -> Bridge:
+    """A bridge `roof` with one camera `west`, silent until it is told to speak."""
+    return Bridge(hass)
+
+
+@pytest.fixture
+def processor(hass: HomeAssistant, processor_server: FakeProcessor) -> Processor:
+    """The processor's voice on MQTT."""
+    return Processor(hass, processor_server)

@@ -1,0 +1,126 @@
+"""A small processor: the parts of its HTTP API that Home Assistant asks for, on a real socket."""
+
+import io
+from dataclasses import asdict
+
+from aiohttp import web
+
+from custom_components.skylapse.protocol.codec import write
+from custom_components.skylapse.protocol.messages import Film
+
+KEY = "0123456789abcdef" * 4
+VIDEO = bytes(range(256)) * 40
+POSTER = b"\xff\xd8\xff poster"
+THUMB = b"\xff\xd8\xff thumb"
+PICTURE = b"\xff\xd8\xff picture"
+
+assert asdict
+
+
+class FakeProcessor:
+    """Answers like the processor; `broken` makes it answer every question with that status."""
+
+    def __init__(self) -> None:
+        self.films: dict[str, Film] = {}
+        self.frames: list[dict[str, object]] = []
+        self.broken: int | None = None
+        self.asked: list[str] = []
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        """Listen on a free port."""
+        app = web.Application(middlewares=[self._guard])
+        app.router.add_get("/api/v1/stats", self._stats)
+        app.router.add_get("/api/v1/films", self._films)
+        app.router.add_get("/api/v1/films/{film}/{part}", self._part)
+        app.router.add_get("/api/v1/cameras/{bridge}/{camera}/days", self._days)
+        app.router.add_get("/api/v1/cameras/{bridge}/{camera}/frames", self._frames)
+        app.router.add_get("/api/v1/frames/{bridge}/{camera}/{stem}", self._picture)
+        app.router.add_get("/api/v1/frames/{bridge}/{camera}/{stem}/thumb", self._picture)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        """Close the socket."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def put(self, film: Film) -> None:
+        """Have a film, or have it no more."""
+        if film.change == "removed":
+            self.films.pop(film.id, None)
+        else:
+            self.films[film.id] = film
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: object) -> web.StreamResponse:
+        self.asked.append(request.path_qs)
+        if self.broken is not None:
+            return web.Response(status=self.broken)
+        if request.headers.get("Authorization") != f"Bearer {KEY}":
+            return web.Response(status=401)
+        assert callable(handler)
+        answer: web.StreamResponse = await handler(request)
+        return answer
+
+    async def _stats(self, _request: web.Request) -> web.Response:
+        return web.json_response({"films": len(self.films)})
+
+    async def _films(self, request: web.Request) -> web.Response:
+        films = sorted(self.films.values(), key=lambda film: film.id)
+        start, size = int(request.query.get("cursor", "0")), int(request.query["limit"])
+        items = [
+            {key: value for key, value in write(film).items() if key not in ("schema", "change")}
+            for film in films[start : start + size]
+        ]
+        more = start + size < len(films)
+        return web.json_response({"items": items, "next": str(start + size) if more else None})
+
+    async def _part(self, request: web.Request) -> web.StreamResponse:
+        if request.match_info["film"] not in self.films:
+            return web.Response(status=404)
+        match request.match_info["part"]:
+            case "video":
+                return _ranged(request, VIDEO)
+            case "poster":
+                return web.Response(body=POSTER, content_type="image/jpeg")
+            case _:
+                return web.Response(body=THUMB, content_type="image/jpeg")
+
+    async def _days(self, _request: web.Request) -> web.Response:
+        days = sorted({str(frame["day"]) for frame in self.frames}, reverse=True)
+        items = [{"day": day, "frames": sum(f["day"] == day for f in self.frames)} for day in days]
+        return web.json_response({"items": items, "next": None})
+
+    async def _frames(self, request: web.Request) -> web.Response:
+        day = request.query.get("day")
+        items = [frame for frame in self.frames if frame["day"] == day]
+        limit = int(request.query["limit"])
+        return web.json_response({"items": items[:limit], "next": "more" if len(items) > limit else None})
+
+    async def _picture(self, request: web.Request) -> web.Response:
+        body = THUMB if request.path.endswith("/thumb") else PICTURE
+        return web.Response(body=body, content_type="image/jpeg")
+
+
+def _ranged(request: web.Request, content: bytes) -> web.Response:
+    """Answer with the whole, or with the range that is asked for, as `web.FileResponse` does."""
+    headers = {"Accept-Ranges": "bytes", "ETag": '"e1"', "Last-Modified": "Sun, 21 Jun 2026 20:00:00 GMT"}
+    try:
+        asked = request.http_range
+    except ValueError:
+        asked = slice(len(content), None)
+    if asked.start is None and asked.stop is None:
+        return web.Response(body=content, content_type="video/mp4", headers=headers)
+    part = io.BytesIO(content).getvalue()[asked]
+    if not part:
+        headers["Content-Range"] = f"bytes */{len(content)}"
+        return web.Response(status=416, headers=headers)
+    start = asked.start if asked.start >= 0 else len(content) + asked.start
+    headers["Content-Range"] = f"bytes {start}-{start + len(part) - 1}/{len(content)}"
+    return web.Response(status=206, body=part, content_type="video/mp4", headers=headers)
