@@ -1,0 +1,243 @@
+"""The configuration: YAML, checked by voluptuous, every error with file, line and path.
+
+Relative paths count from the folder of the configuration file.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import voluptuous as vol
+import yaml
+
+from skylapse_protocol.errors import ProtocolError
+from skylapse_protocol.identifiers import parse_id
+
+from .errors import ConfigError
+
+Place = tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoreConfig:
+    """Where frames and films lie, and how full their disk may become."""
+
+    path: Path
+    state: Path
+    min_free_percent: float
+    warn_free_percent: float
+    ballast_mb: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HttpConfig:
+    """Where the processor listens, and under which address others reach it."""
+
+    host: str
+    port: int
+    base_url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MqttConfig:
+    """The broker."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None
+    root: str
+    birth_topic: str
+    tls: bool
+    ca_file: Path | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UploadConfig:
+    """Limits of one upload."""
+
+    max_mb: int
+    expire_hours: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderConfig:
+    """How films are made."""
+
+    workers: int
+    nice: int
+    late_after_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """The whole configuration."""
+
+    processor: str
+    name: str
+    store: StoreConfig
+    http: HttpConfig
+    mqtt: MqttConfig | None
+    uploads: UploadConfig
+    renders: RenderConfig
+    log_level: str
+
+
+def _id(value: object) -> str:
+    try:
+        return parse_id(vol.Schema(str)(value))
+    except ProtocolError as error:
+        raise vol.Invalid(error.why) from error
+
+
+def _url(value: object) -> str:
+    text = str(vol.Schema(str)(value)).rstrip("/")
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise vol.Invalid("is no address that starts with http:// or https://")
+    return text
+
+
+_PORT = vol.All(int, vol.Range(min=0, max=65535))
+_PERCENT = vol.All(vol.Coerce(float), vol.Range(min=0, max=90))
+
+_SCHEMA = vol.Schema(
+    {
+        vol.Optional("processor", default="processor"): _id,
+        vol.Optional("name", default="Skylapse processor"): vol.All(str, vol.Length(min=1, max=80)),
+        vol.Required("store"): {
+            vol.Required("path"): str,
+            vol.Optional("state"): str,
+            vol.Optional("min_free_percent", default=5.0): _PERCENT,
+            vol.Optional("warn_free_percent", default=15.0): _PERCENT,
+            vol.Optional("ballast_mb", default=64): vol.All(int, vol.Range(min=0, max=4096)),
+        },
+        vol.Optional("http", default=dict): {
+            vol.Optional("host", default="127.0.0.1"): str,
+            vol.Optional("port", default=8097): _PORT,
+            vol.Optional("base_url"): _url,
+        },
+        vol.Optional("mqtt"): {
+            vol.Required("host"): str,
+            vol.Optional("port", default=1883): _PORT,
+            vol.Optional("username"): str,
+            vol.Exclusive("password", "secret"): str,
+            vol.Exclusive("password_file", "secret"): str,
+            vol.Optional("root", default="skylapse"): vol.All(str, vol.Match(r"[^+#/\0]+(/[^+#/\0]+)*\Z")),
+            vol.Optional("birth_topic", default="homeassistant/status"): vol.All(str, vol.Length(min=1)),
+            vol.Optional("tls", default=False): bool,
+            vol.Optional("ca_file"): str,
+        },
+        vol.Optional("uploads", default=dict): {
+            vol.Optional("max_mb", default=64): vol.All(int, vol.Range(min=1, max=1024)),
+            vol.Optional("expire_hours", default=48.0): vol.All(vol.Coerce(float), vol.Range(min=0.1)),
+        },
+        vol.Optional("renders", default=dict): {
+            vol.Optional("workers", default=1): vol.All(int, vol.Range(min=1, max=16)),
+            vol.Optional("nice", default=10): vol.All(int, vol.Range(min=0, max=19)),
+            vol.Optional("late_after_s", default=900.0): vol.All(vol.Coerce(float), vol.Range(min=1)),
+        },
+        vol.Optional("log_level", default="info"): vol.In(["debug", "info", "warning", "error"]),
+    }
+)
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration; raise ConfigError that names file, line and path."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from error
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise ConfigError(f"{path}{line}: no YAML ({getattr(error, 'problem', None) or error})") from error
+    try:
+        checked = _SCHEMA(raw if raw is not None else {})
+    except vol.MultipleInvalid as error:
+        raise ConfigError("\n".join(_explain(path, node, one) for one in error.errors)) from error
+    return _build(checked, path.absolute().parent)
+
+
+def _explain(path: Path, node: yaml.Node | None, error: vol.Invalid) -> str:
+    """Return one error as `file:line: path: what is wrong`."""
+    place: Place = tuple(str(getattr(part, "schema", part)) for part in error.path)
+    words = error.error_message
+    if words == "extra keys not allowed":
+        words = "is not known" + _suggestion(place)
+    elif words == "required key not provided":
+        words = "is missing"
+    return f"{path}:{_line(node, place)}: {'.'.join(place) or 'the file'}: {words}"
+
+
+def _suggestion(place: Place) -> str:
+    """Return the nearest key that would be allowed there."""
+    table: Any = _SCHEMA.schema
+    for part in place[:-1]:
+        table = next(value for key, value in table.items() if key.schema == part)
+    near = difflib.get_close_matches(place[-1], [key.schema for key in table], n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(k.schema for k in table)}"
+
+
+def _line(node: yaml.Node | None, place: Place) -> int:
+    """Return the line of the innermost key of `place` that is in the file."""
+    line = node.start_mark.line + 1 if node is not None else 1
+    for part in place:
+        if not isinstance(node, yaml.MappingNode):
+            break
+        found = next(((key, value) for key, value in node.value if key.value == part), None)
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
+
+
+def _build(checked: Mapping[str, Any], folder: Path) -> Config:
+    root = folder / checked["store"]["path"]
+    http = checked["http"]
+    return Config(
+        processor=checked["processor"],
+        name=checked["name"],
+        store=StoreConfig(
+            path=root,
+            state=folder / checked["store"].get("state", root / "state"),
+            min_free_percent=checked["store"]["min_free_percent"],
+            warn_free_percent=checked["store"]["warn_free_percent"],
+            ballast_mb=checked["store"]["ballast_mb"],
+        ),
+        http=HttpConfig(
+            host=http["host"],
+            port=http["port"],
+            base_url=http.get("base_url", f"http://{http['host']}:{http['port']}"),
+        ),
+        mqtt=_build_mqtt(checked["mqtt"], folder) if "mqtt" in checked else None,
+        uploads=UploadConfig(**checked["uploads"]),
+        renders=RenderConfig(**checked["renders"]),
+        log_level=checked["log_level"],
+    )
+
+
+def _build_mqtt(mqtt: Mapping[str, Any], folder: Path) -> MqttConfig:
+    password = mqtt.get("password")
+    if "password_file" in mqtt:
+        file = folder / mqtt["password_file"]
+        try:
+            password = file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigError(f"{file}: mqtt.password_file cannot be read ({error.strerror})") from error
+    return MqttConfig(
+        host=mqtt["host"],
+        port=mqtt["port"],
+        username=mqtt.get("username"),
+        password=password,
+        root=mqtt["root"],
+        birth_topic=mqtt["birth_topic"],
+        tls=mqtt["tls"],
+        ca_file=folder / mqtt["ca_file"] if "ca_file" in mqtt else None,
+    )

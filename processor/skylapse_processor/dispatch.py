@@ -1,0 +1,361 @@
+"""Obeys `jobs.py`: hears of orders and ended windows, keeps the job table, runs and promotes renders."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from skylapse_protocol.identifiers import CameraName
+from skylapse_protocol.messages import CameraState, JobState, Orders
+
+from . import jobs
+from .clock import Clock
+from .errors import FilmError, NotFoundError, ProcessorError, RequestError
+from .executor import Executor, Product
+from .jobs import Job, RenderSpec, WindowFacts
+from .library import Library, content_of
+from .progress import Progress
+from .store.catalogue import FrameState, Selection, StoredFrame
+from .store.films import StoredFilm
+from .store.jobtable import EndedRow
+from .store.store import Store
+from .wish import FilmWish
+
+_log = logging.getLogger(__name__)
+
+REMEMBER = timedelta(days=14)
+"""How long ended windows and jobs that are over are kept."""
+_LOOK_EVERY_S = 5.0
+
+WindowKey = tuple[CameraName, str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Run:
+    """A render under way."""
+
+    job: Job
+    task: "asyncio.Task[None]"
+
+
+class Dispatch:
+    """The queue of renders."""
+
+    def __init__(
+        self,
+        store: Store,
+        library: Library,
+        executor: Executor,
+        clock: Clock,
+        tell: Callable[[JobState], None],
+        *,
+        workers: int,
+        late_after: timedelta,
+    ) -> None:
+        self._table = store.jobs
+        self._catalogue = store.frames
+        self._layout = store.layout
+        self._library = library
+        self._executor = executor
+        self._clock = clock
+        self._tell = tell
+        self._workers = workers
+        self._late_after = late_after
+        self.title: Callable[[RenderSpec], str] = plain_title
+        self._wake = asyncio.Event()
+        self._runs: dict[str, _Run] = {}
+        self._progress: dict[str, JobState] = {}
+        self._seen: dict[WindowKey, tuple[int, datetime]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Take up what a kill interrupted, and begin."""
+        for job in await asyncio.to_thread(self._table.in_states, "running"):
+            await self._change(job.id, lambda job: jobs.recover(job, self._clock()))
+        await asyncio.to_thread(self._clear_renders)
+        self._task = asyncio.create_task(self._work())
+
+    async def stop(self) -> None:
+        """End renders; they are done again after the next start, without blame."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        runs = list(self._runs.values())
+        for run in runs:
+            run.task.cancel()
+        await asyncio.gather(*(run.task for run in runs), return_exceptions=True)
+        for run in runs:
+            await self._change(run.job.id, lambda job: jobs.release(job, self._clock()))
+
+    def poke(self) -> None:
+        """Look again at what is to be done."""
+        self._wake.set()
+
+    async def hear_orders(self, orders: Orders) -> None:
+        """Keep new standing orders."""
+        await asyncio.wrap_future(self._table.set_orders(orders))
+        self.poke()
+
+    async def hear_state(self, camera: CameraName, state: CameraState) -> None:
+        """Note which windows a camera says have ended."""
+        if state.ended_windows:
+            await asyncio.wrap_future(self._table.hear_ended(camera, state.ended_windows, self._clock()))
+            self.poke()
+
+    async def request(self, wanted: FilmWish) -> Job:
+        """Queue a film that somebody asks for; answers at once."""
+        selection = Selection(
+            camera=wanted.camera,
+            day=wanted.day,
+            window=wanted.window,
+            profile=wanted.profile,
+            from_at=wanted.from_at,
+            to_at=wanted.to_at,
+        )
+        frames = await asyncio.to_thread(self._catalogue.frames, selection)
+        spec = wanted.spec([frame for frame in frames if frame.state != FrameState.BAD])
+        now = self._clock()
+        job = Job(
+            id=_new_id(),
+            origin="request",
+            spec=spec,
+            status="queued",
+            frames=len(frames),
+            created_at=now,
+            changed_at=now,
+        )
+        await asyncio.wrap_future(self._table.put([job]))
+        self._announce(job)
+        self.poke()
+        return job
+
+    async def cancel(self, job_id: str) -> Job:
+        """Cancel a job; its process is gone when this returns."""
+        job = await self.find(job_id)
+        if job.over:
+            raise RequestError("job", f"{job_id} is {job.status} already")
+        changed = await self._change(job_id, lambda job: jobs.cancel(job, self._clock()))
+        run = self._runs.get(job_id)
+        if run is not None:
+            run.task.cancel()
+            await asyncio.gather(run.task, return_exceptions=True)
+        return changed or job
+
+    async def find(self, job_id: str) -> Job:
+        """Return a job; raise NotFoundError where there is none."""
+        job = await asyncio.to_thread(self._table.find, job_id)
+        if job is None:
+            raise NotFoundError(f"there is no job {job_id[:80]}")
+        return job
+
+    def state_of(self, job: Job) -> JobState:
+        """Return what is told of a job."""
+        state = self._progress.get(job.id) if job.status == "running" else None
+        return state or JobState(
+            id=job.id,
+            state=job.status,
+            camera=str(job.spec.camera),
+            film=job.spec.film,
+            percent=100.0 if job.status == "done" else 0.0,
+            error=job.error,
+        )
+
+    async def depth(self) -> int:
+        """Return how many jobs wait or run."""
+        return len(await asyncio.to_thread(self._table.in_states, "queued", "running"))
+
+    def current(self) -> JobState | None:
+        """Return the job that runs."""
+        return next((self.state_of(run.job) for run in self._runs.values()), None)
+
+    def cameras_in_use(self) -> frozenset[CameraName]:
+        """Return the cameras whose frames a render reads now."""
+        return frozenset(run.job.spec.camera for run in self._runs.values())
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                await self._settle_windows()
+                await self._start_jobs()
+            except ProcessorError:
+                _log.exception("the queue of renders could not be looked after; it is tried again")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), _LOOK_EVERY_S)
+            self._wake.clear()
+
+    async def _settle_windows(self) -> None:
+        now = self._clock()
+        orders = (await asyncio.to_thread(self._table.orders)).orders
+        rows = await asyncio.to_thread(self._table.ended, now - REMEMBER)
+        stored = await asyncio.to_thread(self._stored, rows)
+        windows = [self._facts(row, stored, now) for row in rows]
+        rows_by_key = {(row.camera, row.day, row.window): row for row in rows}
+        for settle in jobs.decide(orders, windows, now, self._late_after):
+            new = [
+                Job(
+                    id=_new_id(),
+                    origin="order",
+                    spec=spec,
+                    status="queued",
+                    frames=settle.frames,
+                    created_at=now,
+                    changed_at=now,
+                )
+                for spec in settle.starts
+            ]
+            row = rows_by_key[settle.window.camera, settle.window.day, settle.window.window]
+            await asyncio.wrap_future(self._table.settle(row, settle.frames, remade=settle.remade, jobs=new))
+            for job in new:
+                self._announce(job)
+
+    def _stored(self, rows: Sequence[EndedRow]) -> dict[WindowKey, dict[str | None, int]]:
+        """Count what is stored of the cameras and days in question."""
+        counts: dict[WindowKey, dict[str | None, int]] = defaultdict(dict)
+        for camera, day in {(row.camera, row.day) for row in rows}:
+            for stretch in self._catalogue.stretches(camera, day):
+                if stretch.window is not None:
+                    counts[camera, day, stretch.window][stretch.profile] = stretch.frames + stretch.gone
+        return counts
+
+    def _facts(
+        self, row: EndedRow, stored: dict[WindowKey, dict[str | None, int]], now: datetime
+    ) -> WindowFacts:
+        key = (row.camera, row.day, row.window)
+        counts = stored.get(key, {})
+        total = sum(counts.values())
+        if self._seen.get(key, (None, now))[0] != total:
+            self._seen[key] = (total, now)
+        return WindowFacts(
+            camera=row.camera,
+            day=row.day,
+            window=row.window,
+            schedule=row.schedule,
+            profiles=row.profiles,
+            captured=row.captured,
+            dropped=row.dropped,
+            heard_at=row.heard_at,
+            settled_frames=row.settled_frames,
+            remade=row.remade,
+            stored=counts,
+            quiet_since=self._seen[key][1],
+        )
+
+    async def _start_jobs(self) -> None:
+        running = [run.job for run in self._runs.values()]
+        queued = await asyncio.to_thread(self._table.in_states, "queued")
+        for job in jobs.pick(queued, running, self._workers):
+            started = await self._change(
+                job.id, lambda job: jobs.start(job, self._clock()) if job.status == "queued" else None
+            )
+            if started is not None:
+                task = asyncio.create_task(self._run(started))
+                self._runs[started.id] = _Run(job=started, task=task)
+
+    async def _run(self, job: Job) -> None:
+        """Run one attempt at a job to its end."""
+        folder = self._layout.render_folder(job.id, job.attempt)
+        try:
+            frames = await asyncio.to_thread(self._frames_of, job.spec)
+            product = await self._executor.run(
+                job, frames, folder, lambda progress: self._hear_progress(job, progress)
+            )
+            await self._promote(job, product)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job is told and tried again
+            reason = str(error) or type(error).__name__
+            known = isinstance(error, ProcessorError)
+            _log.warning("job %s, attempt %d: %s", job.id, job.attempt, reason, exc_info=not known)
+            await self._change(job.id, lambda now: jobs.fail(now, job.attempt, reason, self._clock()))
+        finally:
+            self._runs.pop(job.id, None)
+            self._progress.pop(job.id, None)
+            shutil.rmtree(folder, ignore_errors=True)
+            self.poke()
+
+    async def _promote(self, job: Job, product: Product) -> None:
+        """Make a film of what an attempt brought, if that attempt still counts."""
+        current = await self.find(job.id)
+        if not jobs.counts(current, job.attempt):
+            _log.warning("job %s: attempt %d no longer counts", job.id, job.attempt)
+            return
+        spec = job.spec
+        film = StoredFilm(
+            id=spec.film,
+            camera=spec.camera,
+            day=spec.day,
+            window=spec.window,
+            schedule=spec.schedule,
+            profile=spec.profile,
+            recipe=spec.recipe,
+            title=self.title(spec),
+            created_at=self._clock(),
+            content=await asyncio.to_thread(content_of, product.video),
+            frames=product.frames,
+            skipped=product.skipped,
+            duration_s=product.duration_s,
+            rate=product.rate,
+            width=product.width,
+            height=product.height,
+            bytes=product.bytes,
+            codec=product.codec,
+            flicker_mev=product.flicker_mev,
+        )
+        await self._library.promote(film, product.video, product.poster, product.thumb)
+        await self._change(job.id, lambda now: jobs.finish(now, job.attempt, self._clock()))
+
+    def _frames_of(self, spec: RenderSpec) -> tuple[StoredFrame, ...]:
+        selection = Selection(
+            camera=spec.camera,
+            day=None if spec.from_at else spec.day,
+            window=spec.window,
+            profile=spec.profile,
+            from_at=spec.from_at,
+            to_at=spec.to_at,
+        )
+        found = self._catalogue.frames(selection)
+        good = tuple(frame for frame in found if frame.state != FrameState.BAD)
+        if not good:
+            raise FilmError(f"{spec.camera}, {spec.day}: no frame is stored that a film could be made of")
+        return good
+
+    def _hear_progress(self, job: Job, progress: Progress) -> None:
+        state = JobState(
+            id=job.id,
+            state="running",
+            camera=str(job.spec.camera),
+            film=job.spec.film,
+            step=progress.step,
+            percent=progress.percent,
+            frames_per_s=progress.frames_per_s,
+            left_s=progress.seconds_left,
+        )
+        self._progress[job.id] = state
+        self._tell(state)
+
+    async def _change(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
+        changed = await asyncio.wrap_future(self._table.change(job_id, change))
+        if changed is not None:
+            self._announce(changed)
+        return changed
+
+    def _announce(self, job: Job) -> None:
+        self._tell(self.state_of(job))
+
+    def _clear_renders(self) -> None:
+        """Remove what killed attempts left behind."""
+        for folder in self._layout.renders.iterdir() if self._layout.renders.exists() else ():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def plain_title(spec: RenderSpec) -> str:
+    """Return a title out of ids."""
+    parts = (str(spec.camera), spec.day, spec.schedule, spec.profile)
+    return " · ".join(part for part in parts if part)
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)

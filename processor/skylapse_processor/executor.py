@@ -1,0 +1,174 @@
+"""Runs one attempt at a render: a subprocess of its own, at low priority, that can be ended at any moment.
+
+The child writes into the attempt's folder and reports in JSON lines; nothing of it counts before it is
+promoted. If the processor is killed, the child's next report meets a closed pipe and ends it.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skylapse_protocol.records import FrameRecord, write_record
+
+from .errors import FilmError
+from .frames import SourceFrame, facts_of_record
+from .ingest import figures_of, read_stored_record
+from .jobs import Job
+from .progress import Progress
+from .request import RenderRequest, to_json
+from .store.catalogue import StoredFrame
+from .store.layout import Layout
+
+_LINE_BYTES = 16 * 1024 * 1024
+_KILL_AFTER_S = 3.0
+_LAST_WORDS = 2000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Product:
+    """What an attempt brought."""
+
+    video: Path
+    poster: Path
+    thumb: Path
+    frames: int
+    skipped: int
+    duration_s: float
+    rate: float
+    width: int
+    height: int
+    bytes: int
+    codec: str
+    flicker_mev: float | None
+
+
+class Executor:
+    """Runs renders as subprocesses."""
+
+    def __init__(self, layout: Layout, *, nice: int) -> None:
+        self._layout = layout
+        self._nice = nice
+
+    async def run(
+        self, job: Job, frames: Sequence[StoredFrame], folder: Path, tell: Callable[[Progress], None]
+    ) -> Product:
+        """Render to the end, or raise FilmError with the child's words. Cancelling ends the child."""
+        request = await asyncio.to_thread(self._prepare, job, frames, folder)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "skylapse_processor", "render", "--job", str(folder / "job.json")),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=_LINE_BYTES,
+            start_new_session=True,
+        )
+        words = asyncio.create_task(_last_words(process))
+        try:
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, process.pid, self._nice)
+            last = await _listen(process, tell)
+            code = await process.wait()
+            said = last.get("error") or await words
+        finally:
+            await _end(process)
+            words.cancel()
+        if code != 0 or "result" not in last:
+            raise FilmError(str(said) or f"the render ended with exit code {code}")
+        return _product(request, last["result"])
+
+    def _prepare(self, job: Job, frames: Sequence[StoredFrame], folder: Path) -> RenderRequest:
+        """Write the job file."""
+        folder.mkdir(parents=True, exist_ok=True)
+        spec = job.spec
+        request = RenderRequest(
+            frames=tuple(self._source(frame) for frame in frames),
+            output=folder / "film.mp4",
+            recipe=spec.recipe,
+            size=spec.size,
+            rate=spec.rate,
+            length_s=spec.length_s,
+            speed_up=spec.speed_up,
+            poster=folder / "poster.jpg",
+            thumbnail=folder / "thumb.jpg",
+            metadata={"title": f"{spec.camera} {spec.day}", "camera": str(spec.camera), "day": spec.day},
+        )
+        (folder / "job.json").write_text(json.dumps(to_json(request)), encoding="utf-8")
+        return request
+
+    def _source(self, frame: StoredFrame) -> SourceFrame:
+        record = read_stored_record(self._layout, frame)
+        return SourceFrame(
+            path=self._layout.picture(frame.name, frame.day),
+            name=frame.name.stem,
+            captured_at=frame.name.captured_at,
+            facts=facts_of_record(_known(record)) if record is not None else None,
+            measured=figures_of(frame),
+            size=(frame.width, frame.height),
+        )
+
+
+def _known(record: FrameRecord) -> Mapping[str, Any]:
+    """Return the fields of a record that are not null."""
+    return {name: value for name, value in write_record(record).items() if value is not None}
+
+
+async def _listen(process: asyncio.subprocess.Process, tell: Callable[[Progress], None]) -> dict[str, Any]:
+    """Hear reports until the child closes its output; return the last that is no progress."""
+    last: dict[str, Any] = {}
+    if process.stdout is None:
+        return last
+    async for line in process.stdout:
+        report = json.loads(line)
+        if "progress" in report:
+            tell(Progress(**report["progress"]))
+        else:
+            last = report
+    return last
+
+
+async def _last_words(process: asyncio.subprocess.Process) -> str:
+    """Return the end of what the child wrote to its error output."""
+    tail = b""
+    while process.stderr is not None and (data := await process.stderr.read(65536)):
+        tail = (tail + data)[-_LAST_WORDS:]
+    return tail.decode(errors="replace").strip()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """See to it that the child and its threads are gone."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), _KILL_AFTER_S)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def _product(request: RenderRequest, result: Mapping[str, Any]) -> Product:
+    if request.poster is None or request.thumbnail is None:
+        raise FilmError("a render was started without a place for its poster")
+    return Product(
+        video=request.output,
+        poster=request.poster,
+        thumb=request.thumbnail,
+        frames=int(result["frames"]),
+        skipped=len(result["skipped"]),
+        duration_s=float(result["duration_s"]),
+        rate=float(result["rate"]),
+        width=int(result["width"]),
+        height=int(result["height"]),
+        bytes=int(result["bytes"]),
+        codec="h264",
+        flicker_mev=result.get("flicker_mev"),
+    )

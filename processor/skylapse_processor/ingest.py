@@ -1,0 +1,267 @@
+"""Frames come in: judged by their record, verified as bytes, made durable, catalogued, measured, announced.
+
+A frame counts as stored once its bytes match the digest taken at capture, its structure is a JPEG's,
+picture and record are fsynced under their final names, the folder is fsynced and the row is committed; only
+then is it acknowledged. Measuring follows: a picture that does not decode after all is kept and marked,
+films leave it out.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+from skylapse_protocol.codec import parse_time
+from skylapse_protocol.errors import ProtocolError
+from skylapse_protocol.identifiers import CameraName
+from skylapse_protocol.messages import Ingest as IngestMessage
+from skylapse_protocol.records import FrameRecord, read_record, write_record
+
+from .clock import Clock
+from .decode import MAX_PIXELS, look
+from .errors import PictureError, RequestError
+from .measure import Measurement, measure
+from .store.catalogue import FrameState, StoredFrame
+from .store.figures import pack, unpack
+from .store.files import make_folder, sync_file, sync_folder, write_durably
+from .store.layout import Layout, UploadName
+from .store.store import Store
+
+_log = logging.getLogger(__name__)
+
+_EARLIEST = parse_time("1970-01-01T00:00:00Z")
+_MAX_SEQ = 2**63 - 1
+_BACKLOG = 100_000
+MEASURE_THREADS = 2
+
+Verdict = Literal["new", "same", "clash"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of a complete upload: stored, or refused with a reason (and kept aside, or not)."""
+
+    stored: bool
+    reason: str | None = None
+    damaged: bool = False
+    """The bytes are not those that were promised: sending them again may help."""
+
+
+def check_record(record: FrameRecord, sha256: str, length: int, max_bytes: int) -> None:
+    """Raise RequestError where a record cannot be that of this upload, or of any frame."""
+    if record.sha256 != sha256:
+        raise RequestError("record.sha256", "differs from the upload's sha256")
+    if record.bytes != length:
+        raise RequestError("record.bytes", f"is {record.bytes}, the upload's length is {length}")
+    if length > max_bytes:
+        raise RequestError("record.bytes", f"{length} bytes are more than {max_bytes}")
+    if record.media_type != "image/jpeg":
+        raise RequestError("record.media_type", f"{record.media_type[:80]!r} is not image/jpeg")
+    if record.width * record.height > MAX_PIXELS:
+        raise RequestError("record.width", f"{record.width} × {record.height} are above {MAX_PIXELS} pixels")
+    if record.captured_at < _EARLIEST:
+        raise RequestError("record.captured_at", "is before 1970")
+    if record.seq > _MAX_SEQ:
+        raise RequestError("record.seq", f"is above {_MAX_SEQ}")
+
+
+def upload_name(record: FrameRecord) -> UploadName:
+    """Return the name of the upload that carries this frame."""
+    return UploadName(frame=record.name, sha256=record.sha256)
+
+
+class Ingest:
+    """The room that frames come in through."""
+
+    def __init__(self, store: Store, clock: Clock, tell: Callable[[IngestMessage], None]) -> None:
+        self._catalogue = store.frames
+        self._layout = store.layout
+        self._clock = clock
+        self._tell = tell
+        self.stored: Callable[[CameraName], None] = lambda _camera: None
+        """Called, in the event loop, after each frame that was stored or measured."""
+        self._waiting: asyncio.Queue[StoredFrame] = asyncio.Queue()
+        self._pool: ThreadPoolExecutor | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Finish what a kill interrupted and begin to measure."""
+        self._pool = ThreadPoolExecutor(MEASURE_THREADS, thread_name_prefix="measure")
+        for frame in await asyncio.to_thread(self._catalogue.unmeasured, _BACKLOG):
+            self._waiting.put_nowait(frame)
+        self._tasks = [asyncio.create_task(self._measure_all()) for _ in range(MEASURE_THREADS)]
+
+    async def stop(self) -> None:
+        """End measuring; what is unmeasured is measured after the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def judge(self, record: FrameRecord) -> Verdict:
+        """Say whether a frame is new, here already, or another picture under a known identity."""
+        known = self._catalogue.find(record.camera_name, record.spool, record.seq)
+        if known is None:
+            return "new"
+        return "same" if known.sha256 == record.sha256 else "clash"
+
+    async def finish(self, record: FrameRecord) -> Outcome:
+        """Verify and store the complete part of an upload; the outcome is durable when this returns."""
+        upload = upload_name(record)
+        data = await asyncio.to_thread(self._layout.part(upload).read_bytes)
+        if (why := await asyncio.to_thread(_damage, data, record)) is not None:
+            await asyncio.to_thread(self._drop_part, upload)
+            return self._refused(record, why, damaged=True)
+        verdict = await asyncio.to_thread(self.judge, record)
+        if verdict == "clash":
+            return await self.keep_aside(record, clash_reason(record))
+        try:
+            await asyncio.to_thread(look, data, str(record.name))
+        except PictureError as error:
+            return await self.keep_aside(record, error.why)
+        if verdict == "new":
+            await asyncio.to_thread(self._promote, record)
+            await self.catalogue_frame(record)
+        await asyncio.to_thread(self._drop_part, upload)
+        return Outcome(stored=True)
+
+    async def catalogue_frame(self, record: FrameRecord) -> bool:
+        """Commit the row of a frame whose files are in place, and have it measured; False if it was there."""
+        frame = StoredFrame.of(record)
+        added = await asyncio.wrap_future(self._catalogue.add(frame))
+        if added:
+            self._waiting.put_nowait(frame)
+            self.stored(record.camera_name)
+        return added
+
+    async def keep_aside(self, record: FrameRecord, reason: str) -> Outcome:
+        """Move what came of an upload into quarantine and count it; refuse it with the reason."""
+        await asyncio.to_thread(self._move_aside, record)
+        await asyncio.wrap_future(self._catalogue.quarantine(record, reason, self._clock()))
+        self.stored(record.camera_name)
+        return self._refused(record, reason, quarantined=True)
+
+    def _refused(
+        self, record: FrameRecord, reason: str, *, damaged: bool = False, quarantined: bool = False
+    ) -> Outcome:
+        _log.warning("%s refused: %s", record.name, reason)
+        self._tell(
+            IngestMessage(
+                frame=str(record.name),
+                stored=False,
+                reason=reason,
+                sha256=record.sha256,
+                quarantined=quarantined,
+            )
+        )
+        return Outcome(stored=False, reason=reason, damaged=damaged)
+
+    def _promote(self, record: FrameRecord) -> None:
+        """Give picture and record their final names, durably; the picture's name is the last to appear."""
+        part = self._layout.part(upload_name(record))
+        picture = self._layout.picture(record.name, record.day)
+        make_folder(picture.parent, self._layout.root)
+        sync_file(part)
+        write_durably(self._layout.record(record.name, record.day), _json(record))
+        part.replace(picture)
+        sync_folder(picture.parent)
+
+    def _move_aside(self, record: FrameRecord) -> None:
+        """Keep the part and the record in quarantine, durably."""
+        upload = upload_name(record)
+        kept = self._layout.quarantined(upload)
+        make_folder(kept.parent, self._layout.root)
+        write_durably(kept.with_suffix(".json"), _json(record))
+        part = self._layout.part(upload)
+        if part.exists():
+            sync_file(part)
+            part.replace(kept)
+        sync_folder(kept.parent)
+        self._drop_part(upload)
+
+    def _drop_part(self, upload: UploadName) -> None:
+        self._layout.part(upload).unlink(missing_ok=True)
+        self._layout.part_record(upload).unlink(missing_ok=True)
+
+    async def _measure_all(self) -> None:
+        while True:
+            frame = await self._waiting.get()
+            try:
+                await self._measure(frame)
+            except Exception:  # noqa: BLE001 - one picture must not end the measuring of all others
+                _log.exception("%s could not be measured; it is tried again after the next start", frame.name)
+
+    async def _measure(self, frame: StoredFrame) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            measured = await loop.run_in_executor(self._pool, self.measure_now, frame)
+        except (PictureError, OSError) as error:
+            _log.warning("%s is kept but left out of films: %s", frame.name, error)
+            await asyncio.wrap_future(self._catalogue.settle(frame, FrameState.BAD))
+            self._tell(
+                IngestMessage(frame=str(frame.name), stored=True, reason=str(error), sha256=frame.sha256)
+            )
+        else:
+            await asyncio.wrap_future(self._catalogue.settle(frame, FrameState.GOOD, pack(measured)))
+            self._tell(_message(frame, measured))
+        self.stored(frame.name.camera)
+
+    def measure_now(self, frame: StoredFrame) -> Measurement:
+        """Measure a stored frame and write its thumbnail."""
+        data = self._layout.picture(frame.name, frame.day).read_bytes()
+        record = read_stored_record(self._layout, frame)
+        measured = measure(data, str(frame.name), tone_curve=record.tone_curve if record else None)
+        thumb = self._layout.thumb(frame.name, frame.day)
+        temporary = thumb.with_suffix(".tmp")
+        temporary.write_bytes(measured.thumbnail)
+        temporary.replace(thumb)
+        return measured
+
+
+def clash_reason(record: FrameRecord) -> str:
+    """Return the words for a picture under an identity that another picture has."""
+    return f"another picture is stored as {record.camera_name}, spool {record.spool}, seq {record.seq}"
+
+
+def read_stored_record(layout: Layout, frame: StoredFrame) -> FrameRecord | None:
+    """Return the record beside a stored frame; None where it is gone or damaged."""
+    with contextlib.suppress(OSError, ValueError, ProtocolError):
+        return read_record(json.loads(layout.record(frame.name, frame.day).read_bytes()))
+    return None
+
+
+def figures_of(frame: StoredFrame) -> Measurement | None:
+    """Return what was measured of a frame."""
+    return unpack(frame.figures, frame.width, frame.height) if frame.figures is not None else None
+
+
+def _damage(data: bytes, record: FrameRecord) -> str | None:
+    """Say how these bytes differ from those that were promised."""
+    if len(data) != record.bytes:
+        return f"{len(data)} bytes came, {record.bytes} were promised"
+    found = hashlib.sha256(data).hexdigest()
+    if found != record.sha256:
+        return f"its SHA-256 is {found}, {record.sha256} was promised"
+    return None
+
+
+def _json(record: FrameRecord) -> bytes:
+    return json.dumps(write_record(record), ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+def _message(frame: StoredFrame, measured: Measurement) -> IngestMessage:
+    return IngestMessage(
+        frame=str(frame.name),
+        stored=True,
+        sha256=frame.sha256,
+        log_mean_ev=measured.log_mean,
+        clipped_low=measured.clipped_low,
+        clipped_high=measured.clipped_high,
+        sharpness=measured.sharpness,
+    )

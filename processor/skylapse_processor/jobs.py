@@ -1,0 +1,213 @@
+"""What is to be rendered when: orders, ended windows, stored counts and a clock in, instructions out.
+
+Pure: no clock, no file, no broker. A window's films start when it has ended and none of its frames is
+pending, at the latest `late_after` after the processor heard of its end; frames that come later remake them
+once. After that a window is left alone, whatever becomes of the orders.
+
+A job is `queued → running → done`, or `failed` after too many failures, or `cancelled`. Each start raises
+`attempt`, the fencing token: what an older attempt brings counts for nothing.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from skylapse_protocol.identifiers import CameraName
+from skylapse_protocol.messages import Order
+
+JobStatus = Literal["queued", "running", "done", "failed", "cancelled"]
+Origin = Literal["order", "request"]
+
+MAX_FAILURES = 3
+LATE_AFTER = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderSpec:
+    """A film to be made: of a window, of a day, or of a span of time."""
+
+    camera: CameraName
+    day: str
+    window: str | None = None
+    schedule: str | None = None
+    profile: str | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    recipe: str = "clean"
+    size: str = "1080p"
+    rate: float | None = None
+    length_s: float | None = None
+    speed_up: float | None = None
+
+    @property
+    def film(self) -> str:
+        """The id of the film: making it anew, at whatever pace, replaces it."""
+        span = self.window or f"{self.from_at or ''}/{self.to_at or ''}"
+        parts = (str(self.camera), self.day, span, self.profile or "", self.recipe, self.size)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A render and how far it is; a row of the job table."""
+
+    id: str
+    origin: Origin
+    spec: RenderSpec
+    status: JobStatus
+    attempt: int = 0
+    failures: int = 0
+    frames: int = 0
+    error: str | None = None
+    created_at: datetime
+    changed_at: datetime
+
+    @property
+    def over(self) -> bool:
+        """Tell whether nothing more will happen to it."""
+        return self.status in ("done", "failed", "cancelled")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WindowFacts:
+    """A window that has ended, as its bridge told, and what is stored of it."""
+
+    camera: CameraName
+    day: str
+    window: str
+    schedule: str
+    profiles: tuple[str, ...]
+    captured: int
+    dropped: int
+    heard_at: datetime
+    settled_frames: int | None = None
+    """Frames that were stored when its films were started; None before."""
+    remade: bool = False
+    stored: Mapping[str | None, int]
+    """Frames stored of each profile."""
+    quiet_since: datetime
+    """When the last of them came, or when the processor started."""
+
+    @property
+    def frames(self) -> int:
+        """All frames that are stored."""
+        return sum(self.stored.values())
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether no frame is pending."""
+        return self.frames >= self.captured - self.dropped
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settle:
+    """An instruction: note that the window's films were started from so many frames, and start them."""
+
+    window: WindowFacts
+    frames: int
+    remade: bool
+    starts: tuple[RenderSpec, ...]
+
+
+def decide(
+    orders: Sequence[Order], windows: Sequence[WindowFacts], now: datetime, late_after: timedelta = LATE_AFTER
+) -> tuple[Settle, ...]:
+    """Return which windows' films start now."""
+    settled = []
+    for window in windows:
+        wanted = [o for o in orders if o.camera == str(window.camera) and o.schedule == window.schedule]
+        if wanted and _is_due(window, now, late_after):
+            settled.append(
+                Settle(
+                    window=window,
+                    frames=window.frames,
+                    remade=window.settled_frames is not None,
+                    starts=tuple(spec for order in wanted for spec in _specs(order, window)),
+                )
+            )
+    return tuple(settled)
+
+
+def _is_due(window: WindowFacts, now: datetime, late_after: timedelta) -> bool:
+    if window.frames == 0:
+        return False
+    if window.settled_frames is None:
+        return window.complete or now >= window.heard_at + late_after
+    if window.remade or window.frames <= window.settled_frames:
+        return False
+    return window.complete or now >= window.quiet_since + late_after
+
+
+def _specs(order: Order, window: WindowFacts) -> list[RenderSpec]:
+    """Return a film for each profile that the order means and that has frames."""
+    profiles = [p for p, frames in window.stored.items() if frames and order.profile in (None, p)]
+    return [
+        RenderSpec(
+            camera=window.camera,
+            day=window.day,
+            window=window.window,
+            schedule=window.schedule,
+            profile=profile,
+            recipe=order.recipe,
+            size=order.size,
+            rate=order.rate,
+        )
+        for profile in sorted(profiles, key=lambda profile: profile or "")
+    ]
+
+
+def pick(queued: Sequence[Job], running: Collection[Job], slots: int) -> tuple[Job, ...]:
+    """Return the queued jobs that start now: oldest first, never two at once for one film."""
+    busy = {job.spec.film for job in running}
+    chosen: list[Job] = []
+    for job in sorted(queued, key=lambda job: (job.created_at, job.id)):
+        if len(running) + len(chosen) >= slots:
+            break
+        if job.spec.film not in busy:
+            busy.add(job.spec.film)
+            chosen.append(job)
+    return tuple(chosen)
+
+
+def start(job: Job, now: datetime) -> Job:
+    """Return the job as its next attempt begins."""
+    return replace(job, status="running", attempt=job.attempt + 1, error=None, changed_at=now)
+
+
+def finish(job: Job, attempt: int, now: datetime) -> Job | None:
+    """Return the job as done; None where this attempt no longer counts."""
+    if not counts(job, attempt):
+        return None
+    return replace(job, status="done", changed_at=now)
+
+
+def fail(job: Job, attempt: int, error: str, now: datetime, max_failures: int = MAX_FAILURES) -> Job | None:
+    """Return the job queued again, or failed for good; None where this attempt no longer counts."""
+    if not counts(job, attempt):
+        return None
+    failures = job.failures + 1
+    status: JobStatus = "failed" if failures >= max_failures else "queued"
+    return replace(job, status=status, failures=failures, error=error, changed_at=now)
+
+
+def release(job: Job, now: datetime) -> Job:
+    """Return a running job to the queue without blame: the processor is being stopped."""
+    return replace(job, status="queued", changed_at=now) if job.status == "running" else job
+
+
+def cancel(job: Job, now: datetime) -> Job:
+    """Return the job as cancelled, unless it is over already."""
+    return job if job.over else replace(job, status="cancelled", changed_at=now)
+
+
+def recover(job: Job, now: datetime) -> Job:
+    """Return what becomes of a job that was running when the processor was killed."""
+    recovered = fail(job, job.attempt, "the processor was ended in the middle of it", now)
+    return recovered if recovered is not None else job
+
+
+def counts(job: Job, attempt: int) -> bool:
+    """Tell whether this attempt is the one that the job waits for."""
+    return job.status == "running" and job.attempt == attempt

@@ -1,0 +1,139 @@
+"""Films: promoted out of renders, pinned, named, linked, deleted, and told of on MQTT."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from skylapse_protocol.messages import Film
+
+from .errors import NotFoundError, RequestError
+from .store.files import make_folder, sync_file, sync_folder
+from .store.films import StoredFilm
+from .store.store import Store
+
+Change = Literal["added", "changed", "removed"]
+
+_MAX_TEXT = 200
+
+
+class Library:
+    """All films."""
+
+    def __init__(self, store: Store, tell: Callable[[Film], None]) -> None:
+        self._films = store.films
+        self._layout = store.layout
+        self._tell = tell
+
+    async def find(self, film: str) -> StoredFilm:
+        """Return a film; raise NotFoundError where there is none."""
+        found = await asyncio.to_thread(self._films.find, film)
+        if found is None:
+            raise NotFoundError(f"there is no film {film}")
+        return found
+
+    async def promote(self, film: StoredFilm, video: Path, poster: Path, thumb: Path) -> StoredFilm:
+        """Move a finished film and its pictures into place, durably, and announce it."""
+        known = await asyncio.to_thread(self._films.find, film.id)
+        await asyncio.to_thread(self._move, film, video, poster, thumb)
+        stored = await asyncio.wrap_future(self._films.put(film))
+        self._tell(film_message(stored, "added" if known is None else "changed"))
+        return stored
+
+    async def change(self, film: str, changes: Mapping[str, object]) -> StoredFilm:
+        """Pin, name or link a film; raise RequestError for a field that cannot be changed so."""
+        await self.find(film)
+        values = {name: _checked(name, value) for name, value in changes.items()}
+        if not values:
+            raise RequestError("", "give at least one of pinned, title, link")
+        changed = await asyncio.wrap_future(self._films.change(film, values))
+        if changed is None:
+            raise NotFoundError(f"there is no film {film}")
+        self._tell(film_message(changed, "changed"))
+        return changed
+
+    async def delete(self, film: str) -> None:
+        """Delete a film; a pinned one is refused."""
+        found = await self.find(film)
+        if found.pinned:
+            raise RequestError("pinned", f"film {film} is pinned; unpin it before it is deleted")
+        await asyncio.wrap_future(self._films.remove(film))
+        await asyncio.to_thread(self._unlink, found)
+        self._tell(film_message(found, "removed"))
+
+    def video(self, film: StoredFilm) -> Path:
+        """Return where a film lies."""
+        return self._layout.film(film.camera, film.day, film.id)
+
+    def poster(self, film: StoredFilm) -> Path:
+        """Return where a film's poster lies."""
+        return self._layout.poster(film.camera, film.day, film.id)
+
+    def thumb(self, film: StoredFilm) -> Path:
+        """Return where a film's thumbnail lies."""
+        return self._layout.film_thumb(film.camera, film.day, film.id)
+
+    def _move(self, film: StoredFilm, video: Path, poster: Path, thumb: Path) -> None:
+        """Put the pictures first: a film that can be seen has them."""
+        target = self.video(film)
+        make_folder(target.parent, self._layout.root)
+        for source, final in ((poster, self.poster(film)), (thumb, self.thumb(film)), (video, target)):
+            sync_file(source)
+            source.replace(final)
+        sync_folder(target.parent)
+
+    def _unlink(self, film: StoredFilm) -> None:
+        for path in (self.video(film), self.poster(film), self.thumb(film)):
+            path.unlink(missing_ok=True)
+
+
+def film_message(film: StoredFilm, change: Change) -> Film:
+    """Return what MQTT and HTTP say of a film; its addresses change with its content."""
+    base = f"/api/v1/films/{film.id}"
+    return Film(
+        id=film.id,
+        change=change,
+        camera=str(film.camera),
+        day=film.day,
+        window=film.window,
+        schedule=film.schedule,
+        profile=film.profile,
+        recipe=film.recipe,
+        title=film.title,
+        frames=film.frames,
+        skipped=film.skipped,
+        duration_s=film.duration_s,
+        rate=film.rate,
+        width=film.width,
+        height=film.height,
+        bytes=film.bytes,
+        codec=film.codec,
+        flicker_mev=film.flicker_mev,
+        created_at=film.created_at,
+        pinned=film.pinned,
+        link=film.link,
+        poster=f"{base}/poster?v={film.content}",
+        thumb=f"{base}/thumb?v={film.content}",
+        video=f"{base}/video?v={film.content}",
+    )
+
+
+def content_of(video: Path) -> str:
+    """Return the first digits of a video's digest."""
+    with video.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def _checked(name: str, value: object) -> object:
+    if name == "pinned":
+        if not isinstance(value, bool):
+            raise RequestError(name, "is neither true nor false")
+        return int(value)
+    if name not in ("title", "link"):
+        raise RequestError(name[:40], "cannot be changed; known are pinned, title and link")
+    if value is None and name == "link":
+        return None
+    if not isinstance(value, str) or not 1 <= len(value.strip()) <= _MAX_TEXT or not value.isprintable():
+        raise RequestError(name, f"is no text of 1 to {_MAX_TEXT} printable characters")
+    return value.strip()

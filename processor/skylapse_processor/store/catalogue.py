@@ -1,0 +1,388 @@
+"""Frames: which there are, of which camera, day, window and profile, and which of them were refused."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from skylapse_protocol.identifiers import CameraName, FrameName
+from skylapse_protocol.records import FrameRecord
+
+from ..clock import from_us, to_us
+from .database import Connection, Database, Row
+
+_FRAME = """
+    SELECT c.bridge, c.camera AS camera_id, f.captured_us, s.spool, f.seq, f.day, w.word AS window,
+           k.word AS schedule, p.word AS profile, t.word AS test, f.state, f.bytes, f.width, f.height,
+           f.sha256, f.figures
+    FROM frames f
+    JOIN cameras c ON c.id = f.camera
+    JOIN spools s ON s.id = f.spool
+    LEFT JOIN words w ON w.id = f.window
+    LEFT JOIN words k ON k.id = f.schedule
+    LEFT JOIN words p ON p.id = f.profile
+    LEFT JOIN words t ON t.id = f.test
+"""
+_IDENTITY = "c.bridge = ? AND c.camera = ? AND s.spool = ? AND f.seq = ?"
+
+
+Packed = bytes
+"""Figures as `figures.pack` packs them."""
+
+
+class FrameState(IntEnum):
+    """What has become of a stored frame."""
+
+    UNMEASURED = 0
+    GOOD = 1
+    BAD = 2
+    """Kept and marked; films leave it out."""
+    DELETING = 3
+    """Its files may be gone already."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredFrame:
+    """One row."""
+
+    name: FrameName
+    day: str
+    window: str | None
+    schedule: str | None
+    profile: str | None
+    test_id: str | None
+    state: FrameState
+    bytes: int
+    width: int
+    height: int
+    sha256: str
+    figures: Packed | None = None
+    """What ingest measured, as `figures` packs it; None before."""
+
+    @classmethod
+    def of(cls, record: FrameRecord) -> "StoredFrame":
+        """Return the row that a record makes."""
+        return cls(
+            name=record.name,
+            day=record.day,
+            window=record.window,
+            schedule=record.schedule,
+            profile=record.profile,
+            test_id=record.test_id,
+            state=FrameState.UNMEASURED,
+            bytes=record.bytes,
+            width=record.width,
+            height=record.height,
+            sha256=record.sha256,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stretch:
+    """The frames of one camera, day, window and profile, counted."""
+
+    camera: CameraName
+    day: str
+    window: str | None
+    schedule: str | None
+    profile: str | None
+    frames: int
+    bad: int
+    gone: int
+    """Frames that retention has deleted."""
+    bytes: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """Which frames are meant: what is None or empty does not narrow."""
+
+    camera: CameraName
+    day: str | None = None
+    window: str | None = None
+    profile: str | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    after: FrameName | None = None
+
+
+class Catalogue:
+    """Questions about frames, and the few ways in which they change."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, camera: CameraName, spool: str, seq: int) -> StoredFrame | None:
+        """Return the frame with this identity."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                f"{_FRAME} WHERE {_IDENTITY}", (camera.bridge, camera.camera, spool, seq)
+            ).fetchone()
+        return _frame(row) if row is not None else None
+
+    def add(self, frame: StoredFrame) -> "Future[bool]":
+        """Catalogue a frame; resolves to False where its identity is there already."""
+        return self._database.write(lambda connection: _add(connection, frame))
+
+    def settle(self, frame: StoredFrame, state: FrameState, figures: bytes | None = None) -> "Future[None]":
+        """Note what measuring a frame has shown."""
+        return self._database.write(lambda connection: _settle(connection, frame, state, figures))
+
+    def quarantine(self, record: FrameRecord, reason: str, at: datetime) -> "Future[None]":
+        """Count a picture that was refused and kept."""
+        return self._database.write(lambda connection: _quarantine(connection, record, reason, at))
+
+    def forget(self, frames: Sequence[StoredFrame]) -> "Future[None]":
+        """Drop rows whose files are gone; at most a few hundred in one call."""
+        return self._database.write(lambda connection: _forget(connection, frames))
+
+    def cameras(self) -> tuple[CameraName, ...]:
+        """Return every camera that has ever been heard of."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT bridge, camera FROM cameras ORDER BY bridge, camera").fetchall()
+        return tuple(CameraName(bridge=row["bridge"], camera=row["camera"]) for row in rows)
+
+    def stretches(self, camera: CameraName | None = None, day: str | None = None) -> tuple[Stretch, ...]:
+        """Return the counted stretches, newest day first."""
+        where = "1"
+        values: list[object] = []
+        if camera is not None:
+            where += " AND c.bridge = ? AND c.camera = ?"
+            values += [camera.bridge, camera.camera]
+        if day is not None:
+            where += " AND x.day = ?"
+            values += [day_number(day)]
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT c.bridge, c.camera AS camera_id, x.day, w.word AS window, k.word AS schedule,"
+                " p.word AS profile, x.frames, x.bad, x.gone, x.bytes, x.first_us, x.last_us FROM stretches x"
+                " JOIN cameras c ON c.id = x.camera LEFT JOIN words w ON w.id = x.window"
+                " LEFT JOIN words k ON k.id = x.schedule LEFT JOIN words p ON p.id = x.profile"
+                f" WHERE {where} ORDER BY x.day DESC, x.first_us",
+                values,
+            ).fetchall()
+        return tuple(_stretch(row) for row in rows)
+
+    def quarantined(self) -> dict[CameraName, int]:
+        """Return how many pictures of each camera were refused and kept."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT c.bridge, c.camera, count(*) AS n FROM quarantine q"
+                " JOIN cameras c ON c.id = q.camera GROUP BY c.id"
+            ).fetchall()
+        return {CameraName(bridge=row["bridge"], camera=row["camera"]): row["n"] for row in rows}
+
+    def unmeasured(self, limit: int) -> tuple[StoredFrame, ...]:
+        """Return frames that wait to be measured."""
+        with self._database.reading() as connection:
+            rows = connection.execute(f"{_FRAME} WHERE f.state = 0 LIMIT ?", (limit,)).fetchall()
+        return tuple(_frame(row) for row in rows)
+
+    def newest(self, camera: CameraName) -> StoredFrame | None:
+        """Return the frame that was captured last."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                f"{_FRAME} WHERE f.camera = (SELECT id FROM cameras WHERE bridge = ? AND camera = ?)"
+                " AND f.state <> 3 ORDER BY f.captured_us DESC LIMIT 1",
+                (camera.bridge, camera.camera),
+            ).fetchone()
+        return _frame(row) if row is not None else None
+
+    def frames(self, wanted: Selection, limit: int = -1) -> tuple[StoredFrame, ...]:
+        """Return frames in the order of their capture."""
+        where, values = _narrow(wanted)
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"{_FRAME} WHERE {where} ORDER BY f.captured_us, f.spool, f.seq LIMIT ?", (*values, limit)
+            ).fetchall()
+        return tuple(_frame(row) for row in rows)
+
+    def is_empty(self) -> bool:
+        """Tell whether there is no frame at all."""
+        with self._database.reading() as connection:
+            return connection.execute("SELECT 1 FROM frames LIMIT 1").fetchone() is None
+
+
+def day_number(day: str) -> int:
+    """Return `2026-06-01` as 20260601."""
+    return int(day.replace("-", ""))
+
+
+def day_text(number: int) -> str:
+    """Return 20260601 as `2026-06-01`."""
+    return f"{number // 10000:04d}-{number // 100 % 100:02d}-{number % 100:02d}"
+
+
+def camera_key(connection: Connection, camera: CameraName) -> int:
+    """Return the number of a camera, given on first sight."""
+    connection.execute(
+        "INSERT OR IGNORE INTO cameras (bridge, camera) VALUES (?, ?)", (camera.bridge, camera.camera)
+    )
+    row = connection.execute(
+        "SELECT id FROM cameras WHERE bridge = ? AND camera = ?", (camera.bridge, camera.camera)
+    ).fetchone()
+    return int(row["id"])
+
+
+def _spool_key(connection: Connection, spool: str) -> int:
+    connection.execute("INSERT OR IGNORE INTO spools (spool) VALUES (?)", (spool,))
+    return int(connection.execute("SELECT id FROM spools WHERE spool = ?", (spool,)).fetchone()["id"])
+
+
+def _word_key(connection: Connection, word: str | None) -> int:
+    """Return the number of a word; 0 stands for none."""
+    if word is None:
+        return 0
+    connection.execute("INSERT OR IGNORE INTO words (word) VALUES (?)", (word,))
+    return int(connection.execute("SELECT id FROM words WHERE word = ?", (word,)).fetchone()["id"])
+
+
+def _add(connection: Connection, frame: StoredFrame) -> bool:
+    camera = camera_key(connection, frame.name.camera)
+    spool = _spool_key(connection, frame.name.spool)
+    captured_us, day = to_us(frame.name.captured_at), day_number(frame.day)
+    window, schedule, profile, test = (
+        _word_key(connection, word) for word in (frame.window, frame.schedule, frame.profile, frame.test_id)
+    )
+    known = connection.execute(
+        "SELECT 1 FROM frames WHERE camera = ? AND spool = ? AND seq = ?", (camera, spool, frame.name.seq)
+    ).fetchone()
+    if known is not None:
+        return False
+    connection.execute(
+        "INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        (
+            *(camera, captured_us, spool, frame.name.seq, day, window, schedule, profile, test),
+            *(int(frame.state), frame.bytes, frame.width, frame.height, bytes.fromhex(frame.sha256)),
+        ),
+    )
+    connection.execute(
+        "INSERT INTO stretches VALUES (?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " frames = frames + 1, bytes = bytes + excluded.bytes,"
+        " first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)",
+        (camera, day, window, profile, schedule, frame.bytes, captured_us, captured_us),
+    )
+    return True
+
+
+_KEY = (
+    "camera = (SELECT id FROM cameras WHERE bridge = ? AND camera = ?) AND captured_us = ?"
+    " AND spool = (SELECT id FROM spools WHERE spool = ?) AND seq = ?"
+)
+
+
+def _key(frame: StoredFrame) -> tuple[object, ...]:
+    name = frame.name
+    return (name.camera.bridge, name.camera.camera, to_us(name.captured_at), name.spool, name.seq)
+
+
+def _settle(connection: Connection, frame: StoredFrame, state: FrameState, figures: bytes | None) -> None:
+    row = connection.execute(
+        f"SELECT camera, day, window, profile, state FROM frames WHERE {_KEY}", _key(frame)
+    ).fetchone()
+    if row is None or row["state"] == state:
+        return
+    connection.execute(
+        f"UPDATE frames SET state = ?, figures = ? WHERE {_KEY}", (int(state), figures, *_key(frame))
+    )
+    change = int(state == FrameState.BAD) - int(row["state"] == FrameState.BAD)
+    if change:
+        connection.execute(
+            "UPDATE stretches SET bad = bad + ? WHERE camera = ? AND day = ? AND window = ? AND profile = ?",
+            (change, row["camera"], row["day"], row["window"], row["profile"]),
+        )
+
+
+def _quarantine(connection: Connection, record: FrameRecord, reason: str, at: datetime) -> None:
+    connection.execute(
+        "INSERT OR IGNORE INTO quarantine (camera, captured_us, spool, seq, sha256, reason, at_us)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            camera_key(connection, record.camera_name),
+            to_us(record.captured_at),
+            _spool_key(connection, record.spool),
+            record.seq,
+            bytes.fromhex(record.sha256),
+            reason,
+            to_us(at),
+        ),
+    )
+
+
+def _forget(connection: Connection, frames: Sequence[StoredFrame]) -> None:
+    for frame in frames:
+        row = connection.execute(
+            f"DELETE FROM frames WHERE {_KEY} RETURNING camera, day, window, profile, bytes, state",
+            _key(frame),
+        ).fetchone()
+        if row is not None:
+            connection.execute(
+                "UPDATE stretches SET frames = frames - 1, gone = gone + 1, bytes = bytes - ?, bad = bad - ?"
+                " WHERE camera = ? AND day = ? AND window = ? AND profile = ?",
+                (
+                    *(row["bytes"], int(row["state"] == FrameState.BAD)),
+                    *(row["camera"], row["day"], row["window"], row["profile"]),
+                ),
+            )
+
+
+def _narrow(wanted: Selection) -> tuple[str, list[object]]:
+    """Return a condition and its values."""
+    where = "f.camera = (SELECT id FROM cameras WHERE bridge = ? AND camera = ?) AND f.state <> 3"
+    values: list[object] = [wanted.camera.bridge, wanted.camera.camera]
+    for condition, value in (
+        ("f.day = ?", wanted.day and day_number(wanted.day)),
+        ("f.window = (SELECT id FROM words WHERE word = ?)", wanted.window),
+        ("f.profile = (SELECT id FROM words WHERE word = ?)", wanted.profile),
+        ("f.captured_us >= ?", wanted.from_at and to_us(wanted.from_at)),
+        ("f.captured_us < ?", wanted.to_at and to_us(wanted.to_at)),
+    ):
+        if value is not None:
+            where += f" AND {condition}"
+            values.append(value)
+    if wanted.after is not None:
+        spool = "coalesce((SELECT id FROM spools WHERE spool = ?), 0)"
+        where += f" AND (f.captured_us, f.spool, f.seq) > (?, {spool}, ?)"
+        values += [to_us(wanted.after.captured_at), wanted.after.spool, wanted.after.seq]
+    return where, values
+
+
+def _frame(row: Row) -> StoredFrame:
+    return StoredFrame(
+        name=FrameName(
+            camera=CameraName(bridge=row["bridge"], camera=row["camera_id"]),
+            captured_at=from_us(row["captured_us"]),
+            spool=row["spool"],
+            seq=row["seq"],
+        ),
+        day=day_text(row["day"]),
+        window=row["window"],
+        schedule=row["schedule"],
+        profile=row["profile"],
+        test_id=row["test"],
+        state=FrameState(row["state"]),
+        bytes=row["bytes"],
+        width=row["width"],
+        height=row["height"],
+        sha256=row["sha256"].hex(),
+        figures=row["figures"],
+    )
+
+
+def _stretch(row: Row) -> Stretch:
+    return Stretch(
+        camera=CameraName(bridge=row["bridge"], camera=row["camera_id"]),
+        day=day_text(row["day"]),
+        window=row["window"],
+        schedule=row["schedule"],
+        profile=row["profile"],
+        frames=row["frames"],
+        bad=row["bad"],
+        gone=row["gone"],
+        bytes=row["bytes"],
+        first_at=from_us(row["first_us"]),
+        last_at=from_us(row["last_us"]),
+    )

@@ -1,0 +1,131 @@
+"""Bytes to disk so that a power cut cannot take them back, and how much room there is."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import NoRoomError
+from .layout import Layout
+
+_MB = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Room:
+    """The disk under the store, in bytes."""
+
+    free_bytes: int
+    total_bytes: int
+
+    @property
+    def free_percent(self) -> float:
+        """Share of the disk that is free."""
+        return 100.0 * self.free_bytes / max(1, self.total_bytes)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, fsync it, rename it into place; the caller syncs the folder."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file's bytes are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on disk."""
+    sync_file(path)
+
+
+def make_folder(path: Path, root: Path) -> None:
+    """Make a folder under `root` and wait until it, and every folder made on the way, is on disk."""
+    missing = []
+    while path != root and not path.exists():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def room(path: Path) -> Room:
+    """Return how full the disk under `path` is."""
+    usage = shutil.disk_usage(path)
+    return Room(free_bytes=usage.free, total_bytes=usage.total)
+
+
+class Disk:
+    """The store's disk: is it mounted, is there room, and a ballast for the day when there is none."""
+
+    def __init__(
+        self, layout: Layout, *, min_free_percent: float, warn_free_percent: float, ballast_mb: int
+    ) -> None:
+        self._layout = layout
+        self._min_free_percent = min_free_percent
+        self._warn_free_percent = warn_free_percent
+        self._ballast_bytes = ballast_mb * _MB
+
+    def start(self, *, fresh: bool) -> None:
+        """Make the folders; `fresh` says that no frame is known yet, so the sentinel may be made."""
+        for folder in (self._layout.root, self._layout.state):
+            folder.mkdir(parents=True, exist_ok=True)
+        if fresh and not self._layout.sentinel.exists():
+            write_durably(self._layout.sentinel, b"The processor checks that this file is here.\n")
+            sync_folder(self._layout.root)
+        if self._layout.sentinel.exists():
+            for folder in (
+                self._layout.frames,
+                self._layout.films,
+                self._layout.uploads,
+                self._layout.renders,
+            ):
+                folder.mkdir(exist_ok=True)
+        self.hold_ballast()
+
+    def hold_ballast(self) -> None:
+        """Lay the ballast down again once there is room for it."""
+        held = self._layout.ballast.stat().st_size if self._layout.ballast.exists() else 0
+        if held < self._ballast_bytes and room(self._layout.state).free_bytes > 4 * self._ballast_bytes:
+            with self._layout.ballast.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, self._ballast_bytes)
+
+    def drop_ballast(self) -> bool:
+        """Give the ballast back, so that rows can be deleted on a full disk; tell whether there was any."""
+        had = self._layout.ballast.exists()
+        self._layout.ballast.unlink(missing_ok=True)
+        return had
+
+    @property
+    def mounted(self) -> bool:
+        """Tell whether the store's own disk is there."""
+        return self._layout.sentinel.exists()
+
+    @property
+    def short(self) -> bool:
+        """Tell whether it is time to warn."""
+        return not self.mounted or room(self._layout.root).free_percent < self._warn_free_percent
+
+    def check(self, more_bytes: int) -> None:
+        """Raise NoRoomError unless so many bytes more leave what is to stay free."""
+        if not self.mounted:
+            raise NoRoomError(
+                f"{self._layout.root}: the store is not mounted ({self._layout.sentinel.name} is missing)"
+            )
+        now = room(self._layout.root)
+        free = now.free_bytes - more_bytes
+        if free < now.total_bytes * self._min_free_percent / 100:
+            raise NoRoomError(
+                f"{self._layout.root}: {now.free_percent:.1f} % of the disk is free,"
+                f" {self._min_free_percent:g} % is kept free"
+            )

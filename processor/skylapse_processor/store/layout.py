@@ -1,0 +1,120 @@
+"""Where things lie under the store's root. Paths are built from checked identifiers only.
+
+```
+frames/<bridge>/<camera>/<day>/<captured>-<spool>-<seq>.jpg     and .json (record), .thumb.jpg
+films/<bridge>/<camera>/<day>/<film>.mp4                        and .poster.jpg, .thumb.jpg
+uploads/      unfinished uploads: <upload>.part and its record
+quarantine/   pictures that were refused and kept, as <bridge>/<camera>/<stem>-<digest>.jpg
+renders/      job files and the unpromoted output of renders
+state/        catalogue, keys, ballast (or wherever the configuration puts them)
+```
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from skylapse_protocol.identifiers import CameraName, FrameName, parse_day, parse_film
+
+SENTINEL = ".skylapse-store"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UploadName:
+    """An upload is named by what it carries, so that parts of different pictures can never be joined."""
+
+    frame: FrameName
+    sha256: str
+
+    @property
+    def stem(self) -> str:
+        """The last part of its address."""
+        return f"{self.frame.stem}-{self.sha256}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """The folders of one store."""
+
+    root: Path
+    state: Path
+
+    @property
+    def sentinel(self) -> Path:
+        """The file that is there while the store's disk is mounted."""
+        return self.root / SENTINEL
+
+    @property
+    def catalogue(self) -> Path:
+        """The SQLite file."""
+        return self.state / "catalogue.db"
+
+    @property
+    def ballast(self) -> Path:
+        """Room that is given back when the disk is full."""
+        return self.state / "ballast"
+
+    @property
+    def uploads(self) -> Path:
+        """Unfinished uploads."""
+        return self.root / "uploads"
+
+    @property
+    def renders(self) -> Path:
+        """Work of renders, unpromoted."""
+        return self.root / "renders"
+
+    @property
+    def frames(self) -> Path:
+        """All stored frames."""
+        return self.root / "frames"
+
+    @property
+    def films(self) -> Path:
+        """All films."""
+        return self.root / "films"
+
+    def day(self, camera: CameraName, day: str) -> Path:
+        """The folder of one camera's frames of one day."""
+        return self.frames / camera.bridge / camera.camera / parse_day(day)
+
+    def picture(self, frame: FrameName, day: str) -> Path:
+        """A stored frame."""
+        return self.day(frame.camera, day) / f"{frame.stem}.jpg"
+
+    def record(self, frame: FrameName, day: str) -> Path:
+        """The record beside a stored frame."""
+        return self.day(frame.camera, day) / f"{frame.stem}.json"
+
+    def thumb(self, frame: FrameName, day: str) -> Path:
+        """The thumbnail beside a stored frame."""
+        return self.day(frame.camera, day) / f"{frame.stem}.thumb.jpg"
+
+    def part(self, upload: UploadName) -> Path:
+        """The bytes of an upload that have come so far."""
+        camera = upload.frame.camera
+        return self.uploads / camera.bridge / camera.camera / f"{upload.stem}.part"
+
+    def part_record(self, upload: UploadName) -> Path:
+        """The record of an unfinished upload."""
+        return self.part(upload).with_suffix(".json")
+
+    def quarantined(self, upload: UploadName) -> Path:
+        """A picture that was refused and kept; its record lies beside it."""
+        camera = upload.frame.camera
+        return self.root / "quarantine" / camera.bridge / camera.camera / f"{upload.stem}.jpg"
+
+    def film(self, camera: CameraName, day: str, film: str) -> Path:
+        """A film."""
+        return self.films / camera.bridge / camera.camera / parse_day(day) / f"{parse_film(film)}.mp4"
+
+    def poster(self, camera: CameraName, day: str, film: str) -> Path:
+        """The still that stands for a film."""
+        return self.film(camera, day, film).with_suffix(".poster.jpg")
+
+    def film_thumb(self, camera: CameraName, day: str, film: str) -> Path:
+        """A film's small picture, at most 20 KB."""
+        return self.film(camera, day, film).with_suffix(".thumb.jpg")
+
+    def render_folder(self, job: str, attempt: int) -> Path:
+        """Where one attempt at a job writes; nothing of it counts before it is promoted."""
+        return self.renders / f"{job}-{attempt}"

@@ -1,0 +1,180 @@
+"""Cameras, their days, their frames: lists, pictures, thumbnails, records."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from aiohttp import web
+
+from skylapse_protocol.codec import format_time
+from skylapse_protocol.errors import ProtocolError
+from skylapse_protocol.identifiers import CameraName, FrameName, parse_day
+
+from ..bridges import Bridges
+from ..errors import NotFoundError, PictureError, RequestError
+from ..ingest import Ingest
+from ..store.catalogue import Selection, StoredFrame, Stretch
+from ..store.store import Store
+from .paging import page, page_size, read_cursor, write_cursor
+
+IMMUTABLE = "private, max-age=31536000, immutable"
+
+
+class Frames:
+    """The handlers of `/cameras` and `/frames`."""
+
+    def __init__(self, store: Store, ingest: Ingest, bridges: Bridges) -> None:
+        self._catalogue = store.frames
+        self._layout = store.layout
+        self._ingest = ingest
+        self._bridges = bridges
+
+    async def cameras(self, _request: web.Request) -> web.Response:
+        """GET /cameras."""
+        return page(await asyncio.to_thread(self._list_cameras), None)
+
+    async def days(self, request: web.Request) -> web.Response:
+        """GET /cameras/<bridge>/<camera>/days."""
+        camera = await self._camera(request)
+        stretches = await asyncio.to_thread(self._catalogue.stretches, camera)
+        by_day = defaultdict(list)
+        for stretch in stretches:
+            if stretch.frames:
+                by_day[stretch.day].append(stretch)
+        after = read_cursor(request, str)
+        days = [day for day in sorted(by_day, reverse=True) if after is None or day < str(after[0])]
+        limit = page_size(request, 366)
+        cursor = write_cursor(days[limit - 1]) if len(days) > limit else None
+        return page([_day_item(day, by_day[day]) for day in days[:limit]], cursor)
+
+    async def frames(self, request: web.Request) -> web.Response:
+        """GET /cameras/<bridge>/<camera>/frames?day=&window=&profile=&from=&to=&cursor=."""
+        camera = await self._camera(request)
+        after = read_cursor(request, str)
+        limit = page_size(request)
+        day = request.query.get("day")
+        wanted = Selection(
+            camera=camera,
+            day=parse_day(day) if day else None,
+            window=request.query.get("window"),
+            profile=request.query.get("profile"),
+            after=FrameName.parse(f"{camera}/{after[0]}") if after else None,
+        )
+        found = await asyncio.to_thread(self._catalogue.frames, wanted, limit + 1)
+        cursor = write_cursor(found[limit - 1].name.stem) if len(found) > limit else None
+        return page([frame_item(frame) for frame in found[:limit]], cursor)
+
+    async def picture(self, request: web.Request) -> web.StreamResponse:
+        """GET /frames/<bridge>/<camera>/<stem>."""
+        frame = await self._frame(request)
+        return self._file(self._layout.picture(frame.name, frame.day), frame, "image/jpeg")
+
+    async def record(self, request: web.Request) -> web.StreamResponse:
+        """GET /frames/<bridge>/<camera>/<stem>/record."""
+        frame = await self._frame(request)
+        return self._file(self._layout.record(frame.name, frame.day), frame, "application/json")
+
+    async def thumb(self, request: web.Request) -> web.StreamResponse:
+        """GET /frames/<bridge>/<camera>/<stem>/thumb."""
+        frame = await self._frame(request)
+        path = self._layout.thumb(frame.name, frame.day)
+        if not path.exists():
+            try:
+                await asyncio.to_thread(self._ingest.measure_now, frame)
+            except (PictureError, OSError) as error:
+                raise NotFoundError(f"{frame.name}: no thumbnail ({error})") from error
+        return self._file(path, frame, "image/jpeg")
+
+    def _file(self, path: Path, frame: StoredFrame, kind: str) -> web.StreamResponse:
+        if not path.exists():
+            raise NotFoundError(f"{frame.name}: {path.name} is not in the store")
+        return web.FileResponse(path, headers={"Cache-Control": IMMUTABLE, "Content-Type": kind})
+
+    async def _camera(self, request: web.Request) -> CameraName:
+        camera = camera_of(f"{request.match_info['bridge']}/{request.match_info['camera']}")
+        known = {*await asyncio.to_thread(self._catalogue.cameras), *self._bridges.cameras()}
+        if camera not in known:
+            raise NotFoundError(f"there is no camera {camera}")
+        return camera
+
+    async def _frame(self, request: web.Request) -> StoredFrame:
+        place = request.match_info
+        try:
+            name = FrameName.parse(f"{place['bridge']}/{place['camera']}/{place['stem']}")
+        except ProtocolError as error:
+            raise NotFoundError(str(error)) from error
+        found = None
+        if name.seq < 2**63:
+            found = await asyncio.to_thread(self._catalogue.find, name.camera, name.spool, name.seq)
+        if found is None or found.name != name:
+            raise NotFoundError(f"there is no frame {name}")
+        return found
+
+    def _list_cameras(self) -> list[dict[str, object]]:
+        known = sorted({*self._catalogue.cameras(), *self._bridges.cameras()})
+        quarantined = self._catalogue.quarantined()
+        return [self._camera_item(camera, quarantined.get(camera, 0)) for camera in known]
+
+    def _camera_item(self, camera: CameraName, quarantined: int) -> dict[str, object]:
+        stretches = [s for s in self._catalogue.stretches(camera) if s.frames]
+        newest = self._catalogue.newest(camera)
+        return {
+            "camera": str(camera),
+            "bridge": camera.bridge,
+            "id": camera.camera,
+            "name": self._bridges.name(camera),
+            "frames": sum(stretch.frames for stretch in stretches),
+            "bytes": sum(stretch.bytes for stretch in stretches),
+            "quarantined": quarantined,
+            "days": len({stretch.day for stretch in stretches}),
+            "first_day": stretches[-1].day if stretches else None,
+            "last_day": stretches[0].day if stretches else None,
+            "last_frame": frame_item(newest) if newest is not None else None,
+        }
+
+
+def camera_of(text: str, field: str = "camera") -> CameraName:
+    """Return the camera that a text names; raise RequestError naming the field where it names none."""
+    try:
+        return CameraName.parse(text)
+    except ProtocolError as error:
+        raise RequestError(field, error.why) from error
+
+
+def frame_item(frame: StoredFrame) -> dict[str, object]:
+    """Return a frame as lists show it."""
+    base = f"/api/v1/frames/{frame.name}"
+    return {
+        "frame": str(frame.name),
+        "camera": str(frame.name.camera),
+        "stem": frame.name.stem,
+        "captured_at": format_time(frame.name.captured_at),
+        "day": frame.day,
+        "window": frame.window,
+        "schedule": frame.schedule,
+        "profile": frame.profile,
+        "test_id": frame.test_id,
+        "state": frame.state.name.lower(),
+        "width": frame.width,
+        "height": frame.height,
+        "bytes": frame.bytes,
+        "sha256": frame.sha256,
+        "picture": base,
+        "thumb": f"{base}/thumb",
+        "record": f"{base}/record",
+    }
+
+
+def _day_item(day: str, stretches: Iterable[Stretch]) -> dict[str, object]:
+    parts = list(stretches)
+    return {
+        "day": day,
+        "frames": sum(part.frames for part in parts),
+        "bad": sum(part.bad for part in parts),
+        "bytes": sum(part.bytes for part in parts),
+        "first_at": format_time(min(part.first_at for part in parts)),
+        "last_at": format_time(max(part.last_at for part in parts)),
+        "windows": sorted({part.window for part in parts if part.window}),
+        "profiles": sorted({part.profile for part in parts if part.profile}),
+    }

@@ -1,0 +1,160 @@
+"""What somebody may ask for: a film, as the arguments of a command or the body of `POST /renders`.
+
+`camera`, then what it is made of: `day`, or `window` (with `day`, where the window's name comes back every
+day), or `from` and `to` (RFC 3339, on the bridge's clock); `profile`, `recipe`, `size`; and at most one of
+`rate` (frames a second), `length_s` and `speed_up` (times real time).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from skylapse_protocol.codec import parse_time
+from skylapse_protocol.errors import ProtocolError
+from skylapse_protocol.identifiers import CameraName, parse_day
+
+from .errors import RequestError
+from .jobs import RenderSpec
+from .recipe import DEFAULT, RECIPES
+from .request import MAX_RATE, MIN_RATE, SIZES
+from .store.catalogue import StoredFrame
+
+FIELDS = (
+    "camera",
+    "day",
+    "window",
+    "from",
+    "to",
+    "profile",
+    "recipe",
+    "size",
+    "rate",
+    "length_s",
+    "speed_up",
+)
+_WORD = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilmWish:
+    """A film that somebody asks for, checked."""
+
+    camera: CameraName
+    day: str | None = None
+    window: str | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    profile: str | None = None
+    recipe: str = "clean"
+    size: str = "1080p"
+    rate: float | None = None
+    length_s: float | None = None
+    speed_up: float | None = None
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> "FilmWish":
+        """Check arguments; raise RequestError naming the one that does not fit."""
+        for name in values:
+            if name not in FIELDS:
+                raise RequestError(name[:40], f"is not known; known are {', '.join(FIELDS)}")
+        wish = cls(
+            camera=_camera(values.get("camera")),
+            day=_day(values.get("day")),
+            window=_word(values, "window"),
+            from_at=_time(values, "from"),
+            to_at=_time(values, "to"),
+            profile=_word(values, "profile"),
+            recipe=_one_of(values, "recipe", DEFAULT, sorted(RECIPES)),
+            size=_one_of(values, "size", "1080p", list(SIZES)),
+            rate=_number(values, "rate", MIN_RATE, MAX_RATE),
+            length_s=_number(values, "length_s", 0.1, 86400),
+            speed_up=_number(values, "speed_up", 1, 1_000_000),
+        )
+        wish.check()
+        return wish
+
+    def check(self) -> None:
+        """Raise RequestError where fields that are right one by one do not go together."""
+        if (self.from_at is None) != (self.to_at is None):
+            raise RequestError("to" if self.to_at is None else "from", "is missing: a span has two ends")
+        if self.from_at is not None and self.to_at is not None and self.from_at >= self.to_at:
+            raise RequestError("to", "is not after from")
+        if self.day is None and self.window is None and self.from_at is None:
+            raise RequestError("day", "is missing: give day, window, or from and to")
+        if sum(pace is not None for pace in (self.rate, self.length_s, self.speed_up)) > 1:
+            raise RequestError("rate", "give one of rate, length_s and speed_up")
+
+    def spec(self, frames: Sequence[StoredFrame]) -> RenderSpec:
+        """Return the film that these frames make; raise RequestError where there is none of them."""
+        if not frames:
+            raise RequestError("camera", f"{self.camera} has no stored frame in what was asked for")
+        schedules = {frame.schedule for frame in frames}
+        return RenderSpec(
+            camera=self.camera,
+            day=self.day or frames[-1].day,
+            window=self.window,
+            schedule=schedules.pop() if len(schedules) == 1 else None,
+            profile=self.profile,
+            from_at=self.from_at,
+            to_at=self.to_at,
+            recipe=self.recipe,
+            size=self.size,
+            rate=self.rate,
+            length_s=self.length_s,
+            speed_up=self.speed_up,
+        )
+
+
+def _camera(value: object) -> CameraName:
+    if not isinstance(value, str):
+        raise RequestError("camera", "is missing: give <bridge>/<camera>")
+    try:
+        return CameraName.parse(value)
+    except ProtocolError as error:
+        raise RequestError("camera", error.why) from error
+
+
+def _day(value: object) -> str | None:
+    if value is None:
+        return None
+    try:
+        return parse_day(value if isinstance(value, str) else repr(value))
+    except ProtocolError as error:
+        raise RequestError("day", error.why) from error
+
+
+def _time(values: Mapping[str, Any], name: str) -> datetime | None:
+    value = values.get(name)
+    if value is None:
+        return None
+    try:
+        return parse_time(value)
+    except (ValueError, TypeError) as error:
+        raise RequestError(name, "is no time in RFC 3339 with an offset") from error
+
+
+def _word(values: Mapping[str, Any], name: str) -> str | None:
+    value = values.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _WORD.match(value):
+        raise RequestError(name, "is no id ([a-z0-9][a-z0-9_-]{0,62})")
+    return value
+
+
+def _one_of(values: Mapping[str, Any], name: str, default: str, known: Sequence[str]) -> str:
+    value = values.get(name) or default
+    if value not in known:
+        raise RequestError(name, f"is none of {', '.join(known)}")
+    return str(value)
+
+
+def _number(values: Mapping[str, Any], name: str, low: float, high: float) -> float | None:
+    value = values.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise RequestError(name, f"is no number from {low:g} to {high:g}")
+    return float(value)
