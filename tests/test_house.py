@@ -39,6 +39,12 @@ DOORS = {
 }
 """Which files may import what stands outside; nobody else does."""
 
+DECLARED_AS = {"PIL": "pillow", "paho": "paho-mqtt", "yaml": "pyyaml", "cv2": "opencv-python-headless"}
+"""Distributions whose name is not that of their package."""
+
+FROM_THE_SYSTEM = {"picamera2", "libcamera"}
+EXTRAS = {"skylapse_bridge": "bridge", "skylapse_processor": "processor"}
+
 STANDARD_LIBRARY_ONLY = "protocol/skylapse_protocol"
 PROGRAM_FOLDERS = [*PROGRAMS.values(), INTEGRATION]
 
@@ -62,6 +68,19 @@ def test_the_contract_needs_the_standard_library_alone() -> None:
         if name not in sys.stdlib_module_names
     }
     assert foreign == set(), "imports inside the contract are relative, for the copy in the integration"
+
+
+@pytest.mark.parametrize("package", EXTRAS)
+def test_each_program_declares_what_it_imports(package: str) -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    declared = {_distribution(entry) for entry in extras[EXTRAS[package]]}
+    foreign = {name for module in modules(PROGRAMS[package]) for name in module.imports()}
+    foreign -= {*sys.stdlib_module_names, *FROM_THE_SYSTEM, package, "skylapse_protocol"}
+    assert {DECLARED_AS.get(name, name) for name in foreign} == declared
+
+
+def _distribution(requirement: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=;! ]", requirement)[0]).lower()
 
 
 def test_the_copy_of_the_contract_equals_its_home_byte_for_byte() -> None:
@@ -199,10 +218,10 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
         "requirements-ha-2026.10.lock": project["dependency-groups"]["home-assistant-2026-10"],
     }
     for lock, requirements in wanted.items():
-        pinned = re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==", (ROOT / lock).read_text(), re.MULTILINE)
-        names = {re.sub(r"[-_.]+", "-", name).lower() for name in pinned}
-        asked = {re.split(r"[\[<>=;! ]", entry)[0] for entry in requirements if isinstance(entry, str)}
-        assert {re.sub(r"[-_.]+", "-", name).lower() for name in asked} - names == set(), f"make lock: {lock}"
+        pinned = re.findall(r"^[\w.-]+(?:\[[\w,]+\])?==", (ROOT / lock).read_text(), re.MULTILINE)
+        names = {_distribution(line) for line in pinned}
+        asked = {_distribution(entry) for entry in requirements if isinstance(entry, str)}
+        assert asked - names == set(), f"make lock: {lock}"
 
 
 def test_every_make_target_of_the_documents_exists() -> None:
