@@ -1,0 +1,141 @@
+"""Frames in, a film out: orders and an ended window over a real broker, and a film that players can fetch."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from skylapse_protocol.messages import CameraState, Command, Counts, EndedWindow, Order, Orders
+from skylapse_protocol.topics import ORDERS, PROCESSOR_COMMAND, STATE, Topic, encode
+from tests.support.mosquitto import Broker
+from tests.support.waiting import until, wait_until
+
+from .conftest import serving, write_config
+from .frames_made import DAY, frame
+
+
+class Listener:
+    """Somebody on the broker: hears everything under the root, can speak."""
+
+    def __init__(self, port: int) -> None:
+        self.heard: list[tuple[str, Any, bool]] = []
+        self._ready = False
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+        self._client.on_message = self._on_message
+        self._client.on_subscribe = self._on_subscribe
+        self._client.connect("127.0.0.1", port)
+        self._client.subscribe("skylapse/#", qos=1)
+        self._client.loop_start()
+        wait_until(lambda: self._ready, what="the subscription")
+
+    def _on_subscribe(self, *_: Any) -> None:
+        self._ready = True
+
+    def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
+        try:
+            value: Any = json.loads(message.payload)
+        except ValueError:
+            value = message.payload.decode(errors="replace")
+        self.heard.append((message.topic, value, message.retain))
+
+    def on(self, topic: str) -> list[Any]:
+        """What was heard on a topic."""
+        return [value for name, value, _retained in self.heard if name == topic]
+
+    def say(self, row: Topic[Any], message: object, **ids: str) -> None:
+        """Publish a message of the contract."""
+        self.raw(row.name(**ids), encode(row, message), retain=row.retained)
+
+    def raw(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publish any bytes."""
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(10)
+
+    def stop(self) -> None:
+        """Go away."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def listener(broker: Broker) -> Iterator[Listener]:
+    """Somebody on the broker."""
+    made = Listener(broker.port)
+    yield made
+    made.stop()
+
+
+ORDER = Order(camera="roof/west", schedule="sunset", size="480p", rate=12.0)
+
+
+def ended(captured: int, dropped: int = 0) -> CameraState:
+    """The state of a camera whose sunset is over."""
+    window = EndedWindow(
+        window="sunset",
+        schedule="sunset",
+        day=DAY,
+        profiles=("f",),
+        ended_at=datetime(2026, 6, 1, 19, tzinfo=UTC),
+        captured=captured,
+        dropped=dropped,
+    )
+    counts = Counts(captured=captured, delivered=captured - dropped, dropped=dropped)
+    return CameraState(mode="deployed", capturing=True, counts=counts, ended_windows=(window,))
+
+
+async def test_an_ended_window_becomes_a_film_that_plays(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    async with serving(write_config(tmp_path / "processor", broker)) as (_service, client):
+        listener.say(ORDERS, Orders(revision=1, orders=(ORDER,)))
+        for seq in range(1, 8):
+            data, record = frame(seq)
+            assert (await client.upload(data, record)).status == 201
+        listener.say(STATE, ended(captured=8, dropped=1), bridge="roof", camera="west")
+        told = (await until(lambda: listener.on("skylapse/processor/film"), timeout_s=60))[0]
+        assert told["change"] == "added"
+        assert told["frames"] == 7
+
+        films = (await client.get("films", camera="roof/west")).value["items"]
+        assert [film["id"] for film in films] == [told["id"]]
+        whole = await client.get(told["video"])
+        assert whole.body[4:8] == b"ftyp"
+        assert "immutable" in whole.headers["Cache-Control"]
+        part = await client.ask("GET", told["video"], headers={"Range": "bytes=100-199"})
+        assert (part.status, part.body) == (206, whole.body[100:200])
+        head = await client.ask("HEAD", told["video"])
+        assert (head.status, head.headers["Content-Length"]) == (200, str(len(whole.body)))
+        for still in ("poster", "thumb"):
+            assert (await client.get(told[still])).body.startswith(b"\xff\xd8")
+        states = [job["state"] for topic, job, _ in listener.heard if "/job/" in topic]
+        assert states[0] == "queued"
+        assert states[-1] == "done"
+
+
+async def test_a_render_is_answered_at_once_and_can_be_listed(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    async with serving(write_config(tmp_path / "processor", broker)) as (_service, client):
+        for seq in range(1, 4):
+            await client.upload(*frame(seq))
+        command = Command(
+            id="c1",
+            expires_at=datetime.now(UTC) + timedelta(minutes=1),
+            name="render",
+            args={"camera": "roof/west", "day": DAY, "size": "480p", "length_s": 1},
+        )
+        listener.say(PROCESSOR_COMMAND, command)
+        reply = (await until(lambda: listener.on("skylapse/processor/reply")))[0]
+        assert reply["ok"], reply
+        job, film = reply["result"]["job"], reply["result"]["film"]
+
+        async def done() -> bool:
+            return bool((await client.get(f"renders/{job}")).value["state"] == "done")
+
+        await until(done, timeout_s=60)
+        found = (await client.get(f"films/{film}")).value
+        assert (found["frames"], round(found["duration_s"], 1)) == (3, 1.0)
