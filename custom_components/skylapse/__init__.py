@@ -85,5 +85,5 @@ def _follow_updates(hass: HomeAssistant, entry: SkylapseConfigEntry) -> None:
     entry.async_on_unload(entry.add_update_listener(updated))
 
 
-def _settings(entry: SkylapseConfigEntry) -> tuple[MappingProxyType[str, Any], MappingProxyType[str, Any]]:
+def _settings(entry: SkylapseConfigEntry) -> tuple[MappingProxyType[str, Any], ...]:
     return entry.data, entry.options

@@ -1,10 +1,8 @@
-"""Setting Skylapse up: found by MQTT, by the Supervisor, or added by hand; the processor's key in one field."""
+"""Setting up: found by MQTT, by the Supervisor, or added by hand; the processor's key in one field."""
 
 from typing import Any, override
 
 import probatio
-from yarl import URL
-
 from homeassistant.components import mqtt
 from homeassistant.config_entries import (
     ConfigEntry,
@@ -26,6 +24,7 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 from homeassistant.helpers.service_info.mqtt import MqttServiceInfo
+from yarl import URL
 
 from .configuration import built_in_subentries
 from .const import (
@@ -42,7 +41,7 @@ from .const import (
     SUBENTRY_SCHEDULE,
 )
 from .errors import ProcessorError, ProcessorKeyError
-from .listen import Heard, async_listen
+from .listen import Heard, async_listen, raw
 from .processor import ProcessorClient
 from .protocol.topics import DEFAULT_ROOT
 from .subentry_flow import ProfileFlow, ScheduleFlow
@@ -74,8 +73,8 @@ OPTIONS_SCHEMA = probatio.Schema(
 class SkylapseConfigFlow(ConfigFlow, domain=DOMAIN):
     """One entry for the whole system; bridges and cameras that come later need no click.
 
-    The manifest does not say `single_config_entry`: Home Assistant would then drop the Supervisor's discovery of
-    the processor once a bridge has been set up, and with it the processor's key.
+    The manifest does not say `single_config_entry`: Home Assistant would then drop the Supervisor's discovery
+    of the processor once a bridge has been set up, and with it the processor's key.
     """
 
     VERSION = 1
@@ -125,9 +124,7 @@ class SkylapseConfigFlow(ConfigFlow, domain=DOMAIN):
         """Offer the entry when the first bridge, or the processor, announces itself."""
         await self.async_set_unique_id(DOMAIN)
         self._abort_if_unique_id_configured()
-        payload = discovery_info.payload
-        raw = payload.encode() if isinstance(payload, str) else bytes(payload)
-        if not self._heard.take(discovery_info.topic, raw, DEFAULT_ROOT):
+        if not self._heard.take(discovery_info.topic, raw(discovery_info.payload), DEFAULT_ROOT):
             return self.async_abort(reason="invalid_discovery_info")
         self.context["title_placeholders"] = {"name": self._first_name()}
         await async_listen(self.hass, DEFAULT_ROOT, self._heard, until_processor=True)

@@ -17,6 +17,7 @@ from .const import CONF_PROCESSOR_KEY, CONF_PROCESSOR_URL, CONF_ROOT, LOGGER
 from .errors import ProcessorError
 from .facts import PROCESSOR, CameraFacts, Subject, System
 from .library import Library
+from .listen import raw
 from .processor import ProcessorClient
 from .protocol import topics
 from .protocol.errors import ProtocolError
@@ -132,8 +133,8 @@ class SkylapseCoordinator:
     async def async_wipe(self, subject: Subject) -> None:
         """Empty what a bridge that is gone, or the processor, left on the broker; the announce goes last."""
         if subject.kind == "processor":
-            for row in (topics.PROCESSOR_AVAILABILITY, topics.PROCESSOR_HEALTH, topics.PROCESSOR_ANNOUNCE):
-                await self.async_publish(row, None)
+            for topic in (topics.PROCESSOR_AVAILABILITY, topics.PROCESSOR_HEALTH, topics.PROCESSOR_ANNOUNCE):
+                await self.async_publish(topic, None)
         if subject.kind == "bridge":
             for facts in list(self.system.cameras.values()):
                 if facts.name.bridge == subject.id:
@@ -154,9 +155,8 @@ class SkylapseCoordinator:
     @callback
     def _heard(self, message: mqtt.ReceiveMessage) -> None:
         """Take in one message; what does not fit the contract is told once a topic and left out."""
-        payload = message.payload if isinstance(message.payload, bytes) else bytes(message.payload, "utf-8")
         try:
-            decoded = topics.decode(message.topic, payload, self.root)
+            decoded = topics.decode(message.topic, raw(message.payload), self.root)
         except ProtocolError as error:
             self._complain(message.topic, error)
             return

@@ -1,8 +1,8 @@
 """The deployer: sees to it that every camera, and the processor, hold what the brain compiled.
 
-It compiles when something it depends on changes (configuration, place, a camera that comes, the plan's six hours
-on the bridge's clock) and publishes, retained, what is new; all of it again when the broker comes back, whose
-memory may be gone. What was removed is emptied, so that no broker keeps a plan of a camera that is not there.
+It compiles when something it depends on changes (configuration, place, a camera that comes, the plan's six
+hours on the bridge's clock) and publishes, retained, what is new; all of it again when the broker comes back,
+whose memory may be gone. What was removed is emptied, so that no broker keeps plans for cameras that are gone.
 """
 
 import asyncio
@@ -190,7 +190,7 @@ class Deployer:
 
     @callback
     def _happened(self, decoded: topics.Decoded) -> None:
-        """Deploy anew to whoever introduces himself, and to a camera that holds a later version than was made."""
+        """Deploy to whoever introduces himself, and to a camera that holds a later version than was made."""
         if decoded.topic in (topics.ANNOUNCE, topics.PROCESSOR_ANNOUNCE) and decoded.message is not None:
             self._schedule()
         if decoded.topic is topics.STATE and self._is_ahead(

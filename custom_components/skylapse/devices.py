@@ -1,4 +1,4 @@
-"""Devices: bridges with their cameras as children, and the processor. They come and go with their announce."""
+"""Devices: bridges with cameras as children, and the processor. They come and go with their announce."""
 
 from typing import TYPE_CHECKING
 

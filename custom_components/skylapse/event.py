@@ -76,7 +76,7 @@ class SkylapseEvent(CameraEntity, EventEntity):
 def _tell(
     coordinator: SkylapseCoordinator, camera: str, decoded: topics.Decoded
 ) -> tuple[str, dict[str, Any]] | None:
-    """Return type and attributes of the event that a message stands for, None where it is none of this camera's."""
+    """Return type and attributes of the event that a message is for this camera, None where it is none."""
     message = decoded.message
     about = f"{decoded.ids.get('bridge')}/{decoded.ids.get('camera')}"
     if isinstance(message, FrameRecord) and about == camera:

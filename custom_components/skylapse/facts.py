@@ -1,7 +1,7 @@
 """What is known of bridges, cameras and the processor: messages in, frozen facts out.
 
-Pure. Messages come in any order (retained ones all at once), so a camera's state may be heard before its bridge
-has announced it; it counts as present only once it is announced.
+Pure. Messages come in any order (retained ones all at once), so a camera's state may be heard before its
+bridge has announced it; it counts as present only once it is announced.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ Kind = Literal["bridge", "camera", "processor"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subject:
-    """What facts, devices and entities are about: a bridge, a camera (`<bridge>/<camera>`) or the processor."""
+    """What facts, devices and entities are about: a bridge, a camera (`<bridge>/<camera>`), the processor."""
 
     kind: Kind
     id: str
@@ -117,7 +117,7 @@ class System:
         return bridges | cameras | ({PROCESSOR} if self.processor.announce else set())
 
     def apply(self, message: topics.Decoded, now: datetime) -> set[Subject]:
-        """Take in a message and return the subjects that it changed; messages that are no facts change none."""
+        """Take in a message and return the subjects that it changed; what is no fact changes none."""
         handler = _HANDLERS.get(message.topic.path)
         if handler is None or self._is_full(message.ids):
             return set()
@@ -136,73 +136,90 @@ class System:
         )
         return is_new and len(self.bridges) + len(self.cameras) >= MAX_SUBJECTS
 
-    def _update_bridge(self, bridge: str, **changes: Any) -> set[Subject]:
+    def update_bridge(self, bridge: str, **changes: Any) -> set[Subject]:
+        """Change facts of a bridge."""
         self.bridges[bridge] = replace(self.bridges.get(bridge) or BridgeFacts(id=bridge), **changes)
         return {Subject(kind="bridge", id=bridge)}
 
-    def _update_processor(self, **changes: Any) -> set[Subject]:
+    def update_processor(self, **changes: Any) -> set[Subject]:
+        """Change facts of the processor."""
         self.processor = replace(self.processor, **changes)
         return {PROCESSOR}
 
-    def _cameras_of(self, bridge: str) -> list[str]:
+    def cameras_of(self, bridge: str) -> list[str]:
+        """Return the names of a bridge's cameras."""
         return [name for name, facts in self.cameras.items() if facts.name.bridge == bridge]
 
-    def _announce(self, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
-        bridge = ids["bridge"]
-        if message is None:
-            return self._forget(bridge)
-        changed = self._update_bridge(bridge, announce=message)
-        infos = {f"{bridge}/{info.id}": info for info in message.cameras}
-        for name in {*self._cameras_of(bridge), *infos}:
-            changed |= self.update_camera(
-                name, info=infos.get(name), clock=message.clock, online=self.bridges[bridge].online
-            )
-        return changed
 
-    def _forget(self, bridge: str) -> set[Subject]:
-        names = self._cameras_of(bridge)
-        self.bridges.pop(bridge, None)
-        for name in names:
-            del self.cameras[name]
-        cameras = {Subject(kind="camera", id=name) for name in names}
-        return {Subject(kind="bridge", id=bridge), *cameras}
+def _announce(system: System, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+    bridge = ids["bridge"]
+    if message is None:
+        return _forget(system, bridge)
+    changed = system.update_bridge(bridge, announce=message)
+    infos = {f"{bridge}/{info.id}": info for info in message.cameras}
+    for name in {*system.cameras_of(bridge), *infos}:
+        changed |= system.update_camera(
+            name, info=infos.get(name), clock=message.clock, online=system.bridges[bridge].online
+        )
+    return changed
 
-    def _availability(self, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
-        online = message == "online"
-        changed = self._update_bridge(ids["bridge"], online=online)
-        for name in self._cameras_of(ids["bridge"]):
-            changed |= self.update_camera(name, online=online)
-        return changed
 
-    def _health(self, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
-        return self._update_bridge(ids["bridge"], health=message)
+def _forget(system: System, bridge: str) -> set[Subject]:
+    names = system.cameras_of(bridge)
+    system.bridges.pop(bridge, None)
+    for name in names:
+        del system.cameras[name]
+    cameras = {Subject(kind="camera", id=name) for name in names}
+    return {Subject(kind="bridge", id=bridge), *cameras}
 
-    def _state(self, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
-        return self.update_camera(_camera(ids), state=message)
 
-    def _reading(self, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
-        return self.update_camera(_camera(ids), reading=message)
+def _availability(system: System, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+    online = message == "online"
+    changed = system.update_bridge(ids["bridge"], online=online)
+    for name in system.cameras_of(ids["bridge"]):
+        changed |= system.update_camera(name, online=online)
+    return changed
 
-    def _frame(self, ids: dict[str, str], message: Any, now: datetime) -> set[Subject]:
-        return self.update_camera(_camera(ids), frame=message, seen_at=now)
 
-    def _preview(self, ids: dict[str, str], message: Any, now: datetime) -> set[Subject]:
-        return self.update_camera(_camera(ids), preview=message, seen_at=now)
+def _health(system: System, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+    return system.update_bridge(ids["bridge"], health=message)
 
-    def _store(self, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
-        return self.update_camera(_camera(ids), store=message)
 
-    def _processor_announce(self, _ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
-        if message is None:
-            self.processor = ProcessorFacts()
-            return {PROCESSOR}
-        return self._update_processor(announce=message)
+def _state(system: System, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+    return system.update_camera(_camera(ids), state=message)
 
-    def _processor_availability(self, _ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
-        return self._update_processor(online=message == "online")
 
-    def _processor_health(self, _ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
-        return self._update_processor(health=message)
+def _reading(system: System, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+    return system.update_camera(_camera(ids), reading=message)
+
+
+def _frame(system: System, ids: dict[str, str], message: Any, now: datetime) -> set[Subject]:
+    return system.update_camera(_camera(ids), frame=message, seen_at=now)
+
+
+def _preview(system: System, ids: dict[str, str], message: Any, now: datetime) -> set[Subject]:
+    return system.update_camera(_camera(ids), preview=message, seen_at=now)
+
+
+def _store(system: System, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+    return system.update_camera(_camera(ids), store=message)
+
+
+def _processor_announce(system: System, _ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+    if message is None:
+        system.processor = ProcessorFacts()
+        return {PROCESSOR}
+    return system.update_processor(announce=message)
+
+
+def _processor_availability(
+    system: System, _ids: dict[str, str], message: Any, _now: datetime
+) -> set[Subject]:
+    return system.update_processor(online=message == "online")
+
+
+def _processor_health(system: System, _ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+    return system.update_processor(health=message)
 
 
 def _camera(ids: dict[str, str]) -> str:
@@ -210,15 +227,15 @@ def _camera(ids: dict[str, str]) -> str:
 
 
 _HANDLERS: dict[str, Callable[[System, dict[str, str], Any, datetime], set[Subject]]] = {
-    topics.ANNOUNCE.path: System._announce,
-    topics.AVAILABILITY.path: System._availability,
-    topics.HEALTH.path: System._health,
-    topics.STATE.path: System._state,
-    topics.READING.path: System._reading,
-    topics.FRAME.path: System._frame,
-    topics.PREVIEW.path: System._preview,
-    topics.STORE_STATE.path: System._store,
-    topics.PROCESSOR_ANNOUNCE.path: System._processor_announce,
-    topics.PROCESSOR_AVAILABILITY.path: System._processor_availability,
-    topics.PROCESSOR_HEALTH.path: System._processor_health,
+    topics.ANNOUNCE.path: _announce,
+    topics.AVAILABILITY.path: _availability,
+    topics.HEALTH.path: _health,
+    topics.STATE.path: _state,
+    topics.READING.path: _reading,
+    topics.FRAME.path: _frame,
+    topics.PREVIEW.path: _preview,
+    topics.STORE_STATE.path: _store,
+    topics.PROCESSOR_ANNOUNCE.path: _processor_announce,
+    topics.PROCESSOR_AVAILABILITY.path: _processor_availability,
+    topics.PROCESSOR_HEALTH.path: _processor_health,
 }

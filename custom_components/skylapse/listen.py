@@ -1,10 +1,11 @@
-"""Listening for a few seconds: who announces himself on the broker. Used by the flows, before there is an entry."""
+"""Listening for a few seconds: who announces himself on the broker, before there is an entry."""
 
 import asyncio
 from dataclasses import dataclass, field
 
 from homeassistant.components import mqtt
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.service_info.mqtt import ReceivePayloadType
 
 from .protocol import topics
 from .protocol.errors import ProtocolError
@@ -36,6 +37,11 @@ class Heard:
         return True
 
 
+def raw(payload: ReceivePayloadType) -> bytes:
+    """Return a payload as the bytes that travelled."""
+    return payload.encode() if isinstance(payload, str) else bytes(payload)
+
+
 async def async_listen(
     hass: HomeAssistant, root: str, heard: Heard, *, until_processor: bool = False
 ) -> None:
@@ -46,8 +52,7 @@ async def async_listen(
 
     @callback
     def take(message: mqtt.ReceiveMessage) -> None:
-        payload = message.payload if isinstance(message.payload, bytes) else bytes(message.payload, "utf-8")
-        heard.take(message.topic, payload, root)
+        heard.take(message.topic, raw(message.payload), root)
         if until_processor and heard.processor is not None:
             enough.set()
 

@@ -1,6 +1,7 @@
 """Identifiers in the media source: values, parsed and printed here only.
 
-`films` · `films/<bridge>/<camera>` · `films/<bridge>/<camera>/2026` · `…/2026-06` · `…/2026-06-21` · `film/<id>`
+`films` · `films/<bridge>/<camera>` · `films/<bridge>/<camera>/2026` · `…/2026-06` · `…/2026-06-21` ·
+`film/<id>`
 """
 
 import re

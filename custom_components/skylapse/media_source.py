@@ -1,4 +1,4 @@
-"""Skylapse in the media browser: films by camera and day, searched from memory, played through Home Assistant."""
+"""Skylapse in the media browser: films by camera and day, searched in memory, played through views."""
 
 from collections.abc import Iterable
 from typing import override

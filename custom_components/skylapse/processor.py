@@ -64,7 +64,7 @@ class ProcessorClient:
     ) -> AsyncIterator[ClientResponse]:
         """Yield the processor's answer to a request for a film; what it says beyond 404 is the caller's."""
         async with self._request(
-            method, f"films/{parse_film(film_id)}/video", headers=headers, timeout=_STREAM
+            method, f"films/{parse_film(film_id)}/video", headers=headers, limits=_STREAM
         ) as response:
             yield response
 
@@ -95,7 +95,7 @@ class ProcessorClient:
         *,
         query: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
-        timeout: ClientTimeout = _QUICK,
+        limits: ClientTimeout = _QUICK,
     ) -> AsyncIterator[ClientResponse]:
         try:
             response = await self._session.request(
@@ -103,7 +103,7 @@ class ProcessorClient:
                 self._url / "api/v1" / path,
                 params=query,
                 headers=self._headers | (headers or {}),
-                timeout=timeout,
+                timeout=limits,
                 allow_redirects=False,
             )
         except (ClientError, TimeoutError, ValueError) as error:

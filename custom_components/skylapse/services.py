@@ -5,7 +5,6 @@ from datetime import date, timedelta
 from typing import Any
 
 import probatio
-
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import probatio
-
 from homeassistant.config_entries import ConfigEntry, ConfigSubentryFlow, SubentryFlowResult
 from homeassistant.const import CONF_NAME
 from homeassistant.helpers.selector import (
@@ -62,7 +61,7 @@ class _SpecFlow(ConfigSubentryFlow):
         errors: dict[str, str] = {}
         if user_input is not None:
             given = {key: int(value) if key in _WHOLE else value for key, value in user_input.items()}
-            name = given.pop(CONF_NAME).strip()
+            name = str(given.pop(CONF_NAME)).strip()
             spec_id = known_id or self._new_id(name)
             try:
                 data = self._compile(spec_id, name, given)
@@ -114,7 +113,7 @@ class ScheduleFlow(_SpecFlow):
     def _compile(self, spec_id: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
         return ScheduleSpec.read(spec_id, name, {**self._defaults(), **given}).write()
 
-    def _schema(self, known_id: str | None) -> probatio.Schema:
+    def _schema(self, _known_id: str | None) -> probatio.Schema:
         entry = self._get_entry()
         profiles = [
             SelectOptionDict(value=spec.id, label=spec.name) for spec in read_profiles(entry).values()

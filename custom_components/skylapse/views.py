@@ -1,14 +1,12 @@
 """Home Assistant's own addresses of films, posters and thumbnails, streamed from the processor.
 
-Registered with the component, not with the media source: that is loaded when somebody first browses, and links
-in notifications have to work before.
+Registered with the component, not with the media source: that is loaded when somebody first browses, and
+links in notifications have to work before.
 """
 
 from http import HTTPStatus
-from typing import override
 
 from aiohttp import ClientError, ClientResponse, hdrs, web
-
 from homeassistant.components.http import HomeAssistantView
 from homeassistant.core import HomeAssistant
 
@@ -62,11 +60,11 @@ class FilmVideoView(_View):
     url = API + "/film/{film}/{revision}/film.mp4"
     name = "api:skylapse:film:video"
 
-    async def get(self, request: web.Request, film: str, revision: str) -> web.StreamResponse:
+    async def get(self, request: web.Request, film: str, **_revision: str) -> web.StreamResponse:
         """Stream the film, or the range of it that is asked for."""
         return await self._stream(request, film)
 
-    async def head(self, request: web.Request, film: str, revision: str) -> web.StreamResponse:
+    async def head(self, request: web.Request, film: str, **_revision: str) -> web.StreamResponse:
         """Say how long the film is; players of televisions ask that first."""
         return await self._stream(request, film)
 
@@ -74,7 +72,7 @@ class FilmVideoView(_View):
         client = self._coordinator().client
         if client is None:
             raise web.HTTPNotFound
-        asked = {name: request.headers[name] for name in _ASKED if name in request.headers}
+        asked = {str(name): request.headers[name] for name in _ASKED if name in request.headers}
         try:
             async with client.open_video(film, request.method, asked) as answer:
                 return await _pass_on(request, answer)
@@ -90,7 +88,7 @@ class FilmPictureView(_View):
     url = API + "/film/{film}/{revision}/{part:poster|thumb}.jpg"
     name = "api:skylapse:film:picture"
 
-    async def get(self, _request: web.Request, film: str, revision: str, part: str) -> web.Response:
+    async def get(self, _request: web.Request, film: str, part: str, **_revision: str) -> web.Response:
         """Answer with the picture."""
         client = self._coordinator().client
         if client is None:

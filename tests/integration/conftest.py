@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _custom_integrations(enable_custom_integrations: None) -> None:
-    """Let Home Assistant find custom_components; before MQTT starts, which reads manifests for their topics."""
+    """Let Home Assistant find Skylapse, before MQTT starts, which reads manifests for their topics."""
 
 
 @pytest.fixture

@@ -1,19 +1,16 @@
 """Setting Skylapse up, changing it, and what goes wrong on the way; every error is followed by a recovery."""
 
 from typing import Any
-from unittest.mock import patch
 
-import pytest
-from homeassistant.config_entries import SOURCE_HASSIO, SOURCE_USER
+from homeassistant.config_entries import SOURCE_USER
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.helpers.service_info.hassio import HassioServiceInfo
-from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_mqtt_message
+from pytest_homeassistant_custom_component.common import async_fire_mqtt_message
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.protocol import topics
-from tests.integration.speakers import ANNOUNCE, Bridge, Processor
+from tests.integration.speakers import ANNOUNCE, Processor
 from tests.integration.theatre import KEY, FakeProcessor
 
 CLOSED = "http://127.0.0.1:1"

@@ -1,7 +1,6 @@
 """A small processor: the parts of its HTTP API that Home Assistant asks for, on a real socket."""
 
 import io
-from dataclasses import asdict
 
 from aiohttp import web
 
@@ -13,8 +12,6 @@ VIDEO = bytes(range(256)) * 40
 POSTER = b"\xff\xd8\xff poster"
 THUMB = b"\xff\xd8\xff thumb"
 PICTURE = b"\xff\xd8\xff picture"
-
-assert asdict
 
 
 class FakeProcessor:

@@ -1,1 +1,1 @@
-"""The brain: pure rooms that turn schedules and profiles into what is deployed. No clock, no socket, no Home Assistant."""
+"""The brain: schedules and profiles made into what is deployed. Pure; knows no Home Assistant."""

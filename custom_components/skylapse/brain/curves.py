@@ -43,7 +43,10 @@ CURVES = MappingProxyType(
         ),
     }
 )
-"""Colour temperature in kelvin over lux: higher is warmer. The blue hour lies near 30 lux, the sun's last light near 400."""
+"""Colour temperature in kelvin over lux: higher is warmer.
+
+The blue hour lies near 30 lux, the sun's last light near 400.
+"""
 
 
 def compile_curve(points: Points, count: int = TABLE_POINTS) -> LuxTable:
@@ -58,7 +61,7 @@ def compile_curve(points: Points, count: int = TABLE_POINTS) -> LuxTable:
 
 
 def _slopes(places: list[float], values: list[float]) -> list[float]:
-    """Return the curve's slope at each point: the weighted harmonic mean of its neighbours', 0 at an extreme."""
+    """Return the slope at each point: the weighted harmonic mean of its neighbours', 0 at an extreme."""
     widths = [right - left for left, right in pairwise(places)]
     secants = [(b - a) / width for (a, b), width in zip(pairwise(values), widths, strict=True)]
     slopes = [secants[0]]

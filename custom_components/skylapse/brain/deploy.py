@@ -1,6 +1,6 @@
 """What is deployed: one snapshot and one plan a camera, one list of orders for the processor.
 
-Pure: configuration and place in, messages out. The ledger alone is written to, and says which versions are new.
+Pure: configuration and place in, messages out. Only the ledger is written to; it says which versions are new.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,6 +1,6 @@
 """The ledger: which version of what was deployed, so that versions rise only when the content changes.
 
-Kept on disk as JSON. A subject is a text such as `snapshot/roof/west`, `plan/roof/west`, `profile/f`, `orders`.
+Kept on disk as JSON. A subject is a text like `snapshot/roof/west`, `plan/roof/west`, `profile/f`, `orders`.
 """
 
 import hashlib

@@ -1,10 +1,10 @@
 """The plan: schedules and sun compiled into the windows and the sun table of the next 96 hours.
 
-A plan starts at a whole multiple of six hours, so that compiling it twice within them gives the same plan, and
-reaches six hours further than it must, so that it is renewed before the 96 hours run short. Clock windows are
-counted in local time (a window from 00:00 over 24 hours ends at the next 00:00, in 23 to 25 real hours), solar
-ones in real time. On days without the anchor, as in polar day and night, a schedule yields no window. Windows
-may overlap; which rules then is the bridge's rule, not the plan's.
+A plan starts at a whole multiple of six hours, so that compiling it twice within them gives the same plan;
+it reaches six hours further than it must, so that the 96 hours never run short. Clock windows are counted in
+local time (a window from 00:00 over 24 hours ends at the next 00:00, in 23 to 25 real hours), solar ones in
+real time. On days without the anchor, as in polar day and night, a schedule yields no window. Windows may
+overlap; which rules then is the bridge's rule, not the plan's.
 """
 
 from collections.abc import Iterable, Iterator
@@ -148,7 +148,7 @@ def sun_event(anchor: str, place: Place, day: date) -> datetime | None:
     zone = ZoneInfo(place.time_zone)
     for utc_day in (day, day - _DAY, day + _DAY):
         try:
-            moment = _EVENTS[anchor](place.observer, date=utc_day)
+            moment: datetime = _EVENTS[anchor](place.observer, date=utc_day)
         except ValueError:
             continue
         if moment.astimezone(zone).date() == day:

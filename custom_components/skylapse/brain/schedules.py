@@ -58,7 +58,7 @@ class ScheduleSpec:
     def read(cls, schedule_id: str, name: str, data: Mapping[str, Any]) -> Self:
         """Read a schedule from what a subentry keeps."""
         known = {field.name for field in fields(cls)} - {"id", "name"}
-        given = {
+        given: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in data.items()
             if key in known

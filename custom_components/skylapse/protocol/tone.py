@@ -1,13 +1,14 @@
 """Tone curves: how a camera turns linear light into the numbers of its JPEGs.
 
-A curve is a tuple of points (linear, encoded), both on the 16-bit scale 0…65535, strictly rising in both, straight
-between the points. Films are levelled in linear light, so the curve that made a picture has to be known: with sRGB
-assumed for a Raspberry Pi camera, an exact exposure correction still leaves 16 mEV of flicker instead of 2.
+A curve is a tuple of points (linear, encoded), both on the 16-bit scale 0…65535, strictly rising in both,
+straight between the points. Films are levelled in linear light, so the curve that made a picture has to be
+known: with sRGB assumed for a Raspberry Pi camera, an exact exposure correction still leaves 16 mEV of
+flicker instead of 2.
 
 Sources. The points of the sensors are `rpi.contrast.gamma_curve` in the tuning files of libcamera
-(raspberrypi/libcamera, `src/ipa/rpi/vc4/data/imx219.json`, `imx477.json`, `imx519.json`, `imx708.json`, BSD-2-Clause),
-read with `ce_enable` left aside; all four files hold the same 33 points. `srgb` is IEC 61966-2-1, sampled at the
-256 values that eight bits can take, hence exact there.
+(raspberrypi/libcamera, `src/ipa/rpi/vc4/data/imx219.json`, `imx477.json`, `imx519.json`, `imx708.json`,
+BSD-2-Clause), read with `ce_enable` left aside; all four files hold the same 33 points. `srgb` is IEC
+61966-2-1, sampled at the 256 values that eight bits can take, hence exact there.
 """
 
 from bisect import bisect_right
