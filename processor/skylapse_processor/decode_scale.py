@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 
 from .decode import Pixels
 
-Planes = NDArray[np.uint8]
-"""Red, green and blue, shape (3, height, width)."""
+Plane = NDArray[np.uint8]
+"""One channel, shape (height, width); its rows may lie apart."""
+
+Planes = tuple[Plane, Plane, Plane]
+"""Red, green and blue."""
 
 _PLANE_ORDER = (2, 0, 1)
 """Where red, green and blue lie among FFmpeg's planes: it stores green, blue, red."""
@@ -43,6 +46,14 @@ def inside(width: int, height: int, box: Box) -> Box:
     return fitted
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Canvas:
+    """One picture at the film's size: FFmpeg's frame, and its memory as arrays that may be written to."""
+
+    frame: av.VideoFrame
+    planes: Planes
+
+
 class Scaler:
     """Scales pictures to one box; each thread has its own."""
 
@@ -51,34 +62,44 @@ class Scaler:
         self._box = box
         self._reformatter = VideoReformatter()
 
-    def planes(self, pixels: Pixels) -> Planes:
+    def canvas(self, pixels: Pixels) -> Canvas:
         """Return the picture in the box, with black bars where its shape differs."""
         height, width = pixels.shape[:2]
         size = inside(width, height, self._box)
-        if (width, height) == (size.width, size.height):
-            scaled = np.ascontiguousarray(pixels.transpose(2, 0, 1))
-        else:
-            scaled = self._scaled(pixels, size)
-        if size == self._box:
-            return scaled
-        framed = np.zeros((3, self._box.height, self._box.width), dtype=np.uint8)
+        if size == self._box and (width, height) != (size.width, size.height):
+            return _canvas(self._scaled(pixels, size))
+        canvas = _canvas(av.VideoFrame(self._box.width, self._box.height, "gbrp"))
         left, top = (self._box.width - size.width) // 2, (self._box.height - size.height) // 2
-        framed[:, top : top + size.height, left : left + size.width] = scaled
-        return framed
+        scaled = self._channels(pixels, size)
+        for channel, plane in enumerate(canvas.planes):
+            if size != self._box:
+                plane[:] = 0
+            plane[top : top + size.height, left : left + size.width] = scaled[channel]
+        return canvas
 
-    def _scaled(self, pixels: Pixels, size: Box) -> Planes:
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-        scaled = self._reformatter.reformat(
-            frame,
+    def _channels(self, pixels: Pixels, size: Box) -> Planes:
+        height, width = pixels.shape[:2]
+        if (width, height) == (size.width, size.height):
+            return pixels[..., 0], pixels[..., 1], pixels[..., 2]
+        return _canvas(self._scaled(pixels, size)).planes
+
+    def _scaled(self, pixels: Pixels, size: Box) -> av.VideoFrame:
+        return self._reformatter.reformat(
+            av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(pixels), format="rgb24"),
             width=size.width,
             height=size.height,
             format="gbrp",
             interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP,
             threads=1,
         )
-        planes = np.empty((3, size.height, size.width), dtype=np.uint8)
-        for channel, place in enumerate(_PLANE_ORDER):
-            plane = scaled.planes[place]
-            rows = np.asarray(memoryview(plane)).reshape(-1, plane.line_size)
-            planes[channel] = rows[: size.height, : size.width]
-        return planes
+
+
+def _canvas(frame: av.VideoFrame) -> Canvas:
+    red, green, blue = (_view(frame, place) for place in _PLANE_ORDER)
+    return Canvas(frame=frame, planes=(red, green, blue))
+
+
+def _view(frame: av.VideoFrame, place: int) -> Plane:
+    plane = frame.planes[place]
+    rows: Plane = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)
+    return rows[: frame.height, : frame.width]

@@ -52,8 +52,7 @@ class _Made:
     """One frame, ready to be encoded, or the reason why there is none."""
 
     name: str
-    frame: Any = None
-    planes: Planes | None = None
+    frame: encode.VideoFrame | None = None
     log_mean: float = 0.0
     adapted: str = ""
     broken: str = ""
@@ -106,7 +105,7 @@ class _Film:
         self._means: list[float] = []
         self._skipped: list[tuple[str, str]] = []
         self._adapted: list[tuple[str, str]] = []
-        self._poster: Planes | None = None
+        self._poster: encode.VideoFrame | None = None
 
     def make(self) -> FilmResult:
         """Encode, check and put in place."""
@@ -124,7 +123,7 @@ class _Film:
         return result
 
     def _take(self, made: _Made, writer: encode.FilmWriter, number: int) -> None:
-        if made.broken:
+        if made.frame is None:
             self._skipped.append((made.name, made.broken))
             return
         writer.write(made.frame)
@@ -132,7 +131,7 @@ class _Film:
         if made.adapted:
             self._adapted.append((made.name, made.adapted))
         if number <= _FRAME_THAT_SHOWS * len(self._plan.frames) or self._poster is None:
-            self._poster = made.planes
+            self._poster = made.frame
 
     def _result(self, writer: encode.FilmWriter) -> FilmResult:
         flicker = round(flicker_mev(np.array(self._means)), 3)
@@ -168,15 +167,14 @@ class _Film:
         except OSError as error:
             return _Made(name=source.name, broken=f"cannot be read ({error.strerror or error})")
         scaler, converter = self._tools()
-        planes = scaler.planes(decode_scale.crop(pixels, self._plan.aspect))
+        canvas = scaler.canvas(decode_scale.crop(pixels, self._plan.aspect))
         tables = self._look.tables(index)
         if tables is not None:
-            planes = apply(tables, planes)
+            apply(tables, canvas.planes)
         return _Made(
             name=source.name,
-            frame=converter.frame(planes),
-            planes=planes,
-            log_mean=shown_log_mean(planes, source.facts.tone_curve if source.facts else SRGB),
+            frame=converter.frame(canvas),
+            log_mean=shown_log_mean(canvas.planes, source.facts.tone_curve if source.facts else SRGB),
             adapted=self._adaptation(shape),
         )
 
@@ -202,7 +200,7 @@ class _Film:
     def _write_poster(self) -> None:
         if self._poster is None:
             return
-        image = Image.fromarray(np.ascontiguousarray(self._poster.transpose(1, 2, 0)))
+        image = Image.fromarray(encode.Converter().pixels(self._poster))
         for path, side, limit in (
             (self._request.poster, POSTER_LONG_SIDE, _POSTER_BYTES),
             (self._request.thumbnail, THUMBNAIL_LONG_SIDE, THUMBNAIL_BYTES),
@@ -215,10 +213,10 @@ class _Film:
 
 def shown_log_mean(planes: Planes, curve: str) -> float:
     """Return log2 of the linear mean luminance of a frame as it is encoded, from a grid of its pixels."""
-    _, height, width = planes.shape
-    stride = max(1, int((height * width / _SAMPLES) ** 0.5))
-    linear = linear_table(curve)[planes[:, ::stride, ::stride]]
-    return float(np.log2(max(LUMINANCE @ linear.mean(axis=(1, 2)), 2.0**-20)))
+    stride = max(1, int((planes[0].size / _SAMPLES) ** 0.5))
+    table = linear_table(curve)
+    channels = [table[plane[::stride, ::stride]].mean() for plane in planes]
+    return float(np.log2(max(LUMINANCE @ np.array(channels), 2.0**-20)))
 
 
 def _survey(frames: tuple[SourceFrame, ...]) -> tuple[tuple[SourceFrame, ...], list[tuple[str, str]]]:

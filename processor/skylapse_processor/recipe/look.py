@@ -12,13 +12,15 @@ from .plan import Curve, Plan
 Tables = NDArray[np.uint16]
 """For red, green and blue, from codes 0…255 to 0…65280, shape (3, 256)."""
 
-Planes = NDArray[np.uint8]
-"""Red, green and blue, shape (3, height, width)."""
+Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
+"""Red, green and blue, each of shape (height, width)."""
 
 KNEE = 0.7
 """Linear light up to which the shoulder leaves a picture alone."""
 
 _STEP = 256
+_ROWS = 64
+"""Rows at a time: what they need fits into the cache."""
 _MIDDLE_GREY = 0.46
 _UNCHANGED_EV = 1e-4
 
@@ -68,16 +70,18 @@ def s_curve(codes: Curve, strength: float) -> Curve:
     return bent
 
 
-def apply(tables: Tables, planes: Planes) -> Planes:
-    """Look every code up and dither the sixteen bits to eight; always the same for the same picture."""
-    dither = _dither(planes.shape[1], planes.shape[2])
-    shown = np.empty_like(planes)
-    wide = np.empty(planes.shape[1:], dtype=np.uint16)
-    for channel in range(3):
-        np.take(tables[channel], planes[channel], out=wide, mode="clip")
-        wide += dither
-        np.right_shift(wide, 8, out=shown[channel], casting="unsafe")
-    return shown
+def apply(tables: Tables, planes: Planes) -> None:
+    """Look every code up in place, and dither sixteen bits to eight, always in the same way."""
+    height, width = planes[0].shape
+    dither = _dither(height, width)
+    wide = np.empty((_ROWS, width), dtype=np.uint16)
+    for table, plane in zip(tables, planes, strict=True):
+        for top in range(0, height, _ROWS):
+            rows = plane[top : top + _ROWS]
+            sixteen = wide[: len(rows)]
+            np.take(table, rows, out=sixteen, mode="clip")
+            sixteen += dither[top : top + _ROWS]
+            np.right_shift(sixteen, 8, out=rows, casting="unsafe")
 
 
 @lru_cache(maxsize=4)
