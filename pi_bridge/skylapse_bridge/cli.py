@@ -1,16 +1,66 @@
-"""The command line of the bridge."""
+"""The command line: `skylapse-bridge run`, `check-config`, `twin`."""
 
 import argparse
+import asyncio
+import logging
+import signal
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from .clock import make_clock
+from .config import load_config
+from .errors import BridgeError
+from .service import Bridge
 from .twin.cli import add_twin_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the sub-command that is named; return the exit code."""
+    """Run a command; return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="skylapse-bridge", description="Photographs, and keeps the frames safe."
+        prog="skylapse-bridge", description="Photographs by plan, loses nothing."
     )
-    add_twin_command(parser.add_subparsers(required=True, metavar="command"))
-    namespace = parser.parse_args(arguments)
-    return int(namespace.run(namespace))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="photograph and deliver until told to stop")
+    run.add_argument("--config", type=Path, required=True, help="bridge.yaml")
+    run.add_argument("--verbose", action="store_true", help="log more")
+    run.set_defaults(run=_run)
+    check = commands.add_parser("check-config", help="check a configuration and say what is wrong")
+    check.add_argument("--config", type=Path, required=True, help="bridge.yaml")
+    check.set_defaults(run=_check)
+    add_twin_command(commands)
+    chosen = parser.parse_args(arguments)
+    try:
+        return int(chosen.run(chosen))
+    except BridgeError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config)
+    cameras = ", ".join(f"{camera.id} ({camera.driver})" for camera in config.cameras)
+    print(f"bridge {config.id}: {cameras}")
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    level = logging.DEBUG if arguments.verbose else logging.INFO
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    while asyncio.run(_serve(arguments.config)):
+        logging.getLogger(__name__).info("starting again")
+    return 0
+
+
+async def _serve(path: Path) -> bool:
+    """Run a bridge until it is told to stop; tell whether it is to start again."""
+    config = load_config(path)
+    bridge = Bridge(config, make_clock(config.clock))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, bridge.request_stop)
+    try:
+        await bridge.start()
+        return await bridge.over()
+    finally:
+        await bridge.stop()

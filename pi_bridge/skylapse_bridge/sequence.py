@@ -156,11 +156,12 @@ def step(state: Sequence, event: Event, now: datetime) -> tuple[Sequence, tuple[
     """Return the state after an event, and what to do; the last instruction is `Shoot` or `WaitUntil`."""
     state = replace(state, **{field.name: getattr(event, field.name) for field in fields(event)})
     state, turned = _turn_windows(state, now)
-    if not state.shooting or state.plan is None or state.snapshot is None:
+    plan, snapshot = state.plan, state.snapshot
+    if not state.shooting or plan is None or snapshot is None:
         state = replace(state, done_until=now)
-        return state, (*turned, WaitUntil(moment=_next_boundary(state.plan, now)))
-    state, skipped = _skip_late(state, state.plan, now)
-    state, last = _next(state, state.plan, state.snapshot, now)
+        return state, (*turned, WaitUntil(moment=_next_boundary(plan, now)))
+    state, skipped = _skip_late(state, plan, now)
+    state, last = _next(state, plan, snapshot, now)
     return state, (*turned, *skipped, last)
 
 

@@ -1,0 +1,260 @@
+"""The configuration: one YAML file, checked before anything starts.
+
+Every mistake is told with file, line and the path of its key, all of them at once; a misspelt key with the
+one that was probably meant.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import voluptuous as vol
+import yaml
+
+from skylapse_protocol.errors import ProtocolError
+from skylapse_protocol.identifiers import parse_bridge, parse_camera
+from skylapse_protocol.messages import Clock
+from skylapse_protocol.topics import DEFAULT_ROOT
+
+from .camera.factory import DRIVERS, CameraConfig, driver_options
+from .errors import ConfigError
+from .spool import Limits
+
+Place = tuple[str | int, ...]
+
+_GB = 10**9
+_MB = 10**6
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MqttConfig:
+    """How the broker is reached."""
+
+    host: str
+    port: int
+    root: str
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessorConfig:
+    """Where frames go, and the key that opens it."""
+
+    key_file: Path
+    url: str | None = None
+    """None follows the processor that Home Assistant knows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BridgeConfig:
+    """Everything that the user decides."""
+
+    id: str
+    name: str
+    state_dir: Path
+    cameras: tuple[CameraConfig, ...]
+    spool: Limits
+    mqtt: MqttConfig | None = None
+    """None: no broker, plans come from the state folder alone."""
+    processor: ProcessorConfig | None = None
+    """None: frames stay in the spool."""
+    clock: Clock | None = None
+    """None is real time."""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise vol.Invalid("is no text")
+    return value
+
+
+def _moment(value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        moment = None
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        raise vol.Invalid("is no time with an offset, as in 2026-06-21T19:00:00Z")
+    return moment.astimezone(UTC)
+
+
+def _id(parse: Any) -> Any:
+    def check(value: object) -> str:
+        try:
+            return str(parse(_text(value)))
+        except ProtocolError as error:
+            raise vol.Invalid(error.why) from error
+
+    return check
+
+
+def _url(value: object) -> str:
+    text = _text(value).rstrip("/")
+    if not text.startswith(("http://", "https://")):
+        raise vol.Invalid("is no address like http://192.0.2.10:8080")
+    return text
+
+
+def _above_zero(kind: type[int] | type[float]) -> Any:
+    return vol.All(vol.Any(int, float), vol.Coerce(kind), vol.Range(min=0, min_included=False))
+
+
+_PORT = vol.All(int, vol.Range(min=1, max=65535))
+_CAMERA = {
+    vol.Required("id"): _id(parse_camera),
+    vol.Optional("name"): _text,
+    vol.Required("driver"): vol.In(sorted(DRIVERS)),
+}
+
+
+def _camera(value: object) -> dict[str, Any]:
+    """Check a camera by the options of its driver."""
+    if not isinstance(value, dict):
+        raise vol.Invalid("is no camera with id and driver")
+    driver = str(value.get("driver"))
+    options = driver_options(driver) if driver in DRIVERS else {vol.Extra: object}
+    checked: dict[str, Any] = vol.Schema({**_CAMERA, **options})(value)
+    return checked
+
+
+def _cameras(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    ids = [camera["id"] for camera in value]
+    for index, camera in enumerate(ids):
+        if camera in ids[:index]:
+            raise vol.Invalid(f"{camera!r} is the id of two cameras", path=[index, "id"])
+    return value
+
+
+_SCHEMA: dict[Any, Any] = {
+    vol.Required("bridge"): {vol.Required("id"): _id(parse_bridge), vol.Optional("name"): _text},
+    vol.Required("state_dir"): _text,
+    vol.Optional("mqtt"): {
+        vol.Required("host"): _text,
+        vol.Optional("port", default=1883): _PORT,
+        vol.Optional("root", default=DEFAULT_ROOT): vol.All(_text, vol.Match(r"^[^#+]+$")),
+        vol.Optional("username"): _text,
+        vol.Optional("password_file"): _text,
+        vol.Optional("ca_file"): _text,
+    },
+    vol.Optional("processor"): {vol.Required("key_file"): _text, vol.Optional("url"): _url},
+    vol.Required("cameras"): vol.All([_camera], vol.Length(min=1), _cameras),
+    vol.Optional("spool", default={}): {
+        vol.Optional("keep_hours", default=48): _above_zero(float),
+        vol.Optional("max_gb", default=40): _above_zero(float),
+        vol.Optional("min_free_mb", default=500): _above_zero(float),
+        vol.Optional("on_full", default="stop"): vol.In(["stop", "drop_oldest"]),
+    },
+    vol.Optional("clock"): {
+        vol.Required("start"): _moment,
+        vol.Required("anchor"): _moment,
+        vol.Required("rate"): vol.All(_above_zero(float), vol.Range(max=10_000)),
+    },
+}
+
+
+def load_config(path: Path) -> BridgeConfig:
+    """Read and check a configuration; raise ConfigError that names every mistake."""
+    try:
+        text = path.read_text("utf-8")
+        values = yaml.safe_load(text)
+        lines = _lines(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or "it is no YAML"
+        raise ConfigError(f"{path}{line}: {problem}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}:1: holds no settings; pi_bridge/bridge.example.yaml shows some")
+    try:
+        checked = vol.Schema(_SCHEMA)(values)
+    except vol.MultipleInvalid as error:
+        raise ConfigError(
+            "\n".join(_tell(path, mistake, values, lines) for mistake in error.errors)
+        ) from error
+    return _build(checked)
+
+
+def _build(values: dict[str, Any]) -> BridgeConfig:
+    bridge, mqtt, processor = values["bridge"], values.get("mqtt"), values.get("processor")
+    spool = values["spool"]
+    return BridgeConfig(
+        id=bridge["id"],
+        name=bridge.get("name", bridge["id"]),
+        state_dir=Path(values["state_dir"]),
+        cameras=tuple(_build_camera(camera) for camera in values["cameras"]),
+        spool=Limits(
+            max_bytes=round(spool["max_gb"] * _GB),
+            min_free_bytes=round(spool["min_free_mb"] * _MB),
+            keep_hours=spool["keep_hours"],
+            on_full=spool["on_full"],
+        ),
+        mqtt=MqttConfig(**_with_paths(mqtt, "password_file", "ca_file")) if mqtt else None,
+        processor=ProcessorConfig(**_with_paths(processor, "key_file")) if processor else None,
+        clock=Clock(**values["clock"]) if "clock" in values else None,
+    )
+
+
+def _build_camera(values: dict[str, Any]) -> CameraConfig:
+    options = {key: value for key, value in values.items() if key not in {"id", "name", "driver"}}
+    return CameraConfig(
+        id=values["id"], name=values.get("name", values["id"]), driver=values["driver"], options=options
+    )
+
+
+def _with_paths(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {key: Path(value) if key in names else value for key, value in values.items()}
+
+
+def _tell(path: Path, mistake: vol.Invalid, values: object, lines: Mapping[Place, int]) -> str:
+    """Return one line that says where and what."""
+    place: Place = tuple(str(part) if not isinstance(part, int) else part for part in mistake.path)
+    known = place
+    while known and known not in lines:
+        known = known[:-1]
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+    return f"{path}:{lines.get(known, 1)}: {name}: {_why(mistake, place, values)}"
+
+
+def _why(mistake: vol.Invalid, place: Place, values: object) -> str:
+    if mistake.error_message == "extra keys not allowed":
+        near = get_close_matches(str(place[-1]), _known_keys(place[:-1], values), n=1)
+        return f"is no setting{f', did you mean {near[0]!r}?' if near else ''}"
+    if mistake.error_message == "required key not provided":
+        return "is missing"
+    return str(mistake.error_message)
+
+
+def _known_keys(place: Place, values: object) -> list[str]:
+    """Return the settings that may stand at a place."""
+    schema: Any = _SCHEMA
+    if len(place) == 2 and place[0] == "cameras" and isinstance(values, dict):
+        driver = values["cameras"][place[1]].get("driver")
+        schema = {**_CAMERA, **(driver_options(driver) if driver in DRIVERS else {})}
+    elif place:
+        schema = next((value for key, value in _SCHEMA.items() if str(key) == place[0]), {})
+    return [str(key) for key in schema] if isinstance(schema, dict) else []
+
+
+def _lines(text: str) -> dict[Place, int]:
+    """Return the line, from 1, on which each key or list item stands."""
+    found: dict[Place, int] = {}
+
+    def walk(node: yaml.Node | None, place: Place) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                found[(*place, str(key.value))] = key.start_mark.line + 1
+                walk(value, (*place, str(key.value)))
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                found[(*place, index)] = value.start_mark.line + 1
+                walk(value, (*place, index))
+
+    walk(yaml.compose(text, Loader=yaml.SafeLoader), ())
+    return found

@@ -1,0 +1,62 @@
+"""Plan and snapshot on disk, so that capture needs no network: `<state_dir>/cameras/<camera>/plan.json`.
+
+The files hold the messages as they came. They may also be written by hand before the bridge starts.
+"""
+
+import logging
+from pathlib import Path
+from typing import TypeVar, cast
+
+from skylapse_protocol.errors import ProtocolError
+from skylapse_protocol.snapshot import Plan, Snapshot
+from skylapse_protocol.topics import PLAN, SNAPSHOT, Topic, decode, encode
+
+from .durable import make_folder, sync_folder, write_durably
+
+_LOGGER = logging.getLogger(__name__)
+
+M = TypeVar("M", Plan, Snapshot)
+
+
+class Deployment:
+    """What is deployed on one camera. Its methods block."""
+
+    def __init__(self, state_dir: Path, bridge: str, camera: str) -> None:
+        self._folder = state_dir / "cameras" / camera
+        self._ids = {"bridge": bridge, "camera": camera}
+
+    def load_plan(self) -> Plan | None:
+        """Return the plan, None where there is none that can be read."""
+        return self._load(PLAN, "plan.json")
+
+    def load_snapshot(self) -> Snapshot | None:
+        """Return the snapshot, None where there is none that can be read."""
+        return self._load(SNAPSHOT, "snapshot.json")
+
+    def keep_plan(self, plan: Plan | None) -> None:
+        """Keep a plan durably; None takes it away."""
+        self._keep(PLAN, "plan.json", plan)
+
+    def keep_snapshot(self, snapshot: Snapshot | None) -> None:
+        """Keep a snapshot durably; None takes it away."""
+        self._keep(SNAPSHOT, "snapshot.json", snapshot)
+
+    def _load(self, topic: Topic[M], name: str) -> M | None:
+        path = self._folder / name
+        try:
+            message = decode(topic.name(**self._ids), path.read_bytes()).message
+        except FileNotFoundError:
+            return None
+        except (OSError, ProtocolError) as error:
+            _LOGGER.error("%s cannot be used: %s", path, error)  # noqa: TRY400 the message says it all
+            return None
+        return cast("M | None", message)
+
+    def _keep(self, topic: Topic[M], name: str, message: M | None) -> None:
+        make_folder(self._folder)
+        path = self._folder / name
+        if message is None:
+            path.unlink(missing_ok=True)
+            sync_folder(self._folder)
+        else:
+            write_durably(path, encode(topic, message))

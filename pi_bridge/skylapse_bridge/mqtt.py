@@ -1,0 +1,256 @@
+"""The door to the broker: paho on a thread of its own, watched; messages are handed to the asyncio loop.
+
+MQTT 5 only: under 3.1.1 a publish that the broker denies looks like a success. What is said while there is
+no connection is not queued: everything retained is said again at every connect, and frames travel another
+way. paho's thread can die while `is_connected()` still answers yes, so the thread itself is watched, and so
+are the acknowledgements, which a healthy connection delivers at least as often as the bridge tells its
+health.
+"""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from .config import MqttConfig
+from .errors import BrokerError
+
+_LOGGER = logging.getLogger(__name__)
+
+_KEEPALIVE_S = 30
+_LOOK_AFTER_S = 10.0
+_SILENT_S = 90.0
+_JOIN_S = 5.0
+_HEADER_BYTES = 32
+_UNSUPPORTED_VERSION = 132
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Incoming:
+    """A message from the broker."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Will:
+    """What the broker says for us when we are gone."""
+
+    topic: str
+    payload: bytes
+
+
+class Broker:
+    """The connection to one broker; connects by itself, again and again."""
+
+    def __init__(
+        self,
+        config: MqttConfig,
+        *,
+        client_id: str,
+        will: Will,
+        filters: tuple[str, ...],
+        on_connected: Callable[[], None],
+        on_message: Callable[[Incoming], None],
+    ) -> None:
+        self._config = config
+        self._client_id = client_id
+        self._will = will
+        self._filters = filters
+        self._on_connected = on_connected
+        self._on_message = on_message
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._client: paho.Client | None = None
+        self._thread: threading.Thread | None = None
+        self._watchdog: asyncio.Task[None] | None = None
+        self._unanswered: dict[int, float] = {}
+        self._largest_packet: int | None = None
+        self.connected = False
+        self.problem: str | None = None
+        """Why there is no connection, None while there is one."""
+
+    async def start(self) -> None:
+        """Begin to connect; raise BrokerError where the configuration cannot work."""
+        self._loop = asyncio.get_running_loop()
+        self._open()
+        self._watchdog = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Disconnect; what was published before is sent first."""
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watchdog
+        await asyncio.to_thread(self._close)
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retained: bool) -> bool:
+        """Publish; False where nobody is listening or the broker would cut the connection for its size."""
+        if self._client is None or not self.connected:
+            return False
+        size = len(topic.encode()) + len(payload) + _HEADER_BYTES
+        if self._largest_packet is not None and size > self._largest_packet:
+            _LOGGER.warning("%s: %d bytes are more than the broker takes", topic, size)
+            return False
+        info = self._client.publish(topic, payload, qos=qos, retain=retained)
+        if qos and info.rc == paho.MQTT_ERR_SUCCESS:
+            self._unanswered[info.mid] = self._time()
+        return info.rc == paho.MQTT_ERR_SUCCESS
+
+    async def settle(self, timeout_s: float) -> None:
+        """Return when everything published is acknowledged, or after the timeout."""
+        deadline = self._time() + timeout_s
+        while self.connected and self._unanswered and self._time() < deadline:  # noqa: ASYNC110 paho's thread
+            await asyncio.sleep(0.02)
+
+    def _open(self) -> None:
+        """Make a client and its thread."""
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=self._client_id, protocol=paho.MQTTv5, transport="tcp"
+        )
+        client.suppress_exceptions = True
+        client.enable_logger(_LOGGER.getChild("paho"))
+        client.max_queued_messages_set(1000)
+        client.reconnect_delay_set(min_delay=1, max_delay=30)
+        client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
+        self._authenticate(client)
+        client.on_connect = self._connected
+        client.on_connect_fail = self._not_reached
+        client.on_disconnect = self._disconnected
+        client.on_message = self._received
+        client.on_publish = self._published
+        client.connect_async(self._config.host, self._config.port, keepalive=_KEEPALIVE_S, clean_start=True)
+        self._client = client
+        self._thread = threading.Thread(
+            target=client.loop_forever, kwargs={"retry_first_connection": True}, name="mqtt", daemon=True
+        )
+        self._thread.start()
+
+    def _authenticate(self, client: paho.Client) -> None:
+        config = self._config
+        try:
+            if config.username is not None:
+                password = config.password_file.read_text("utf-8").strip() if config.password_file else None
+                client.username_pw_set(config.username, password)
+            if config.ca_file is not None:
+                client.tls_set_context(ssl.create_default_context(cafile=config.ca_file))
+        except (OSError, UnicodeDecodeError) as error:
+            raise BrokerError(f"the broker's password or certificate cannot be read: {error}") from error
+
+    def _close(self) -> None:
+        if self._client is not None and self._thread is not None:
+            self._client.disconnect()
+            self._thread.join(_JOIN_S)
+        self._client = self._thread = None
+        self.connected = False
+
+    async def _watch(self) -> None:
+        """Make a new client when the old one's thread is dead or nothing is acknowledged any more."""
+        while True:
+            await asyncio.sleep(_LOOK_AFTER_S)
+            dead = self._thread is None or not self._thread.is_alive()
+            oldest = min(self._unanswered.values(), default=None)
+            silent = self.connected and oldest is not None and self._time() - oldest > _SILENT_S
+            if dead or silent:
+                _LOGGER.error("the MQTT client %s; a new one is made", "died" if dead else "is deaf")
+                await asyncio.to_thread(self._close)
+                self._unanswered.clear()
+                self._open()
+
+    def _time(self) -> float:
+        return self._loop.time() if self._loop else 0.0
+
+    # ------------------------------------------------------------------ on paho's thread
+
+    def _call(self, work: Callable[..., None], *arguments: object) -> None:
+        """Go on in the asyncio loop; at the very end there may be none any more."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(work, *arguments)
+
+    def _connected(
+        self,
+        client: paho.Client,
+        _userdata: object,
+        _flags: paho.ConnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._call(self._note_problem, self._why_refused(reason))
+            return
+        largest = getattr(properties, "MaximumPacketSize", None)
+        options = SubscribeOptions(qos=1, retainAsPublished=True)
+        if self._filters:
+            client.subscribe([(name, options) for name in self._filters])
+        self._call(self._note_connected, largest)
+
+    def _not_reached(self, _client: paho.Client, _userdata: object) -> None:
+        where = f"{self._config.host}:{self._config.port}"
+        self._call(self._note_problem, f"no broker answers at {where}")
+
+    def _disconnected(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        _flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        self._call(self._note_problem, f"the connection to the broker ended ({reason})")
+
+    def _received(self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return
+        incoming = Incoming(topic=topic, payload=bytes(message.payload), retained=message.retain)
+        self._call(self._on_message, incoming)
+
+    def _published(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        number: int,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        self._call(self._note_published, number, str(reason) if reason.is_failure else None)
+
+    # ------------------------------------------------------------------ in the asyncio loop
+
+    def _note_connected(self, largest_packet: int | None) -> None:
+        self._largest_packet = largest_packet
+        self._unanswered.clear()
+        self.connected, self.problem = True, None
+        _LOGGER.info("connected to the broker at %s:%d", self._config.host, self._config.port)
+        self._on_connected()
+
+    def _note_problem(self, problem: str) -> None:
+        self.connected = False
+        if problem != self.problem:
+            _LOGGER.warning("%s", problem)
+        self.problem = problem
+
+    def _note_published(self, number: int, refusal: str | None) -> None:
+        self._unanswered.pop(number, None)
+        if refusal is not None and refusal != self.problem:
+            _LOGGER.error("the broker refuses what the bridge publishes: %s", refusal)
+            self.problem = refusal
+
+    def _why_refused(self, reason: ReasonCode) -> str:
+        if reason.value == _UNSUPPORTED_VERSION:
+            return (
+                f"the broker at {self._config.host}:{self._config.port} speaks only MQTT 3.1.1; Skylapse"
+                " needs MQTT 5 (Mosquitto 1.6 or newer, without `max_protocol_version`)"
+            )
+        return f"the broker refuses the connection: {reason}"

@@ -1,0 +1,270 @@
+"""One frame: meter, decide the exposure, capture, describe."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from skylapse_protocol.codec import read, write
+from skylapse_protocol.errors import ProtocolError
+from skylapse_protocol.messages import CameraInfo
+from skylapse_protocol.records import Asked, FrameRecord
+from skylapse_protocol.snapshot import (
+    Metering,
+    Plan,
+    Profile,
+    Snapshot,
+    WhiteBalance,
+    Window,
+    colour_temperature_at,
+    sun_elevation_at,
+)
+
+from . import jpeg
+from .camera.port import Camera, CapturedFrame, CaptureSettings
+from .clock import Clock
+from .errors import CameraError
+from .exposure import Exposure, ExposureState, Limits, limits_of, split, step
+from .meter import Light, measure
+from .worker import Worker
+
+_LOGGER = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_PATIENCE_S = 30.0
+_METER_ATTEMPTS = 8
+_FIRST_EXPOSURE_US = 10_000
+_CORRECTION = 8.0
+_UNKNOWN_DIGEST = "0" * 64
+
+AUTOMATIC = Profile(
+    id="automatic",
+    name="Automatic",
+    version=0,
+    metering=Metering(mode="matrix"),
+    white_balance=WhiteBalance(mode="auto"),
+)
+"""What a camera without a snapshot is metered by."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Purpose:
+    """What a frame is taken for."""
+
+    at: datetime
+    profile: Profile
+    window: Window | None = None
+    test_id: str | None = None
+    place: int | None = None
+    burst: int = 1
+    asked: Asked | None = None
+    """Settings that were asked for from outside; None lets the bridge decide."""
+
+    @property
+    def key(self) -> str:
+        """Frames with the same key share one exposure state."""
+        return self.test_id or self.profile.id
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Aim:
+    """A frame that is metered and decided, but not yet taken."""
+
+    purpose: Purpose
+    settings: CaptureSettings
+    light: Light
+    exposure: ExposureState | None
+
+
+class Shooter:
+    """Meters and captures with one camera, and remembers its exposures."""
+
+    def __init__(self, camera: Camera, worker: Worker, clock: Clock, *, bridge: str, boot_id: str) -> None:
+        self._camera = camera
+        self._worker = worker
+        self._clock = clock
+        self._bridge = bridge
+        self._boot_id = boot_id
+        self.info: CameraInfo | None = None
+        """What the camera is; known once it was started."""
+        self.exposures: dict[str, ExposureState] = {}
+
+    async def start(self) -> CameraInfo:
+        """Start the camera; raise CameraError."""
+        await self.call(self._camera.start)
+        self.info = await self.call(self._camera.capabilities)
+        return self.info
+
+    async def stop(self) -> None:
+        """Stop the camera."""
+        await self.call(self._camera.stop)
+        self._worker.stop()
+
+    async def preview(self) -> bytes:
+        """Return what the camera sees, small."""
+        return await self.call(self._camera.preview)
+
+    async def focus(self, dioptre: float | None) -> float:
+        """Focus; return the distance."""
+        return await self.call(lambda: self._camera.focus(dioptre))
+
+    async def call(self, work: Callable[[], T], longer_s: float = 0.0) -> T:
+        """Run a call of the camera on its thread."""
+        return await self._worker.call(work, _PATIENCE_S + longer_s)
+
+    async def aim(self, purpose: Purpose, plan: Plan | None) -> Aim:
+        """Meter, and decide how the frame is to be taken; nothing is remembered before `shoot`."""
+        info = self._known_info()
+        interval_s = purpose.window.interval_s if purpose.window else 15.0
+        limits = limits_of(info, purpose.profile, interval_s, purpose.burst)
+        settings = CaptureSettings(at=purpose.at, jpeg_quality=purpose.profile.jpeg_quality)
+        if not info.controls_exposure:
+            return Aim(
+                purpose=purpose, settings=settings, light=await self._meter(settings, purpose), exposure=None
+            )
+        state = self.exposures.get(purpose.key)
+        light = await self._meter_well(settings, purpose, state, limits)
+        if light.scene_ev is None:
+            raise CameraError("the camera controls its exposure but does not say which one it used")
+        kelvin = colour_temperature_at(purpose.profile, light.lux or 0.0)
+        settings = replace(settings, colour_temperature_k=kelvin)
+        if purpose.asked is not None:
+            asked = purpose.asked
+            settings = replace(settings, exposure_us=asked.exposure_us, gain=asked.gain)
+            return Aim(purpose=purpose, settings=settings, light=light, exposure=None)
+        state = step(state, light, purpose.profile, plan, purpose.at, limits)
+        exposure = split(state.log2_exposure, limits)
+        settings = replace(settings, exposure_us=exposure.exposure_us, gain=exposure.gain)
+        return Aim(purpose=purpose, settings=settings, light=light, exposure=state)
+
+    async def shoot(self, aim: Aim) -> CapturedFrame:
+        """Take the frame; raise CameraError, also for a picture that is no JPEG."""
+        longer_s = (aim.settings.exposure_us or 0) / 1e6
+        captured = await self.call(lambda: self._camera.capture(aim.settings), longer_s)
+        try:
+            jpeg.size(captured.jpeg)
+        except ValueError as error:
+            raise CameraError(f"the camera delivered no picture: {error}") from error
+        if aim.exposure is not None:
+            self.exposures[aim.purpose.key] = aim.exposure
+        return captured
+
+    def describe(
+        self, aim: Aim, captured: CapturedFrame, plan: Plan | None, version: int | None
+    ) -> FrameRecord:
+        """Return the record of a frame; the spool fills in identity, size and digest."""
+        purpose, settings = aim.purpose, aim.settings
+        window = purpose.window
+        asked = None
+        if settings.exposure_us is not None and settings.gain is not None:
+            asked = Asked(exposure_us=settings.exposure_us, gain=settings.gain)
+        return FrameRecord(
+            bridge=self._bridge,
+            camera=self._known_info().id,
+            spool="0" * 16,
+            seq=1,
+            boot_id=self._boot_id,
+            monotonic_ns=captured.monotonic_ns,
+            clock_synced=self._clock.synced(),
+            captured_at=captured.captured_at,
+            day=window.day if window else local_day(captured.captured_at, plan),
+            window=window.id if window else None,
+            schedule=window.schedule if window else None,
+            profile=purpose.profile.id,
+            snapshot_version=version,
+            test_id=purpose.test_id,
+            place=purpose.place,
+            asked=asked,
+            exposure_us=captured.exposure_us,
+            analogue_gain=captured.analogue_gain,
+            digital_gain=captured.digital_gain,
+            colour_gains=captured.colour_gains,
+            colour_temperature_k=captured.colour_temperature_k,
+            lux=captured.lux if captured.lux is not None else aim.light.lux,
+            focus_dioptre=captured.focus_dioptre,
+            sensor=captured.sensor,
+            tone_curve=captured.tone_curve,
+            sensor_temperature_c=captured.sensor_temperature_c,
+            sun_elevation_deg=sun_elevation_at(plan, captured.captured_at) if plan else None,
+            width=captured.width,
+            height=captured.height,
+            bytes=1,
+            sha256=_UNKNOWN_DIGEST,
+        )
+
+    async def _meter(self, settings: CaptureSettings, purpose: Purpose) -> Light:
+        frame = await self.call(lambda: self._camera.meter(settings), (settings.exposure_us or 0) / 1e6)
+        return measure(frame, purpose.profile.metering, settings.at)
+
+    async def _meter_well(
+        self, settings: CaptureSettings, purpose: Purpose, state: ExposureState | None, limits: Limits
+    ) -> Light:
+        """Meter with the exposure in force; again with another one where that is far off."""
+        exposure = split(state.log2_exposure, limits) if state else _first(limits)
+        for _ in range(_METER_ATTEMPTS):
+            light = await self._meter(
+                replace(settings, exposure_us=exposure.exposure_us, gain=exposure.gain), purpose
+            )
+            other = _corrected(exposure, light, limits)
+            if other is None:
+                break
+            exposure = other
+        return light
+
+    def _known_info(self) -> CameraInfo:
+        if self.info is None:
+            raise CameraError("the camera was never started")
+        return self.info
+
+
+def local_day(moment: datetime, plan: Plan | None) -> str:
+    """Return the calendar day of a moment in the plan's time zone, in UTC where that is unknown."""
+    zone = None
+    try:
+        zone = ZoneInfo(plan.time_zone) if plan else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        _LOGGER.warning("the time zone %r is unknown here", plan.time_zone if plan else "")
+    return (moment.astimezone(zone) if zone else moment).date().isoformat()
+
+
+def version_of(snapshot: Snapshot | None) -> int | None:
+    """Return the version of what is deployed."""
+    return snapshot.version if snapshot else None
+
+
+def write_exposures(exposures: dict[str, ExposureState]) -> dict[str, object]:
+    """Return exposure states as JSON values."""
+    return {key: write(state) for key, state in exposures.items()}
+
+
+def read_exposures(value: object, now: datetime) -> dict[str, ExposureState]:
+    """Return exposure states out of JSON values, without those that no camera can still need."""
+    found = {}
+    for key, state in value.items() if isinstance(value, dict) else ():
+        try:
+            known = read(ExposureState, state, "exposure")
+        except ProtocolError as error:
+            _LOGGER.warning("an exposure state is left aside: %s", error)
+            continue
+        if abs(now - known.at) < timedelta(days=2):
+            found[str(key)] = known
+    return found
+
+
+def _first(limits: Limits) -> Exposure:
+    exposure_us = min(max(_FIRST_EXPOSURE_US, limits.min_exposure_us), limits.max_exposure_us)
+    return Exposure(exposure_us=exposure_us, gain=limits.min_gain)
+
+
+def _corrected(exposure: Exposure, light: Light, limits: Limits) -> Exposure | None:
+    """Return the exposure to meter with next, None where this one was good enough or cannot be bettered."""
+    if not (light.too_bright or light.too_dark):
+        return None
+    factor = 1 / _CORRECTION if light.too_bright else _CORRECTION
+    total = exposure.exposure_us * exposure.gain * factor
+    exposure_us = min(max(round(total / limits.min_gain), limits.min_exposure_us), limits.max_exposure_us)
+    gain = min(max(total / exposure_us, limits.min_gain), limits.max_gain)
+    other = Exposure(exposure_us=exposure_us, gain=gain)
+    return None if other == exposure else other

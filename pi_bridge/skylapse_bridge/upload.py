@@ -1,0 +1,201 @@
+"""Delivery: frames leave the spool oldest first, several at a time, until the processor has them for good.
+
+A frame counts as delivered when the processor has answered that it is on its disk, or that it put it aside
+because it has another picture under the same name. Everything else leaves it in the spool: no network and a
+full processor are waited out with growing, jittered pauses; a frame that alone is refused waits alone.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+
+from .errors import KeyRefusedError, QuarantinedError, SpoolError, UploadError
+from .frame_files import StoredFrame, read_verified
+from .outbox import Outbox
+from .spool import Spool
+from .tus import RefusedError, Transfer
+
+_LOGGER = logging.getLogger(__name__)
+
+_LANES = 3
+_REFUSED_AGAIN_S = 300.0
+_CONNECT_S = 10.0
+_SILENCE_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How long to wait after failures, in real seconds."""
+
+    first_s: float = 0.5
+    longest_s: float = 60.0
+
+
+class Uploader:
+    """Delivers what is in the spool to the processor at `url`."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        key_file: Path,
+        now: Callable[[], datetime],
+        on_delivered: Callable[[StoredFrame], None],
+        pace: Pace | None = None,
+    ) -> None:
+        self._outbox = outbox
+        self._key_file = key_file
+        self._now = now
+        self._on_delivered = on_delivered
+        self._pace = pace or Pace()
+        self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._url: str | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._transfers: dict[int, Transfer] = {}
+        self._refused: dict[int, float] = {}
+        self._failures = 0
+        self.problem: str | None = "no processor is known yet"
+        """Why frames do not reach the processor, None while they do."""
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Stop; frames under way stay in the spool."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def deliver_to(self, url: str | None) -> None:
+        """Deliver to this address from now on; None waits for one."""
+        if url != self._url:
+            self._url = url.rstrip("/") if url else None
+            self.problem = None if url else "no processor is known yet"
+            self.flush()
+
+    def poke(self) -> None:
+        """Say that there is something to deliver."""
+        self._wake.set()
+
+    def flush(self) -> None:
+        """Try everything again now, whatever failed before."""
+        self._failures = 0
+        self._refused.clear()
+        self._transfers.clear()
+        self._wake.set()
+        self._hurry.set()
+
+    async def _run(self) -> None:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
+        connector = aiohttp.TCPConnector(limit=_LANES)
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+            while True:
+                self._wake.clear()
+                self._hurry.clear()
+                if not await self._deliver_some(session):
+                    await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait for something new; after failures for the next attempt, however much there is to deliver."""
+        event, wait_s = self._wake, None
+        if self._failures:
+            longest_s = min(self._pace.first_s * 2 ** (self._failures - 1), self._pace.longest_s)
+            event, wait_s = self._hurry, longest_s * random.uniform(0.5, 1.0)  # noqa: S311 no secret
+        elif self._refused:
+            wait_s = max(min(self._refused.values()) - _monotonic(), 0.0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await event.wait()
+
+    async def _deliver_some(self, session: aiohttp.ClientSession) -> bool:
+        """Deliver the oldest frames side by side; tell whether there may be more to do at once."""
+        url = self._url
+        if url is None:
+            return False
+        key = await asyncio.to_thread(self._read_key)
+        if key is None:
+            self._failures += 1
+            return False
+        now = _monotonic()
+        self._refused = {number: at for number, at in self._refused.items() if at > now}
+        skip = frozenset(self._refused)
+        frames = await self._outbox.run(lambda spool: spool.pending(_LANES, skip))
+        if not frames:
+            return False
+        lanes = (self._deliver(session, url, key, frame) for frame in frames)
+        results = await asyncio.gather(*lanes)
+        return any(results)
+
+    def _read_key(self) -> str | None:
+        try:
+            key = self._key_file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self._report(f"the key cannot be read: {error}")
+            return None
+        if not key.isascii() or not key:
+            self._report(f"{self._key_file} holds no key")
+            return None
+        return key
+
+    async def _deliver(self, session: aiohttp.ClientSession, url: str, key: str, frame: StoredFrame) -> bool:
+        """Deliver one frame; tell whether the lane may go on at once."""
+        try:
+            data = await asyncio.to_thread(read_verified, frame)
+        except SpoolError as error:
+            reason = str(error)
+            await self._outbox.run(lambda spool: spool.drop(frame.id, reason))
+            self._on_delivered(frame)
+            return True
+        transfer = self._transfers.setdefault(frame.id, Transfer(record=frame.record, data=b""))
+        transfer.data = data
+        try:
+            await transfer.send(session, url, key)
+        except QuarantinedError as error:
+            _LOGGER.warning("frame %s was put aside: %s", frame.record.name, error)
+        except RefusedError as error:
+            self._report(str(error))
+            self._refused[frame.id] = _monotonic() + _REFUSED_AGAIN_S
+            return True
+        except (UploadError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._failures += 1
+            self._report(_tell(error))
+            return False
+        finally:
+            transfer.data = b""
+        del self._transfers[frame.id]
+        await self._outbox.run(partial(_mark, number=frame.id, at=self._now()))
+        self._failures = 0
+        self.problem = None
+        self._on_delivered(frame)
+        return True
+
+    def _report(self, problem: str) -> None:
+        """Remember why frames do not arrive; log it once."""
+        if problem != self.problem:
+            _LOGGER.warning("frames wait in the spool: %s", problem)
+        self.problem = problem
+
+
+def _mark(spool: Spool, number: int, at: datetime) -> None:
+    spool.delivered(number, at)
+
+
+def _tell(error: Exception) -> str:
+    if isinstance(error, KeyRefusedError):
+        return f"the processor refuses the key of this bridge ({error})"
+    return str(error) or type(error).__name__
+
+
+def _monotonic() -> float:
+    return asyncio.get_running_loop().time()
