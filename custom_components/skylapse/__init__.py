@@ -15,6 +15,7 @@ from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry, SkylapseData
 from .deployer import Deployer, ledger_store
 from .devices import async_follow_devices, subject_of
+from .issues import Issues
 from .services import async_setup_services
 from .views import async_register_views
 
@@ -36,6 +37,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) -> 
     deployer = Deployer(hass, entry, coordinator)
     entry.runtime_data = SkylapseData(coordinator=coordinator, deployer=deployer)
     async_follow_devices(hass, entry, coordinator)
+    Issues(hass, entry, coordinator).async_start()
     await deployer.async_start()
     await coordinator.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
@@ -71,7 +73,7 @@ async def async_remove_config_entry_device(
 def _follow_updates(hass: HomeAssistant, entry: SkylapseConfigEntry) -> None:
     """Deploy when schedules or profiles change; load anew when address, key or options do.
 
-    Schedules and profiles have no entities, so a changed one needs no reload, and every last frame and reading
+def _settings(entry: SkylapseConfigEntry) -> tuple[MappingProxyType[str, Any], ...]:
     stays on the dashboard.
     """
     loaded_with = _settings(entry)

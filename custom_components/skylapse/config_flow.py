@@ -1,5 +1,6 @@
 """Setting up: found by MQTT, by the Supervisor, or added by hand; the processor's key in one field."""
 
+from collections.abc import Mapping
 from typing import Any, override
 
 import probatio
@@ -52,6 +53,9 @@ _PROCESSOR_FIELDS = {
     probatio.Optional(CONF_PROCESSOR_KEY): TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD)),
     probatio.Optional(CONF_PROCESSOR_URL): TextSelector(TextSelectorConfig(type=TextSelectorType.URL)),
 }
+REAUTH_SCHEMA = probatio.Schema(
+    {probatio.Required(CONF_PROCESSOR_KEY): TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD))}
+)
 PROCESSOR_SCHEMA = probatio.Schema(_PROCESSOR_FIELDS)
 USER_SCHEMA = probatio.Schema({**_PROCESSOR_FIELDS, probatio.Optional(CONF_ROOT): TextSelector()})
 OPTIONS_SCHEMA = probatio.Schema(
@@ -169,6 +173,27 @@ class SkylapseConfigFlow(ConfigFlow, domain=DOMAIN):
             errors = {"base": next(iter(errors.values()))}
         return self.async_show_form(
             step_id="hassio_confirm", description_placeholders={"app": self._app.name}, errors=errors
+        )
+
+    async def async_step_reauth(self, _entry_data: Mapping[str, Any]) -> ConfigFlowResult:
+        """Ask for a new key: the processor does not know the old one any more."""
+        return await self.async_step_reauth_confirm()
+
+    async def async_step_reauth_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Take the new key, for the address that is pinned."""
+        entry = self._get_reauth_entry()
+        url = entry.data[CONF_PROCESSOR_URL]
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            data, errors = await self._async_processor({**user_input, CONF_PROCESSOR_URL: url})
+            if not errors:
+                return self.async_update_and_abort(entry, data_updates=data)
+            errors = {"base": next(iter(errors.values()))}
+        return self.async_show_form(
+            step_id="reauth_confirm",
+            data_schema=REAUTH_SCHEMA,
+            description_placeholders={"url": url},
+            errors=errors,
         )
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:

@@ -14,8 +14,8 @@ from homeassistant.util import dt as dt_util
 
 from .commander import DEFAULT_LIMIT_S, Commander
 from .const import CONF_PROCESSOR_KEY, CONF_PROCESSOR_URL, CONF_ROOT, LOGGER
-from .errors import ProcessorError
-from .facts import PROCESSOR, CameraFacts, Subject, System
+from .errors import ProcessorError, ProcessorKeyError
+from .facts import PROCESSOR, BridgeFacts, CameraFacts, ProcessorFacts, Subject, System
 from .library import Library
 from .listen import raw
 from .processor import ProcessorClient
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .data import SkylapseConfigEntry
 
 type Happening = Callable[[topics.Decoded], None]
+type Facts = BridgeFacts | CameraFacts | ProcessorFacts
 type Presence = Callable[[set[Subject], set[Subject]], None]
 
 _MAX_COMPLAINTS = 200
@@ -49,10 +50,13 @@ class SkylapseCoordinator:
                 async_get_clientsession(hass), entry.data[CONF_PROCESSOR_URL], entry.data[CONF_PROCESSOR_KEY]
             )
         self.connected = False
+        self.processor_failure: ProcessorError | None = None
+        """Why the list of films could not be read when it was last tried."""
         self._listeners: dict[Subject, list[CALLBACK_TYPE]] = {}
         self._happenings: list[Happening] = []
         self._presence: list[Presence] = []
-        self._complaints: set[str] = set()
+        self.complaints: set[str] = set()
+        """Topics whose last message did not fit the contract."""
 
     async def async_start(self) -> None:
         """Subscribe to everything that bridges and processor say."""
@@ -85,6 +89,14 @@ class SkylapseCoordinator:
         for subject in subjects:
             for listener in tuple(self._listeners.get(subject, ())):
                 listener()
+
+    def facts(self, subject: Subject) -> Facts | None:
+        """Return what is known of a subject, None where nothing is."""
+        if subject.kind == "processor":
+            return self.system.processor
+        if subject.kind == "bridge":
+            return self.system.bridges.get(subject.id)
+        return self.system.cameras.get(subject.id)
 
     def camera(self, name: str) -> CameraFacts | None:
         """Return a camera that is announced."""
@@ -146,11 +158,18 @@ class SkylapseCoordinator:
         """Read the processor's list of films; raise ProcessorError where it cannot be read."""
         if self.client is None:
             return
-        self.library.replace(await self.client.films())
+        try:
+            films = await self.client.films()
+        except ProcessorError as error:
+            self.processor_failure = error
+            self.async_changed({PROCESSOR})
+            raise
+        self.processor_failure = None
+        self.library.replace(films)
         changed: set[Subject] = set()
         for name in self.system.cameras:
             changed |= self.system.update_camera(name, film=self.library.newest(name))
-        self.async_changed(changed)
+        self.async_changed(changed | {PROCESSOR})
 
     @callback
     def _heard(self, message: mqtt.ReceiveMessage) -> None:
@@ -160,7 +179,7 @@ class SkylapseCoordinator:
         except ProtocolError as error:
             self._complain(message.topic, error)
             return
-        self._complaints.discard(message.topic)
+        self.complaints.discard(message.topic)
         if message.retain and not decoded.topic.retained:
             return
         if isinstance(decoded.message, Reply):
@@ -210,6 +229,8 @@ class SkylapseCoordinator:
     async def _load_quietly(self) -> None:
         try:
             await self.async_load_library()
+        except ProcessorKeyError:
+            self.entry.async_start_reauth(self.hass)
         except ProcessorError as error:
             LOGGER.warning("The processor's films could not be read: %s", error)
 
@@ -220,9 +241,9 @@ class SkylapseCoordinator:
 
     @callback
     def _complain(self, topic: str, error: ProtocolError) -> None:
-        if topic in self._complaints or len(self._complaints) >= _MAX_COMPLAINTS:
+        if topic in self.complaints or len(self.complaints) >= _MAX_COMPLAINTS:
             return
-        self._complaints.add(topic)
+        self.complaints.add(topic)
         LOGGER.warning("Ignored a message that does not fit the contract: %s", error)
 
 

@@ -1,8 +1,8 @@
 """The deployer: sees to it that every camera, and the processor, hold what the brain compiled.
 
 It compiles when something it depends on changes (configuration, place, a camera that comes, the plan's six
-hours on the bridge's clock) and publishes, retained, what is new; all of it again when the broker comes back,
-whose memory may be gone. What was removed is emptied, so that no broker keeps plans for cameras that are gone.
+hours on the bridge's clock) and publishes, retained, what is new; everything again when the broker is back,
+whose memory may be gone. What was removed is emptied: no broker keeps plans for cameras that are gone.
 """
 
 import asyncio

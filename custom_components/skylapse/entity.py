@@ -9,15 +9,13 @@ from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .const import DOMAIN
-from .coordinator import SkylapseCoordinator
+from .coordinator import Facts, SkylapseCoordinator
 from .devices import device_info
 from .errors import CommandError, CommandRefusedError, CommandTimeoutError
-from .facts import BridgeFacts, CameraFacts, ProcessorFacts, Subject
+from .facts import CameraFacts, Subject
 
 if TYPE_CHECKING:
     from .data import SkylapseConfigEntry
-
-type Facts = BridgeFacts | CameraFacts | ProcessorFacts
 
 
 class SkylapseEntity(Entity):
@@ -39,12 +37,7 @@ class SkylapseEntity(Entity):
     @property
     def facts(self) -> Facts | None:
         """What is known of the subject."""
-        system = self.coordinator.system
-        if self.subject.kind == "processor":
-            return system.processor
-        if self.subject.kind == "bridge":
-            return system.bridges.get(self.subject.id)
-        return system.cameras.get(self.subject.id)
+        return self.coordinator.facts(self.subject)
 
     @property
     @override

@@ -33,11 +33,11 @@ CAPTURE_SCHEMA = probatio.Schema(
     {
         probatio.Required(ATTR_CAMERA): cv.string,
         probatio.Optional("profile"): cv.string,
-        probatio.Optional("exposure_us"): probatio.All(probatio.Coerce(int), probatio.Range(min=1)),
-        probatio.Optional("gain"): probatio.All(probatio.Coerce(float), probatio.Range(min=1)),
-        probatio.Optional("ev"): probatio.All(probatio.Coerce(float), probatio.Range(min=-10, max=10)),
-        probatio.Optional("colour_temperature_k"): probatio.All(
-            probatio.Coerce(int), probatio.Range(min=1000, max=20_000)
+        probatio.Inclusive("exposure_us", "exposure"): probatio.All(
+            probatio.Coerce(int), probatio.Range(min=1)
+        ),
+        probatio.Inclusive("gain", "exposure"): probatio.All(
+            probatio.Coerce(float), probatio.Range(min=0.1, max=1000)
         ),
         probatio.Optional("test_id"): cv.string,
     }

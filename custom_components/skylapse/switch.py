@@ -42,9 +42,9 @@ class CaptureSwitch(CameraEntity, SwitchEntity):
     @override
     async def async_turn_on(self, **_kwargs: Any) -> None:
         """Let the camera capture."""
-        await self.async_command("enable", enabled=True)
+        await self.async_command("set_enabled", enabled=True)
 
     @override
     async def async_turn_off(self, **_kwargs: Any) -> None:
         """Keep the camera still."""
-        await self.async_command("enable", enabled=False)
+        await self.async_command("set_enabled", enabled=False)

@@ -1,0 +1,46 @@
+"""System health: is the broker there, who is online, does the processor answer."""
+
+from typing import Any
+
+from homeassistant.components import system_health
+from homeassistant.core import HomeAssistant, callback
+
+from .const import DOMAIN
+from .coordinator import SkylapseCoordinator
+from .errors import ProcessorError, ProcessorKeyError
+from .protocol import SCHEMA_MAX, SCHEMA_MIN
+
+
+@callback
+def async_register(_hass: HomeAssistant, register: system_health.SystemHealthRegistration) -> None:
+    """Register what is told on the repairs page."""
+    register.async_register_info(_info)
+
+
+async def _info(hass: HomeAssistant) -> dict[str, Any]:
+    entries = hass.config_entries.async_loaded_entries(DOMAIN)
+    if not entries:
+        return {}
+    coordinator: SkylapseCoordinator = entries[0].runtime_data.coordinator
+    bridges = [each for each in coordinator.system.bridges.values() if each.announce]
+    return {
+        "broker": coordinator.connected,
+        "bridges": f"{sum(each.online for each in bridges)} / {len(bridges)}",
+        "cameras": sum(facts.info is not None for facts in coordinator.system.cameras.values()),
+        "contract": f"{SCHEMA_MIN} – {SCHEMA_MAX}",
+        "films": len(coordinator.library),
+        "processor": _reach(coordinator),
+    }
+
+
+async def _reach(coordinator: SkylapseCoordinator) -> str | dict[str, str]:
+    """Ask the processor for a sign of life."""
+    if coordinator.client is None:
+        return "–"
+    try:
+        await coordinator.client.check()
+    except ProcessorKeyError:
+        return {"type": "failed", "error": "invalid_key"}
+    except ProcessorError:
+        return {"type": "failed", "error": "unreachable"}
+    return "ok"
