@@ -73,7 +73,7 @@ async def async_remove_config_entry_device(
 def _follow_updates(hass: HomeAssistant, entry: SkylapseConfigEntry) -> None:
     """Deploy when schedules or profiles change; load anew when address, key or options do.
 
-def _settings(entry: SkylapseConfigEntry) -> tuple[MappingProxyType[str, Any], ...]:
+    Schedules and profiles have no entities: a changed one needs no reload, and every last frame and reading
     stays on the dashboard.
     """
     loaded_with = _settings(entry)
