@@ -1,0 +1,263 @@
+// The gallery: films by day, filtered by camera and words, played in a dialog. It asks the same API as everybody.
+
+const API = "api/v1/";
+const RENDERS_EVERY_MS = 4000;
+
+const $ = (id) => document.getElementById(id);
+const made = (template) => $(template).content.firstElementChild.cloneNode(true);
+
+const state = { camera: null, films: [], cursor: null, request: 0, shown: -1, timer: 0 };
+
+class Refused extends Error {}
+
+async function ask(path, options = {}) {
+  const response = await fetch(API + path, { credentials: "same-origin", ...options });
+  if (response.status === 401) throw new Refused();
+  if (!response.ok) {
+    const problem = await response.json().catch(() => ({}));
+    throw new Error(problem.detail ?? `${response.status} ${response.statusText}`);
+  }
+  return response.status === 204 ? null : response.json();
+}
+
+const send = (path, method, body) =>
+  ask(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+
+const address = (path) => path.replace(/^\//, "");
+
+// ---------------------------------------------------------------- words
+
+const dayName = new Intl.DateTimeFormat(undefined, {
+  weekday: "long", year: "numeric", month: "long", day: "numeric", timeZone: "UTC",
+});
+const number = new Intl.NumberFormat();
+
+const nameOfDay = (day) => dayName.format(new Date(`${day}T00:00:00Z`));
+
+function length(seconds) {
+  const whole = Math.max(1, Math.round(seconds));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+function size(bytes) {
+  const units = ["B", "KB", "MB", "GB", "TB"];
+  let value = bytes, unit = 0;
+  while (value >= 1000 && unit < units.length - 1) { value /= 1000; unit += 1; }
+  return `${value < 10 && unit ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}
+
+const detail = (film) =>
+  [film.schedule, film.profile && `profile ${film.profile}`, `${number.format(film.frames)} frames`]
+    .filter(Boolean).join(" · ");
+
+function facts(film) {
+  const parts = [nameOfDay(film.day), `${number.format(film.frames)} frames`, `${film.rate.toFixed(0)} a second`,
+    `${film.width} × ${film.height}`, size(film.bytes), `recipe ${film.recipe}`];
+  if (film.skipped) parts.push(`${film.skipped} left out`);
+  if (film.flicker_mev !== null) parts.push(`flicker ${film.flicker_mev.toFixed(1)} mEV`);
+  return parts.join(" · ");
+}
+
+// ---------------------------------------------------------------- films
+
+function card(film, index) {
+  const element = made("card");
+  element.querySelector("img").src = address(film.thumb);
+  element.querySelector(".length").textContent = length(film.duration_s);
+  element.querySelector(".star").hidden = !film.pinned;
+  element.querySelector(".name").textContent = film.title.replace(` · ${film.day}`, "");
+  element.querySelector(".detail").textContent = detail(film);
+  element.dataset.film = film.id;
+  element.addEventListener("click", () => show(index));
+  return element;
+}
+
+function append(films) {
+  for (const film of films) {
+    let section = $("films").lastElementChild;
+    if (section?.dataset.day !== film.day) {
+      section = made("day");
+      section.dataset.day = film.day;
+      section.querySelector("h2").textContent = nameOfDay(film.day);
+      $("films").append(section);
+    }
+    section.querySelector(".grid").append(card(film, state.films.length));
+    state.films.push(film);
+  }
+}
+
+async function load({ fresh }) {
+  const request = ++state.request;
+  const query = new URLSearchParams({ limit: "60" });
+  if (state.camera) query.set("camera", state.camera);
+  if ($("words").value.trim()) query.set("q", $("words").value.trim());
+  if ($("pinned").checked) query.set("pinned", "true");
+  if (!fresh && state.cursor) query.set("cursor", state.cursor);
+  const page = await ask(`films?${query}`);
+  if (request !== state.request) return;
+  if (fresh) {
+    state.films = [];
+    $("films").replaceChildren();
+  }
+  append(page.items);
+  state.cursor = page.next;
+  $("more").hidden = !page.next;
+  const filtered = state.camera || $("words").value.trim() || $("pinned").checked;
+  $("nothing").hidden = state.films.length > 0;
+  $("nothing").textContent = filtered
+    ? "No film fits."
+    : "No films yet. The first one appears here when a window has ended and its frames have come in.";
+}
+
+// ---------------------------------------------------------------- cameras and renders
+
+async function loadCameras() {
+  const { items } = await ask("cameras");
+  $("cameras").hidden = items.length === 0;
+  $("cameras").replaceChildren(...items.map((item) => {
+    const element = made("camera");
+    if (item.last_frame) element.querySelector("img").src = address(item.last_frame.thumb);
+    element.querySelector(".name").textContent = item.name;
+    element.querySelector(".detail").textContent = `${number.format(item.frames)} frames`;
+    element.setAttribute("aria-pressed", String(state.camera === item.camera));
+    element.addEventListener("click", () => {
+      state.camera = state.camera === item.camera ? null : item.camera;
+      for (const other of $("cameras").children) {
+        other.setAttribute("aria-pressed", String(other === element && state.camera !== null));
+      }
+      guard(load({ fresh: true }));
+    });
+    return element;
+  }));
+}
+
+async function loadRenders() {
+  const before = $("renders").childElementCount;
+  const { items } = await ask("renders?limit=20");
+  const open = items.filter((item) => item.state === "queued" || item.state === "running");
+  $("renders").hidden = open.length === 0;
+  $("renders").replaceChildren(...open.map((item) => {
+    const element = made("render");
+    const word = item.state === "queued" ? "waits" : `${Math.round(item.percent)} %`;
+    element.querySelector("span").textContent = `A film of ${item.camera}, ${item.asked.day}: ${word}`;
+    element.querySelector("progress").value = item.percent;
+    return element;
+  }));
+  if (open.length < before) await Promise.all([load({ fresh: true }), loadCameras()]);
+}
+
+// ---------------------------------------------------------------- player
+
+function show(index) {
+  const film = state.films[index];
+  if (!film) return;
+  state.shown = index;
+  $("title").textContent = film.title;
+  $("facts").textContent = facts(film);
+  $("video").poster = address(film.poster);
+  $("video").src = address(film.video);
+  $("download").href = address(film.video);
+  $("download").download = `${film.camera.replace("/", "-")}-${film.day}-${film.id}.mp4`;
+  $("previous").disabled = index === 0;
+  $("next").disabled = index === state.films.length - 1;
+  showPin(film);
+  if (!$("player").open) $("player").showModal();
+  $("video").play().catch(() => {});
+}
+
+function showPin(film) {
+  $("pin").setAttribute("aria-pressed", String(film.pinned));
+  $("pin").textContent = film.pinned ? "★ Pinned" : "☆ Pin";
+}
+
+async function pin() {
+  const index = state.shown;
+  const film = await send(`films/${state.films[index].id}`, "PATCH", { pinned: !state.films[index].pinned });
+  state.films[index] = film;
+  showPin(film);
+  const star = document.querySelector(`[data-film="${film.id}"] .star`);
+  if (star) star.hidden = !film.pinned;
+}
+
+function closed() {
+  $("video").pause();
+  $("video").removeAttribute("src");
+  $("video").load();
+  document.querySelector(`[data-film="${state.films[state.shown]?.id}"]`)?.focus();
+}
+
+// ---------------------------------------------------------------- signing in
+
+function showSignIn() {
+  clearInterval(state.timer);
+  if ($("player").open) $("player").close();
+  for (const id of ["search", "sign-out", "cameras", "renders", "more", "nothing"]) $(id).hidden = true;
+  $("films").replaceChildren();
+  $("sign-in").hidden = false;
+  $("key").focus();
+}
+
+async function showGallery() {
+  await load({ fresh: true });
+  await Promise.all([loadCameras(), loadRenders()]);
+  $("sign-in").hidden = true;
+  $("search").hidden = $("sign-out").hidden = false;
+  clearInterval(state.timer);
+  state.timer = setInterval(() => { if (!document.hidden) guard(loadRenders()); }, RENDERS_EVERY_MS);
+}
+
+function guard(promise) {
+  return promise.catch((error) => {
+    if (error instanceof Refused) return showSignIn();
+    $("nothing").textContent = `This did not work: ${error.message}`;
+    $("nothing").hidden = false;
+    return undefined;
+  });
+}
+
+async function signIn(event) {
+  event.preventDefault();
+  try {
+    await send("session", "POST", { key: $("key").value });
+  } catch (error) {
+    $("refused").textContent = error instanceof Refused
+      ? "This key is not known, or it was revoked."
+      : `This did not work: ${error.message}`;
+    $("refused").hidden = false;
+    return;
+  }
+  $("key").value = "";
+  $("refused").hidden = true;
+  await guard(showGallery());
+}
+
+// ---------------------------------------------------------------- wiring
+
+let typing = 0;
+$("words").addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => guard(load({ fresh: true })), 250);
+});
+$("search").addEventListener("submit", (event) => { event.preventDefault(); guard(load({ fresh: true })); });
+$("pinned").addEventListener("change", () => guard(load({ fresh: true })));
+$("more").addEventListener("click", () => guard(load({ fresh: false })));
+$("sign-in").addEventListener("submit", signIn);
+$("sign-out").addEventListener("click", () => guard(ask("session", { method: "DELETE" }).then(showSignIn)));
+$("previous").addEventListener("click", () => show(state.shown - 1));
+$("next").addEventListener("click", () => show(state.shown + 1));
+$("pin").addEventListener("click", () => guard(pin()));
+$("close").addEventListener("click", () => $("player").close());
+$("player").addEventListener("close", closed);
+$("player").addEventListener("click", (event) => { if (event.target === $("player")) $("player").close(); });
+document.addEventListener("keydown", (event) => {
+  if ($("player").open) {
+    if (event.target === $("video")) return;
+    if (event.key === "ArrowLeft") show(state.shown - 1);
+    if (event.key === "ArrowRight") show(state.shown + 1);
+  } else if (event.key === "/" && event.target !== $("words") && !$("search").hidden) {
+    event.preventDefault();
+    $("words").focus();
+  }
+});
+
+guard(showGallery());
