@@ -161,24 +161,29 @@ def step(state: Sequence, event: Event, now: datetime) -> tuple[Sequence, tuple[
         state = replace(state, done_until=now)
         return state, (*turned, WaitUntil(moment=_next_boundary(plan, now)))
     state, skipped = _skip_late(state, plan, now)
-    state, last = _next(state, plan, snapshot, now)
-    return state, (*turned, *skipped, last)
+    state, then = _next(state, plan, snapshot, now)
+    return state, (*turned, *skipped, *then)
 
 
 def _next(
     state: Sequence, plan: Plan, snapshot: Snapshot, now: datetime
-) -> tuple[Sequence, Shoot | WaitUntil]:
+) -> tuple[Sequence, tuple[Instruction, ...]]:
     """Begin the next tick where it is time, else wait for it or for the next window's turn."""
     boundary = _next_boundary(plan, now)
     found = next_tick(plan, state.done_until or now)
     if found is None:
-        return state, WaitUntil(moment=boundary)
+        return state, (WaitUntil(moment=boundary),)
     at, window = found
     begin = at - timedelta(seconds=min(_LEAD_S, _LEAD_SHARE * window.interval_s))
     if begin > now:
-        return state, WaitUntil(moment=begin if boundary is None else min(begin, boundary))
-    shots = shots_of(snapshot, window, at)
-    return replace(state, done_until=at + _MOMENT), Shoot(at=at, window=window, shots=shots)
+        return state, (WaitUntil(moment=begin if boundary is None else min(begin, boundary)),)
+    shoot = Shoot(at=at, window=window, shots=shots_of(snapshot, window, at))
+    state = replace(state, done_until=at + _MOMENT)
+    if any(window.id == known.id for known in state.open_windows):
+        return state, (shoot,)
+    # The first tick of a window is begun before the window: its frame must find the window open.
+    state = replace(state, open_windows=(*state.open_windows, window))
+    return state, (WindowTurned(change="started", window=window, at=window.starts_at), shoot)
 
 
 def shots_of(snapshot: Snapshot, window: Window, at: datetime) -> tuple[Shot, ...]:
@@ -205,7 +210,7 @@ def _turn_windows(state: Sequence, now: datetime) -> tuple[Sequence, tuple[Windo
     still, turned = [], []
     for window in state.open_windows:
         known = planned.get(window.id)
-        if known is not None and known.starts_at <= now < known.ends_at:
+        if known is not None and _may_begin(known) <= now < known.ends_at:
             still.append(known)
         else:
             at = min((known or window).ends_at, now)
@@ -216,6 +221,11 @@ def _turn_windows(state: Sequence, now: datetime) -> tuple[Sequence, tuple[Windo
             still.append(window)
             turned.append(WindowTurned(change="started", window=window, at=now))
     return replace(state, open_windows=tuple(still)), tuple(turned)
+
+
+def _may_begin(window: Window) -> datetime:
+    """Return the earliest moment at which a window's first tick is begun."""
+    return window.starts_at - timedelta(seconds=_LEAD_S)
 
 
 def _skip_late(state: Sequence, plan: Plan, now: datetime) -> tuple[Sequence, tuple[Skip, ...]]:
