@@ -1,0 +1,1 @@
+"""The blueprints, loaded and run by Home Assistant."""
