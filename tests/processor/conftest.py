@@ -1,6 +1,6 @@
 """A processor in this process, and one as a program of its own, each with a client that has a key."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,12 +12,10 @@ from skylapse_processor.keys import Keys
 from skylapse_processor.service import Service, keys_file
 from skylapse_processor.clock import utc_now
 from tests.support.mosquitto import Broker
-from tests.support.processes import Program
 
 from .client import Client
+from .listener import Listener
 from .program import Processor
-
-Running = Callable[..., "object"]
 
 
 def write_config(folder: Path, broker: Broker | None = None, **sections: object) -> Path:
@@ -74,4 +72,9 @@ def processor(tmp_path: Path) -> Iterator[Processor]:
     made.program.stop()
 
 
-__all__ = ["Program"]
+@pytest.fixture
+def listener(broker: Broker) -> Iterator[Listener]:
+    """Somebody on the broker."""
+    made = Listener(broker.port)
+    yield made
+    made.stop()

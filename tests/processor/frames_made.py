@@ -60,7 +60,7 @@ def frame(seq: int, **changes: object) -> tuple[bytes, FrameRecord]:
     return data, record_of(data, seq, **changes)
 
 
-def creation_headers(record: FrameRecord, **changes: str) -> dict[str, str]:
+def creation_headers(record: FrameRecord, /, **changes: str) -> dict[str, str]:
     """What a POST that offers this frame says."""
     metadata = {"sha256": record.sha256, "record": json.dumps(write_record(record)), **changes}
     return {

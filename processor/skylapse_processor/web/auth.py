@@ -15,7 +15,7 @@ from aiohttp import web
 
 from ..clock import Clock, to_us
 from ..errors import RequestError
-from ..keys import Keys, write_secret
+from ..keys import Keys, StoredKey, write_secret
 from .problems import Handler, ProblemError
 
 COOKIE = "skylapse_session"
@@ -70,12 +70,10 @@ class Auth:
         stored = self._keys.client_of(key)
         if stored is None:
             raise ProblemError("no-key", "this key is not known, or it was revoked")
-        expires_s = to_us(self._clock() + SESSION) // 1_000_000
-        session = f"{stored.sha256}.{expires_s}.{self._seal(stored.sha256, expires_s)}"
         response = web.Response(status=204)
         response.set_cookie(
             COOKIE,
-            session,
+            self.session_for(stored),
             max_age=int(SESSION.total_seconds()),
             httponly=True,
             samesite="Strict",
@@ -90,22 +88,13 @@ class Auth:
         response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
         return response
 
-    def _client(self, request: web.Request) -> str:
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            known = self._keys.client_of(key.strip())
-            client = known.name if known is not None else None
-        else:
-            client = self._of_session(request.cookies.get(COOKIE, ""))
-        if client is None:
-            raise ProblemError(
-                "no-key",
-                "send Authorization: Bearer KEY with a key from `skylapse-processor keys add NAME`",
-                {"WWW-Authenticate": 'Bearer realm="skylapse"'},
-            )
-        return client
+    def session_for(self, key: StoredKey) -> str:
+        """Return a cookie for whoever has shown this key."""
+        expires_s = to_us(self._clock() + SESSION) // 1_000_000
+        return f"{key.sha256}.{expires_s}.{self._seal(key.sha256, expires_s)}"
 
-    def _of_session(self, cookie: str) -> str | None:
+    def client_of_session(self, cookie: str) -> str | None:
+        """Return whose session a cookie is; None where it is none, is over, or its key was revoked."""
         session = _parse(cookie)
         if session is None or session.expires_s < to_us(self._clock()) // 1_000_000:
             return None
@@ -113,6 +102,21 @@ class Auth:
             return None
         stored = self._keys.by_hash(session.sha256)
         return stored.name if stored is not None else None
+
+    def _client(self, request: web.Request) -> str:
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            known = self._keys.client_of(key.strip())
+            client = known.name if known is not None else None
+        else:
+            client = self.client_of_session(request.cookies.get(COOKIE, ""))
+        if client is None:
+            raise ProblemError(
+                "no-key",
+                "send Authorization: Bearer KEY with a key from `skylapse-processor keys add NAME`",
+                {"WWW-Authenticate": 'Bearer realm="skylapse"'},
+            )
+        return client
 
     def _seal(self, sha256: str, expires_s: int) -> str:
         return hmac.new(self._secret, f"{sha256}.{expires_s}".encode(), hashlib.sha256).hexdigest()
