@@ -147,15 +147,13 @@ class Bridge:
         self.hass = hass
         self.announce = ANNOUNCE
 
-    async def say(
-        self, row: topics.Topic[Any], message: Any, *, retain: bool | None = None, **ids: str
-    ) -> None:
-        """Publish one message, or the empty one, and let Home Assistant take it in."""
+    async def say(self, row: topics.Topic[Any], message: Any, *, retain: bool = False, **ids: str) -> None:
+        """Publish one message, or the empty one; `retain` only as a broker does to new subscribers."""
         names = {"bridge": "roof"} if row.sender == "bridge" else {}
         names |= {"camera": "west"} if "{camera}" in row.path else {}
         topic = row.name(**{**names, **ids})
         payload = b"" if message is None else topics.encode(row, message, topic)
-        async_fire_mqtt_message(self.hass, topic, payload, retain=row.retained if retain is None else retain)
+        async_fire_mqtt_message(self.hass, topic, payload, retain=retain)
         await self.hass.async_block_till_done(wait_background_tasks=True)
 
     async def arrive(self, **changes: Any) -> None:
@@ -193,7 +191,7 @@ class Processor:
         """Publish one message, or the empty one, and let Home Assistant take it in."""
         topic = row.name(**ids)
         payload = b"" if message is None else topics.encode(row, message, topic)
-        async_fire_mqtt_message(self.hass, topic, payload, retain=row.retained)
+        async_fire_mqtt_message(self.hass, topic, payload)
         await self.hass.async_block_till_done(wait_background_tasks=True)
 
     async def arrive(self) -> None:
