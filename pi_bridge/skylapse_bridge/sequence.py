@@ -154,11 +154,12 @@ class Sequence:
 
 def step(state: Sequence, event: Event, now: datetime) -> tuple[Sequence, tuple[Instruction, ...]]:
     """Return the state after an event, and what to do; the last instruction is `Shoot` or `WaitUntil`."""
+    if not state.shooting:
+        state = replace(state, done_until=max(state.done_until or now, now))
     state = replace(state, **{field.name: getattr(event, field.name) for field in fields(event)})
     state, turned = _turn_windows(state, now)
     plan, snapshot = state.plan, state.snapshot
     if not state.shooting or plan is None or snapshot is None:
-        state = replace(state, done_until=now)
         return state, (*turned, WaitUntil(moment=_next_boundary(plan, now)))
     state, skipped = _skip_late(state, plan, now)
     state, then = _next(state, plan, snapshot, now)
