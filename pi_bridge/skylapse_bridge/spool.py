@@ -261,8 +261,8 @@ class Spool:
         """Write the picture with its record inside; return the record with size and digest."""
         data = exif.write_exif(picture, record, make=make, model=model)
         path = self._frames / file
-        make_folder(path.parent)
         try:
+            make_folder(path.parent)
             write_durably(path, data)
         except OSError as error:
             path.with_name(path.name + PART_SUFFIX).unlink(missing_ok=True)
