@@ -117,9 +117,14 @@ def _camera(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise vol.Invalid("is no camera with id and driver")
     driver = str(value.get("driver"))
-    options = driver_options(driver) if driver in DRIVERS else {vol.Extra: object}
+    options = driver_options(driver) if driver in DRIVERS else _options_of_any_driver()
     checked: dict[str, Any] = vol.Schema({**_CAMERA, **options})(value)
     return checked
+
+
+def _options_of_any_driver() -> dict[Any, Any]:
+    """Return what may stand in a camera whose driver is not known."""
+    return {vol.Optional(str(key)): object for driver in DRIVERS for key in driver_options(driver)}
 
 
 def _cameras(value: list[dict[str, Any]]) -> list[dict[str, Any]]:

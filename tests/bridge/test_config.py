@@ -1,0 +1,114 @@
+"""The configuration: every mistake is told with file, line and key."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from skylapse_bridge.cli import main
+from skylapse_bridge.config import load_config
+from skylapse_bridge.errors import ConfigError
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "pi_bridge" / "bridge.example.yaml"
+GOOD = """\
+bridge: {id: roof}
+state_dir: state
+cameras:
+  - id: west
+    driver: folder
+    path: pictures
+"""
+
+
+def told(tmp_path: Path, text: str) -> str:
+    """What is said about a configuration that cannot be used."""
+    path = tmp_path / "bridge.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    return str(caught.value).replace(str(path), "bridge.yaml")
+
+
+def test_the_example_is_good() -> None:
+    config = load_config(EXAMPLE)
+    assert (config.id, [camera.driver for camera in config.cameras]) == ("roof", ["folder"])
+    assert config.spool.keep_hours == 48
+
+
+def test_the_shortest_configuration_has_sensible_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.yaml"
+    path.write_text(GOOD, "utf-8")
+    config = load_config(path)
+    assert (config.name, config.mqtt, config.processor, config.clock) == ("roof", None, None, None)
+    assert config.cameras[0].options == {"path": "pictures", "at_end": "stop"}
+    assert config.spool.on_full == "stop"
+
+
+def test_simulated_time_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.yaml"
+    clock = "clock: {start: 2026-06-21T19:00:00Z, anchor: '2026-11-21T09:00:00+01:00', rate: 60}\n"
+    path.write_text(GOOD + clock, "utf-8")
+    parameters = load_config(path).clock
+    assert parameters is not None
+    assert parameters.start == datetime(2026, 6, 21, 19, tzinfo=UTC)
+    assert parameters.anchor - parameters.start == timedelta(days=152, hours=13)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("state_dir", "state_dri", 2, "state_dri: is no setting, did you mean 'state_dir'?"),
+        ("    path", "    pfad", 6, "cameras[0].pfad: is no setting"),
+        ("    path", "    paht", 6, "cameras[0].paht: is no setting, did you mean 'path'?"),
+        ("driver: folder", "driver: flder", 5, "cameras[0].driver: "),
+        ("id: roof", "id: Roof!", 1, "bridge.id: 'Roof!' is no id"),
+        ("id: roof", "id: processor", 1, "bridge.id: 'processor' is reserved"),
+        ("id: west", "id: health", 4, "cameras[0].id: 'health' is reserved"),
+        ("path: pictures", "path: 7", 6, "cameras[0].path: expected str"),
+        (GOOD[-1:], "\nspool: {keep_hours: -1}\n", 7, "spool.keep_hours: "),
+        (GOOD[-1:], "\nmqtt: {port: 1883}\n", 7, "mqtt.host: is missing"),
+        (GOOD[-1:], "\nmqtt: {host: h, port: 99999}\n", 7, "mqtt.port: "),
+        (GOOD[-1:], "\nmqtt: {host: h, usrname: x}\n", 7, "did you mean 'username'?"),
+        (GOOD[-1:], "\nprocessor: {key_file: k, url: ftp://x}\n", 7, "processor.url: is no address"),
+        (GOOD[-1:], "\nclock: {start: now, anchor: now, rate: 1}\n", 7, "clock.start: is no time"),
+        ("  - id: west", "  - west\n  - id: west", 4, "cameras[0]: is no camera"),
+        (GOOD[-1:], "\n  - {id: west, driver: twin}\n", 7, "cameras[1].id: 'west' is the id of two cameras"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(tmp_path: Path, old: str, new: str, line: int, words: str) -> None:
+    head, _, tail = GOOD.rpartition(old)
+    said = told(tmp_path, head + new + tail)
+    assert any(part.startswith(f"bridge.yaml:{line}: ") and words in part for part in said.splitlines()), said
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    said = told(tmp_path, GOOD.replace("roof", "ROOF").replace("state_dir", "statedir"))
+    assert len(said.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "bridge.yaml:1: holds no settings"),
+        ("- a\n- b\n", "holds no settings"),
+        ("a: [1,\nb", "bridge.yaml:"),
+    ],
+)
+def test_what_is_no_configuration_is_told(tmp_path: Path, text: str, words: str) -> None:
+    assert words in told(tmp_path, text)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_the_command_line_checks_a_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bridge.yaml"
+    path.write_text(GOOD, "utf-8")
+    assert main(["check-config", "--config", str(path)]) == 0
+    assert "bridge roof: west (folder)" in capsys.readouterr().out
+    path.write_text(GOOD.replace("driver", "drver"), "utf-8")
+    assert main(["check-config", "--config", str(path)]) == 2
+    assert re.search(r"bridge\.yaml:5: .*did you mean 'driver'", capsys.readouterr().err)
