@@ -41,7 +41,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) -> 
     await deployer.async_start()
     await coordinator.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
-    _follow_updates(hass, entry)
+    _follow_updates(entry)
     return True
 
 
@@ -57,7 +57,7 @@ async def async_remove_entry(hass: HomeAssistant, _entry: SkylapseConfigEntry) -
 
 
 async def async_remove_config_entry_device(
-    hass: HomeAssistant, entry: SkylapseConfigEntry, device: AnyDeviceEntry
+    _hass: HomeAssistant, entry: SkylapseConfigEntry, device: AnyDeviceEntry
 ) -> bool:
     """Let a device be deleted that is not there any more, and with it what the broker keeps of it."""
     subject = subject_of(device.identifiers)
@@ -70,7 +70,7 @@ async def async_remove_config_entry_device(
     return True
 
 
-def _follow_updates(hass: HomeAssistant, entry: SkylapseConfigEntry) -> None:
+def _follow_updates(entry: SkylapseConfigEntry) -> None:
     """Deploy when schedules or profiles change; load anew when address, key or options do.
 
     Schedules and profiles have no entities: a changed one needs no reload, and every last frame and reading
