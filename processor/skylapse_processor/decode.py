@@ -34,6 +34,8 @@ _OTHER_FRAMES = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE,
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSED = frozenset({5, 6, 7, 8})
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, struct.error, UserWarning)
+"""What Pillow answers damage with; it warns of some, and whoever made warnings into errors gets one here."""
 _HARMLESS = "extraneous bytes before marker"
 
 
@@ -138,7 +140,7 @@ def _orientation(body: bytes) -> int:
     exif = Image.Exif()
     try:
         exif.load(body)
-    except (OSError, SyntaxError, ValueError, struct.error):
+    except _UNREADABLE:
         return 1
     return _known_orientation(exif.get(_ORIENTATION_TAG))
 
@@ -151,7 +153,10 @@ def _look_other(data: bytes, name: str) -> Shape:
     with _opened(data, name) as image:
         width, height = image.size
         _check_size(width, height, name)
-        orientation = _known_orientation(image.getexif().get(_ORIENTATION_TAG))
+        try:
+            orientation = _known_orientation(image.getexif().get(_ORIENTATION_TAG))
+        except _UNREADABLE:
+            orientation = 1
     if orientation in _TRANSPOSED:
         width, height = height, width
     return Shape(width=width, height=height, orientation=orientation, jpeg=False)
@@ -162,7 +167,7 @@ def _opened(data: bytes, name: str) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=("PNG", "WEBP", "TIFF", "BMP"))
     except UnidentifiedImageError:
         raise PictureError(name, "is no picture in JPEG, PNG, WebP, TIFF or BMP") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (*_UNREADABLE, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureError(name, f"cannot be read ({error})") from error
 
 
@@ -187,7 +192,7 @@ def _decode_other(data: bytes, name: str) -> Pixels:
     try:
         with _opened(data, name) as image:
             return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except _UNREADABLE as error:
         raise PictureError(name, f"is damaged ({error})") from error
 
 

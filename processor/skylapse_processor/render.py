@@ -127,14 +127,15 @@ class _Film:
             self._skipped.append((made.name, made.broken))
             return
         writer.write(made.frame)
-        self._means.append(made.log_mean)
+        self._means.append(made.log_mean if self._plan.fade[number] == 1 else np.nan)
         if made.adapted:
             self._adapted.append((made.name, made.adapted))
         if number <= _FRAME_THAT_SHOWS * len(self._plan.frames) or self._poster is None:
             self._poster = made.frame
 
     def _result(self, writer: encode.FilmWriter) -> FilmResult:
-        flicker = round(flicker_mev(np.array(self._means)), 3)
+        means = np.array(self._means)
+        flicker = round(flicker_mev(means[np.isfinite(means)]), 3)
         figures = {
             "recipe": self._request.recipe,
             "flicker_mev": f"{flicker:g}",

@@ -1,0 +1,125 @@
+"""`skylapse-processor render` as people and programs start it."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from skylapse_processor.encode import examine
+from skylapse_processor.frames import read_folder
+from skylapse_processor.request import RenderRequest, to_json
+
+from .pictures import evening, write_evening, write_plain
+
+PROGRAM = [sys.executable, "-m", "skylapse_processor", "render"]
+
+
+def _run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*PROGRAM, *map(str, words)], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_json_prints_one_object(tmp_path: Path) -> None:
+    write_evening(tmp_path / "in", evening(24), facts="records")
+    (tmp_path / "in" / "0005.jpg").write_bytes(b"broken")
+    done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4", "--rate", "12", "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["frames"] == 23
+    assert [(entry["file"], bool(entry["reason"])) for entry in answer["skipped"]] == [("0005.jpg", True)]
+    assert abs(answer["duration_s"] - 23 / 12) < 0.01
+    assert answer["bytes"] == (tmp_path / "film.mp4").stat().st_size
+    assert {"flicker_mev", "seconds", "peak_rss_mb"} <= answer.keys()
+    assert done.stderr == "", "no bar where there is no terminal"
+
+
+def test_words_for_people_name_what_was_left_out(tmp_path: Path) -> None:
+    write_plain(tmp_path / "in", 4)
+    (tmp_path / "in" / "0002.jpg").write_bytes(b"")
+    done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4", "--recipe", "raw")
+    assert "3 frames" in done.stdout
+    assert "0002.jpg: is empty" in done.stderr
+
+
+def test_a_terminal_sees_a_bar(tmp_path: Path) -> None:
+    write_plain(tmp_path / "in", 4)
+    primary, secondary = pty.openpty()
+    with subprocess.Popen(
+        [*PROGRAM, str(tmp_path / "in"), "-o", str(tmp_path / "film.mp4")],
+        stderr=secondary,
+        stdout=subprocess.DEVNULL,
+    ) as program:
+        os.close(secondary)
+        shown = b""
+        while b"100 %" not in shown and (block := _read(primary)):
+            shown += block
+    os.close(primary)
+    assert program.returncode == 0
+    assert "█" in shown.decode(errors="replace")
+
+
+def _read(handle: int) -> bytes:
+    try:
+        return os.read(handle, 4096)
+    except OSError:
+        return b""
+
+
+def test_a_folder_without_pictures_is_named_and_leaves_no_file(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = _run(tmp_path / "empty", "-o", tmp_path / "film.mp4", "--json")
+    assert done.returncode == 1
+    assert str(tmp_path / "empty") in done.stderr
+    assert not (tmp_path / "film.mp4").exists()
+
+
+def test_wishes_that_exclude_each_other_are_refused(tmp_path: Path) -> None:
+    write_plain(tmp_path / "in", 1)
+    assert _run(tmp_path / "in", "-o", tmp_path / "a.mp4", "--rate", "30", "--length", "5").returncode == 2
+    assert "FOLDER -o" in _run().stderr
+
+
+def test_a_job_prints_progress_and_ends_with_its_result(tmp_path: Path) -> None:
+    write_evening(tmp_path / "in", evening(10), facts="exif")
+    request = RenderRequest(
+        frames=read_folder(tmp_path / "in").frames, output=tmp_path / "film.mp4", length_s=2
+    )
+    (tmp_path / "job.json").write_text(json.dumps(to_json(request)))
+    done = _run("--job", tmp_path / "job.json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {line["progress"]["step"] for line in lines[:-1]} == {"measure", "render", "finish"}
+    assert lines[-1]["result"]["frames"] == 10
+    assert examine(tmp_path / "film.mp4").duration_s == 2
+
+
+def test_a_job_that_fails_says_why_in_its_last_line(tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text('{"frames": [], "output": "a.mp4"}')
+    done = _run("--job", tmp_path / "job.json")
+    assert done.returncode == 1
+    assert "no pictures" in json.loads(done.stdout.splitlines()[-1])["error"]
+    assert _run("--job", tmp_path / "none.json").returncode == 1
+
+
+def test_a_terminated_render_leaves_no_file(tmp_path: Path) -> None:
+    write_plain(tmp_path / "in", 200, size=(640, 360))
+    frames = read_folder(tmp_path / "in").frames
+    request = RenderRequest(frames=frames, output=tmp_path / "out" / "film.mp4")
+    (tmp_path / "job.json").write_text(json.dumps(to_json(request)))
+    with subprocess.Popen(
+        [*PROGRAM, "--job", str(tmp_path / "job.json")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        for line in program.stdout:
+            if json.loads(line)["progress"]["step"] == "render":
+                program.send_signal(signal.SIGTERM)
+                break
+        program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert list((tmp_path / "out").iterdir()) == []

@@ -1,0 +1,133 @@
+"""A folder of pictures and what is known of them."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skylapse_processor.errors import NoPicturesError
+from skylapse_processor.frames import ExposureFacts, facts_of_record, natural_key, read_exif, read_folder
+
+from .pictures import START, exif, jpeg
+
+GREY = np.full((8, 12, 3), 90, dtype=np.uint8)
+
+
+def _write(folder: Path, name: str, **tags: object) -> Path:
+    file = folder / name
+    file.write_bytes(jpeg(GREY, exif(**tags) if tags else None))  # type: ignore[arg-type]
+    return file
+
+
+def test_pictures_are_in_order_of_capture_time(tmp_path: Path) -> None:
+    for name, minutes in (("c.jpg", 1), ("a.jpg", 3), ("b.jpg", 2)):
+        _write(tmp_path, name, captured_at=START + timedelta(minutes=minutes))
+    assert [frame.name for frame in read_folder(tmp_path).frames] == ["c.jpg", "b.jpg", "a.jpg"]
+
+
+def test_without_times_names_are_in_natural_order(tmp_path: Path) -> None:
+    for name in ("img10.jpg", "img2.jpg", "IMG1.jpg"):
+        _write(tmp_path, name)
+    assert [frame.name for frame in read_folder(tmp_path).frames] == ["IMG1.jpg", "img2.jpg", "img10.jpg"]
+
+
+def test_equal_times_are_ordered_by_name(tmp_path: Path) -> None:
+    for name in ("f10.jpg", "f9.jpg"):
+        _write(tmp_path, name, captured_at=START)
+    assert [frame.name for frame in read_folder(tmp_path).frames] == ["f9.jpg", "f10.jpg"]
+
+
+def test_exif_says_exposure_time_and_how_far_it_was_rounded(tmp_path: Path) -> None:
+    _write(
+        tmp_path,
+        "a.jpg",
+        exposure_s=1 / 50,
+        iso=200,
+        captured_at=START,
+        t272="imx708_wide",
+        t271="Raspberry Pi",
+    )
+    (frame,) = read_folder(tmp_path).frames
+    assert frame.captured_at == START
+    assert frame.facts is not None
+    assert frame.facts.exposure_us == pytest.approx(20_000)
+    assert frame.facts.gain == 2.0
+    assert frame.facts.tone_curve == "imx708"
+    assert 0.003 < frame.facts.rounded_ev < 0.004
+
+
+def test_fraction_and_offset_of_a_time_are_read(tmp_path: Path) -> None:
+    words = exif(captured_at=datetime(2026, 6, 1, 20, 0, 1, 250_000, tzinfo=UTC))
+    words.get_ifd(0x8769)[0x9011] = "+02:00"
+    (tmp_path / "a.jpg").write_bytes(jpeg(GREY, words))
+    (frame,) = read_folder(tmp_path).frames
+    assert frame.captured_at == datetime(2026, 6, 1, 20, 0, 1, 250_000, tzinfo=timezone(timedelta(hours=2)))
+
+
+def test_a_sidecar_wins_over_exif_field_by_field(tmp_path: Path) -> None:
+    _write(tmp_path, "a.jpg", exposure_s=0.01, iso=100, captured_at=START)
+    record = {"exposure_us": 12345, "tone_curve": "imx477", "captured_at": "2026-06-02T10:00:00.000000Z"}
+    (tmp_path / "a.json").write_text(json.dumps(record))
+    (frame,) = read_folder(tmp_path).frames
+    assert frame.facts is not None
+    assert (frame.facts.exposure_us, frame.facts.gain, frame.facts.tone_curve) == (12345, 1.0, "imx477")
+    assert frame.facts.rounded_ev > 0, "the gain is still EXIF's"
+    assert frame.captured_at == datetime(2026, 6, 2, 10, tzinfo=UTC)
+
+
+def test_the_record_in_the_picture_is_read_and_a_sidecar_wins_over_it(tmp_path: Path) -> None:
+    record = {"exposure_us": 500, "analogue_gain": 2.0, "digital_gain": 1.01, "colour_gains": [2.0, 1.5]}
+    comment = b"ASCII\0\0\0" + json.dumps(record).encode()
+    _write(tmp_path, "a.jpg", exposure_s=0.01, iso=100, t37510=comment)
+    (tmp_path / "a.json").write_text('{"analogue_gain": 4.0, "digital_gain": null}')
+    (frame,) = read_folder(tmp_path).frames
+    assert frame.facts == ExposureFacts(exposure_us=500, gain=4.04, colour_gains=(2.0, 1.5))
+
+
+@pytest.mark.parametrize(
+    "words", ["", "[1, 2]", "{", '{"exposure_us": "x", "colour_gains": [0, "a"]}', "9" * 70_000]
+)
+def test_a_senseless_sidecar_is_no_obstacle(tmp_path: Path, words: str) -> None:
+    _write(tmp_path, "a.jpg", exposure_s=0.01, iso=100)
+    (tmp_path / "a.json").write_text(words)
+    (frame,) = read_folder(tmp_path).frames
+    assert frame.facts is not None
+    assert frame.facts.exposure_us == pytest.approx(10_000)
+
+
+def test_other_files_are_no_pictures(tmp_path: Path) -> None:
+    _write(tmp_path, "a.jpg")
+    (tmp_path / "truth.jsonl").write_text("{}")
+    (tmp_path / ".hidden.jpg").write_bytes(b"")
+    (tmp_path / "folder.jpg").mkdir()
+    assert [frame.name for frame in read_folder(tmp_path).frames] == ["a.jpg"]
+
+
+def test_a_folder_that_holds_no_picture_is_named(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing here")
+    with pytest.raises(NoPicturesError, match=str(tmp_path)):
+        read_folder(tmp_path)
+    with pytest.raises(NoPicturesError, match="is no folder"):
+        read_folder(tmp_path / "nowhere")
+
+
+def test_a_record_without_exposure_has_no_facts() -> None:
+    assert facts_of_record({"bridge": "roof", "exposure_us": None}) is None
+    assert facts_of_record({"exposure_us": 100, "analogue_gain": 1.5, "digital_gain": 1.0}) == ExposureFacts(
+        exposure_us=100.0, gain=1.5
+    )
+
+
+@given(st.binary(max_size=300))
+def test_random_exif_is_no_obstacle(words: bytes) -> None:
+    assert isinstance(read_exif(b"\xff\xd8\xff\xe1\0\0Exif\0\0" + words), dict)
+
+
+@given(st.lists(st.text(alphabet="a0123456789._", max_size=12), min_size=2, max_size=2))
+def test_natural_order_is_an_order(pair: list[str]) -> None:
+    first, second = (natural_key(name) for name in pair)
+    assert (first < second) + (second < first) + (first == second) == 1
