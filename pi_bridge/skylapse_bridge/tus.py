@@ -22,6 +22,14 @@ _VERSION = {"Tus-Resumable": "1.0.0"}
 _BODY = {"Content-Type": "application/offset+octet-stream"}
 _ANSWER_BYTES = 300
 _ATTEMPTS_TO_RESUME = 3
+_DAMAGED_ON_THE_WAY = 460
+_PASSING = {
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.LOCKED,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    _DAMAGED_ON_THE_WAY,
+}
+"""Answers that another attempt may better."""
 
 
 class RefusedError(UploadError):
@@ -101,8 +109,7 @@ async def _check(answer: aiohttp.ClientResponse, *wanted: HTTPStatus) -> None:
         raise KeyRefusedError(said)
     if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
         raise QuarantinedError(said)
-    passing = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
-    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in passing:
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _PASSING:
         raise UploadError(said)
     raise RefusedError(said)
 

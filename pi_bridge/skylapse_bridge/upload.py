@@ -120,18 +120,20 @@ class Uploader:
 
     async def _deliver_some(self, session: aiohttp.ClientSession) -> bool:
         """Deliver the oldest frames side by side; tell whether there may be more to do at once."""
-        url = self._url
-        if url is None:
-            return False
-        key = await asyncio.to_thread(self._read_key)
-        if key is None:
-            self._failures += 1
+        if self._url is None:
             return False
         now = _monotonic()
         self._refused = {number: at for number, at in self._refused.items() if at > now}
         skip = frozenset(self._refused)
         frames = await self._outbox.run(lambda spool: spool.pending(_LANES, skip))
         if not frames:
+            return False
+        key = await asyncio.to_thread(self._read_key)
+        if key is None:
+            self._failures += 1
+            return False
+        url = self._url
+        if url is None:
             return False
         lanes = (self._deliver(session, url, key, frame) for frame in frames)
         results = await asyncio.gather(*lanes)

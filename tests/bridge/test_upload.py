@@ -1,0 +1,211 @@
+"""Delivery: everything arrives once, in spite of everything, and nothing leaves the spool too early."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from skylapse_bridge.outbox import Outbox
+from skylapse_bridge.spool import Limits, Spool
+from skylapse_bridge.upload import Pace, Uploader
+from skylapse_protocol.messages import Counts
+from skylapse_protocol.records import read_record, write_record
+from tests.support.waiting import until
+
+from .made import START, draft, picture
+from .tus_server import KEY, TusServer, answering, hanging_up
+
+AT_ONCE = Pace(first_s=0.01, longest_s=0.05)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[TusServer]:
+    """A tus server that works until it is told not to."""
+    one = TusServer()
+    await one.start()
+    yield one
+    await one.stop()
+
+
+class Delivery:
+    """A spool with an uploader on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.key_file = folder / "key"
+        self.key_file.write_text(KEY + "\n", "utf-8")
+        self.outbox = Outbox(Spool(folder / "state", Limits(max_bytes=10**9, min_free_bytes=1)))
+        self.delivered: list[int] = []
+        self.uploader = Uploader(
+            self.outbox,
+            key_file=self.key_file,
+            now=lambda: START + timedelta(hours=1),
+            on_delivered=lambda frame: self.delivered.append(frame.id),
+            pace=AT_ONCE,
+        )
+
+    async def add(self, count: int = 1, *, size: int = 64) -> None:
+        """Put frames into the spool."""
+        for _ in range(count):
+            shot = picture(width=size, height=size)
+            await self.outbox.run(lambda spool: spool.add(draft(), shot))  # noqa: B023 awaited at once
+        self.uploader.poke()
+
+    async def counts(self) -> Counts:
+        """Return the counts of the one camera."""
+        return await self.outbox.run(lambda spool: spool.counts("west"))
+
+    async def settle(self) -> None:
+        """Wait until nothing is pending."""
+
+        async def empty() -> bool:
+            return (await self.counts()).pending == 0
+
+        await until(empty, what="an empty spool")
+
+
+@pytest.fixture
+async def delivery(tmp_path: Path, server: TusServer) -> AsyncIterator[Delivery]:
+    """An uploader at work."""
+    one = Delivery(tmp_path)
+    await one.outbox.start()
+    one.uploader.deliver_to(server.url + "/")
+    one.uploader.start()
+    yield one
+    await one.uploader.stop()
+    await one.outbox.stop()
+
+
+async def test_frames_arrive_whole_with_their_records(delivery: Delivery, server: TusServer) -> None:
+    await delivery.add(7)
+    await delivery.settle()
+    assert sorted(server.frames) == [1, 2, 3, 4, 5, 6, 7]
+    assert [method for method, _ in server.requests] == ["POST"] * 7
+    record = read_record(server.uploads[0].record)
+    assert json.dumps(write_record(record)) == json.dumps(server.uploads[0].record)
+    assert sorted(delivery.delivered) == [1, 2, 3, 4, 5, 6, 7]
+    assert delivery.uploader.problem is None
+
+
+@pytest.mark.parametrize("status", [500, 503, 507, 429, 460, 423])
+async def test_a_processor_in_trouble_is_waited_out(
+    delivery: Delivery, server: TusServer, status: int
+) -> None:
+    server.standing_fault = answering(status)
+    await delivery.add(3)
+    await until(lambda: len(server.requests) > 6, what="some attempts")
+    assert await delivery.counts() == Counts(captured=3, pending=3)
+    assert delivery.uploader.problem is not None
+    assert str(status) in delivery.uploader.problem
+    server.standing_fault = None
+    await delivery.settle()
+    assert sorted(server.frames) == [1, 2, 3]
+    assert delivery.uploader.problem is None
+
+
+async def test_a_broken_off_upload_is_resumed_at_its_offset(delivery: Delivery, server: TusServer) -> None:
+    server.faults = [hanging_up(server)]
+    await delivery.add(size=900)
+    await delivery.settle()
+    server.requests.clear()
+    server.faults = [hanging_up(server), answering(503)]
+    await delivery.add(size=900)
+    await delivery.settle()
+    assert sorted(server.frames) == [1, 2]
+
+    async def no_fault(_request: object) -> None:
+        return None
+
+    server.requests.clear()
+    server.faults = [hanging_up(server), no_fault, hanging_up(server, after=2000)]
+    await delivery.add(size=900)
+    await delivery.settle()
+    methods = [method for method, _ in server.requests]
+    sizes = [size for method, size in server.requests if method == "PATCH"]
+    assert methods == ["POST", "POST", "PATCH", "HEAD", "PATCH"]
+    assert sizes[1] == sizes[0] - 2000
+    assert sorted(server.frames) == [1, 2, 3]
+
+
+async def test_an_upload_that_the_processor_forgot_is_begun_again(
+    delivery: Delivery, server: TusServer
+) -> None:
+    async def no_fault(_request: object) -> None:
+        return None
+
+    server.faults = [hanging_up(server), no_fault, answering(503), answering(404)]
+    await delivery.add(size=900)
+    await delivery.settle()
+    assert server.frames == [1]
+    assert [method for method, _ in server.requests] == ["POST", "POST", "PATCH", "HEAD", "POST"]
+
+
+async def test_a_frame_that_was_put_aside_counts_as_delivered(delivery: Delivery, server: TusServer) -> None:
+    server.faults = [answering(422)]
+    await delivery.add()
+    await delivery.settle()
+    assert await delivery.counts() == Counts(captured=1, delivered=1)
+    assert server.frames == []
+
+
+async def test_a_refused_frame_does_not_hold_the_others_up(delivery: Delivery, server: TusServer) -> None:
+    server.faults = [answering(400)]
+    await delivery.add()
+    await until(lambda: delivery.uploader.problem, what="the refusal")
+    await delivery.add(4)
+    await until(lambda: len(server.frames) == 4, what="the others")
+    counts = await delivery.counts()
+    assert (counts.captured, counts.dropped) == (5, 0)
+    delivery.uploader.flush()
+    await delivery.settle()
+    assert sorted(server.frames) == [1, 2, 3, 4, 5]
+
+
+async def test_a_wrong_key_is_told_and_a_right_one_heals(delivery: Delivery, server: TusServer) -> None:
+    delivery.key_file.write_text("wrong", "utf-8")
+    await delivery.add(2)
+    await until(lambda: "refuses the key" in (delivery.uploader.problem or ""), what="the refusal")
+    assert await delivery.counts() == Counts(captured=2, pending=2)
+    delivery.key_file.write_text(KEY, "utf-8")
+    await delivery.settle()
+    assert sorted(server.frames) == [1, 2]
+
+
+async def test_a_missing_key_file_is_told(delivery: Delivery) -> None:
+    delivery.key_file.unlink()
+    await delivery.add()
+    await until(lambda: "key cannot be read" in (delivery.uploader.problem or ""), what="the message")
+    delivery.key_file.write_text(KEY, "utf-8")
+    await delivery.settle()
+    assert (await delivery.counts()).delivered == 1
+
+
+async def test_a_damaged_file_is_dropped_and_the_rest_arrives(delivery: Delivery, server: TusServer) -> None:
+    delivery.uploader.deliver_to(None)
+    await delivery.add(3)
+    frames = await delivery.outbox.run(lambda spool: spool.pending(9))
+    frames[1].path.write_bytes(frames[1].path.read_bytes()[:-50] + b"x" * 50)
+    delivery.uploader.deliver_to(server.url)
+    await delivery.settle()
+    assert await delivery.counts() == Counts(captured=3, delivered=2, dropped=1)
+    assert sorted(server.frames) == [1, 3]
+
+
+async def test_nothing_is_sent_before_an_address_is_known(delivery: Delivery, server: TusServer) -> None:
+    delivery.uploader.deliver_to(None)
+    await delivery.add(2)
+    assert delivery.uploader.problem == "no processor is known yet"
+    assert server.requests == []
+    delivery.uploader.deliver_to(server.url)
+    await delivery.settle()
+    assert sorted(server.frames) == [1, 2]
+
+
+async def test_a_dead_processor_costs_nothing(delivery: Delivery, server: TusServer) -> None:
+    delivery.uploader.deliver_to("http://127.0.0.1:9")
+    await delivery.add(2)
+    await until(lambda: "connect" in (delivery.uploader.problem or ""), what="the message")
+    delivery.uploader.deliver_to(server.url)
+    await delivery.settle()
+    assert sorted(server.frames) == [1, 2]
