@@ -120,8 +120,6 @@ class Uploader:
 
     async def _deliver_some(self, session: aiohttp.ClientSession) -> bool:
         """Deliver the oldest frames side by side; tell whether there may be more to do at once."""
-        if self._url is None:
-            return False
         now = _monotonic()
         self._refused = {number: at for number, at in self._refused.items() if at > now}
         skip = frozenset(self._refused)
