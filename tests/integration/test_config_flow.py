@@ -1,62 +1,328 @@
 """Setting Skylapse up, changing it, and what goes wrong on the way; every error is followed by a recovery."""
 
 from typing import Any
+from unittest.mock import patch
 
-from homeassistant.config_entries import SOURCE_USER
+import pytest
+from homeassistant.config_entries import (
+    SOURCE_HASSIO,
+    SOURCE_MQTT,
+    SOURCE_USER,
+    ConfigEntryState,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from pytest_homeassistant_custom_component.common import async_fire_mqtt_message
+from homeassistant.helpers.service_info.hassio import HassioServiceInfo
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_mqtt_message
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.protocol import topics
-from tests.integration.speakers import ANNOUNCE, Processor
+from tests.integration.speakers import ANNOUNCE, Bridge, Processor
 from tests.integration.theatre import KEY, FakeProcessor
 
 CLOSED = "http://127.0.0.1:1"
+WAIT = {"wait_background_tasks": True}
+BUILT_IN = {"a", "b", "c", "d", "e", "f", "sunrise", "sunset", "daytime", "night", "hourly"}
 
 
-async def found_by_mqtt(
-    hass: HomeAssistant, processor: Processor | None, payload: bytes | None = None
-) -> Any:
-    """Let a bridge announce itself; return the flow that waits for a click."""
-    await hass.async_block_till_done(wait_background_tasks=True)
-    if processor is not None:
-        await processor.arrive()
+@pytest.fixture
+def app(processor_server: FakeProcessor) -> HassioServiceInfo:
+    """What the Supervisor hands over of the app."""
+    config = {"host": "127.0.0.1", "port": int(processor_server.url.rsplit(":", 1)[1]), "key": KEY}
+    return HassioServiceInfo(config=config, name="Skylapse processor", slug="abc_skylapse", uuid="u1")
+
+
+async def found_by_mqtt(hass: HomeAssistant, payload: bytes | None = None) -> Any:
+    """Let a bridge announce itself; return the flow that waits for a click, None where there is none."""
+    await hass.async_block_till_done(**WAIT)
     raw = topics.encode(topics.ANNOUNCE, ANNOUNCE) if payload is None else payload
-    async_fire_mqtt_message(hass, "skylapse/roof/announce", raw, retain=True)
-    await hass.async_block_till_done(wait_background_tasks=True)
+    async_fire_mqtt_message(hass, "skylapse/roof/announce", raw)
+    await hass.async_block_till_done(**WAIT)
     flows = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
     return flows[0] if flows else None
 
 
-async def added_by_hand(hass: HomeAssistant) -> Any:
-    return await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+async def answer(hass: HomeAssistant, flow: Any, **fields: Any) -> Any:
+    """Fill in the form of a flow."""
+    result = await hass.config_entries.flow.async_configure(flow["flow_id"], fields)
+    await hass.async_block_till_done(**WAIT)
+    return result
+
+
+async def begin(hass: HomeAssistant, source: str, data: Any = None) -> Any:
+    """Start a flow and return its first step."""
+    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": source}, data=data)
+    await hass.async_block_till_done(**WAIT)
+    return result
+
+
+# ---------------------------------------------------------------- found by MQTT
 
 
 async def test_a_bridge_is_found_and_confirmed_with_one_click(
     hass: HomeAssistant, mqtt: MqttMockHAClient, processor: Processor, processor_server: FakeProcessor
 ) -> None:
-    flow = await found_by_mqtt(hass, processor)
+    await hass.async_block_till_done(**WAIT)
+    await processor.arrive()
+    flow = await found_by_mqtt(hass)
     assert flow["context"]["title_placeholders"]["name"] in ("Roof", "House")
-    result = await hass.config_entries.flow.async_configure(flow["flow_id"], {"processor_key": KEY})
+    result = await answer(hass, flow, processor_key=KEY, processor_url=processor_server.url)
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    assert result["data"] == {
-        "root": "skylapse",
-        "processor_url": processor_server.url,
-        "processor_key": KEY,
-    }
-    subentries = {each.unique_id: each.title for each in result["result"].subentries.values()}
-    assert subentries["sunset"] == "Sunset"
-    assert {"a", "b", "c", "d", "e", "f", "sunrise", "sunset", "daytime", "night", "hourly"} == set(
-        subentries
-    )
-    await hass.async_block_till_done(wait_background_tasks=True)
+    assert result["data"] == {"root": "skylapse", "processor_url": processor_server.url, "processor_key": KEY}
+    entry = result["result"]
+    assert {each.unique_id for each in entry.subentries.values()} == BUILT_IN
+    assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_the_announced_address_is_taken_where_none_is_given(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, processor: Processor, processor_server: FakeProcessor
+) -> None:
+    payload = topics.encode(topics.ANNOUNCE, ANNOUNCE)
+    await hass.async_block_till_done(**WAIT)
+    with patch("custom_components.skylapse.listen.LISTEN_S", 5):
+        async_fire_mqtt_message(hass, "skylapse/roof/announce", payload, retain=True)
+        await hass.async_block_till_done()
+        await processor.arrive()
+    flow = hass.config_entries.flow.async_progress_by_handler(DOMAIN)[0]
+    form = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    assert form["description_placeholders"]["processor"] == f"House ({processor_server.url})"
+    result = await answer(hass, flow, processor_key=KEY)
+    assert result["data"]["processor_url"] == processor_server.url
 
 
 async def test_without_a_processor_the_key_can_wait(hass: HomeAssistant, mqtt: MqttMockHAClient) -> None:
-    flow = await found_by_mqtt(hass, None)
-    result = await hass.config_entries.flow.async_configure(flow["flow_id"], {})
+    flow = await found_by_mqtt(hass)
+    result = await answer(hass, flow)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["data"] == {"root": "skylapse"}
-    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x00\xff", b"{}", b'{"schema": 1, "bridge": "../x"}'])
+async def test_what_is_no_announce_offers_nothing(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, payload: bytes
+) -> None:
+    assert await found_by_mqtt(hass, payload) is None
+    assert await found_by_mqtt(hass) is not None
+
+
+async def test_a_second_bridge_offers_nothing_where_skylapse_is_set_up(
+    hass: HomeAssistant, loaded: MockConfigEntry
+) -> None:
+    assert await found_by_mqtt(hass) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "error"),
+    [
+        ({"processor_key": "wrong"}, "processor_key", "invalid_key"),
+        ({"processor_key": KEY, "processor_url": CLOSED}, "processor_url", "cannot_connect"),
+        ({"processor_key": KEY, "processor_url": "house:8097"}, "processor_url", "invalid_url"),
+        ({"processor_key": KEY, "processor_url": "http://[bad"}, "processor_url", "invalid_url"),
+    ],
+)
+async def test_a_wrong_key_or_address_is_said_at_its_field(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    processor_server: FakeProcessor,
+    fields: dict[str, Any],
+    field: str,
+    error: str,
+) -> None:
+    flow = await found_by_mqtt(hass)
+    result = await answer(hass, flow, **{"processor_url": processor_server.url, **fields})
+    assert result["type"] is FlowResultType.FORM
+    assert result["errors"] == {field: error}
+    result = await answer(hass, flow, processor_key=KEY, processor_url=processor_server.url)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_key_without_any_address_is_said(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, processor_server: FakeProcessor
+) -> None:
+    flow = await found_by_mqtt(hass)
+    result = await answer(hass, flow, processor_key=KEY)
+    assert result["errors"] == {"processor_url": "processor_unknown"}
+    result = await answer(hass, flow, processor_key=KEY, processor_url=processor_server.url)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_processor_that_fails_is_said(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, processor_server: FakeProcessor
+) -> None:
+    flow = await found_by_mqtt(hass)
+    processor_server.broken = 500
+    result = await answer(hass, flow, processor_key=KEY, processor_url=processor_server.url)
+    assert result["errors"] == {"processor_url": "cannot_connect"}
+    processor_server.broken = None
+    result = await answer(hass, flow, processor_key=KEY, processor_url=processor_server.url)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+# ---------------------------------------------------------------- by hand
+
+
+async def test_by_hand_it_says_how_many_bridges_are_heard(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, bridge: Bridge
+) -> None:
+    with patch("custom_components.skylapse.listen.LISTEN_S", 1):
+        flow = hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+        task = hass.async_create_background_task(flow, "flow")
+        await hass.async_block_till_done()
+        await bridge.arrive()
+        form = await task
+    assert form["description_placeholders"]["bridges"] == "1"
+    assert form["description_placeholders"]["names"] == "Roof"
+    assert form["description_placeholders"]["processor"] == "–"
+
+
+async def test_by_hand_an_entry_is_made_under_another_root(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, processor_server: FakeProcessor
+) -> None:
+    form = await begin(hass, SOURCE_USER)
+    assert form["description_placeholders"]["bridges"] == "0"
+    result = await answer(hass, form, root="house/#")
+    assert result["errors"] == {"root": "invalid_root"}
+    result = await answer(
+        hass, form, root="house/sky", processor_key=KEY, processor_url=processor_server.url
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"]["root"] == "house/sky"
+
+
+async def test_without_mqtt_it_says_what_to_do_first(hass: HomeAssistant) -> None:
+    result = await begin(hass, SOURCE_USER)
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "mqtt_not_available")
+
+
+async def test_a_second_entry_is_refused(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
+    result = await begin(hass, SOURCE_USER)
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "single_instance_allowed")
+
+
+# ---------------------------------------------------------------- by the Supervisor
+
+
+async def test_the_app_brings_address_and_key(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, app: HassioServiceInfo, processor_server: FakeProcessor
+) -> None:
+    form = await begin(hass, SOURCE_HASSIO, app)
+    assert form["description_placeholders"] == {"app": "Skylapse processor"}
+    processor_server.broken = 503
+    result = await answer(hass, form)
+    assert result["errors"] == {"base": "cannot_connect"}
+    processor_server.broken = None
+    result = await answer(hass, form)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["result"].unique_id == DOMAIN
+    assert result["data"]["processor_key"] == KEY
+    assert result["data"]["processor_url"] == processor_server.url
+
+
+async def test_the_app_without_mqtt_says_what_to_do_first(
+    hass: HomeAssistant, app: HassioServiceInfo
+) -> None:
+    form = await begin(hass, SOURCE_HASSIO, app)
+    result = await answer(hass, form)
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "mqtt_not_available")
+
+
+@pytest.mark.parametrize("entry_data", [{"root": "skylapse"}])
+async def test_an_app_that_comes_later_connects_the_entry(
+    hass: HomeAssistant, loaded: MockConfigEntry, app: HassioServiceInfo, processor_server: FakeProcessor
+) -> None:
+    result = await begin(hass, SOURCE_HASSIO, app)
+    assert result["reason"] == "already_configured"
+    assert loaded.data["processor_url"] == processor_server.url
+    assert loaded.data["root"] == "skylapse"
+    assert loaded.runtime_data.coordinator.client is not None
+
+
+async def test_an_app_does_not_take_over_a_processor_that_was_chosen_by_hand(
+    hass: HomeAssistant, loaded: MockConfigEntry, app: HassioServiceInfo
+) -> None:
+    app.config["key"] = "another"
+    await begin(hass, SOURCE_HASSIO, app)
+    assert loaded.data["processor_key"] == KEY
+
+
+async def test_an_app_that_moved_brings_its_new_address(
+    hass: HomeAssistant, loaded: MockConfigEntry, app: HassioServiceInfo
+) -> None:
+    hass.config_entries.async_update_entry(loaded, data={**loaded.data, "app": app.slug})
+    app.config["host"] = "localhost"
+    await begin(hass, SOURCE_HASSIO, app)
+    assert loaded.data["processor_url"].startswith("http://localhost:")
+
+
+async def test_while_a_click_is_waited_for_the_other_discovery_may_win(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, app: HassioServiceInfo, processor_server: FakeProcessor
+) -> None:
+    supervisor = await begin(hass, SOURCE_HASSIO, app)
+    found = await found_by_mqtt(hass)
+    by_mqtt = next(
+        flow
+        for flow in hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+        if flow["context"]["source"] == SOURCE_MQTT
+    )
+    assert found is not None
+    assert (await answer(hass, by_mqtt))["type"] is FlowResultType.CREATE_ENTRY
+    result = await answer(hass, supervisor)
+    assert result["reason"] == "already_configured"
+    entry = hass.config_entries.async_entries(DOMAIN)[0]
+    assert entry.data["processor_url"] == processor_server.url
+
+
+# ---------------------------------------------------------------- later
+
+
+async def test_reconfiguring_moves_to_another_processor(
+    hass: HomeAssistant, loaded: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    flow = await loaded.start_reconfigure_flow(hass)
+    suggested = {str(key): key.description for key in flow["data_schema"].schema}
+    assert suggested["processor_url"] == {"suggested_value": processor_server.url}
+    result = await answer(hass, flow, processor_key=KEY, processor_url=CLOSED)
+    assert result["errors"] == {"processor_url": "cannot_connect"}
+    url = processor_server.url + "/"
+    result = await answer(hass, flow, processor_key=KEY, processor_url=url)
+    assert result["reason"] == "reconfigure_successful"
+    assert loaded.data == {"root": "skylapse", "processor_url": url, "processor_key": KEY}
+    assert loaded.state is ConfigEntryState.LOADED
+
+
+async def test_reconfiguring_can_take_the_processor_away(
+    hass: HomeAssistant, loaded: MockConfigEntry
+) -> None:
+    flow = await loaded.start_reconfigure_flow(hass)
+    result = await answer(hass, flow)
+    assert result["reason"] == "reconfigure_successful"
+    assert loaded.data == {"root": "skylapse"}
+    assert loaded.runtime_data.coordinator.client is None
+
+
+async def test_a_revoked_key_is_asked_for_anew(
+    hass: HomeAssistant, loaded: MockConfigEntry, processor: Processor, processor_server: FakeProcessor
+) -> None:
+    processor_server.broken = 401
+    await processor.arrive()
+    flow = hass.config_entries.flow.async_progress_by_handler(DOMAIN)[0]
+    assert flow["step_id"] == "reauth_confirm"
+    result = await answer(hass, flow, processor_key="still wrong")
+    assert result["errors"] == {"base": "invalid_key"}
+    processor_server.broken = None
+    result = await answer(hass, flow, processor_key=KEY)
+    assert result["reason"] == "reauth_successful"
+    assert loaded.data["processor_key"] == KEY
+
+
+async def test_options_are_kept_and_used(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
+    form = await hass.config_entries.options.async_init(loaded.entry_id)
+    assert form["step_id"] == "init"
+    result = await hass.config_entries.options.async_configure(
+        form["flow_id"], {"reply_limit_s": 30, "link_hours": 48}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done(**WAIT)
+    assert loaded.options == {"reply_limit_s": 30, "link_hours": 48}
+    assert loaded.state is ConfigEntryState.LOADED
