@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -218,7 +219,7 @@ class Ingest:
         record = read_stored_record(self._layout, frame)
         measured = measure(data, str(frame.name), tone_curve=record.tone_curve if record else None)
         thumb = self._layout.thumb(frame.name, frame.day)
-        temporary = thumb.with_suffix(".tmp")
+        temporary = thumb.with_suffix(f".{threading.get_ident():x}.tmp")  # a visitor may ask for it meanwhile
         temporary.write_bytes(measured.thumbnail)
         temporary.replace(thumb)
         return measured
