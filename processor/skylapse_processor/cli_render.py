@@ -23,8 +23,8 @@ _BAR = 30
 _CANCELLED = 130
 
 
-def add_render_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `render` among the commands of skylapse-processor."""
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `render`."""
     parser = commands.add_parser(
         "render",
         help="make a film of a folder of pictures",
