@@ -57,7 +57,7 @@ async def _go_through(
             raise HomeAssistantError(
                 f"the form {flow['step_id']} of {flow['handler']} says {flow.get('errors')}"
             )
-        flow = await house.post(f"{address}/{flow['flow_id']}", _filled(flow["data_schema"], answers))
+        flow = await house.post(f"{address}/{flow['flow_id']}", fill_in(flow["data_schema"], answers))
     if flow["type"] not in _DONE and flow.get("reason") not in _DONE:
         raise HomeAssistantError(
             f"the flow of {flow['handler']} ended with {flow['type']} {flow.get('reason')}"
@@ -65,14 +65,14 @@ async def _go_through(
     return flow
 
 
-def _filled(schema: list[dict[str, Any]], answers: Mapping[str, Any]) -> dict[str, Any]:
+def fill_in(schema: list[dict[str, Any]], answers: Mapping[str, Any]) -> dict[str, Any]:
     """Fill in a form: the answers first, else what the form suggests; sections are forms of their own."""
     filled: dict[str, Any] = {}
     for field in schema:
         name = field["name"]
         if field.get("type") == "expandable":
             inner = answers.get(name)
-            filled[name] = _filled(field["schema"], inner if isinstance(inner, Mapping) else answers)
+            filled[name] = fill_in(field["schema"], inner if isinstance(inner, Mapping) else answers)
             continue
         suggested = (field.get("description") or {}).get("suggested_value", field.get("default"))
         value = answers.get(name, suggested)

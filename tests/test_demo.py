@@ -1,0 +1,99 @@
+"""The demo's own parts, without the programs that it starts."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from demo.flows import fill_in
+from demo.processes import Program, ProgramError
+from demo.rig import died
+from demo.sunset import Evening
+from demo.watch import Heard
+from skylapse_protocol.messages import CameraState, Counts, StoreState
+from skylapse_protocol.topics import STATE, STORE_STATE, TOPICS, encode
+from tests.support.waiting import wait_until
+
+
+def test_the_cameras_clock_reaches_sunset_when_the_evening_says() -> None:
+    evening = Evening(around_min=60, lead_min=6, rate=60)
+    anchor = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+    assert evening.sunset_at.date() == evening.day
+    assert evening.minutes_from_sunset(anchor, anchor) == pytest.approx(-66)
+    assert evening.minutes_from_sunset(anchor, anchor + timedelta(seconds=66)) == pytest.approx(0)
+    assert evening.frames == 480
+    clock = evening.clock(anchor)
+    assert datetime.fromisoformat(clock["start"]) == evening.sunset_at - timedelta(minutes=66)
+
+
+def test_forms_are_filled_with_answers_then_with_what_they_suggest() -> None:
+    form: list[dict[str, Any]] = [
+        {"name": "broker", "required": True},
+        {"name": "port", "default": 1883},
+        {"name": "url", "description": {"suggested_value": "http://here"}},
+        {"name": "nothing"},
+        {"name": "more", "type": "expandable", "schema": [{"name": "transport"}]},
+    ]
+    filled = fill_in(form, {"broker": "there", "more": {"transport": "tcp"}})
+    assert filled == {
+        "broker": "there",
+        "port": 1883,
+        "url": "http://here",
+        "more": {"transport": "tcp"},
+    }
+
+
+def test_what_is_heard_adds_up() -> None:
+    heard = Heard()
+    state = CameraState(
+        mode="deployed", capturing=True, counts=Counts(captured=9, delivered=6, pending=2, dropped=1)
+    )
+    heard.take(STATE.name(bridge="demo", camera="lake"), encode(STATE, state))
+    heard.take(STORE_STATE.name(bridge="demo", camera="lake"), encode(STORE_STATE, StoreState(frames=6)))
+    assert heard.captured == heard.stored + heard.pending + heard.dropped
+
+
+@given(
+    st.sampled_from([row.path.replace("{", "").replace("}", "") for row in TOPICS]), st.binary(max_size=200)
+)
+def test_no_bytes_on_any_topic_disturb_the_progress(path: str, payload: bytes) -> None:
+    heard = Heard()
+    heard.take(f"skylapse/{path}", payload)
+    assert heard.captured == 0
+
+
+def test_a_program_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
+    program = Program("talker", ["sh", "-c", "echo no such camera; exit 3"], log_path=tmp_path / "log")
+    program.start()
+    assert program.wait(timeout_s=10) == 3
+    with pytest.raises(ProgramError, match=r"(?s)talker ended.*no such camera"):
+        died(program)
+
+
+def test_a_program_is_killed_with_its_children(tmp_path: Path) -> None:
+    program = Program("parent", ["sh", "-c", "sleep 600 & echo $!; wait"], log_path=tmp_path / "log")
+    program.start()
+    child = int(wait_until(program.log, what="the child's number"))
+    program.kill()
+    assert program.exit_code == -9
+    assert wait_until(lambda: not _runs(child), what="the end of the child")
+
+
+def _runs(pid: int) -> bool:
+    """Whether the process lives; one that has ended and was not yet waited for does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text("utf-8")
+    except FileNotFoundError:
+        return False
+
+
+def test_a_program_runs_in_a_group_of_its_own(tmp_path: Path) -> None:
+    program = Program("alone", ["sleep", "600"], log_path=tmp_path / "log")
+    program.start()
+    assert os.getpgid(program.pid) == program.pid
+    program.stop()
+    assert not program.running
