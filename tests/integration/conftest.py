@@ -3,8 +3,9 @@
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock, patch
+from unittest.mock import Mock, PropertyMock, patch
 
+import freezegun
 import pytest
 from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -16,6 +17,9 @@ from tests.integration.speakers import Bridge, Processor
 from tests.integration.theatre import KEY, FakeProcessor
 
 HERE = Path(__file__).parent
+
+freezegun.configure(extend_ignore_list=["custom_components.skylapse.protocol"])  # type: ignore[attr-defined]
+"""The contract compares types; a frozen `datetime` is another one."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -95,3 +99,11 @@ def bridge(hass: HomeAssistant) -> Bridge:
 def processor(hass: HomeAssistant, processor_server: FakeProcessor) -> Processor:
     """The processor's voice on MQTT."""
     return Processor(hass, processor_server)
+
+
+@pytest.fixture
+def all_enabled() -> Generator[None]:
+    """Let every entity be enabled, those that are off by default too."""
+    name = "homeassistant.helpers.entity.Entity.entity_registry_enabled_default"
+    with patch(name, PropertyMock(return_value=True)):
+        yield

@@ -1,5 +1,6 @@
 """Bridge and processor as Home Assistant hears them: messages written by the contract itself."""
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -176,8 +177,9 @@ class Bridge:
         await self.say(topics.EVENT, CameraEvent(at=NOW, type=kind, **details))
 
     async def reply(self, reply: Reply) -> None:
-        """Answer a command."""
-        await self.say(topics.REPLY, reply)
+        """Answer a command, without waiting for whoever waits for it."""
+        async_fire_mqtt_message(self.hass, "skylapse/roof/west/reply", topics.encode(topics.REPLY, reply))
+        await self.hass.async_block_till_done()
 
 
 class Processor:
@@ -242,12 +244,16 @@ class Processor:
         await self.say(topics.FILM, film)
 
     async def job(self, state: JobState) -> None:
-        """Tell how far a job is."""
-        await self.say(topics.JOB, state, job=state.id)
+        """Tell how far a job is, without waiting for whoever waits for it."""
+        topic = topics.JOB.name(job=state.id)
+        async_fire_mqtt_message(self.hass, topic, topics.encode(topics.JOB, state))
+        await asyncio.sleep(0)
 
     async def reply(self, reply: Reply) -> None:
-        """Answer a command."""
-        await self.say(topics.PROCESSOR_REPLY, reply)
+        """Answer a command, without waiting for whoever waits for it."""
+        payload = topics.encode(topics.PROCESSOR_REPLY, reply)
+        async_fire_mqtt_message(self.hass, "skylapse/processor/reply", payload)
+        await asyncio.sleep(0)
 
 
 def payload_of(row: topics.Topic[Any], message: Any) -> dict[str, Any]:

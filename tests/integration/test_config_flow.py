@@ -183,9 +183,7 @@ async def test_by_hand_an_entry_is_made_under_another_root(
     assert form["description_placeholders"]["bridges"] == "0"
     result = await answer(hass, form, root="house/#")
     assert result["errors"] == {"root": "invalid_root"}
-    result = await answer(
-        hass, form, root="house/sky", processor_key=KEY, processor_url=processor_server.url
-    )
+    result = await answer(hass, form, root="house/sky", processor_key=KEY, processor_url=processor_server.url)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["data"]["root"] == "house/sky"
 

@@ -1,0 +1,258 @@
+"""Snapshot, plan, orders and uplink: what is published, when, and what never is twice."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util import dt as dt_util
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
+from pytest_homeassistant_custom_component.typing import MqttMockHAClient
+
+from custom_components.skylapse.const import DOMAIN
+from custom_components.skylapse.protocol import topics
+from custom_components.skylapse.protocol.messages import Clock
+from custom_components.skylapse.protocol.snapshot import active_window
+from tests.integration.brokerage import last, published
+from tests.integration.speakers import STATE, WEST, Bridge, Processor
+
+SNAPSHOT = "skylapse/roof/west/snapshot/set"
+PLAN = "skylapse/roof/west/plan/set"
+ORDERS = "skylapse/processor/orders/set"
+UPLINK = "skylapse/roof/uplink/set"
+NOON = datetime(2026, 6, 21, 10, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _noon(freezer: FrozenDateTimeFactory) -> None:
+    """Let it be the longest day, before its sunset."""
+    freezer.move_to(NOON)
+
+
+async def reload(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+def subentry(entry: MockConfigEntry, unique_id: str) -> ConfigSubentry:
+    return next(each for each in entry.subentries.values() if each.unique_id == unique_id)
+
+
+async def test_a_bridge_that_announces_itself_is_supplied(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    processor: Processor,
+) -> None:
+    await processor.arrive()
+    await bridge.arrive()
+    snapshot, plan, orders, uplink = (last(mqtt, topic) for topic in (SNAPSHOT, PLAN, ORDERS, UPLINK))
+    assert [profile.id for profile in snapshot.profiles] == list("abcdef")
+    assert {window.schedule for window in plan.windows} == {"sunrise", "sunset", "daytime", "hourly"}
+    assert plan.time_zone == "Europe/Vienna"
+    assert [order.schedule for order in orders.orders] == ["sunrise", "sunset", "daytime", "night"]
+    assert {order.camera for order in orders.orders} == {"roof/west"}
+    assert (uplink.processor, uplink.url) == ("house", processor.server.url)
+    retained = {call.args[0]: call.args[3] for call in mqtt.async_publish.call_args_list}
+    assert all(retained[topic] for topic in (SNAPSHOT, PLAN, ORDERS, UPLINK))
+
+
+async def test_nothing_is_said_twice(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    await bridge.arrive(name="Roof top")
+    assert len(published(mqtt, SNAPSHOT)) == len(published(mqtt, PLAN)) == 1
+
+
+async def test_a_restart_says_the_same_again_byte_for_byte(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    await reload(hass, loaded)
+    await bridge.arrive()
+    assert len(set(published(mqtt, SNAPSHOT))) == len(set(published(mqtt, PLAN))) == 1
+    assert len(published(mqtt, PLAN)) == 2
+
+
+async def test_the_broker_that_comes_back_is_told_everything_again(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    loaded.runtime_data.deployer._connection_changed(False)
+    assert len(published(mqtt, PLAN)) == 1
+    loaded.runtime_data.deployer._connection_changed(True)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert len(published(mqtt, PLAN)) == len(published(mqtt, SNAPSHOT)) == 2
+
+
+async def test_the_plan_is_renewed_every_six_hours(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    await bridge.arrive()
+    freezer.tick(timedelta(hours=2, seconds=1))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert [topics.decode(PLAN, raw).message.revision for raw in published(mqtt, PLAN)] == [1, 2]  # type: ignore[attr-defined]
+    assert len(published(mqtt, SNAPSHOT)) == 1
+
+
+async def test_a_bridge_in_simulated_time_gets_a_plan_for_its_own_now(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    winter = datetime(2027, 12, 21, 15, 0, tzinfo=UTC)
+    await bridge.arrive(clock=Clock(start=winter, anchor=NOON, rate=60.0))
+    plan = last(mqtt, PLAN)
+    assert plan.windows[0].ends_at > winter
+    assert all(window.day.startswith("2027-12-2") for window in plan.windows)
+    ruling = active_window(plan, winter + timedelta(minutes=30))
+    assert ruling is not None
+    assert ruling.schedule == "sunset"
+    freezer.tick(timedelta(minutes=3, seconds=1))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert last(mqtt, PLAN).revision == 2
+    assert last(mqtt, PLAN).sun.starts_at == datetime(2027, 12, 21, 18, 0, tzinfo=UTC)
+
+
+async def test_a_changed_schedule_is_deployed_without_a_reload(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.tell_all()
+    sunset = subentry(loaded, "sunset")
+    changes = {**sunset.data, "offset_min": -60, "duration_min": 120, "size": "720p"}
+    hass.config_entries.async_update_subentry(loaded, sunset, data=changes)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    window = next(each for each in last(mqtt, PLAN).windows if each.schedule == "sunset")
+    assert window.ends_at - window.starts_at == timedelta(hours=2)
+    assert next(each for each in last(mqtt, ORDERS).orders if each.schedule == "sunset").size == "720p"
+    state = hass.states.get("sensor.roof_west_deployment")
+    assert state is not None
+    assert state.state == "pending"
+    await bridge.say(topics.STATE, replace(STATE, plan_revision=2))
+    state = hass.states.get("sensor.roof_west_deployment")
+    assert state is not None
+    assert state.state == "applied"
+    illuminance = hass.states.get("sensor.roof_west_illuminance")
+    assert illuminance is not None
+    assert illuminance.state == "812.5"
+
+
+async def test_a_schedule_that_names_a_profile_that_is_gone_is_left_out_with_a_line(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sunset = subentry(loaded, "sunset")
+    hass.config_entries.async_update_subentry(loaded, sunset, data={**sunset.data, "profiles": ["gone"]})
+    daytime = subentry(loaded, "daytime")
+    hass.config_entries.async_update_subentry(loaded, daytime, data={**daytime.data, "profiles": ["a"]})
+    profile = subentry(loaded, "a")
+    hass.config_entries.async_update_subentry(loaded, profile, data={**profile.data, "extends": "gone"})
+    await bridge.arrive()
+    assert {window.schedule for window in last(mqtt, PLAN).windows} == {"sunrise", "hourly"}
+    assert [profile.id for profile in last(mqtt, SNAPSHOT).profiles] == list("bcdef")
+    assert "Schedule sunset is left out" in caplog.text
+    assert "Profile a is left out" in caplog.text
+
+
+async def test_a_house_that_moves_gets_a_new_plan(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    await hass.config.async_update(latitude=-36.85, longitude=174.76, time_zone="Pacific/Auckland")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    plan = last(mqtt, PLAN)
+    assert (plan.revision, plan.time_zone) == (2, "Pacific/Auckland")
+
+
+async def test_a_camera_that_holds_a_later_version_is_overtaken(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    await bridge.say(topics.STATE, replace(STATE, snapshot_version=40, plan_revision=300))
+    assert last(mqtt, SNAPSHOT).version == 41
+    assert last(mqtt, PLAN).revision == 301
+
+
+async def test_what_is_gone_for_good_is_emptied(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    processor: Processor,
+) -> None:
+    await processor.arrive()
+    await bridge.arrive(cameras=(WEST, replace(WEST, id="east", name="East")))
+    await bridge.arrive(cameras=(WEST,))
+    assert published(mqtt, "skylapse/roof/east/plan/set")[-1] == b""
+    assert published(mqtt, PLAN)[-1] != b""
+    assert published(mqtt, UPLINK)[-1] != b""
+    await bridge.say(topics.ANNOUNCE, None)
+    assert published(mqtt, PLAN)[-1] == published(mqtt, SNAPSHOT)[-1] == published(mqtt, UPLINK)[-1] == b""
+    assert last(mqtt, ORDERS).orders == ()
+
+
+async def test_what_cannot_be_published_is_told_and_tried_again(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with patch.object(mqtt, "async_publish", side_effect=HomeAssistantError("no broker")):
+        await bridge.arrive()
+    assert caplog.text.count(f"Could not deploy to {PLAN}: no broker") == 1
+    await bridge.arrive(name="Again")
+    assert last(mqtt, PLAN).revision == 1
+
+
+async def test_a_snapshot_that_is_too_large_is_told(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for number in range(80):
+        hass.config_entries.async_add_subentry(
+            loaded,
+            ConfigSubentry(
+                data={"white_balance": "adaptive", "curve": "warm"},  # type: ignore[arg-type]
+                subentry_type="profile",
+                title="x" * 100,
+                unique_id=f"p{number}",
+            ),
+        )
+    await bridge.arrive()
+    assert f"Could not deploy to {SNAPSHOT}" in caplog.text
+    assert last(mqtt, PLAN).windows
+
+
+async def test_removing_the_entry_forgets_the_ledger(
+    hass: HomeAssistant, hass_storage: dict[str, Any], loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    await hass.config_entries.async_unload(loaded.entry_id)
+    assert hass_storage[f"{DOMAIN}.ledger"]["data"]["plan/roof/west"]["version"] == 1
+    await hass.config_entries.async_remove(loaded.entry_id)
+    await hass.async_block_till_done()
+    assert f"{DOMAIN}.ledger" not in hass_storage
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=10))
+    await hass.async_block_till_done()
