@@ -179,7 +179,7 @@ class Bridge:
     async def reply(self, reply: Reply) -> None:
         """Answer a command, without waiting for whoever waits for it."""
         async_fire_mqtt_message(self.hass, "skylapse/roof/west/reply", topics.encode(topics.REPLY, reply))
-        await self.hass.async_block_till_done()
+        await asyncio.sleep(0)
 
 
 class Processor:
