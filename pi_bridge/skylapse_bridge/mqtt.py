@@ -165,7 +165,10 @@ class Broker:
                 _LOGGER.error("the MQTT client %s; a new one is made", "died" if dead else "is deaf")
                 await asyncio.to_thread(self._close)
                 self._unanswered.clear()
-                self._open()
+                try:
+                    self._open()
+                except BrokerError as error:
+                    self._note_problem(str(error))
 
     def _time(self) -> float:
         return self._loop.time() if self._loop else 0.0
@@ -206,7 +209,7 @@ class Broker:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        self._call(self._note_problem, f"the connection to the broker ended ({reason})")
+        self._call(self._note_end, f"the connection to the broker ended ({reason})")
 
     def _received(self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
         try:
@@ -240,6 +243,11 @@ class Broker:
         if problem != self.problem:
             _LOGGER.warning("%s", problem)
         self.problem = problem
+
+    def _note_end(self, problem: str) -> None:
+        """A connection that was refused ends too; the refusal says more."""
+        if self.connected:
+            self._note_problem(problem)
 
     def _note_published(self, number: int, refusal: str | None) -> None:
         self._unanswered.pop(number, None)

@@ -22,6 +22,8 @@ _MOMENT = timedelta(microseconds=1)
 _LEAD_S = 4.0
 _LEAD_SHARE = 0.5
 _LATE_S = 30.0
+_SET_BACK = timedelta(seconds=2 * _LEAD_S)
+"""Ticks are never done so far ahead of time: the clock was set back."""
 _MOST_SKIPPED_ONE_BY_ONE = 100
 
 
@@ -154,6 +156,8 @@ class Sequence:
 
 def step(state: Sequence, event: Event, now: datetime) -> tuple[Sequence, tuple[Instruction, ...]]:
     """Return the state after an event, and what to do; the last instruction is `Shoot` or `WaitUntil`."""
+    if state.done_until is not None and state.done_until > now + _SET_BACK:
+        state = replace(state, done_until=now)
     if not state.shooting:
         state = replace(state, done_until=max(state.done_until or now, now))
     state = replace(state, **{field.name: getattr(event, field.name) for field in fields(event)})

@@ -210,3 +210,12 @@ def test_two_cameras_on_one_clock_shoot_together(interval_s: float, offset_s: fl
     for at in [*ticks, *(shoot.at for shoot in shoots(other))]:
         assert ((at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)) % grid_us == 0
     assert len(set(ticks)) == len(ticks)
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_camera() -> None:
+    state, _ = step(READY, Woken(), START + timedelta(minutes=50))
+    state, _ = step(state, Woken(), START + timedelta(minutes=50, seconds=11))
+    back = START + timedelta(minutes=10)
+    assert state.next_tick_at(back) is not None
+    seen = live(state, back, back + timedelta(minutes=1))
+    assert shoots(seen)[0].at <= back + timedelta(seconds=15)

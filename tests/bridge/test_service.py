@@ -1,0 +1,194 @@
+"""A whole bridge beside a real broker: it introduces itself, photographs by plan, and delivers."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from skylapse_bridge.deployment import Deployment
+from skylapse_bridge.spool import Limits, Spool
+from skylapse_protocol.messages import Counts, Uplink
+from skylapse_protocol.topics import (
+    ANNOUNCE,
+    AVAILABILITY,
+    EVENT,
+    FRAME,
+    HEALTH,
+    PREVIEW,
+    READING,
+    STATE,
+    UPLINK,
+)
+from tests.support.waiting import until
+
+from .conftest import House
+from .made import START, plan, profile, snapshot, window
+
+PLAN_NOW = plan(window(start=START - timedelta(minutes=10)))
+
+
+async def test_the_bridge_introduces_itself_and_says_last_that_it_is_there(house: House) -> None:
+    await house.start()
+    await house.listener.next(AVAILABILITY)
+    kinds = [heard.topic for heard in house.listener.heard]
+    assert kinds.index(AVAILABILITY) > max(kinds.index(row) for row in (ANNOUNCE, STATE, HEALTH))
+    assert all(heard.retained for heard in house.listener.heard)
+    announce = await house.listener.next(ANNOUNCE)
+    assert (announce.bridge, announce.name, announce.clock) == ("roof", "Roof", None)
+
+    def cameras() -> bool:
+        return [camera.id for camera in house.listener.all(ANNOUNCE)[-1].cameras] == ["west"]
+
+    await until(cameras, what="the camera in the announcement")
+    await house.stop()
+    await until(lambda: house.listener.all(AVAILABILITY)[-1] == "offline", what="the farewell")
+
+
+async def test_a_plan_becomes_frames_on_mqtt_and_at_the_processor(house: House) -> None:
+    await house.start()
+    house.deploy(PLAN_NOW, snapshot(profile(white_balance=profile().white_balance)))
+    await house.listener.next(STATE, plan_revision=1, snapshot_version=7, capturing=True)
+    await house.photograph(5)
+    records = house.listener.all(FRAME)
+    await until(lambda: len(house.server.frames) >= 5, what="the delivery")
+    sent = {upload.record["seq"]: upload for upload in house.server.uploads if upload.whole}
+    for record in records:
+        assert sent[record.seq].sha256 == record.sha256
+        assert (record.window, record.schedule, record.profile) == ("sunset-1", "sunset", "f")
+        assert (record.captured_at - datetime(1970, 1, 1, tzinfo=UTC)) % timedelta(seconds=15) == timedelta(0)
+        assert record.asked is not None
+        assert record.exposure_us is not None
+    assert house.listener.all(READING)
+    assert house.listener.all(PREVIEW)
+    state = await house.listener.next(STATE, counts=Counts(captured=len(records), delivered=len(records)))
+    assert state.active_window == "sunset-1"
+    assert state.next_capture_at is not None
+
+
+async def test_capture_needs_no_network(house: House) -> None:
+    deployment = Deployment(house.config.state_dir, "roof", "west")
+    deployment.keep_plan(PLAN_NOW)
+    deployment.keep_snapshot(snapshot())
+    house.broker.stop()
+    bridge = await house.start(processor=house.processor("http://127.0.0.1:9"))
+
+    async def captured() -> bool:
+        house.clock.pass_time(5)
+        counts = await bridge._outbox.run(lambda spool: spool.counts("west"))
+        return counts.captured >= 4
+
+    await until(captured, what="four frames")
+    await house.stop()
+    house.broker.start()
+    await house.start(processor=house.processor(house.server.url))
+    await until(lambda: len(house.server.frames) >= 4, what="the delivery afterwards")
+
+
+async def test_without_a_plan_the_camera_waits(house: House) -> None:
+    await house.start()
+    state = await house.listener.next(STATE, capturing=True)
+    assert (state.plan_revision, state.next_capture_at) == (None, None)
+    house.clock.pass_time(100_000)
+    house.deploy(plan(), snapshot())
+    await house.listener.next(STATE, plan_revision=1)
+    assert house.listener.all(FRAME) == []
+
+
+async def test_an_emptied_plan_stops_capture_for_good(house: House) -> None:
+    await house.start()
+    house.deploy(PLAN_NOW, snapshot())
+    await house.photograph(1)
+    house.deploy(None, None)
+    await house.listener.next(STATE, plan_revision=None, snapshot_version=None, after=1, next_capture_at=None)
+    await house.stop()
+    assert Deployment(house.config.state_dir, "roof", "west").load_plan() is None
+
+
+async def test_windows_are_told_and_counted_over_a_restart(house: House) -> None:
+    await house.start()
+    house.deploy(plan(window(minutes=5)), snapshot())
+    await house.photograph(4)
+    await house.listener.next(EVENT, type="window_started", window="sunset-1")
+    await house.stop()
+    house.clock.pass_time(3600)
+    before = len(house.listener.all(STATE))
+    await house.start()
+    await house.listener.next(EVENT, type="window_ended", window="sunset-1")
+
+    def ended() -> bool:
+        return any(state.ended_windows for state in house.listener.all(STATE)[before:])
+
+    await until(ended, what="the ended window")
+    (one,) = house.listener.all(STATE)[-1].ended_windows
+    assert (one.window, one.captured, one.dropped) == ("sunset-1", len(house.listener.all(FRAME)), 0)
+    assert one.ended_at == START + timedelta(minutes=5)
+
+
+async def test_a_full_spool_stops_capture_and_room_starts_it_again(house: House) -> None:
+    house.server.standing_fault = None
+    await house.start(spool=Limits(max_bytes=8_050_000, min_free_bytes=1), processor=None)
+    house.deploy(PLAN_NOW, snapshot())
+
+    def full() -> bool:
+        house.clock.pass_time(5)
+        return any("full" in (state.last_error or "") for state in house.listener.all(STATE))
+
+    await until(full, timeout_s=30, what="a full spool")
+    state = await house.listener.next(STATE, capturing=False, after=2)
+    assert state.counts.dropped == 0
+    assert state.counts.captured == state.counts.pending > 0
+
+
+async def test_a_pinned_processor_is_not_left_for_another(house: House) -> None:
+    await house.start()
+    await house.listener.next(AVAILABILITY)
+    house.listener.say(UPLINK, Uplink(processor="other", url="http://192.0.2.1:80"))
+    health = await house.listener.next(HEALTH, uplink="other")
+    assert health.uplink_problem is not None
+    assert "pinned" in health.uplink_problem
+    house.deploy(PLAN_NOW, snapshot())
+    await house.photograph(1)
+    await until(lambda: house.server.frames, what="the delivery to the pinned one")
+
+
+async def test_without_an_address_the_bridge_follows_the_brain_also_after_a_restart(house: House) -> None:
+    await house.start(processor=house.processor(None))
+    health = await house.listener.next(HEALTH)
+    assert health.uplink_problem == "no processor is known yet"
+    house.listener.say(UPLINK, Uplink(processor="main", url=house.server.url + "/"))
+    await house.listener.next(HEALTH, uplink="main", uplink_problem=None)
+    await house.stop()
+    house.listener.say(UPLINK, None)
+    spool = Spool(house.config.state_dir, house.config.spool)
+    spool.open()
+    assert json.dumps(spool.ledger.note("", "uplink")) != "null"
+    spool.close()
+    await house.start()
+    house.deploy(PLAN_NOW, snapshot())
+    await house.photograph(1)
+
+
+async def test_frames_from_before_the_clock_was_set_wait_and_get_their_true_time(house: House) -> None:
+    house.clock.is_synced = False
+    house.clock.set(datetime(1970, 1, 1, 0, 5, tzinfo=UTC))
+    early = window("early", start=house.clock.now(), minutes=60)
+    bridge = await house.start()
+    house.deploy(plan(early), snapshot())
+
+    async def captured() -> bool:
+        house.clock.pass_time(5)
+        counts = await bridge._outbox.run(lambda spool: spool.counts("west"))
+        return counts.captured >= 3
+
+    await until(captured, what="three frames of 1970")
+    assert house.listener.all(FRAME) == []
+    assert house.server.requests == []
+    held = await bridge._outbox.run(Spool.held)
+    now_ns = house.clock.monotonic_ns()
+    house.clock.is_synced = True
+    house.clock.set(START)
+    await until(lambda: len(house.server.frames) >= len(held), what="the delivery")
+    told = {record.seq: record for record in house.listener.all(FRAME)}
+    for frame in held:
+        record = told[frame.record.seq]
+        assert record.clock_synced
+        assert (START - record.captured_at).total_seconds() == (now_ns - frame.record.monotonic_ns) / 1e9
+        assert record.sha256 != frame.record.sha256
