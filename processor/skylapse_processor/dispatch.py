@@ -29,7 +29,7 @@ from .wish import FilmWish
 _log = logging.getLogger(__name__)
 
 REMEMBER = timedelta(days=14)
-"""How long ended windows and jobs that are over are kept."""
+"""How long frames that come late still remake the film of their window."""
 _LOOK_EVERY_S = 5.0
 
 WindowKey = tuple[CameraName, str, str]
@@ -173,9 +173,10 @@ class Dispatch:
         """Return the job that runs."""
         return next((self.state_of(run.job) for run in self._runs.values()), None)
 
-    def cameras_in_use(self) -> frozenset[CameraName]:
-        """Return the cameras whose frames a render reads now."""
-        return frozenset(run.job.spec.camera for run in self._runs.values())
+    async def cameras_in_use(self) -> frozenset[CameraName]:
+        """Return the cameras whose frames a render reads, or is to read."""
+        found = await asyncio.to_thread(self._table.in_states, "queued", "running")
+        return frozenset(job.spec.camera for job in found)
 
     async def _work(self) -> None:
         while True:

@@ -39,7 +39,9 @@ from .jobs import RenderSpec
 from .keys import Keys
 from .library import Library
 from .mqtt import Heard, Mqtt
+from .retention import due
 from .status import Status
+from .store.films import FilmQuery
 from .store.store import Store
 from .sweep import Sweep
 from .web.app import build
@@ -56,6 +58,8 @@ _HEALTH_S = 30.0
 _STATE_S = 1.0
 _HOUSEKEEPING_S = 600.0
 _HEADER_BYTES = 64 * 1024
+PRUNE_AFTER = timedelta(days=30)
+"""How long ended windows and jobs that are over are kept."""
 GALLERY = Path(__file__).parent / "web" / "gallery"
 
 
@@ -225,9 +229,25 @@ class Service:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             try:
-                await self._sweep.expire()
+                await self.keep_house()
             except (ProcessorError, OSError):
                 _log.exception("housekeeping failed; it is tried again")
+
+    async def keep_house(self) -> None:
+        """Forget old uploads, jobs and windows, delete what was kept long enough, watch the disk."""
+        now = self._clock()
+        await self._sweep.expire()
+        await asyncio.wrap_future(self._store.jobs.prune(now - PRUNE_AFTER))
+        orders = (await asyncio.to_thread(self._store.jobs.orders)).orders
+        stretches = await asyncio.to_thread(self._store.frames.stretches)
+        pinned = await asyncio.to_thread(self._store.films.list, FilmQuery(pinned=True), -1)
+        kept = {(film.camera, film.day) for film in pinned}
+        over = due(stretches, orders, kept, await self._dispatch.cameras_in_use(), now)
+        if over and self._store.disk.mounted:
+            _log.info("%d frames have been kept long enough and were deleted", await self._sweep.retire(over))
+        if self._store.disk.short:
+            _log.warning("the store's disk is almost full: %s", self._store.layout.root)
+        await asyncio.to_thread(self._store.disk.hold_ballast)
 
     async def _hear(self, heard: Heard) -> None:
         ids, message = heard.decoded.ids, heard.decoded.message

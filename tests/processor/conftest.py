@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from skylapse_processor.clock import utc_now
 from skylapse_processor.config import load
 from skylapse_processor.keys import Keys
 from skylapse_processor.service import Service, keys_file
-from skylapse_processor.clock import utc_now
 from tests.support.mosquitto import Broker
 
 from .client import Client

@@ -1,24 +1,16 @@
 """Frames in, a film out: orders and an ended window over a real broker, and a film that players can fetch."""
 
-import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-
-import paho.mqtt.client as paho
-import pytest
-from paho.mqtt.enums import CallbackAPIVersion
 
 from skylapse_protocol.messages import CameraState, Command, Counts, EndedWindow, Order, Orders
-from skylapse_protocol.topics import ORDERS, PROCESSOR_COMMAND, STATE, Topic, encode
+from skylapse_protocol.topics import ORDERS, PROCESSOR_COMMAND, STATE
 from tests.support.mosquitto import Broker
-from tests.support.waiting import until, wait_until
+from tests.support.waiting import until
 
 from .conftest import serving, write_config
 from .frames_made import DAY, frame
 from .listener import Listener
-
 
 ORDER = Order(camera="roof/west", schedule="sunset", size="480p", rate=12.0)
 

@@ -193,11 +193,9 @@ class Catalogue:
 
     def frames(self, wanted: Selection, limit: int = -1) -> tuple[StoredFrame, ...]:
         """Return frames in the order of their capture."""
-        where, values = _narrow(wanted)
+        query, values = frames_query(wanted)
         with self._database.reading() as connection:
-            rows = connection.execute(
-                f"{_FRAME} WHERE {where} ORDER BY f.captured_us, f.spool, f.seq LIMIT ?", (*values, limit)
-            ).fetchall()
+            rows = connection.execute(query, (*values, limit)).fetchall()
         return tuple(_frame(row) for row in rows)
 
     def is_empty(self) -> bool:
@@ -327,6 +325,16 @@ def _forget(connection: Connection, frames: Sequence[StoredFrame]) -> None:
                     *(row["camera"], row["day"], row["window"], row["profile"]),
                 ),
             )
+
+
+def frames_query(wanted: Selection) -> tuple[str, list[object]]:
+    """Return the statement that selects frames in order, with its values; the limit is the last of them.
+
+    Left to itself SQLite walks the primary key, which is in order already, through all the days before.
+    """
+    where, values = _narrow(wanted)
+    frames = _FRAME.replace("frames f", "frames f INDEXED BY frame_day") if wanted.day else _FRAME
+    return f"{frames} WHERE {where} ORDER BY f.captured_us, f.spool, f.seq LIMIT ?", values
 
 
 def _narrow(wanted: Selection) -> tuple[str, list[object]]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import StoreError
+from ..errors import NoRoomError, StoreError
 from .schema import migrate
 
 _log = logging.getLogger(__name__)
@@ -32,8 +32,10 @@ Work = tuple[Callable[[Connection], Any], "Future[Any]"]
 class Database:
     """A catalogue file with its writer and its readers."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, make_room: Callable[[], bool] = lambda: False) -> None:
+        """`make_room` is called when the disk is full, and says whether that gained anything."""
         self._path = path
+        self._make_room = make_room
         self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._readers: queue.LifoQueue[Connection] = queue.LifoQueue()
         self._thread: threading.Thread | None = None
@@ -121,29 +123,44 @@ class Database:
 
     def _commit(self, connection: Connection, group: list[Work]) -> None:
         """Run a group in one transaction and resolve its futures."""
+        group = [(work, future) for work, future in group if future.set_running_or_notify_cancel()]
         done: list[tuple[Future[Any], Any]] = []
         try:
             connection.execute("BEGIN IMMEDIATE")
             for work, future in group:
-                if not future.set_running_or_notify_cancel():
-                    continue
-                connection.execute("SAVEPOINT piece")
-                try:
-                    result = work(connection)
-                except Exception as error:  # noqa: BLE001 - it belongs to whoever waits for the future
-                    connection.execute("ROLLBACK TO piece")
-                    future.set_exception(error)
-                else:
-                    done.append((future, result))
-                connection.execute("RELEASE piece")
+                _run_piece(connection, work, future, done)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            _log.exception("catalogue: a commit failed")
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            self._give_up(connection, error)
+            kind = NoRoomError if error.sqlite_errorcode == sqlite3.SQLITE_FULL else StoreError
             for _work, future in group:
                 if not future.done():
-                    future.set_exception(StoreError(f"{self._path}: {error}"))
+                    future.set_exception(kind(f"{self._path}: {error}"))
             return
         for future, result in done:
             future.set_result(result)
+
+    def _give_up(self, connection: Connection, error: sqlite3.Error) -> None:
+        _log.error("catalogue: a commit failed: %s", error)
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL and self._make_room():
+            _log.error("the disk is full: the ballast was given back, so that deleting works")
+
+
+def _run_piece(
+    connection: Connection,
+    work: Callable[[Connection], Any],
+    future: "Future[Any]",
+    done: "list[tuple[Future[Any], Any]]",
+) -> None:
+    """Run one piece of work; what fails in it is rolled back alone, unless SQLite itself gives up."""
+    connection.execute("SAVEPOINT piece")
+    try:
+        done.append((future, work(connection)))
+    except sqlite3.OperationalError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it belongs to whoever waits for the future
+        connection.execute("ROLLBACK TO piece")
+        future.set_exception(error)
+    connection.execute("RELEASE piece")

@@ -13,6 +13,11 @@ from .catalogue import camera_key
 from .database import Connection, Database, Row
 
 _FILM = "SELECT f.*, c.bridge, c.camera AS camera_id FROM films f JOIN cameras c ON c.id = f.camera"
+_WORDS = (
+    "f.title || ' ' || c.bridge || '/' || c.camera || ' ' || f.day || ' ' || f.recipe"
+    " || ' ' || ifnull(f.profile, '') || ' ' || ifnull(f.schedule, '')"
+)
+"""What a search looks at."""
 _COLUMNS = (
     *("id", "camera", "day", "window", "schedule", "profile", "recipe", "title", "frames", "skipped"),
     *("duration_s", "rate", "width", "height", "bytes", "codec", "flicker_mev", "created_us", "pinned"),
@@ -165,10 +170,7 @@ def _narrow(wanted: FilmQuery) -> tuple[str, list[object]]:
             where += f" AND {condition}"
             values.append(value)
     for word in wanted.words:
-        where += (
-            " AND instr(lower(f.title || ' ' || c.bridge || '/' || c.camera || ' ' || f.day"
-            " || ' ' || f.recipe || ' ' || coalesce(f.profile, '') || ' ' || coalesce(f.schedule, '')), ?) > 0"
-        )
+        where += f" AND instr(lower({_WORDS}), ?) > 0"
         values.append(word.lower())
     if wanted.before is not None:
         where += " AND (f.day, f.created_us, f.id) < (?, ?, ?)"

@@ -42,7 +42,7 @@ MIGRATIONS = (
         PRIMARY KEY (camera, captured_us, spool, seq)
     ) STRICT, WITHOUT ROWID;
     CREATE UNIQUE INDEX frame_identity ON frames (camera, spool, seq);
-    CREATE INDEX frame_day ON frames (camera, day);
+    CREATE INDEX frame_day ON frames (camera, day, captured_us, spool, seq);
     CREATE INDEX frame_unmeasured ON frames (camera) WHERE state = 0;
     CREATE TABLE stretches (
         camera INTEGER NOT NULL REFERENCES cameras (id),

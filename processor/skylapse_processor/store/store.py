@@ -21,7 +21,7 @@ class Store:
             warn_free_percent=config.warn_free_percent,
             ballast_mb=config.ballast_mb,
         )
-        self._database = Database(self.layout.catalogue)
+        self._database = Database(self.layout.catalogue, self.disk.drop_ballast)
         self.frames = Catalogue(self._database)
         self.films = FilmTable(self._database)
         self.jobs = JobTable(self._database)

@@ -1,0 +1,294 @@
+"""The catalogue: durable, migrated, refused when newer; frames found by identity, day and page."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from skylapse_processor.errors import SchemaError, StoreError
+from skylapse_processor.measure import measure
+from skylapse_processor.store import schema
+from skylapse_processor.store.catalogue import (
+    Catalogue,
+    FrameState,
+    Selection,
+    StoredFrame,
+    day_number,
+    day_text,
+    frames_query,
+)
+from skylapse_processor.store.database import Connection, Database
+from skylapse_processor.store.figures import pack, unpack
+from skylapse_processor.store.films import FilmQuery, FilmTable, StoredFilm
+from skylapse_protocol.identifiers import CameraName
+
+from .frames_made import DAY, START, picture, record_of
+
+WEST = CameraName(bridge="roof", camera="west")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """An open catalogue."""
+    made = Database(tmp_path / "catalogue.db")
+    made.start()
+    yield made
+    made.stop()
+
+
+def stored(seq: int, **changes: object) -> StoredFrame:
+    """A row."""
+    return StoredFrame.of(record_of(b"x" * seq, seq, **changes))
+
+
+def test_the_writer_waits_for_the_disk_and_readers_cannot_write(database: Database) -> None:
+    levels = database.write(lambda c: c.execute("PRAGMA synchronous").fetchone()[0]).result()
+    assert levels == 2, "FULL"
+    with database.reading() as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            connection.execute("DELETE FROM frames")
+
+
+def test_work_that_fails_is_rolled_back_alone(database: Database) -> None:
+    def half(connection: Connection) -> None:
+        connection.execute("INSERT INTO words (word) VALUES ('half')")
+        raise StoreError("no further")
+
+    failing = database.write(half)
+    fine = database.write(lambda c: c.execute("INSERT INTO words (word) VALUES ('whole')").rowcount)
+    with pytest.raises(StoreError, match="no further"):
+        failing.result()
+    assert fine.result() == 1
+    with database.reading() as connection:
+        assert [row["word"] for row in connection.execute("SELECT word FROM words")] == ["whole"]
+
+
+def test_work_that_nobody_waits_for_any_more_does_not_hurt_the_rest(database: Database) -> None:
+    futures = [database.write(lambda c: c.execute("SELECT 1").fetchone()[0]) for _ in range(200)]
+    for future in futures[::3]:
+        future.cancel()
+    assert database.write(lambda _c: "still there").result() == "still there"
+    assert all(future.result() == 1 for future in futures if not future.cancelled())
+
+
+def test_a_catalogue_of_a_newer_release_is_refused_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS) + 1}")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(SchemaError, match="written by a newer release"):
+        Database(path).start()
+    assert path.read_bytes()[:100][60:64] == before[:100][60:64], "its version"
+
+
+def test_a_migration_copies_first_and_ends_like_a_fresh_catalogue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "catalogue.db"
+    old = Database(path)
+    old.start()
+    assert Catalogue(old).add(stored(1)).result()
+    old.stop()
+    more = "CREATE TABLE sequels (id INTEGER PRIMARY KEY) STRICT; ALTER TABLE films ADD COLUMN score REAL"
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, more))
+    new = Database(path)
+    new.start()
+    fresh = Database(tmp_path / "fresh.db")
+    fresh.start()
+    assert _shape(new) == _shape(fresh)
+    assert Catalogue(new).find(WEST, stored(1).name.spool, 1) is not None
+    new.stop()
+    fresh.stop()
+    copy = sqlite3.connect(tmp_path / f"catalogue-schema-{len(schema.MIGRATIONS) - 1}.db")
+    assert copy.execute("SELECT count(*) FROM frames").fetchone() == (1,)
+    assert copy.execute("SELECT name FROM sqlite_master WHERE name = 'sequels'").fetchone() is None
+    copy.close()
+
+
+def test_a_migration_that_fails_leaves_the_old_schema(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "catalogue.db"
+    old = Database(path)
+    old.start()
+    old.stop()
+    known = len(schema.MIGRATIONS)
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE a (b INT) STRICT; NONSENSE"))
+    with pytest.raises(StoreError, match="NONSENSE"):
+        Database(path).start()
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA user_version").fetchone() == (known,)
+    assert connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'a'").fetchone() is None
+    connection.close()
+
+
+def _shape(database: Database) -> list[tuple[str, str]]:
+    with database.reading() as connection:
+        rows = connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+    return [(row["name"], row["sql"]) for row in rows]
+
+
+def test_an_identity_is_stored_once(database: Database) -> None:
+    catalogue = Catalogue(database)
+    assert catalogue.add(stored(1)).result()
+    assert not catalogue.add(stored(1)).result()
+    assert not catalogue.add(stored(1, captured_at=START + timedelta(hours=3))).result()
+    found = catalogue.find(WEST, stored(1).name.spool, 1)
+    assert found == stored(1)
+    (stretch,) = catalogue.stretches(WEST)
+    assert (stretch.frames, stretch.bytes) == (1, 1)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["add", "bad", "good", "forget"])), max_size=25),
+    st.integers(),
+)
+def test_counts_agree_with_the_rows_whatever_happens(
+    tmp_path: Path, steps: list[tuple[int, str]], run: int
+) -> None:
+    database = Database(tmp_path / f"{abs(run)}-{len(steps)}.db")
+    database.start()
+    catalogue = Catalogue(database)
+    for number, what in steps:
+        frame = stored(number + 1, profile="f" if number % 2 else None, day=f"2026-06-0{1 + number // 2}")
+        if what == "add":
+            catalogue.add(frame).result()
+        elif what == "forget":
+            catalogue.forget([frame]).result()
+        else:
+            catalogue.settle(frame, FrameState.BAD if what == "bad" else FrameState.GOOD).result()
+    rows = catalogue.frames(Selection(camera=WEST))
+    stretches = catalogue.stretches(WEST)
+    assert sum(s.frames for s in stretches) == len(rows)
+    assert sum(s.bytes for s in stretches) == sum(row.bytes for row in rows)
+    assert sum(s.bad for s in stretches) == sum(row.state == FrameState.BAD for row in rows)
+    assert all(s.gone >= 0 for s in stretches)
+    database.stop()
+    for leftover in tmp_path.glob("*.db*"):
+        leftover.unlink()
+
+
+def test_pages_hold_every_frame_once_in_order(database: Database) -> None:
+    catalogue = Catalogue(database)
+    moments = [START, START, START, START + timedelta(seconds=1), START - timedelta(seconds=1)]
+    for seq, moment in enumerate(moments, start=1):
+        spool = "aa" * 8 if seq % 2 else "bb" * 8
+        catalogue.add(stored(seq, captured_at=moment, spool=spool)).result()
+    everything = catalogue.frames(Selection(camera=WEST))
+    paged: list[StoredFrame] = []
+    while page := catalogue.frames(Selection(camera=WEST, after=paged[-1].name if paged else None), 2):
+        paged += page
+    assert tuple(paged) == everything
+    assert len(paged) == 5
+
+
+def test_selections_narrow(database: Database) -> None:
+    catalogue = Catalogue(database)
+    catalogue.add(stored(1)).result()
+    catalogue.add(stored(2, profile="a")).result()
+    catalogue.add(stored(3, day="2026-06-02", window=None)).result()
+    catalogue.add(stored(4, camera="east")).result()
+
+    def seqs(**wanted: object) -> list[int]:
+        return [f.name.seq for f in catalogue.frames(Selection(camera=WEST, **wanted))]  # type: ignore[arg-type]
+
+    assert seqs() == [1, 2, 3]
+    assert seqs(day=DAY) == [1, 2]
+    assert seqs(profile="a") == [2]
+    assert seqs(window="sunset") == [1, 2]
+    assert seqs(window="nowhere") == []
+    assert seqs(from_at=START + timedelta(seconds=30), to_at=START + timedelta(seconds=45)) == [2]
+
+
+def test_a_day_of_a_large_catalogue_is_found_by_its_index(database: Database) -> None:
+    query, values = frames_query(Selection(camera=WEST, day=DAY, after=stored(1).name))
+    with database.reading() as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {query}", (*values, 10)).fetchall()
+    words = " ".join(row["detail"] for row in plan)
+    assert "frame_day (camera=? AND day=? AND (captured_us" in words, words
+    assert "TEMP B-TREE" not in words, "and needs no sorting"
+
+
+@given(st.dates())
+def test_days_are_numbers_and_back(day: object) -> None:
+    assert day_text(day_number(str(day))) == str(day)
+
+
+def test_figures_survive_the_catalogue(database: Database) -> None:
+    catalogue = Catalogue(database)
+    measured = measure(picture(1))
+    frame = stored(1)
+    catalogue.add(frame).result()
+    assert [f.name for f in catalogue.unmeasured(10)] == [frame.name]
+    catalogue.settle(frame, FrameState.GOOD, pack(measured)).result()
+    assert catalogue.unmeasured(10) == ()
+    found = catalogue.find(WEST, frame.name.spool, 1)
+    assert found is not None
+    assert found.figures is not None
+    back = unpack(found.figures, measured.width, measured.height)
+    assert back.log_mean == pytest.approx(measured.log_mean, rel=1e-6)
+    assert back.fingerprint == measured.fingerprint
+
+
+def film(number: int, **changes: object) -> StoredFilm:
+    """A film of a day."""
+    made = StoredFilm(
+        id=f"{number:016x}",
+        camera=WEST,
+        day=f"2026-06-{1 + number // 3:02d}",
+        window="sunset",
+        schedule="sunset",
+        profile="f",
+        recipe="clean",
+        title=f"Roof {number}",
+        frames=10,
+        skipped=0,
+        duration_s=1.0,
+        rate=10.0,
+        width=64,
+        height=36,
+        bytes=100,
+        codec="h264",
+        flicker_mev=1.0,
+        created_at=datetime(2026, 6, 1, tzinfo=UTC) + timedelta(seconds=number % 3),
+        content="0" * 12,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def test_films_are_found_by_camera_day_words_and_pin(database: Database) -> None:
+    films = FilmTable(database)
+    for number in range(9):
+        films.put(film(number)).result()
+    films.put(film(20, camera=CameraName(bridge="roof", camera="east"), title="Sturm über 100 %")).result()
+
+    def found(**wanted: object) -> list[str]:
+        return [f.title for f in films.list(FilmQuery(**wanted), 100)]  # type: ignore[arg-type]
+
+    assert found(camera=WEST, from_day="2026-06-03") == ["Roof 8", "Roof 7", "Roof 6"]
+    assert found(to_day="2026-06-01") == ["Roof 2", "Roof 1", "Roof 0"]
+    assert found(words=("sturm", "100 %")) == ["Sturm über 100 %"]
+    assert found(words=("roof/east",)) == ["Sturm über 100 %"]
+    assert found(words=("%",)) == ["Sturm über 100 %"], "a sign, not a pattern"
+    assert found(pinned=True) == []
+    films.change(film(4).id, {"pinned": 1}).result()
+    assert found(pinned=True) == ["Roof 4"]
+
+
+def test_a_remade_film_keeps_its_pin_its_name_and_its_link(database: Database) -> None:
+    films = FilmTable(database)
+    films.put(film(1)).result()
+    films.change(film(1).id, {"pinned": 1, "title": "Our wedding", "link": "https://example.org/"}).result()
+    revision = films.revision()
+    again = films.put(film(1, frames=20, content="f" * 12)).result()
+    assert (again.pinned, again.title, again.link) == (True, "Our wedding", "https://example.org/")
+    assert (again.frames, again.content) == (20, "f" * 12)
+    assert films.revision() == revision + 1
