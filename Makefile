@@ -33,9 +33,12 @@ $(UV):
 	python3 -m venv .tools/uv
 	.tools/uv/bin/pip install --quiet 'uv>=0.9'
 
-.venv/.stamp: requirements.lock pyproject.toml | $(UV)
+.venv/.locked: requirements.lock | $(UV)
 	[ -x .venv/bin/python ] || $(UV) venv --quiet --python '$(PYTHON_PROGRAMS)' .venv
 	$(UV) pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+	touch $@
+
+.venv/.stamp: .venv/.locked pyproject.toml
 	$(UV) pip install --quiet --python .venv/bin/python --no-deps --editable .
 	touch $@
 
@@ -43,9 +46,12 @@ $(UV):
 	mkdir -p .python
 	tools/python314.sh .python $(UV) >$@
 
-.venv-314/.stamp: requirements.lock pyproject.toml .python/path | $(UV)
+.venv-314/.locked: requirements.lock .python/path | $(UV)
 	[ -x .venv-314/bin/python ] || $(UV) venv --quiet --python "$$(cat .python/path)" .venv-314
 	$(UV) pip sync --quiet --python .venv-314/bin/python --require-hashes requirements.lock
+	touch $@
+
+.venv-314/.stamp: .venv-314/.locked pyproject.toml
 	$(UV) pip install --quiet --python .venv-314/bin/python --no-deps --editable .
 	touch $@
 
@@ -79,10 +85,13 @@ lock: | $(UV)  ## resolve the lock files anew from pyproject.toml
 		$(COMPILE_OPTIONS) -o requirements-ha-2026.10.lock
 
 .PHONY: tools
-tools: .tools/bin/mosquitto .tools/bin/chromium .tools/bin/ffmpeg  ## Mosquitto, Chromium, ffmpeg: from the PATH, else Debian's packages
+tools: .tools/bin/mosquitto .tools/bin/mosquitto_sub .tools/bin/mosquitto_pub .tools/bin/chromium .tools/bin/ffmpeg  ## Mosquitto, Chromium, ffmpeg: from the PATH, else Debian's packages
 
 .tools/bin/mosquitto .tools/bin/chromium .tools/bin/ffmpeg:
 	tools/system_tools.sh .tools $(@F)
+
+.tools/bin/mosquitto_sub .tools/bin/mosquitto_pub:
+	tools/system_tools.sh .tools $(@F)=mosquitto-clients
 
 # ---------------------------------------------------------------- what people run
 

@@ -270,7 +270,7 @@ def _calls(tree: ast.AST) -> list[tuple[str, ast.Call]]:
 
 
 def test_every_test_asserts_something() -> None:
-    judges = re.compile(r"(^|\.)_?(assert|check|expect|raises|warns|fail)")
+    judges = re.compile(r"(^|\.)_?(assert|check|expect|raises|warns|fail|until|wait_until)")
     silent = [
         place
         for place, function in _tests()
