@@ -1,0 +1,178 @@
+"""Cameras fail, hang, vanish and come back; the bridge photographs on."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from skylapse_bridge.camera.port import CapturedFrame, CaptureSettings, SmallFrame
+from skylapse_bridge.errors import CameraError, CameraLostError, UnsupportedError
+from skylapse_bridge.service import Bridge
+from skylapse_bridge.worker import Worker
+from skylapse_protocol.messages import CameraInfo
+from skylapse_protocol.topics import EVENT, FRAME, STATE
+from tests.support.waiting import until
+
+from .conftest import House
+from .made import START, picture, plan, snapshot, window
+
+PLAN_NOW = plan(window(start=START - timedelta(minutes=10)))
+
+
+class MoodyCamera:
+    """A camera that does what the test tells it to."""
+
+    def __init__(self) -> None:
+        self.starts = 0
+        self.may_start = True
+        self.moods: list[Callable[[], CapturedFrame | None]] = []
+
+    def start(self) -> None:
+        """Count."""
+        self.starts += 1
+        if not self.may_start:
+            raise CameraLostError("the cable is out")
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+    def capabilities(self) -> CameraInfo:
+        """Claim to be simple."""
+        return CameraInfo(id="west", name="West", model="moody", driver="moody", width=64, height=48)
+
+    def meter(self, settings: CaptureSettings) -> SmallFrame:
+        """Show grey."""
+        return SmallFrame(width=2, height=2, rgb=bytes([settings.jpeg_quality] * 12))
+
+    def capture(self, settings: CaptureSettings) -> CapturedFrame:
+        """Have a mood, else take a picture."""
+        frame = self.moods.pop(0)() if self.moods else None
+        return frame or CapturedFrame(
+            jpeg=picture(), width=64, height=48, captured_at=settings.at, monotonic_ns=1
+        )
+
+    def preview(self) -> bytes:
+        """Refuse."""
+        raise CameraError("no preview today")
+
+    def focus(self, dioptre: float | None) -> float:
+        """Refuse."""
+        raise UnsupportedError(f"no focus ({dioptre})")
+
+
+@pytest.fixture
+def moody(monkeypatch: pytest.MonkeyPatch) -> MoodyCamera:
+    """The camera of the house has moods."""
+    camera = MoodyCamera()
+    monkeypatch.setattr("skylapse_bridge.service.make_camera", lambda *_: camera)
+    monkeypatch.setattr("skylapse_bridge.runner._START_AGAIN_S", (0.05,))
+    return camera
+
+
+def failing(error: Exception) -> Callable[[], CapturedFrame | None]:
+    """A mood that raises."""
+
+    def mood() -> CapturedFrame | None:
+        raise error
+
+    return mood
+
+
+async def test_a_failed_picture_is_told_and_the_next_one_taken(house: House, moody: MoodyCamera) -> None:
+    await house.start()
+    moody.moods = [failing(CameraError("shutter stuck")), failing(OSError("strange"))]
+    house.deploy(PLAN_NOW, snapshot())
+    await house.photograph(2)
+    reasons = [event.reason for event in house.listener.all(EVENT) if event.type == "capture_failed"]
+    assert reasons == ["shutter stuck", "OSError: strange"]
+    assert moody.starts == 1
+
+
+async def test_a_picture_that_is_none_is_a_failure(house: House, moody: MoodyCamera) -> None:
+    await house.start()
+    cut = CapturedFrame(jpeg=picture()[:-40], width=64, height=48, captured_at=START, monotonic_ns=1)
+    moody.moods = [lambda: cut]
+    house.deploy(PLAN_NOW, snapshot())
+    await house.photograph(1)
+    failed = await house.listener.next(EVENT, type="capture_failed")
+    assert "truncated" in (failed.reason or "")
+    assert house.listener.all(FRAME)[0].seq == 1
+
+
+async def test_a_lost_camera_is_started_again(house: House, moody: MoodyCamera) -> None:
+    await house.start()
+    house.deploy(PLAN_NOW, snapshot())
+    await house.photograph(1)
+    moody.may_start = False
+    moody.moods = [failing(CameraLostError("gone"))]
+
+    def lost() -> bool:
+        house.clock.pass_time(5)
+        return any(event.type == "camera_lost" for event in house.listener.all(EVENT))
+
+    await until(lost, what="the loss")
+    await until(lambda: moody.starts > 3, what="attempts to start it")
+    await house.listener.next(STATE, capturing=False, last_error="the cable is out")
+    moody.may_start = True
+    await house.listener.next(EVENT, type="camera_back")
+    await house.photograph(2)
+
+
+async def test_a_camera_that_is_not_there_at_the_start_does_not_stop_the_others(
+    house: House, moody: MoodyCamera
+) -> None:
+    moody.may_start = False
+    await house.start()
+    state = await house.listener.next(STATE, last_error="the cable is out")
+    assert not state.capturing
+    moody.may_start = True
+    await house.listener.next(STATE, capturing=True, last_error=None)
+
+
+async def test_a_camera_that_hangs_is_left_behind(
+    house: House, moody: MoodyCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr("skylapse_bridge.shooting._PATIENCE_S", 0.2)
+    await house.start()
+
+    def hang() -> CapturedFrame | None:
+        released.wait(20)
+        return None
+
+    moody.moods = [hang]
+    house.deploy(PLAN_NOW, snapshot())
+    await house.photograph(2)
+    lost = await house.listener.next(EVENT, type="camera_lost")
+    assert "did not answer" in (lost.reason or "")
+    assert moody.starts == 2
+    released.set()
+
+
+async def test_a_bug_ends_the_bridge_instead_of_hiding(house: House, moody: MoodyCamera) -> None:
+    bridge: Bridge = await house.start()
+    await house.listener.next(STATE, capturing=True)
+    runner = bridge._runners["west"]
+    runner.shooter.describe = None  # type: ignore[assignment, method-assign]
+    house.deploy(PLAN_NOW, snapshot())
+
+    def move() -> bool:
+        house.clock.pass_time(5)
+        return bridge._over is not None and bridge._over.done()
+
+    await until(move, what="the end")
+    with pytest.raises(TypeError):
+        await bridge.over()
+    assert moody.starts == 1
+
+
+async def test_a_worker_runs_one_call_after_the_other() -> None:
+    worker = Worker("test")
+    seen: list[int] = []
+    await asyncio.gather(*(worker.call(lambda n=n: seen.append(n), 5) for n in range(20)))  # type: ignore[misc]
+    assert seen == list(range(20))
+    with pytest.raises(CameraError, match="ZeroDivisionError"):
+        await worker.call(lambda: 1 // 0, 5)
+    worker.stop()
