@@ -21,6 +21,7 @@ BOUNDS = {"records": (2.0, 0.80), "EXIF only": (4.0, 0.75), "no facts": (5.0, No
 """Flicker in mEV and share of clouds, by what is known of the exposure."""
 
 DEFLICKER = {"its default": "deflicker", "size=31": "deflicker=size=31:mode=am"}
+LARGE_CHAIN = "scale=-2:1080:flags=bicubic,deflicker,format=yuv420p"
 ROUNDS = 3
 
 
@@ -103,9 +104,7 @@ def large_pictures(work: Path) -> list[Figure]:
     ours, theirs = [], []
     for _ in range(ROUNDS):
         ours.append(_render(folder, work / "large.mp4"))
-        theirs.append(
-            _ffmpeg(folder, work / "peer.mp4", "scale=-2:1080:flags=bicubic,deflicker,format=yuv420p")
-        )
+        theirs.append(_ffmpeg(folder, work / "peer.mp4", LARGE_CHAIN))
     shutil.rmtree(folder)
     seconds, peer_seconds = (min(run.seconds for run in runs) for runs in (ours, theirs))
     peak, peer_peak = (max(run.peak_mb for run in runs) for runs in (ours, theirs))
@@ -148,49 +147,28 @@ def _beside(figure: str, value: float, unit: str, bound: float | None, peer_valu
 
 
 def _ffmpeg_score(folder: Path, work: Path, chain: str) -> Score:
-    _ffmpeg(folder, work / "peer.mp4", chain)
+    """Score ffmpeg's film, converted to BT.709 as ours is: that is what the score decodes."""
+    to_bt709 = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
+    _ffmpeg(folder, work / "peer.mp4", f"{chain},{to_bt709}", "-colorspace", "bt709", "-color_range", "tv")
     return score(work / "peer.mp4", folder, CURVE)
 
 
 def _render(folder: Path, film: Path, *more: str) -> Run:
-    program = [
-        sys.executable,
-        "-m",
-        "skylapse_processor",
-        "render",
-        str(folder),
-        "-o",
-        str(film),
-        "--json",
-        *more,
-    ]
-    done, words = _timed(program)
+    program = [sys.executable, "-m", "skylapse_processor", "render", str(folder)]
+    done, words = _timed([*program, "-o", str(film), "--json", *more])
     return Run(seconds=done.seconds, peak_mb=json.loads(words)["peak_rss_mb"])
 
 
-def _ffmpeg(folder: Path, film: Path, chain: str) -> Run:
-    """Run Debian's ffmpeg with the same x264 preset and quality; it converts to BT.709 as ours does."""
-    chain = chain.replace("format=yuv420p", "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p")
+def _ffmpeg(folder: Path, film: Path, chain: str, *more: str) -> Run:
+    """Run Debian's ffmpeg with the same x264 preset and quality."""
     program = [_ffmpeg_program(), "-v", "error", "-y", "-framerate", "30", "-i", str(folder / "%04d.jpg")]
-    coder = [
-        "-c:v",
-        "libx264",
-        "-preset",
-        "medium",
-        "-crf",
-        "20",
-        "-colorspace",
-        "bt709",
-        "-color_range",
-        "tv",
-    ]
-    return _timed([*program, "-vf", chain, *coder, str(film)])[0]
+    words = f"-c:v libx264 -preset medium -crf 20 -vf {chain}".split()
+    return _timed([*program, *words, *more, str(film)])[0]
 
 
 def _ffmpeg_program() -> str:
-    found = shutil.which(
-        "ffmpeg", path=f"{os.environ['PATH']}:{Path(__file__).parent.parent / '.tools' / 'bin'}"
-    )
+    tools = Path(__file__).parent.parent / ".tools" / "bin"
+    found = shutil.which("ffmpeg", path=f"{os.environ['PATH']}{os.pathsep}{tools}")
     if found is None:
         raise SystemExit("bench: ffmpeg is missing: make tools brings Debian's")
     return found
