@@ -1,0 +1,181 @@
+"""What the documents tell people to type is typed here, and what they point to is there.
+
+A page's `sh` blocks are run line by line in one folder, as a reader would. Three things differ: the address
+of the repository becomes this clone, servers run beside the lines that follow and must end cleanly, and the
+lines in `RUN_ELSEWHERE` are run by what is named there.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from skylapse_bridge.twin.write import Sequence, write_sequence
+from tests.support.mosquitto import Broker
+from tests.support.processes import Program, find_program, free_port
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("*/README.md")), ROOT / "protocol" / "PROTOCOL.md"]
+PAGES += [ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTURE.md", ROOT / "addon" / "DOCS.md"]
+PAGES += sorted(ROOT.glob("docs/**/*.md"))
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)[^)]*\)")
+REPOSITORY = "git+https://github.com/skylapse-ha/skylapse"
+
+RUN_ELSEWHERE = {
+    "make test": ".ci/run",
+    "make lint": ".ci/run",
+    "make demo": "tests/end_to_end",
+    "make bench": "tests/test_bench.py",
+    "make venv": ".ci/run",
+}
+SERVERS = {
+    "skylapse-bridge run": "connected to the broker",
+    "skylapse-processor serve": "connected to the broker",
+}
+START_S = 30.0
+INSTALL_S = 400.0
+
+
+def commands(page: Path) -> Iterator[str]:
+    """Yield the lines of a page's `sh` blocks, without what is said beside them."""
+    for language, block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if language == "sh":
+            yield from (line for text in block.splitlines() if (line := text.split("  #")[0].strip()))
+
+
+class Reader:
+    """Somebody who types what a page says, in an empty folder beside a broker."""
+
+    def __init__(self, folder: Path, broker: Broker) -> None:
+        self.folder = folder
+        self.servers: list[Program] = []
+        (folder / ".venv").symlink_to(Path(sys.prefix))
+        bins = [folder / "bin", Path(sys.prefix, "bin"), ROOT / ".tools" / "bin"]
+        self.environment = {
+            **os.environ,
+            "PATH": ":".join([*map(str, bins), os.environ["PATH"]]),
+            "PIPX_HOME": str(folder / "pipx"),
+            "PIPX_BIN_DIR": str(folder / "bin"),
+        }
+        self._write_configurations(broker)
+
+    def _write_configurations(self, broker: Broker) -> None:
+        """Put the example configurations beside the reader, with this machine's places in them."""
+        bridge = yaml.safe_load((ROOT / "pi_bridge" / "bridge.example.yaml").read_text(encoding="utf-8"))
+        (self.folder / "processor-key").write_text("00" * 32, encoding="utf-8")
+        (self.folder / "processor-key").chmod(0o600)
+        write_sequence(self.folder / "photos", Sequence(frames=3, width=320, height=180))
+        bridge["state_dir"] = "state"
+        bridge["mqtt"] = {"host": broker.host, "port": broker.port}
+        bridge["processor"] = {"url": "http://127.0.0.1:9", "key_file": "processor-key"}
+        bridge["cameras"][0]["path"] = "photos"
+        processor = yaml.safe_load(
+            (ROOT / "processor" / "processor.example.yaml").read_text(encoding="utf-8")
+        )
+        processor["store"]["path"] = "store"
+        processor["http"]["port"] = free_port()
+        processor["mqtt"] = {"host": broker.host, "port": broker.port}
+        for name, words in (("bridge", bridge), ("processor", processor)):
+            (self.folder / f"{name}.yaml").write_text(yaml.safe_dump(words), encoding="utf-8")
+
+    def type(self, command: str) -> None:
+        """Run one line; a server goes on running."""
+        command = re.sub(rf"skylapse(\[\w+\]) @ {re.escape(REPOSITORY)}", rf"{ROOT}\1", command)
+        words = shlex.split(command)
+        for name, ready in SERVERS.items():
+            if " ".join([Path(words[0]).name, *words[1:2]]) == name:
+                self._serve(words, ready)
+                return
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", command],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_S,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+    def _serve(self, words: list[str], ready: str) -> None:
+        server = Program(
+            f"server{len(self.servers)}",
+            words,
+            log_path=self.folder / f"server{len(self.servers)}.log",
+            environment=self.environment,
+            folder=self.folder,
+        )
+        self.servers.append(server)
+        server.start()
+        wait_until(
+            lambda: ready in server.log() or not server.running, timeout_s=START_S, what=" ".join(words)
+        )
+        assert server.running, server.log()
+
+    def leave(self) -> list[int]:
+        """End the servers; return their exit codes."""
+        for server in self.servers:
+            server.stop()
+        return [server.wait(timeout_s=START_S) for server in self.servers]
+
+
+def identity(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("page", [page for page in PAGES if any(commands(page))], ids=identity)
+def test_what_a_page_says_to_type_works(page: Path, tmp_path: Path, broker: Broker) -> None:
+    reader = Reader(tmp_path, broker)
+    try:
+        for command in commands(page):
+            if command not in RUN_ELSEWHERE:
+                reader.type(command)
+    finally:
+        codes = reader.leave()
+
+    assert codes == [0] * len(reader.servers)
+
+
+def test_the_protocol_can_be_watched_as_its_page_says(broker: Broker) -> None:
+    page = (ROOT / "protocol" / "PROTOCOL.md").read_text(encoding="utf-8")
+    command = re.search(r"`(mosquitto_sub [^`]*)`", page)
+    assert command is not None
+    place = ["-h", broker.host, "-p", str(broker.port)]
+    said = ["-V", "5", "-r", "-q", "1", "-t", "skylapse/roof/availability", "-m", "online"]
+    subprocess.run([find_program("mosquitto_pub"), *place, *said], check=True)
+
+    heard = subprocess.run(
+        [find_program("mosquitto_sub"), *shlex.split(command[1])[1:], *place, "-C", "1", "-W", "10"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert heard.stdout == "skylapse/roof/availability online\n"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identity)
+def test_what_a_page_points_to_is_there(page: Path) -> None:
+    missing = [
+        target
+        for target in LINK.findall(page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identity)
+def test_every_block_of_a_page_says_what_it_is(page: Path) -> None:
+    languages = {language for language, _ in BLOCK.findall(page.read_text(encoding="utf-8"))}
+
+    assert languages <= {"sh", "yaml", "json", "text"}
