@@ -18,8 +18,7 @@ def test_the_known_curves() -> None:
 @pytest.mark.parametrize("name", IDS)
 def test_a_curve_rises_from_black_to_white(name: str) -> None:
     curve = CURVES[name]
-    assert curve[0] == (0, 0)
-    assert curve[-1] == (FULL_SCALE, FULL_SCALE)
+    assert (curve[0], curve[-1]) == ((0, 0), (FULL_SCALE, FULL_SCALE))
     assert all(a[0] < b[0] and a[1] < b[1] for a, b in pairwise(curve))
 
 
