@@ -1,0 +1,291 @@
+"""Actions: answered, refused, not answered; and what is wrong with a call is said in words."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from homeassistant.core import HomeAssistant, SupportsResponse
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import device_registry as dr
+from homeassistant.util import dt as dt_util
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import MqttMockHAClient
+
+from custom_components.skylapse.const import DOMAIN
+from custom_components.skylapse.protocol.messages import Clock, CommandError, JobState, Reply
+from custom_components.skylapse.protocol.records import write_record
+from tests.integration.brokerage import sent
+from tests.integration.speakers import FILM, FRAME, NOW, Bridge, Processor
+from tests.integration.theatre import FakeProcessor
+
+COMMAND = "skylapse/roof/west/command"
+PROCESSOR = "skylapse/processor/command"
+
+
+@pytest.fixture
+async def spoken(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> MockConfigEntry:
+    """The entry when bridge and processor have said everything."""
+    await bridge.tell_all()
+    await processor.tell_all()
+    return loaded
+
+
+def call(hass: HomeAssistant, action: str, **data: Any) -> Any:
+    """Begin an action with response; it waits for a reply."""
+    calling = hass.services.async_call(DOMAIN, action, data, blocking=True, return_response=True)
+    return hass.async_create_background_task(calling, action)
+
+
+# ---------------------------------------------------------------- capture
+
+
+@pytest.mark.parametrize("how", ["entity", "device", "name"])
+async def test_a_capture_answers_the_frames_record(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge, how: str
+) -> None:
+    device = dr.async_get(hass).async_get_child_device_by_identifier((DOMAIN, "roof/west"), spoken.entry_id)
+    assert device is not None
+    camera = {"entity": "image.roof_west", "device": device.id, "name": "roof/west"}[how]
+    task = call(hass, "capture", camera=camera, profile="d", exposure_us=20_000.0, gain=2, test_id="t1")
+    command = await sent(mqtt, COMMAND)
+    assert command.name == "capture"
+    assert command.args == {"profile": "d", "exposure_us": 20_000, "gain": 2.0, "test_id": "t1"}
+    await bridge.reply(Reply(id=command.id, ok=True, result={"record": write_record(FRAME)}))
+    assert (await task)["record"]["sha256"] == FRAME.sha256
+
+
+async def test_a_refused_capture_says_why(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge
+) -> None:
+    task = call(hass, "capture", camera="roof/west")
+    command = await sent(mqtt, COMMAND)
+    error = CommandError(code="camera_failed", message="the camera does not answer")
+    await bridge.reply(Reply(id=command.id, ok=False, error=error))
+    with pytest.raises(HomeAssistantError, match="roof/west refused: the camera does not answer") as raised:
+        await task
+    assert raised.value.translation_key == "refused"
+
+
+async def test_a_refusal_without_a_reason_is_one_all_the_same(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge
+) -> None:
+    task = call(hass, "capture", camera="roof/west")
+    await bridge.reply(Reply(id=(await sent(mqtt, COMMAND)).id, ok=False))
+    with pytest.raises(HomeAssistantError, match="no reason was given"):
+        await task
+
+
+async def test_a_bridge_that_does_not_reply_is_an_error(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry
+) -> None:
+    hass.config_entries.async_update_entry(spoken, options={"reply_limit_s": 0.05, "link_hours": 1})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await Bridge(hass).arrive()
+    with pytest.raises(HomeAssistantError, match="roof/west did not reply in time") as raised:
+        await call(hass, "capture", camera="roof/west")
+    assert raised.value.translation_key == "no_reply"
+
+
+async def test_a_command_expires_on_the_bridges_own_clock(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    now = dt_util.utcnow()
+    await bridge.arrive(clock=Clock(start=NOW, anchor=now, rate=60.0))
+    task = call(hass, "capture", camera="roof/west")
+    command = await sent(mqtt, COMMAND)
+    assert timedelta(minutes=15) < command.expires_at - NOW < timedelta(minutes=25)
+    await bridge.reply(Reply(id=command.id, ok=True, result={}))
+    assert await task == {}
+
+
+@pytest.mark.parametrize("camera", ["image.nothing", "roof/north", "roof", "sensor.house_films"])
+async def test_what_is_no_camera_is_refused(
+    hass: HomeAssistant, spoken: MockConfigEntry, camera: str
+) -> None:
+    with pytest.raises(ServiceValidationError, match=f"{camera} is no camera of Skylapse"):
+        await call(hass, "capture", camera=camera)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"camera": "roof/west", "gain": 2}, {"camera": "roof/west", "exposure_us": 0, "gain": 1}],
+)
+async def test_bad_settings_never_leave_home_assistant(
+    hass: HomeAssistant, spoken: MockConfigEntry, data: dict[str, Any]
+) -> None:
+    with pytest.raises(Exception, match=r"required|inclusion|at least|dependent|inclusive"):
+        await call(hass, "capture", **data)
+
+
+# ---------------------------------------------------------------- render
+
+
+async def test_a_render_answers_with_its_job_at_once(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, processor: Processor
+) -> None:
+    task = call(hass, "render", camera="roof/west", recipe="cinematic", size="720p", rate=30)
+    command = await sent(mqtt, PROCESSOR)
+    assert command.name == "render"
+    assert command.args == {
+        "camera": "roof/west",
+        "day": "2026-06-21",
+        "recipe": "cinematic",
+        "size": "720p",
+        "rate": 30.0,
+    }
+    await processor.reply(Reply(id=command.id, ok=True, result={"job": "j1", "film": FILM.id}))
+    assert await task == {"job": "j1", "film": FILM.id}
+
+
+async def test_a_render_names_window_and_span_as_the_processor_does(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, processor: Processor
+) -> None:
+    call(hass, "render", camera="roof/west", day="2026-06-20", schedule="sunset", length_s=12)
+    command = await sent(mqtt, PROCESSOR)
+    assert command.args["window"] == "sunset-20260620"
+    assert (command.args["day"], command.args["length_s"]) == ("2026-06-20", 12.0)
+    await processor.reply(Reply(id=command.id, ok=True, result={}))
+    call(hass, "render", camera="roof/west", start="2026-06-21 20:00:00", end="2026-06-21T22:00:00+02:00")
+    command = await sent(mqtt, PROCESSOR, 2)
+    assert command.args["from"] == "2026-06-21T18:00:00.000000Z"
+    assert command.args["to"] == "2026-06-21T20:00:00.000000Z"
+    await processor.reply(Reply(id=command.id, ok=True, result={}))
+
+
+async def test_who_waits_for_the_film_gets_it(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, processor: Processor
+) -> None:
+    made = replace(FILM, id="00000000000000f7", title="Made now")
+    processor.server.put(made)
+    task = call(hass, "render", camera="roof/west", wait_s=30)
+    command = await sent(mqtt, PROCESSOR)
+    await processor.job(JobState(id="another", state="done", film=FILM.id))
+    await processor.reply(Reply(id=command.id, ok=True, result={"job": "j1"}))
+    await processor.job(JobState(id="j1", state="running", percent=50.0))
+    await processor.job(JobState(id="j1", state="done", film=made.id))
+    answer = await task
+    assert answer["job"] == "j1"
+    assert answer["film"]["title"] == "Made now"
+    assert answer["film"]["media_content_id"] == f"media-source://skylapse/film/{made.id}"
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (JobState(id="j1", state="failed", error="disk full"), "The job j1 failed: disk full"),
+        (JobState(id="j1", state="cancelled"), "The job j1 failed: cancelled"),
+        (None, r"The job j1 was not done within 0\.2 seconds"),
+    ],
+)
+async def test_a_film_that_is_not_made_is_an_error(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    spoken: MockConfigEntry,
+    processor: Processor,
+    state: JobState | None,
+    words: str,
+) -> None:
+    task = call(hass, "render", camera="roof/west", wait_s=0.2 if state is None else 30)
+    command = await sent(mqtt, PROCESSOR)
+    await processor.reply(Reply(id=command.id, ok=True, result={"job": "j1"}))
+    if state is not None:
+        await processor.job(state)
+    with pytest.raises(HomeAssistantError, match=words):
+        await task
+
+
+async def test_a_processor_that_cannot_tell_of_the_film_is_an_error(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    spoken: MockConfigEntry,
+    processor: Processor,
+    processor_server: FakeProcessor,
+) -> None:
+    task = call(hass, "render", camera="roof/west", wait_s=30)
+    command = await sent(mqtt, PROCESSOR)
+    processor_server.broken = 500
+    await processor.reply(Reply(id=command.id, ok=True, result={"job": "j1"}))
+    await processor.job(JobState(id="j1", state="done", film=FILM.id))
+    with pytest.raises(HomeAssistantError, match="The processor failed"):
+        await task
+
+
+async def test_a_refused_render_says_why(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, processor: Processor
+) -> None:
+    task = call(hass, "render", camera="roof/west")
+    command = await sent(mqtt, PROCESSOR)
+    error = CommandError(code="bad_request", message="no stored frame")
+    await processor.reply(Reply(id=command.id, ok=False, error=error))
+    with pytest.raises(HomeAssistantError, match="processor refused: no stored frame"):
+        await task
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ({"start": "2026-06-21 20:00:00"}, "span_needs_end"),
+        ({"start": "2026-06-21 20:00:00", "end": "2026-06-21 19:00:00"}, "span_backwards"),
+    ],
+)
+async def test_a_span_that_makes_no_sense_is_refused(
+    hass: HomeAssistant, spoken: MockConfigEntry, data: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(ServiceValidationError) as raised:
+        await call(hass, "render", camera="roof/west", **data)
+    assert raised.value.translation_key == key
+
+
+async def test_without_frames_there_is_nothing_to_render(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    with pytest.raises(ServiceValidationError, match="No frames of roof/west"):
+        await call(hass, "render", camera="roof/west")
+
+
+# ---------------------------------------------------------------- list_films
+
+
+async def test_films_are_listed_latest_first(
+    hass: HomeAssistant, spoken: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    for number in range(3):
+        at = datetime(2026, 6, 22 + number, 20, tzinfo=UTC)
+        await processor.film(
+            replace(FILM, id=f"{number:016x}", day=f"{at:%Y-%m-%d}", created_at=at, title=f"Film {number}")
+        )
+    answer = await call(hass, "list_films", camera="image.roof_west", query="film", limit=2)
+    assert [film["title"] for film in answer["films"]] == ["Film 2", "Film 1"]
+    assert "authSig=" in answer["films"][0]["video"]
+    assert len((await call(hass, "list_films"))["films"]) == 4
+
+
+async def test_films_are_read_when_they_were_not_yet(
+    hass: HomeAssistant, loaded: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    processor_server.broken = 500
+    with pytest.raises(HomeAssistantError, match="films answered 500"):
+        await call(hass, "list_films")
+    processor_server.broken = None
+    processor_server.put(FILM)
+    assert [film["film"] for film in (await call(hass, "list_films"))["films"]] == [FILM.id]
+
+
+# ---------------------------------------------------------------- always
+
+
+async def test_actions_are_there_without_an_entry_and_say_so(
+    hass: HomeAssistant, loaded: MockConfigEntry
+) -> None:
+    await hass.config_entries.async_unload(loaded.entry_id)
+    await hass.async_block_till_done()
+    assert set(hass.services.async_services_for_domain(DOMAIN)) == {"capture", "list_films", "render"}
+    assert hass.services.supports_response(DOMAIN, "list_films") is SupportsResponse.ONLY
+    for action, data in (("capture", {"camera": "a/b"}), ("render", {"camera": "a/b"}), ("list_films", {})):
+        with pytest.raises(ServiceValidationError) as raised:
+            await call(hass, action, **data)
+        assert raised.value.translation_key == "not_loaded"

@@ -1,0 +1,330 @@
+"""The media browser: browsing, searching, resolving, and playing with Range as every player does."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from homeassistant.components import media_source
+from homeassistant.components.media_player import BrowseError, MediaClass, SearchMediaQuery
+from homeassistant.components.media_source import Unresolvable
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator, WebSocketGenerator
+
+from tests.integration.speakers import FILM, FRAME, Bridge, Processor
+from tests.integration.theatre import PICTURE, POSTER, THUMB, VIDEO, FakeProcessor
+
+SOURCE = "media-source://skylapse"
+FILM_URI = f"{SOURCE}/film/{FILM.id}"
+
+
+@pytest.fixture
+async def spoken(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> MockConfigEntry:
+    """The entry with one film, and the media source."""
+    assert await async_setup_component(hass, "media_source", {})
+    await bridge.tell_all()
+    await processor.tell_all()
+    return loaded
+
+
+async def browse(hass: HomeAssistant, where: str) -> Any:
+    return await media_source.async_browse_media(hass, where)
+
+
+def titles(folder: Any) -> list[str]:
+    return [child.title for child in folder.children]
+
+
+def many(count: int, **changes: Any) -> list[Any]:
+    """Return films, one a day, into the past."""
+    return [
+        replace(
+            FILM,
+            id=f"{number + 4096:016x}",
+            day=(date(2026, 6, 20) - timedelta(days=number)).isoformat(),
+            created_at=FILM.created_at - timedelta(days=number + 1),
+            **changes,
+        )
+        for number in range(count)
+    ]
+
+
+# ---------------------------------------------------------------- browsing
+
+
+async def test_from_the_top_to_a_film(hass: HomeAssistant, spoken: MockConfigEntry) -> None:
+    root = await browse(hass, SOURCE)
+    assert "Skylapse" in [child.title for child in (await browse(hass, "")).children]
+    films = await browse(hass, root.children[0].media_content_id)
+    assert (films.title, titles(films)) == ("Films", ["West"])
+    camera = await browse(hass, films.children[0].media_content_id)
+    assert titles(camera) == ["2026-06-21"]
+    assert camera.children[0].media_content_id == f"{SOURCE}/films/roof/west/2026-06-21"
+    day = await browse(hass, camera.children[0].media_content_id)
+    film = day.children[0]
+    assert (film.title, film.media_content_id) == (FILM.title, FILM_URI)
+    assert film.can_play
+    assert film.media_class == MediaClass.VIDEO
+    assert film.thumbnail.startswith(f"/api/skylapse/film/{FILM.id}/")
+    assert (await browse(hass, FILM_URI)).title == FILM.title
+    assert all(folder.can_search for folder in (films, camera, day))
+
+
+async def test_many_days_lie_in_years_and_months(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    spoken.runtime_data.coordinator.library.replace(many(300))
+    camera = f"{SOURCE}/films/roof/west"
+    assert titles(await browse(hass, camera)) == ["2026", "2025"]
+    assert titles(await browse(hass, f"{camera}/2026"))[:2] == ["2026-06", "2026-05"]
+    assert len(titles(await browse(hass, f"{camera}/2026-05"))) == 31
+    assert titles(await browse(hass, f"{camera}/2026-05"))[0] == "2026-05-31"
+
+
+async def test_a_camera_whose_bridge_is_gone_keeps_its_films(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor: Processor
+) -> None:
+    await processor.film(replace(FILM, id="00000000000000f5", camera="barn/east"))
+    assert titles(await browse(hass, f"{SOURCE}/films")) == ["barn/east", "West"]
+    assert (await browse(hass, f"{SOURCE}/films/barn/east")).title == "barn/east"
+
+
+@pytest.mark.parametrize("what", ["nothing", "film/00000000000000aa", "films/roof", "film/../x"])
+async def test_what_is_not_there_is_said(hass: HomeAssistant, spoken: MockConfigEntry, what: str) -> None:
+    with pytest.raises(BrowseError):
+        await browse(hass, f"{SOURCE}/{what}")
+    with pytest.raises(Unresolvable):
+        await media_source.async_resolve_media(hass, f"{SOURCE}/{what}", None)
+
+
+async def test_a_folder_cannot_be_played(hass: HomeAssistant, spoken: MockConfigEntry) -> None:
+    with pytest.raises(Unresolvable):
+        await media_source.async_resolve_media(hass, f"{SOURCE}/films", None)
+
+
+async def test_the_list_is_read_page_by_page_when_somebody_looks(
+    hass: HomeAssistant, loaded: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    assert await async_setup_component(hass, "media_source", {})
+    for film in many(1100):
+        processor_server.put(film)
+    assert titles(await browse(hass, f"{SOURCE}/films")) == ["roof/west"]
+    assert len([path for path in processor_server.asked if path.startswith("/api/v1/films?")]) == 3
+    assert len(loaded.runtime_data.coordinator.library) == 1100
+
+
+@pytest.mark.parametrize(("status", "words"), [(401, "does not know this key"), (500, "answered 500")])
+async def test_a_processor_that_fails_is_said(
+    hass: HomeAssistant,
+    loaded: MockConfigEntry,
+    processor_server: FakeProcessor,
+    status: int,
+    words: str,
+) -> None:
+    assert await async_setup_component(hass, "media_source", {})
+    processor_server.broken = status
+    with pytest.raises(BrowseError, match=words):
+        await browse(hass, f"{SOURCE}/films")
+    with pytest.raises(Unresolvable, match=words):
+        await media_source.async_resolve_media(hass, FILM_URI, None)
+    processor_server.broken = None
+    assert titles(await browse(hass, f"{SOURCE}/films")) == []
+
+
+@pytest.mark.parametrize("entry_data", [{"root": "skylapse"}])
+async def test_without_a_processor_it_says_what_to_do(hass: HomeAssistant, spoken: MockConfigEntry) -> None:
+    with pytest.raises(BrowseError, match="No processor is connected"):
+        await browse(hass, f"{SOURCE}/films")
+
+
+async def test_without_an_entry_it_says_so(hass: HomeAssistant, spoken: MockConfigEntry) -> None:
+    await hass.config_entries.async_unload(spoken.entry_id)
+    await hass.async_block_till_done()
+    with pytest.raises(BrowseError, match="not loaded"):
+        await browse(hass, SOURCE)
+
+
+async def test_ten_thousand_films_are_browsed_and_searched_without_asking_anybody(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    spoken.runtime_data.coordinator.library.replace(many(10_000, schedule="sunset"))
+    asked = len(processor_server.asked)
+    assert len(titles(await browse(hass, f"{SOURCE}/films/roof/west"))) == 28
+    found = await media_source.async_search_media(
+        hass, f"{SOURCE}/films", SearchMediaQuery(search_query="sunset 2020-05")
+    )
+    assert len(found.result) == 31
+    assert len(processor_server.asked) == asked
+
+
+# ---------------------------------------------------------------- searching
+
+
+async def search(hass: HomeAssistant, where: str, text: str, classes: Any = None) -> list[str]:
+    query = SearchMediaQuery(search_query=text, media_filter_classes=classes)
+    found = await media_source.async_search_media(hass, where, query)
+    return [item.media_content_id.rsplit("/", 1)[1] for item in found.result]
+
+
+async def test_films_are_found_where_one_looks(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor: Processor
+) -> None:
+    east = replace(FILM, id="00000000000000f5", camera="roof/east", title="Storm", day="2026-06-20")
+    await processor.film(east)
+    assert await search(hass, f"{SOURCE}/films", "storm") == [east.id]
+    assert await search(hass, SOURCE, "2026-06") == [FILM.id, east.id]
+    assert await search(hass, f"{SOURCE}/films/roof/west", "storm") == []
+    assert await search(hass, f"{SOURCE}/films/roof/east/2026-06", "storm") == [east.id]
+    assert await search(hass, f"{SOURCE}/films/roof/east/2025", "storm") == []
+    assert await search(hass, SOURCE, "sunset", [MediaClass.VIDEO]) == [FILM.id, east.id]
+    assert await search(hass, SOURCE, "sunset", [MediaClass.IMAGE]) == []
+
+
+async def test_the_browsers_own_messages_work(
+    hass: HomeAssistant, spoken: MockConfigEntry, hass_ws_client: WebSocketGenerator
+) -> None:
+    client = await hass_ws_client(hass)
+    await client.send_json_auto_id(
+        {"type": "media_source/browse_media", "media_content_id": f"{SOURCE}/films/roof/west/2026-06-21"}
+    )
+    answer = await client.receive_json()
+    assert answer["result"]["children"][0]["title"] == FILM.title
+    await client.send_json_auto_id(
+        {"type": "media_source/search_media", "media_content_id": SOURCE, "search_query": "west"}
+    )
+    assert len((await client.receive_json())["result"]["result"]) == 1
+    await client.send_json_auto_id({"type": "media_source/resolve_media", "media_content_id": FILM_URI})
+    answer = (await client.receive_json())["result"]
+    assert answer["mime_type"] == "video/mp4"
+    assert "?authSig=" in answer["url"]
+
+
+# ---------------------------------------------------------------- playing
+
+
+async def signed(hass: HomeAssistant, hass_ws_client: WebSocketGenerator) -> str:
+    client = await hass_ws_client(hass)
+    await client.send_json_auto_id({"type": "media_source/resolve_media", "media_content_id": FILM_URI})
+    url: str = (await client.receive_json())["result"]["url"]
+    return url
+
+
+async def test_a_film_plays_by_whole_and_by_range(
+    hass: HomeAssistant,
+    spoken: MockConfigEntry,
+    hass_ws_client: WebSocketGenerator,
+    hass_client_no_auth: ClientSessionGenerator,
+) -> None:
+    url = await signed(hass, hass_ws_client)
+    client = await hass_client_no_auth()
+    whole = await client.get(url)
+    assert whole.status == HTTPStatus.OK
+    assert await whole.read() == VIDEO
+    assert whole.headers["Content-Type"] == "video/mp4"
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    part = await client.get(url, headers={"Range": "bytes=100-299"})
+    assert part.status == HTTPStatus.PARTIAL_CONTENT
+    assert part.headers["Content-Range"] == f"bytes 100-299/{len(VIDEO)}"
+    assert part.headers["Content-Length"] == "200"
+    assert await part.read() == VIDEO[100:300]
+    tail = await client.get(url, headers={"Range": "bytes=-10"})
+    assert await tail.read() == VIDEO[-10:]
+    head = await client.head(url)
+    assert (head.status, head.headers["Content-Length"]) == (HTTPStatus.OK, str(len(VIDEO)))
+    assert head.headers["Accept-Ranges"] == "bytes"
+    beyond = await client.get(url, headers={"Range": "bytes=999999-"})
+    assert beyond.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+    assert beyond.headers["Content-Range"] == f"bytes */{len(VIDEO)}"
+
+
+async def test_nobody_gets_a_film_without_a_sign_in(
+    hass: HomeAssistant, spoken: MockConfigEntry, hass_client_no_auth: ClientSessionGenerator
+) -> None:
+    client = await hass_client_no_auth()
+    media = await media_source.async_resolve_media(hass, FILM_URI, None)
+    assert (await client.get(media.url)).status == HTTPStatus.UNAUTHORIZED
+    thumbnail = (await browse(hass, FILM_URI)).thumbnail
+    assert (await client.get(thumbnail)).status == HTTPStatus.UNAUTHORIZED
+
+
+async def test_thumbnails_and_posters_may_be_kept_for_ever(
+    hass: HomeAssistant, spoken: MockConfigEntry, hass_client: ClientSessionGenerator
+) -> None:
+    client = await hass_client()
+    thumbnail = (await browse(hass, FILM_URI)).thumbnail
+    answer = await client.get(thumbnail)
+    assert (answer.status, await answer.read()) == (HTTPStatus.OK, THUMB)
+    assert answer.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    answer = await client.get(thumbnail.replace("thumb.jpg", "poster.jpg"))
+    assert await answer.read() == POSTER
+    frame = f"/api/skylapse/frame/{FRAME.name}"
+    assert await (await client.get(f"{frame}/picture.jpg")).read() == PICTURE
+    assert await (await client.get(f"{frame}/thumb.jpg")).read() == THUMB
+
+
+async def test_a_film_made_anew_has_another_address(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor: Processor
+) -> None:
+    before = (await browse(hass, FILM_URI)).thumbnail
+    await processor.film(
+        replace(FILM, change="changed", created_at=FILM.created_at + timedelta(minutes=5), bytes=6_000_000)
+    )
+    assert (await browse(hass, FILM_URI)).thumbnail != before
+
+
+BROKEN = [
+    "film/00000000000000aa/r/film.mp4",
+    "film/00000000000000aa/r/poster.jpg",
+    "film/no-film/r/film.mp4",
+    "film/no-film/r/thumb.jpg",
+    "frame/roof/west/no-frame/thumb.jpg",
+    "frame/processor/west/x/picture.jpg",
+]
+
+
+@pytest.mark.parametrize("path", BROKEN)
+async def test_what_is_not_there_is_404(
+    hass: HomeAssistant, spoken: MockConfigEntry, hass_client: ClientSessionGenerator, path: str
+) -> None:
+    client = await hass_client()
+    assert (await client.get(f"/api/skylapse/{path}")).status == HTTPStatus.NOT_FOUND
+
+
+PATHS = [
+    f"film/{FILM.id}/r/film.mp4",
+    f"film/{FILM.id}/r/poster.jpg",
+    f"frame/{FRAME.name}/thumb.jpg",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_processor_that_fails_is_a_bad_gateway(
+    hass: HomeAssistant,
+    spoken: MockConfigEntry,
+    processor_server: FakeProcessor,
+    hass_client: ClientSessionGenerator,
+    path: str,
+) -> None:
+    client = await hass_client()
+    processor_server.broken = 500
+    assert (await client.get(f"/api/skylapse/{path}")).status == HTTPStatus.BAD_GATEWAY
+    await processor_server.stop()
+    assert (await client.get(f"/api/skylapse/{path}")).status == HTTPStatus.BAD_GATEWAY
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("entry_data", [{"root": "skylapse"}])
+async def test_without_a_processor_there_is_nothing(
+    hass: HomeAssistant, spoken: MockConfigEntry, hass_client: ClientSessionGenerator, path: str
+) -> None:
+    client = await hass_client()
+    assert (await client.get(f"/api/skylapse/{path}")).status == HTTPStatus.NOT_FOUND
+    await hass.config_entries.async_unload(spoken.entry_id)
+    await hass.async_block_till_done()
+    assert (await client.get(f"/api/skylapse/{path}")).status == HTTPStatus.SERVICE_UNAVAILABLE
