@@ -12,7 +12,6 @@ from .clock import make_clock
 from .config import load_config
 from .errors import BridgeError
 from .service import Bridge
-from .twin.cli import add_twin_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,13 +27,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check = commands.add_parser("check-config", help="check a configuration and say what is wrong")
     check.add_argument("--config", type=Path, required=True, help="bridge.yaml")
     check.set_defaults(run=_check)
-    add_twin_command(commands)
-    chosen = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] not in (["run"], ["check-config"]):
+        _add_twin(commands)
+    chosen = parser.parse_args(words)
     try:
         return int(chosen.run(chosen))
     except BridgeError as error:
         print(error, file=sys.stderr)
         return 2
+
+
+def _add_twin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command of the twin, whose arrays would cost a running bridge 40 MB."""
+    from .twin.cli import add_twin_command  # noqa: PLC0415 loaded when it is used
+
+    add_twin_command(commands)
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -49,7 +49,7 @@ def replace_exif(jpeg: bytes, block: bytes) -> bytes:
     first = [data for marker, data in kept[:1] if marker == _APP0]
     rest = [data for _, data in kept[len(first) :]]
     new = b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block
-    return b"".join([_SOI, *first, new, *rest, jpeg[head_end:]])
+    return b"".join([_SOI, *first, new, *rest, memoryview(jpeg)[head_end:]])
 
 
 def _segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:

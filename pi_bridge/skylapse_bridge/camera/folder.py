@@ -19,7 +19,7 @@ import voluptuous as vol
 
 from skylapse_bridge import exif, jpeg
 from skylapse_bridge.clock import Clock
-from skylapse_bridge.errors import CameraEndError, CameraLostError, UnsupportedError
+from skylapse_bridge.errors import CameraEndError, CameraError, CameraLostError, UnsupportedError
 from skylapse_protocol.codec import read
 from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.messages import CameraInfo
@@ -57,6 +57,7 @@ class Facts:
 class Picture:
     """A picture in memory."""
 
+    path: Path
     jpeg: bytes
     width: int
     height: int
@@ -74,7 +75,7 @@ class FolderCamera:
         self._waiting: list[Path] = []
         self._seen: set[Path] = set()
         self._next: Picture | None = None
-        self._last: Picture | None = None
+        self._last_path: Path | None = None
         self._model = "folder"
 
     def start(self) -> None:
@@ -85,7 +86,7 @@ class FolderCamera:
 
     def stop(self) -> None:
         """Let go of the pictures in memory; the place in the folder is kept."""
-        self._next = self._last = None
+        self._next = None
 
     def capabilities(self) -> CameraInfo:
         """Return the size of the pictures; a folder controls nothing."""
@@ -117,7 +118,7 @@ class FolderCamera:
     def capture(self, settings: CaptureSettings) -> CapturedFrame:
         """Return the next picture as one that was taken at this moment."""
         picture = self._peek()
-        self._next, self._last = None, picture
+        self._next, self._last_path = None, picture.path
         facts = {field.name: getattr(picture.facts, field.name) for field in fields(Facts)}
         return CapturedFrame(
             jpeg=picture.jpeg,
@@ -130,7 +131,12 @@ class FolderCamera:
 
     def preview(self) -> bytes:
         """Return the picture that was taken last, else the next one, small."""
-        return preview((self._last or self._peek()).jpeg)
+        if self._last_path is None:
+            return preview(self._peek().jpeg)
+        try:
+            return preview(self._last_path.read_bytes())
+        except OSError as error:
+            raise CameraError(f"{self._last_path} is gone: {error}") from error
 
     def focus(self, dioptre: float | None) -> float:
         """Refuse: a folder has no lens."""
@@ -200,7 +206,7 @@ def _read(path: Path) -> Picture | None:
     except (OSError, ValueError) as error:
         _LOGGER.warning("%s is passed over: %s", path, error)
         return None
-    return Picture(jpeg=data, width=width, height=height, facts=_facts(path, data))
+    return Picture(path=path, jpeg=data, width=width, height=height, facts=_facts(path, data))
 
 
 def _facts(path: Path, data: bytes) -> Facts:
