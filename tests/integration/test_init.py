@@ -1,12 +1,49 @@
-"""Setting up, unloading, devices that come and go."""
+"""Setting up, unloading, devices that come and go, what is hostile, what only a person can put right."""
 
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_mqtt_message,
+    async_fire_time_changed,
+)
+from pytest_homeassistant_custom_component.components.diagnostics import (
+    get_diagnostics_for_config_entry,
+    get_diagnostics_for_device,
+)
+from pytest_homeassistant_custom_component.typing import (
+    ClientSessionGenerator,
+    MqttMockHAClient,
+    WebSocketGenerator,
+)
 
+from custom_components.skylapse import system_health
 from custom_components.skylapse.const import DOMAIN
-from tests.integration.speakers import Bridge, Processor
+from custom_components.skylapse.protocol import topics
+from custom_components.skylapse.protocol.messages import ProcessorAnnounce
+from tests.integration.brokerage import published
+from tests.integration.speakers import ANNOUNCE, FILM, WEST, Bridge, Processor
+from tests.integration.theatre import KEY, FakeProcessor
+
+
+def device(hass: HomeAssistant, entry: MockConfigEntry, name: str) -> Any:
+    registry = dr.async_get(hass)
+    key = (DOMAIN, name)
+    return registry.async_get_child_device_by_identifier(
+        key, entry.entry_id
+    ) or registry.async_get_device_by_identifier(key, entry.entry_id)
+
+
+# ---------------------------------------------------------------- devices
 
 
 async def test_devices_come_without_a_click(
@@ -14,12 +51,339 @@ async def test_devices_come_without_a_click(
 ) -> None:
     await bridge.tell_all()
     await processor.tell_all()
-    registry = dr.async_get(hass)
-    roof = registry.async_get_device_by_identifier((DOMAIN, "roof"), loaded.entry_id)
-    west = registry.async_get_child_device_by_identifier((DOMAIN, "roof/west"), loaded.entry_id)
-    assert roof is not None
+    roof, west, house = (device(hass, loaded, name) for name in ("roof", "roof/west", "processor"))
     assert (roof.name, roof.hw_version, roof.sw_version) == ("Roof", "Raspberry Pi 4", "0.1.0")
-    assert west is not None
-    assert west.parent_device_id == roof.id
-    assert registry.async_get_device_by_identifier((DOMAIN, "processor"), loaded.entry_id) is not None
-    assert loaded.state is ConfigEntryState.LOADED
+    assert roof.serial_number == "100000003d1d1c36"
+    assert ("mac", "dc:a6:32:01:02:03") in roof.connections
+    assert (west.name, west.parent_device_id) == ("West", roof.id)
+    assert (house.name, house.entry_type) == ("House", dr.DeviceEntryType.SERVICE)
+
+
+async def test_a_second_bridge_and_a_second_camera_need_no_reload(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    await bridge.arrive(cameras=(WEST, replace(WEST, id="east", name="East")))
+    await Bridge(hass).arrive(bridge="barn", name="Barn", host=replace(ANNOUNCE.host, mac=None))
+    for entity in ("image.roof_east", "image.barn_west", "sensor.barn_temperature"):
+        assert hass.states.get(entity) is not None
+    assert len(hass.states.async_entity_ids("event")) == 3
+
+
+async def test_what_is_announced_no_more_goes_with_its_entities(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    await bridge.arrive(cameras=(WEST, replace(WEST, id="east", name="East")))
+    await processor.tell_all()
+    await bridge.arrive(cameras=(WEST,))
+    assert device(hass, loaded, "roof/east") is None
+    assert hass.states.get("image.roof_east") is None
+    assert hass.states.get("image.roof_west") is not None
+    await bridge.say(topics.ANNOUNCE, None)
+    await processor.say(topics.PROCESSOR_ANNOUNCE, None)
+    assert hass.states.async_all() == []
+    assert device(hass, loaded, "roof") is device(hass, loaded, "processor") is None
+    await bridge.arrive(cameras=(WEST,))
+    assert hass.states.get("image.roof_west") is not None
+
+
+async def test_a_device_is_deleted_by_hand_only_when_it_is_away(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    processor: Processor,
+    hass_ws_client: WebSocketGenerator,
+) -> None:
+    assert await async_setup_component(hass, "config", {})
+    await bridge.tell_all()
+    await processor.tell_all()
+    client = await hass_ws_client(hass)
+
+    async def delete(name: str) -> bool:
+        answer = await client.remove_device(device(hass, loaded, name).id)
+        await hass.async_block_till_done(wait_background_tasks=True)
+        return bool(answer["success"])
+
+    assert not await delete("roof")
+    assert not await delete("roof/west")
+    assert not await delete("processor")
+    await bridge.say(topics.AVAILABILITY, "offline")
+    await processor.say(topics.PROCESSOR_AVAILABILITY, "offline")
+    assert not await delete("roof/west")
+    assert await delete("roof")
+    assert await delete("processor")
+    for topic in (
+        "roof/announce",
+        "roof/availability",
+        "roof/health",
+        "roof/west/state",
+        "processor/announce",
+    ):
+        assert published(mqtt, f"skylapse/{topic}")[-1] == b""
+
+
+async def test_a_device_that_a_restart_left_behind_can_be_deleted(
+    hass: HomeAssistant, loaded: MockConfigEntry, hass_ws_client: WebSocketGenerator
+) -> None:
+    assert await async_setup_component(hass, "config", {})
+    for identifiers in ({(DOMAIN, "old")}, {("other", "thing")}):
+        left = dr.async_get(hass).async_get_or_create(
+            config_entry_id=loaded.entry_id, identifiers=identifiers
+        )
+        client = await hass_ws_client(hass)
+        answer = await client.remove_device(left.id)
+        assert answer["success"]
+
+
+# ---------------------------------------------------------------- setting up and down
+
+
+async def test_without_mqtt_it_waits(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    entry.add_to_hass(hass)
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert entry.error_reason_translation_key == "mqtt_unavailable"
+
+
+async def test_unloading_takes_everything_down_and_loading_brings_it_back(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.tell_all()
+    assert await hass.config_entries.async_unload(loaded.entry_id)
+    await hass.async_block_till_done()
+    assert loaded.state is ConfigEntryState.NOT_LOADED
+    assert {state.state for state in hass.states.async_all()} == {"unavailable"}
+    assert await hass.config_entries.async_setup(loaded.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await bridge.tell_all()
+    state = hass.states.get("sensor.roof_west_illuminance")
+    assert state is not None
+    assert state.state == "812.5"
+
+
+# ---------------------------------------------------------------- hostile
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        row.name(
+            **{
+                key: value
+                for key, value in (("bridge", "roof"), ("camera", "west"), ("job", "j"))
+                if f"{{{key}}}" in row.path
+            }
+        )
+        for row in topics.TOPICS
+        if row.sender != "brain"
+    ],
+)
+async def test_hostile_payloads_are_one_line_in_the_log(
+    hass: HomeAssistant,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    caplog: pytest.LogCaptureFixture,
+    topic: str,
+) -> None:
+    await bridge.arrive()
+    before = {state.entity_id: state.state for state in hass.states.async_all()}
+    for payload in (b"\xff\x00\xfe", b"{}", b"[1]", b"x" * 70_000, b'{"schema": 99}'):
+        async_fire_mqtt_message(hass, topic, payload)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert {state.entity_id: state.state for state in hass.states.async_all()} == before
+    assert caplog.text.count("Ignored a message that does not fit the contract") == 1
+    assert topic in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+async def test_topics_with_names_that_are_none_are_told_of_too(
+    hass: HomeAssistant, loaded: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(250):
+        async_fire_mqtt_message(hass, f"skylapse/Bad Name {number}/announce", b"{}")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert caplog.text.count("Ignored a message") == 200
+    assert hass.states.async_all() == []
+
+
+# ---------------------------------------------------------------- the library
+
+
+async def test_films_are_read_when_the_processor_comes(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    processor.server.put(FILM)
+    await bridge.arrive()
+    await processor.arrive()
+    state = hass.states.get("sensor.roof_west_last_film")
+    assert state is not None
+    assert state.state == "2026-06-21T20:00:00+00:00"
+
+
+async def test_a_camera_that_comes_after_its_films_finds_them(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    processor.server.put(FILM)
+    await processor.arrive()
+    await bridge.arrive()
+    state = hass.states.get("sensor.roof_west_last_film")
+    assert state is not None
+    assert state.state == "2026-06-21T20:00:00+00:00"
+
+
+async def test_a_list_of_films_that_does_not_fit_is_told(
+    hass: HomeAssistant,
+    loaded: MockConfigEntry,
+    processor: Processor,
+    processor_server: FakeProcessor,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    processor_server.films_answer = {"items": [{"id": "nonsense"}], "next": None}
+    await processor.arrive()
+    assert "The processor's films could not be read: films: camera: is missing" in caplog.text
+    processor_server.films_answer = ["no object"]
+    await processor.say(topics.PROCESSOR_AVAILABILITY, "offline")
+    await processor.say(topics.PROCESSOR_AVAILABILITY, "online")
+    assert "films did not answer with an object" in caplog.text
+
+
+# ---------------------------------------------------------------- repairs
+
+
+def issues(hass: HomeAssistant) -> set[str]:
+    return {issue for domain, issue in ir.async_get(hass).issues if domain == DOMAIN}
+
+
+async def test_two_machines_under_one_id_are_told_of(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive(boot_id="a")
+    await bridge.arrive(boot_id="b")
+    assert issues(hass) == set()
+    await bridge.arrive(boot_id="a")
+    assert issues(hass) == {"twin_bridges_roof"}
+    await bridge.say(topics.ANNOUNCE, None)
+    assert issues(hass) == set()
+
+
+async def test_a_bridge_of_another_time_is_told_of_until_it_is_updated(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive(schema_min=2, schema_max=3)
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, "contract_apart_roof")
+    assert issue is not None
+    assert issue.translation_placeholders is not None
+    assert issue.translation_placeholders["side"] == "Skylapse"
+    await bridge.arrive(schema_min=0, schema_max=0)
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, "contract_apart_roof")
+    assert issue is not None
+    assert issue.translation_placeholders is not None
+    assert issue.translation_placeholders["side"] == "Roof"
+    await bridge.arrive(schema_min=1, schema_max=2)
+    assert issues(hass) == set()
+
+
+async def test_a_processor_that_moved_is_told_of(
+    hass: HomeAssistant, loaded: MockConfigEntry, processor: Processor, processor_server: FakeProcessor
+) -> None:
+    await processor_server.stop()
+    announce = ProcessorAnnounce(
+        processor="house",
+        name="House",
+        software="0.1.0",
+        schema_min=1,
+        schema_max=1,
+        boot_id="b",
+        base_url="http://elsewhere:8097",
+    )
+    await processor.say(topics.PROCESSOR_ANNOUNCE, announce)
+    assert issues(hass) == set()
+    await processor.say(topics.PROCESSOR_AVAILABILITY, "online")
+    assert issues(hass) == {"processor_moved_processor"}
+
+
+async def test_the_key_never_goes_to_an_address_that_was_merely_announced(
+    hass: HomeAssistant, loaded: MockConfigEntry, processor: Processor, processor_server: FakeProcessor
+) -> None:
+    thief = FakeProcessor()
+    await thief.start()
+    await processor.say(
+        topics.PROCESSOR_ANNOUNCE,
+        ProcessorAnnounce(
+            processor="house",
+            name="Thief",
+            software="0",
+            schema_min=1,
+            schema_max=1,
+            boot_id="t",
+            base_url=thief.url,
+        ),
+    )
+    await processor.say(topics.PROCESSOR_AVAILABILITY, "online")
+    assert thief.asked == []
+    assert processor_server.asked != []
+    await thief.stop()
+
+
+# ---------------------------------------------------------------- for helpers
+
+
+async def test_diagnostics_show_the_system_and_no_secret(
+    hass: HomeAssistant,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    processor: Processor,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    await bridge.tell_all()
+    await processor.tell_all()
+    async_fire_mqtt_message(hass, "skylapse/roof/west/state", b"{}")
+    await hass.async_block_till_done()
+    told = await get_diagnostics_for_config_entry(hass, hass_client, loaded)
+    assert told["subjects"]["camera:roof/west"]["state"]["counts"]["captured"] == 240
+    assert told["subjects"]["camera:roof/west"]["preview"].endswith("bytes")
+    assert told["deployed"]["plan/roof/west"]["version"] == 1
+    assert told["complaints"] == ["skylapse/roof/west/state"]
+    assert len(told["subentries"]) == 11
+    for secret in (KEY, "127.0.0.1", "100000003d1d1c36", "dc:a6:32", "Europe/Vienna"):
+        assert secret not in str(told)
+
+
+async def test_a_device_has_diagnostics_of_its_own(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, hass_client: ClientSessionGenerator
+) -> None:
+    await bridge.tell_all()
+    roof = device(hass, loaded, "roof")
+    told = await get_diagnostics_for_device(hass, hass_client, loaded, roof)
+    assert told["present"]
+    assert told["facts"]["health"]["cpu_temperature_c"] == 48.5
+    loaded.runtime_data.coordinator.system.bridges.clear()
+    assert await get_diagnostics_for_device(hass, hass_client, loaded, roof) == {"present": False}
+
+
+async def test_system_health_asks_everybody(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor_server: FakeProcessor
+) -> None:
+    await bridge.arrive()
+    told: dict[str, Any] = {}
+
+    class Registration:
+        def async_register_info(self, info: Any) -> None:
+            told["info"] = info
+
+    system_health.async_register(hass, Registration())  # type: ignore[arg-type]
+    answer = await told["info"](hass)
+    assert answer["bridges"] == "1 / 1"
+    assert (answer["broker"], answer["cameras"]) == (True, 1)
+    assert await answer["processor"] == "ok"
+    for status, error in ((401, "invalid_key"), (500, "unreachable")):
+        processor_server.broken = status
+        assert await (await told["info"](hass))["processor"] == {"type": "failed", "error": error}
+    hass.config_entries.async_update_entry(loaded, data={"root": "skylapse"})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert await (await told["info"](hass))["processor"] == "–"
+    await hass.config_entries.async_unload(loaded.entry_id)
+    assert await told["info"](hass) == {}
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=10))
+    await hass.async_block_till_done()

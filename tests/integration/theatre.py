@@ -21,6 +21,8 @@ class FakeProcessor:
         self.films: dict[str, Film] = {}
         self.frames: list[dict[str, object]] = []
         self.broken: int | None = None
+        self.films_answer: object = None
+        """What the list of films answers with, instead of the films."""
         self.asked: list[str] = []
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -69,6 +71,8 @@ class FakeProcessor:
         return web.json_response({"films": len(self.films)})
 
     async def _films(self, request: web.Request) -> web.Response:
+        if self.films_answer is not None:
+            return web.json_response(self.films_answer)
         films = sorted(self.films.values(), key=lambda film: film.id)
         start, size = int(request.query.get("cursor", "0")), int(request.query["limit"])
         items = [
