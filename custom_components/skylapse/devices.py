@@ -93,12 +93,12 @@ def _register(
 ) -> None:
     registry = dr.async_get(hass)
     info = device_info(hass, entry, coordinator, subject)
-    if isinstance(info, ChildDeviceInfo):
+    if "parent_device_id" in info:  # a dictionary on 2026.10, on 2026.11 a class that is asked like one
         registry.async_get_or_create_child(
             config_entry_id=entry.entry_id,
-            identifiers=info.identifiers,
-            name=info.name,
-            parent_device_id=info.parent_device_id,
+            identifiers=info["identifiers"],
+            name=info["name"],
+            parent_device_id=info["parent_device_id"],
         )
     else:
         registry.async_get_or_create(config_entry_id=entry.entry_id, **info)
