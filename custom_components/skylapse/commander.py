@@ -9,6 +9,7 @@ from homeassistant.util.ulid import ulid_now
 
 from .brain.clock import to_bridge
 from .errors import CommandRefusedError, CommandTimeoutError
+from .protocol.errors import ProtocolError
 from .protocol.messages import Clock, Command, Reply
 
 DEFAULT_LIMIT_S = 15.0
@@ -45,6 +46,8 @@ class Commander:
             async with asyncio.timeout(limit_s):
                 await send(command)
                 reply = await future
+        except ProtocolError as error:
+            raise CommandRefusedError("bad_arguments", str(error)) from error
         except TimeoutError as error:
             raise CommandTimeoutError(f"no reply to {name} within {limit_s:g} s") from error
         finally:

@@ -47,8 +47,10 @@ def use(hass: HomeAssistant, tmp_path: Path) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_blueprint_is_valid(hass: HomeAssistant, file: Path) -> None:
+    content = load_yaml(file)
+    assert isinstance(content, dict)
     blueprint = Blueprint(
-        load_yaml(file),
+        content,
         path=file.name,
         expected_domain="automation",
         schema=automation.config.AUTOMATION_BLUEPRINT_SCHEMA,

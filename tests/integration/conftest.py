@@ -18,7 +18,7 @@ from tests.integration.theatre import KEY, FakeProcessor
 
 HERE = Path(__file__).parent
 
-freezegun.configure(extend_ignore_list=["custom_components.skylapse.protocol"])  # type: ignore[attr-defined]
+freezegun.configure(extend_ignore_list=["custom_components.skylapse.protocol"])
 """The contract compares types; a frozen `datetime` is another one."""
 
 

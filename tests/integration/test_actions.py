@@ -89,6 +89,13 @@ async def test_a_bridge_that_does_not_reply_is_an_error(
     assert raised.value.translation_key == "no_reply"
 
 
+async def test_a_command_that_is_too_large_is_refused_here(
+    hass: HomeAssistant, spoken: MockConfigEntry
+) -> None:
+    with pytest.raises(HomeAssistantError, match="bytes are more than"):
+        await call(hass, "capture", camera="roof/west", test_id="x" * 70_000)
+
+
 async def test_a_command_expires_on_the_bridges_own_clock(
     hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
 ) -> None:

@@ -85,7 +85,7 @@ async def test_the_announced_address_is_taken_where_none_is_given(
         await hass.async_block_till_done()
         await processor.arrive()
     flow = hass.config_entries.flow.async_progress_by_handler(DOMAIN)[0]
-    form = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    form: Any = await hass.config_entries.flow.async_configure(flow["flow_id"])
     assert form["description_placeholders"]["processor"] == f"House ({processor_server.url})"
     result = await answer(hass, flow, processor_key=KEY)
     assert result["data"]["processor_url"] == processor_server.url
@@ -170,7 +170,7 @@ async def test_by_hand_it_says_how_many_bridges_are_heard(
         task = hass.async_create_background_task(flow, "flow")
         await hass.async_block_till_done()
         await bridge.arrive()
-        form = await task
+        form: Any = await task
     assert form["description_placeholders"]["bridges"] == "1"
     assert form["description_placeholders"]["names"] == "Roof"
     assert form["description_placeholders"]["processor"] == "–"

@@ -40,7 +40,8 @@ async def reload(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 
 
 def subentry(entry: MockConfigEntry, unique_id: str) -> ConfigSubentry:
-    return next(each for each in entry.subentries.values() if each.unique_id == unique_id)
+    found: ConfigSubentry = next(each for each in entry.subentries.values() if each.unique_id == unique_id)
+    return found
 
 
 async def test_a_bridge_that_announces_itself_is_supplied(

@@ -90,11 +90,11 @@ def test_a_flood_of_invented_cameras_is_bounded() -> None:
 def test_deployed_is_applied_when_the_camera_reports_it() -> None:
     system = System()
     assert system.update_camera("roof/west", state=STATE) == {Subject(kind="camera", id="roof/west")}
-    assert system.cameras["roof/west"].applied is None
-    system.update_camera("roof/west", snapshot_version=1, plan_revision=2)
-    assert system.cameras["roof/west"].applied is False
-    system.update_camera("roof/west", state=replace(STATE, plan_revision=2))
-    assert system.cameras["roof/west"].applied is True
+    applied = [system.cameras["roof/west"].applied]
+    for changes in ({"snapshot_version": 1, "plan_revision": 2}, {"state": replace(STATE, plan_revision=2)}):
+        system.update_camera("roof/west", **changes)
+        applied.append(system.cameras["roof/west"].applied)
+    assert applied == [None, False, True]
 
 
 # ---------------------------------------------------------------- library and search
