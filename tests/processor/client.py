@@ -1,5 +1,6 @@
 """A client of the processor for tests: one key, answers as they came."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +19,7 @@ class Answer:
     """What the processor answered."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
     value: Any
 
@@ -50,7 +51,7 @@ class Client:
             is_json = "json" in response.content_type and body
             return Answer(
                 status=response.status,
-                headers=dict(response.headers),
+                headers=response.headers.copy(),
                 body=body,
                 value=await response.json(content_type=None) if is_json else None,
             )

@@ -30,7 +30,7 @@ class Listener:
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
         try:
             value: Any = json.loads(message.payload)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = message.payload.decode(errors="replace")
         self.heard.append((message.topic, value, message.retain))
 
