@@ -86,7 +86,9 @@ class TwinCamera:
         self._focus = INFINITY_DIOPTRE
 
     def start(self) -> None:
-        """Start; settings in flight before are forgotten."""
+        """Start, with everything that stands still already drawn; settings in flight before are forgotten."""
+        for side in (SMALL_SIDE_PX, PREVIEW_SIDE_PX, max(self._size)):
+            self._twin(*self._fitted(side)).scene.view(self._clock.now())
         self._asked.clear()
         self._running = True
 
