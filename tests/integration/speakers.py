@@ -196,20 +196,23 @@ class Processor:
         async_fire_mqtt_message(self.hass, topic, payload)
         await self.hass.async_block_till_done(wait_background_tasks=True)
 
+    def announce(self) -> None:
+        """Publish the announce, and wait for nobody."""
+        announce = ProcessorAnnounce(
+            processor="house",
+            name="House",
+            software="0.1.0",
+            schema_min=1,
+            schema_max=1,
+            boot_id="boot-p",
+            base_url=self.server.url,
+        )
+        payload = topics.encode(topics.PROCESSOR_ANNOUNCE, announce)
+        async_fire_mqtt_message(self.hass, "skylapse/processor/announce", payload)
+
     async def arrive(self) -> None:
         """Announce and come online."""
-        await self.say(
-            topics.PROCESSOR_ANNOUNCE,
-            ProcessorAnnounce(
-                processor="house",
-                name="House",
-                software="0.1.0",
-                schema_min=1,
-                schema_max=1,
-                boot_id="boot-p",
-                base_url=self.server.url,
-            ),
-        )
+        self.announce()
         await self.say(topics.PROCESSOR_AVAILABILITY, "online")
 
     async def tell_all(self) -> None:

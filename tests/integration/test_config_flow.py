@@ -78,12 +78,12 @@ async def test_a_bridge_is_found_and_confirmed_with_one_click(
 async def test_the_announced_address_is_taken_where_none_is_given(
     hass: HomeAssistant, mqtt: MqttMockHAClient, processor: Processor, processor_server: FakeProcessor
 ) -> None:
-    payload = topics.encode(topics.ANNOUNCE, ANNOUNCE)
     await hass.async_block_till_done(**WAIT)
-    with patch("custom_components.skylapse.listen.LISTEN_S", 5):
-        async_fire_mqtt_message(hass, "skylapse/roof/announce", payload, retain=True)
-        await hass.async_block_till_done()
-        await processor.arrive()
+    with patch("custom_components.skylapse.listen.LISTEN_S", 30):
+        async_fire_mqtt_message(hass, "skylapse/roof/announce", topics.encode(topics.ANNOUNCE, ANNOUNCE))
+        while not hass.config_entries.flow.async_progress_by_handler(DOMAIN):
+            processor.announce()
+            await hass.async_block_till_done()
     flow = hass.config_entries.flow.async_progress_by_handler(DOMAIN)[0]
     form: Any = await hass.config_entries.flow.async_configure(flow["flow_id"])
     assert form["description_placeholders"]["processor"] == f"House ({processor_server.url})"
