@@ -29,6 +29,7 @@ class Client:
 
     def __init__(self, url: str, key: str | None) -> None:
         self.url = url
+        self.key = key or ""
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._session: aiohttp.ClientSession | None = None
 

@@ -1,0 +1,98 @@
+"""The gallery in a real browser: sign in by keyboard, find films, play one, pin it; on a phone and a desk."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from tests.support.processes import find_program
+from tests.support.waiting import until
+
+from .client import Client
+from .conftest import serving, write_config
+from .frames_made import DAY, picture, record_of
+
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium."""
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=find_program("chromium"), args=CHROMIUM)
+        yield launched
+        await launched.close()
+
+
+async def make_film(client: Client) -> None:
+    """Have a film of two seconds made."""
+    for seq in range(1, 25):
+        data = picture(seq, size=(640, 360))
+        await client.upload(data, record_of(data, seq, width=640, height=360))
+    wish = {"camera": "roof/west", "day": DAY, "size": "480p", "rate": 12}
+    await client.ask("POST", "renders", json=wish)
+
+    async def there() -> bool:
+        return bool((await client.get("films")).value["items"])
+
+    await until(there, timeout_s=60)
+
+
+async def sign_in(page: Page, url: str, key: str) -> None:
+    """Sign in without touching the mouse."""
+    await page.goto(url)
+    await page.wait_for_selector("#sign-in:not([hidden])")
+    await page.keyboard.type("sky_guess")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("#refused:not([hidden])")
+    await page.fill("#key", key)
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector(".card")
+
+
+async def play_and_pin(page: Page) -> None:
+    """Open the first film by keyboard, see it run, pin it, and be back at its card."""
+    await page.focus(".card")
+    await page.keyboard.press("Enter")
+    await until(
+        lambda: page.evaluate("() => document.getElementById('video').currentTime > 0.2"), timeout_s=20
+    )
+    await page.click("#pin")
+    await page.wait_for_selector("#pin[aria-pressed=true]")
+    await page.keyboard.press("Escape")
+    await page.wait_for_selector(".star:not([hidden])")
+    assert await page.evaluate("() => document.activeElement.className") == "card"
+
+
+async def test_films_are_found_played_and_pinned(tmp_path: Path, browser: Browser) -> None:
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
+        await make_film(client)
+        page = await browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="dark")
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        await sign_in(page, service.base_url, client.key)
+        assert await page.inner_text(".day h2") == "Monday, June 1, 2026"
+        thumb = "() => document.querySelector('.card img').naturalWidth"
+        assert await until(lambda: page.evaluate(thumb)) == 400
+        await play_and_pin(page)
+        (film,) = (await client.get("films", pinned="true")).value["items"]
+        await page.fill("#words", "no such film")
+        await page.wait_for_selector("#nothing:not([hidden])")
+        await page.fill("#words", film["day"])
+        await page.wait_for_selector(".card")
+        await page.click("#sign-out")
+        await page.wait_for_selector("#sign-in:not([hidden])")
+        assert await page.query_selector(".card") is None
+        assert faults == []
+
+
+async def test_nothing_sticks_out_on_a_phone(tmp_path: Path, browser: Browser) -> None:
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
+        await make_film(client)
+        page = await browser.new_page(viewport={"width": 360, "height": 740}, color_scheme="light")
+        await sign_in(page, service.base_url, client.key)
+        assert await page.evaluate("() => document.documentElement.scrollWidth") == 360
+        await page.click(".card")
+        await page.wait_for_selector("#player[open]")
+        assert await page.evaluate("() => document.getElementById('player').scrollWidth") <= 360
