@@ -24,6 +24,15 @@ _CLIPPED_HIGH, _CLIPPED_LOW = 253, 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Brightness:
+    """The part of a measurement that levelling needs; its fields mean what they mean there."""
+
+    log_mean: float
+    red_ev: float
+    blue_ev: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Measurement:
     """Figures of one picture, and its thumbnail."""
 
@@ -32,6 +41,9 @@ class Measurement:
     height: int
     log_mean: float
     """log2 of the linear mean luminance of the reference area, the whole picture; 0 is white."""
+    red_ev: float
+    """log2 of red's linear mean over green's: what white balance moves."""
+    blue_ev: float
     clipped_high: float
     """Share of pixels, 0…1, with a channel at or above 253."""
     clipped_low: float
@@ -66,33 +78,31 @@ def small(picture: bytes, name: str, shape: Shape) -> Pixels:
 def measure_pixels(pixels: Pixels, shape: Shape, *, tone_curve: str | None = SRGB) -> Measurement:
     """Return the figures of a picture that `small` decoded."""
     luma = _luma(pixels)
-    thumbnail = _thumbnail(pixels)
+    light = brightness(pixels, known(tone_curve))
     return Measurement(
         width=shape.width,
         height=shape.height,
-        log_mean=log_mean(histograms(pixels), known(tone_curve)),
+        log_mean=light.log_mean,
+        red_ev=light.red_ev,
+        blue_ev=light.blue_ev,
         clipped_high=float((pixels.max(axis=2) >= _CLIPPED_HIGH).mean()),
         clipped_low=float((pixels.max(axis=2) <= _CLIPPED_LOW).mean()),
         sharpness=_sharpness(luma),
         entropy=_entropy(luma),
         colourfulness=_colourfulness(pixels),
         fingerprint=_fingerprint(luma),
-        thumbnail=thumbnail,
+        thumbnail=_thumbnail(pixels),
     )
 
 
-def histograms(pixels: Pixels) -> NDArray[np.float32]:
-    """Return the shares of the codes 0…255 in red, green and blue, shape (3, 256)."""
-    count = pixels.shape[0] * pixels.shape[1]
+def brightness(pixels: Pixels, tone_curve: str) -> Brightness:
+    """Return the linear light of a picture that `small` decoded, from its histograms."""
     counts = [np.bincount(pixels[..., channel].ravel(), minlength=256) for channel in range(3)]
-    shares: NDArray[np.float32] = (np.array(counts) / count).astype(np.float32)
-    return shares
-
-
-def log_mean(shares: NDArray[np.float32], tone_curve: str) -> float:
-    """Return log2 of the linear mean luminance of a picture with these histograms."""
-    mean = float(LUMINANCE @ (shares @ linear_table(tone_curve)))
-    return math.log2(max(mean, _DARKEST))
+    means = np.array(counts) @ linear_table(tone_curve) / (pixels.shape[0] * pixels.shape[1])
+    red, green, blue = (math.log2(max(float(mean), _DARKEST)) for mean in means)
+    return Brightness(
+        log_mean=math.log2(max(float(LUMINANCE @ means), _DARKEST)), red_ev=red - green, blue_ev=blue - green
+    )
 
 
 def _luma(pixels: Pixels) -> NDArray[np.float32]:

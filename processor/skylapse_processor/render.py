@@ -22,7 +22,15 @@ from .decode_scale import Planes
 from .errors import CancelledError, NoPicturesError, PictureError
 from .files import peak_rss_mb, write_whole
 from .frames import SourceFrame
-from .measure import THUMBNAIL_BYTES, THUMBNAIL_LONG_SIDE, histograms, jpeg_within, log_mean, small
+from .measure import (
+    THUMBNAIL_BYTES,
+    THUMBNAIL_LONG_SIDE,
+    Brightness,
+    Measurement,
+    brightness,
+    jpeg_within,
+    small,
+)
 from .progress import Meter, Progress, Step
 from .recipe import plan as plans
 from .recipe.deflicker import needs_measuring
@@ -249,7 +257,7 @@ def _measured(
 ) -> tuple[plans.Plan, list[tuple[str, str]]]:
     """Return the plan with the brightness of every frame, and without those that turned out broken."""
     meter.begin("measure", len(plan.frames))
-    brightness: list[float] = []
+    light: list[Brightness | Measurement] = []
     good: list[SourceFrame] = []
     broken: list[tuple[str, str]] = []
     for number, (frame, found) in enumerate(_in_order(_brightness, plan.frames, cancelled), 1):
@@ -257,20 +265,20 @@ def _measured(
             broken.append((frame.name, found))
         else:
             good.append(frame)
-            brightness.append(found)
+            light.append(found)
         meter.advance("measure", number, len(plan.frames))
-    return replace(plans.make(tuple(good)), log_mean=np.array(brightness)), broken
+    return plans.make(tuple(good), light), broken
 
 
-def _brightness(frame: SourceFrame) -> tuple[SourceFrame, float | str]:
-    """Return log2 of the linear mean luminance of a picture, or why it has none."""
+def _brightness(frame: SourceFrame) -> tuple[SourceFrame, Brightness | Measurement | str]:
+    """Return the linear light of a picture, or why it has none."""
     if frame.measured is not None:
-        return frame, frame.measured.log_mean
+        return frame, frame.measured
     curve = frame.facts.tone_curve if frame.facts else SRGB
     try:
         data = frame.path.read_bytes()
         shape = decode.look(data, frame.name)
-        return frame, log_mean(histograms(small(data, frame.name, shape)), curve)
+        return frame, brightness(small(data, frame.name, shape), curve)
     except PictureError as error:
         return frame, error.why
     except OSError as error:

@@ -184,6 +184,20 @@ def test_white_balance_jumps_are_taken_out() -> None:
     assert np.abs(plan.gain_ev[:, 1:]).max() < 1e-6
 
 
+def test_white_balance_that_nobody_recorded_is_seen_in_the_pictures() -> None:
+    place = np.arange(120)
+    sunset = 0.004 * place
+    jumps = 0.06 * ((place // 7) % 2)
+    plan = replace(
+        _plan(np.zeros(120), rounded_ev=0.01, log_mean=np.full(120, -3.0)),
+        colour_ev=np.stack([sunset + jumps, -sunset], axis=1),
+    )
+    cooked = cook(plan, steps_of("clean", {}))
+    red = plan.colour_ev[:, 0] + cooked.gain_ev[:, 0] - cooked.gain_ev[:, 1]
+    assert flicker_mev(red) < flicker_mev(plan.colour_ev[:, 0]) / 5
+    assert red[110] - red[10] == pytest.approx(0.4, abs=0.06), "the sunset stays red"
+
+
 def test_the_cap_of_the_residual_is_the_documented_one() -> None:
     assert CAP_EV == 0.15
 

@@ -44,7 +44,7 @@ STEPS: Mapping[str, StepKind] = {
     "fade": StepKind(run=fade, limits={"frames": (0, 10_000)}),
 }
 
-_LEVELLED = tuple(Step(kind=kind, parameters={}) for kind in ("select", "level", "deflicker", "balance"))
+_LEVELLED = tuple(Step(kind=kind, parameters={}) for kind in ("select", "level", "balance", "deflicker"))
 
 RECIPES: Mapping[str, tuple[Step, ...]] = {
     "clean": _LEVELLED,

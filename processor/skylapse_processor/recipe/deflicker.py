@@ -22,6 +22,9 @@ smoothing as will do.
    camera's own loop had erased: the loop answers a cloud in steps, and the steps are put back. A jump
    above 1.2 EV is no exposure loop: a lamp, another scene. It stays.
 
+White balance is levelled in the same three ways: recorded gains exactly, else the jumps of red and blue
+over green are taken out like the jumps of brightness, and a drift of colour, which is the sunset, stays.
+
 All of it happens in linear light. The inverse of the sensor's own tone curve leads there; with sRGB
 assumed for a Raspberry Pi camera an exact E still leaves 16 mEV (reference: libcamera's `rpi.contrast`).
 One look-up table a channel a frame applies it (`look.py`): sixteen bits, dithered back to eight, with a
@@ -39,7 +42,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .plan import Curve, Plan
+from .plan import Curve, Plan, brightened_ev
 from .smooth import flicker_mev, smooth, smooth_robust
 
 CAP_EV = 0.15
@@ -74,7 +77,7 @@ def deflicker(plan: Plan, *, cap_ev: float = CAP_EV, sigma_frames: float = RESID
     """Return the plan with the residual removed, at most ±cap_ev, where exposure was not known exactly."""
     if plan.levelled_by in ("records", "nothing") or not np.isfinite(plan.log_mean).all():
         return plan
-    levelled = plan.log_mean + plan.gain_ev[:, 1]
+    levelled = plan.log_mean + brightened_ev(plan, plan.gain_ev)
     residual = np.clip(residual_of(plan.position, levelled, sigma_frames), -cap_ev, cap_ev)
     return replace(plan, gain_ev=plan.gain_ev - residual[:, None])
 

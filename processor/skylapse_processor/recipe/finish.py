@@ -15,6 +15,7 @@ def select(plan: Plan, *, every: float = 1) -> Plan:
         frames=plan.frames[keep],
         position=plan.position[keep],
         log_mean=plan.log_mean[keep],
+        colour_ev=plan.colour_ev[keep],
         gain_ev=plan.gain_ev[keep],
         fade=plan.fade[keep],
     )

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from .deflicker import believed_exposure
-from .plan import Plan
+from .deflicker import believed_exposure, estimate_exposure
+from .plan import Curve, Plan, brightened_ev
 from .smooth import smooth
 
 SIGMA_FRAMES = 48.0
@@ -27,13 +27,31 @@ def level(plan: Plan, *, sigma_frames: float = SIGMA_FRAMES) -> Plan:
 
 
 def balance(plan: Plan, *, sigma_frames: float = SIGMA_FRAMES) -> Plan:
-    """Return the plan with white balance brought to a smooth target, where gains are recorded."""
-    gains = [frame.facts.colour_gains if frame.facts else None for frame in plan.frames]
-    if any(pair is None for pair in gains) or not gains:
+    """Return the plan with white balance brought to a smooth target: recorded gains, else jumps of colour."""
+    recorded = _recorded_gains(plan)
+    if recorded is not None:
+        return replace(plan, gain_ev=plan.gain_ev + _towards_smooth(plan, recorded, sigma_frames))
+    if plan.levelled_by not in ("exif", "pictures") or not np.isfinite(plan.colour_ev).all():
         return plan
-    known = np.log2(np.array(gains, dtype=np.float64))
+    seen = np.stack([estimate_exposure(colour) for colour in plan.colour_ev.T], axis=1)
+    change = _towards_smooth(plan, seen, sigma_frames)
+    return replace(plan, gain_ev=plan.gain_ev + change - brightened_ev(plan, change)[:, None])
+
+
+def _towards_smooth(plan: Plan, moved: Curve, sigma_frames: float) -> Curve:
+    """Return the gains, shape (n, 3), that take red and blue from where they were moved, shape (n, 2)."""
     change = np.zeros_like(plan.gain_ev)
     for channel, column in ((0, 0), (2, 1)):
-        values = known[:, column]
+        values = moved[:, column]
         change[:, channel] = smooth(plan.position, values, sigma_frames, degree=2) - values
-    return replace(plan, gain_ev=plan.gain_ev + change)
+    return change
+
+
+def _recorded_gains(plan: Plan) -> Curve | None:
+    """Return log2 of the gains of red and blue, shape (n, 2); null where any frame's are not known."""
+    gains = [frame.facts.colour_gains if frame.facts else None for frame in plan.frames]
+    known = [pair for pair in gains if pair is not None]
+    if not known or len(known) < len(gains):
+        return None
+    recorded: Curve = np.log2(np.array(known, dtype=np.float64))
+    return recorded

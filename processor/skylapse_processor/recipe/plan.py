@@ -1,11 +1,14 @@
 """What is to be done to each frame of a film: the value that the steps of a recipe hand on."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skylapse_processor.frames import SourceFrame
+from skylapse_processor.measure import Brightness, Measurement
+from skylapse_processor.tone import LUMINANCE
 
 Curve = NDArray[np.float64]
 
@@ -22,6 +25,8 @@ class Plan:
     """When each frame was taken, in intervals (the median time between frames), shape (n,)."""
     log_mean: Curve
     """log2 of the linear mean luminance as photographed, NaN where nobody measured it, shape (n,)."""
+    colour_ev: Curve
+    """log2 of the linear means of red and blue over green's, NaN where nobody measured, shape (n, 2)."""
     gain_ev: Curve
     """log2 of what linear red, green and blue are multiplied with, shape (n, 3)."""
     fade: Curve
@@ -32,17 +37,21 @@ class Plan:
     """Width ÷ height to crop to; null keeps the picture's own."""
     levelled_by: str = "nothing"
     """What the levelling went by: records, exif, pictures or nothing."""
-    notes: tuple[str, ...] = field(default=())
 
 
-def make(frames: tuple[SourceFrame, ...]) -> Plan:
-    """Return the plan that changes nothing."""
+def make(
+    frames: tuple[SourceFrame, ...], brightness: Sequence[Brightness | Measurement | None] | None = None
+) -> Plan:
+    """Return the plan that changes nothing; brightness is what ingest measured where none is given."""
     count = len(frames)
-    measured = [np.nan if frame.measured is None else frame.measured.log_mean for frame in frames]
+    light = [frame.measured for frame in frames] if brightness is None else brightness
+    rows = [(np.nan,) * 3 if each is None else (each.log_mean, each.red_ev, each.blue_ev) for each in light]
+    measured = np.array(rows, dtype=np.float64).reshape(count, 3)
     return Plan(
         frames=frames,
         position=positions(frames),
-        log_mean=np.array(measured, dtype=np.float64),
+        log_mean=measured[:, 0],
+        colour_ev=measured[:, 1:],
         gain_ev=np.zeros((count, 3)),
         fade=np.ones(count),
     )
@@ -62,3 +71,11 @@ def positions(frames: tuple[SourceFrame, ...]) -> Curve:
         return index
     even = np.clip(steps / interval, 0.0, GAP_CAP)
     return np.concatenate([[0.0], np.cumsum(even)])
+
+
+def brightened_ev(plan: Plan, gain_ev: Curve) -> Curve:
+    """Return by how much gains of shape (n, 3) brighten the luminance of each frame, in EV, shape (n,)."""
+    red, blue = np.nan_to_num(plan.colour_ev).T
+    light = LUMINANCE * np.exp2(np.stack([red, np.zeros_like(red), blue], axis=1))
+    brightened: Curve = np.log2((light * np.exp2(gain_ev)).sum(axis=1) / light.sum(axis=1))
+    return brightened

@@ -14,6 +14,8 @@ _REACH = 4.0
 _ROWS = 2048
 _TUKEY = 4.685
 _MAD_TO_SIGMA = 1.4826
+_LEAST_SCALE = 0.01
+"""EV. Below it nothing is an outlier: the bend of a cloud in an otherwise quiet film is none."""
 
 
 def smooth(
@@ -44,7 +46,7 @@ def smooth_robust(position: Curve, values: Curve, sigma: float, *, degree: int =
     fitted = smooth(position, values, sigma, degree=degree)
     for _ in range(rounds):
         rest = values - fitted
-        scale = max(_MAD_TO_SIGMA * float(np.median(np.abs(rest))), 1e-6)
+        scale = max(_MAD_TO_SIGMA * float(np.median(np.abs(rest))), _LEAST_SCALE)
         weights = np.clip(1 - (rest / (_TUKEY * scale)) ** 2, 0.0, 1.0) ** 2
         fitted = smooth(position, values, sigma, degree=degree, weights=weights)
     return fitted
