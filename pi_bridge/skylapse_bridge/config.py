@@ -183,38 +183,41 @@ def load_config(path: Path) -> BridgeConfig:
         raise ConfigError(
             "\n".join(_tell(path, mistake, values, lines) for mistake in error.errors)
         ) from error
-    return _build(checked)
+    return _build(checked, path.parent)
 
 
-def _build(values: dict[str, Any]) -> BridgeConfig:
+def _build(values: dict[str, Any], folder: Path) -> BridgeConfig:
+    """Return the configuration; relative paths count from the folder of its file."""
     bridge, mqtt, processor = values["bridge"], values.get("mqtt"), values.get("processor")
     spool = values["spool"]
     return BridgeConfig(
         id=bridge["id"],
         name=bridge.get("name", bridge["id"]),
-        state_dir=Path(values["state_dir"]),
-        cameras=tuple(_build_camera(camera) for camera in values["cameras"]),
+        state_dir=folder / values["state_dir"],
+        cameras=tuple(_build_camera(camera, folder) for camera in values["cameras"]),
         spool=Limits(
             max_bytes=round(spool["max_gb"] * _GB),
             min_free_bytes=round(spool["min_free_mb"] * _MB),
             keep_hours=spool["keep_hours"],
             on_full=spool["on_full"],
         ),
-        mqtt=MqttConfig(**_with_paths(mqtt, "password_file", "ca_file")) if mqtt else None,
-        processor=ProcessorConfig(**_with_paths(processor, "key_file")) if processor else None,
+        mqtt=MqttConfig(**_with_paths(mqtt, folder, "password_file", "ca_file")) if mqtt else None,
+        processor=ProcessorConfig(**_with_paths(processor, folder, "key_file")) if processor else None,
         clock=Clock(**values["clock"]) if "clock" in values else None,
     )
 
 
-def _build_camera(values: dict[str, Any]) -> CameraConfig:
+def _build_camera(values: dict[str, Any], folder: Path) -> CameraConfig:
     options = {key: value for key, value in values.items() if key not in {"id", "name", "driver"}}
+    if "path" in options:
+        options["path"] = str(folder / options["path"])
     return CameraConfig(
         id=values["id"], name=values.get("name", values["id"]), driver=values["driver"], options=options
     )
 
 
-def _with_paths(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {key: Path(value) if key in names else value for key, value in values.items()}
+def _with_paths(values: Mapping[str, Any], folder: Path, *names: str) -> dict[str, Any]:
+    return {key: folder / value if key in names else value for key, value in values.items()}
 
 
 def _tell(path: Path, mistake: vol.Invalid, values: object, lines: Mapping[Place, int]) -> str:

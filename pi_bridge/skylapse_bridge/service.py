@@ -61,6 +61,7 @@ class Bridge:
         self._clock = clock
         self._boot_id = boot_id()
         self._host = host()
+        self._software = metadata.version("skylapse")
         self._started_s = time.monotonic()
         self._spool = Spool(config.state_dir, config.spool)
         self._outbox = Outbox(self._spool)
@@ -255,7 +256,7 @@ class Bridge:
         return BridgeAnnounce(
             bridge=self._config.id,
             name=self._config.name,
-            software=metadata.version("skylapse"),
+            software=self._software,
             schema_min=SCHEMA_MIN,
             schema_max=SCHEMA_MAX,
             boot_id=self._boot_id,

@@ -1,13 +1,17 @@
 """Commands: obeyed once, answered always, and refused with a reason that programs can read."""
 
+import inspect
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from skylapse_bridge import commands
 from skylapse_protocol.messages import Command, Reply
 from skylapse_protocol.records import read_record
 from skylapse_protocol.topics import AVAILABILITY, COMMAND, FRAME, PREVIEW, READING, REPLY, STATE
+from tests.support.tree import ROOT
 from tests.support.waiting import until
 
 from .conftest import House
@@ -19,6 +23,14 @@ PLAN_NOW = plan(window(start=START - timedelta(minutes=10)))
 def command(name: str, command_id: str = "c-1", *, expires_in_s: float = 60, **args: Any) -> Command:
     """A request that is good for a minute."""
     return Command(id=command_id, expires_at=START + timedelta(seconds=expires_in_s), name=name, args=args)
+
+
+def test_every_command_and_every_refusal_is_documented() -> None:
+    page = (ROOT / "protocol" / "PROTOCOL.md").read_text("utf-8")
+    rooms = [inspect.getsource(commands)]
+    codes = set(re.findall(r'(?:RefusedError\(|_refusal\(command\.?_?id, )"(\w+)"', "".join(rooms)))
+    assert {"expired", "retained", "spool_full"} <= codes
+    assert [name for name in [*commands.COMMANDS, *codes] if f"`{name}`" not in page] == []
 
 
 async def ready(house: House) -> None:

@@ -41,7 +41,8 @@ def test_the_shortest_configuration_has_sensible_defaults(tmp_path: Path) -> Non
     path.write_text(GOOD, "utf-8")
     config = load_config(path)
     assert (config.name, config.mqtt, config.processor, config.clock) == ("roof", None, None, None)
-    assert config.cameras[0].options == {"path": "pictures", "at_end": "stop"}
+    assert config.state_dir == tmp_path / "state"
+    assert config.cameras[0].options == {"path": str(tmp_path / "pictures"), "at_end": "stop"}
     assert config.spool.on_full == "stop"
 
 
