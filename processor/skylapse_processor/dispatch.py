@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 REMEMBER = timedelta(days=14)
 """How long frames that come late still remake the film of their window."""
 _LOOK_EVERY_S = 5.0
+_GATHER_S = 0.5
+"""How long frames that come are gathered before the windows are counted again."""
 
 WindowKey = tuple[CameraName, str, str]
 
@@ -68,6 +70,7 @@ class Dispatch:
         self._late_after = late_after
         self.title: Callable[[RenderSpec], str] = plain_title
         self._wake = asyncio.Event()
+        self._stirred = asyncio.Event()
         self._runs: dict[str, _Run] = {}
         self._progress: dict[str, JobState] = {}
         self._seen: dict[WindowKey, tuple[int, datetime]] = {}
@@ -93,8 +96,13 @@ class Dispatch:
             await self._change(run.job.id, lambda job: jobs.release(job, self._clock()))
 
     def poke(self) -> None:
-        """Look again at what is to be done."""
+        """Look again at what is to be done, at once."""
         self._wake.set()
+        self._stirred.set()
+
+    def stir(self) -> None:
+        """Look again soon: frames have come, and more are likely to."""
+        self._stirred.set()
 
     async def hear_orders(self, orders: Orders) -> None:
         """Keep new standing orders."""
@@ -185,8 +193,10 @@ class Dispatch:
                 await self._start_jobs()
             except ProcessorError:
                 _log.exception("the queue of renders could not be looked after; it is tried again")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _LOOK_EVERY_S)
+            for event, longest_s in ((self._stirred, _LOOK_EVERY_S), (self._wake, _GATHER_S)):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(event.wait(), longest_s)
+            self._stirred.clear()
             self._wake.clear()
 
     async def _settle_windows(self) -> None:
@@ -196,6 +206,7 @@ class Dispatch:
         stored = await asyncio.to_thread(self._stored, rows)
         windows = [self._facts(row, stored, now) for row in rows]
         rows_by_key = {(row.camera, row.day, row.window): row for row in rows}
+        self._seen = {key: seen for key, seen in self._seen.items() if key in rows_by_key}
         for settle in jobs.decide(orders, windows, now, self._late_after):
             new = [
                 Job(

@@ -26,6 +26,8 @@ from .request import RenderRequest, to_json
 from .store.catalogue import StoredFrame
 from .store.layout import Layout
 
+SILENCE_S = 600.0
+"""A render that reports nothing for so long hangs."""
 _LINE_BYTES = 16 * 1024 * 1024
 _KILL_AFTER_S = 3.0
 _LAST_WORDS = 2000
@@ -122,15 +124,21 @@ def _known(record: FrameRecord) -> Mapping[str, Any]:
 async def _listen(process: asyncio.subprocess.Process, tell: Callable[[Progress], None]) -> dict[str, Any]:
     """Hear reports until the child closes its output; return the last that is no progress."""
     last: dict[str, Any] = {}
-    if process.stdout is None:
-        return last
-    async for line in process.stdout:
+    while process.stdout is not None and (line := await _next_line(process.stdout)):
         report = json.loads(line)
         if "progress" in report:
             tell(Progress(**report["progress"]))
         else:
             last = report
     return last
+
+
+async def _next_line(stream: asyncio.StreamReader) -> bytes:
+    """Return the next report, empty at the end; raise FilmError where none comes for long."""
+    try:
+        return await asyncio.wait_for(stream.readline(), SILENCE_S)
+    except TimeoutError:
+        raise FilmError(f"the render gave no sign of life for {SILENCE_S:g} s") from None
 
 
 async def _last_words(process: asyncio.subprocess.Process) -> str:

@@ -194,7 +194,7 @@ class Service:
 
     def _on_stored(self, camera: CameraName) -> None:
         self._changed.add(camera)
-        self._dispatch.poke()
+        self._dispatch.stir()
 
     def _tell(self, row: Topic[Any], message: object, **ids: str) -> None:
         if self._mqtt is not None:

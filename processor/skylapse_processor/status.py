@@ -85,14 +85,12 @@ class Status:
 
     def store_state(self, camera: CameraName) -> StoreState:
         """Return what the processor has of a camera."""
-        stretches = self._catalogue.stretches(camera)
-        present = [stretch for stretch in stretches if stretch.frames]
+        totals = self._catalogue.totals(camera)
         newest = self._catalogue.newest(camera)
-        day = present[0].day if present else None
         return StoreState(
-            day=day,
-            frames_today=sum(stretch.frames for stretch in present if stretch.day == day),
-            frames=sum(s.frames + s.gone for s in stretches) + self._catalogue.quarantined().get(camera, 0),
+            day=totals.last_day,
+            frames_today=totals.frames_last_day,
+            frames=totals.frames + totals.gone + self._catalogue.quarantined().get(camera, 0),
             last_frame=str(newest.name) if newest is not None else None,
         )
 
@@ -102,18 +100,18 @@ class Status:
         cameras = []
         for camera in sorted({*self._catalogue.cameras(), *self._bridges.cameras()}):
             counts = self._bridges.counts(camera)
-            stretches = self._catalogue.stretches(camera)
+            totals = self._catalogue.totals(camera)
             kept_aside = quarantined.get(camera, 0)
             cameras.append(
                 {
                     "camera": str(camera),
                     "captured": counts.captured if counts else None,
-                    "stored": sum(s.frames + s.gone for s in stretches) + kept_aside,
+                    "stored": totals.frames + totals.gone + kept_aside,
                     "pending": counts.pending if counts else None,
                     "dropped": counts.dropped if counts else None,
                     "quarantined": kept_aside,
-                    "bad": sum(s.bad for s in stretches),
-                    "bytes": sum(s.bytes for s in stretches),
+                    "bad": totals.bad,
+                    "bytes": totals.bytes,
                 }
             )
         films, film_bytes = self._films.count()
@@ -137,8 +135,8 @@ class Status:
         return room(self._layout.root)
 
     def _frame_count(self) -> int:
-        return sum(stretch.frames for stretch in self._catalogue.stretches())
+        return self._catalogue.totals().frames
 
     def _used_bytes(self) -> int:
         _films, film_bytes = self._films.count()
-        return film_bytes + sum(stretch.bytes for stretch in self._catalogue.stretches())
+        return film_bytes + self._catalogue.totals().bytes

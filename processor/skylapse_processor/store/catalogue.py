@@ -97,6 +97,20 @@ class Stretch:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Totals:
+    """All frames of one camera, or of all cameras, counted."""
+
+    frames: int = 0
+    bad: int = 0
+    gone: int = 0
+    days: int = 0
+    bytes: int = 0
+    first_day: str | None = None
+    last_day: str | None = None
+    frames_last_day: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
     """Which frames are meant: what is None or empty does not narrow."""
 
@@ -165,6 +179,37 @@ class Catalogue:
                 values,
             ).fetchall()
         return tuple(_stretch(row) for row in rows)
+
+    def totals(self, camera: CameraName | None = None) -> Totals:
+        """Return the counts of a camera, or of all cameras together."""
+        chosen, values = "1", []
+        if camera is not None:
+            chosen = "camera = (SELECT id FROM cameras WHERE bridge = ? AND camera = ?)"
+            values = [camera.bridge, camera.camera]
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT ifnull(sum(frames), 0) AS frames, ifnull(sum(bad), 0) AS bad,"
+                " ifnull(sum(gone), 0) AS gone, ifnull(sum(bytes), 0) AS bytes,"
+                " count(DISTINCT CASE WHEN frames THEN day END) AS days,"
+                " min(CASE WHEN frames THEN day END) AS first_day,"
+                " max(CASE WHEN frames THEN day END) AS last_day"
+                f" FROM stretches WHERE {chosen}",
+                values,
+            ).fetchone()
+            last = connection.execute(
+                f"SELECT ifnull(sum(frames), 0) AS frames FROM stretches WHERE {chosen} AND day = ?",
+                (*values, row["last_day"]),
+            ).fetchone()
+        return Totals(
+            frames=row["frames"],
+            bad=row["bad"],
+            gone=row["gone"],
+            days=row["days"],
+            bytes=row["bytes"],
+            first_day=row["first_day"] and day_text(row["first_day"]),
+            last_day=row["last_day"] and day_text(row["last_day"]),
+            frames_last_day=last["frames"],
+        )
 
     def quarantined(self) -> dict[CameraName, int]:
         """Return how many pictures of each camera were refused and kept."""

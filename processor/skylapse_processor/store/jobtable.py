@@ -103,9 +103,10 @@ class JobTable:
         return self._database.write(work)
 
     def ended(self, since: datetime) -> tuple[EndedRow, ...]:
-        """Return the windows whose end was heard of since then."""
+        """Return the windows whose end was heard of since then, and whose films may yet be made or remade."""
+        query = f"{_ENDED} WHERE e.heard_us >= ? AND NOT e.remade"
         with self._database.reading() as connection:
-            rows = connection.execute(f"{_ENDED} WHERE e.heard_us >= ?", (to_us(since),)).fetchall()
+            rows = connection.execute(query, (to_us(since),)).fetchall()
         return tuple(_ended(row) for row in rows)
 
     def settle(self, window: EndedRow, frames: int, *, remade: bool, jobs: Sequence[Job]) -> "Future[None]":

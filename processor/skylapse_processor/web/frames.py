@@ -117,19 +117,19 @@ class Frames:
         return [self._camera_item(camera, quarantined.get(camera, 0)) for camera in known]
 
     def _camera_item(self, camera: CameraName, quarantined: int) -> dict[str, object]:
-        stretches = [s for s in self._catalogue.stretches(camera) if s.frames]
+        totals = self._catalogue.totals(camera)
         newest = self._catalogue.newest(camera)
         return {
             "camera": str(camera),
             "bridge": camera.bridge,
             "id": camera.camera,
             "name": self._bridges.name(camera),
-            "frames": sum(stretch.frames for stretch in stretches),
-            "bytes": sum(stretch.bytes for stretch in stretches),
+            "frames": totals.frames,
+            "bytes": totals.bytes,
             "quarantined": quarantined,
-            "days": len({stretch.day for stretch in stretches}),
-            "first_day": stretches[-1].day if stretches else None,
-            "last_day": stretches[0].day if stretches else None,
+            "days": totals.days,
+            "first_day": totals.first_day,
+            "last_day": totals.last_day,
             "last_frame": frame_item(newest) if newest is not None else None,
         }
 
