@@ -89,6 +89,8 @@ def check(request: RenderRequest) -> None:
     if not request.frames:
         reasons = "".join(f"; {file}: {why}" for file, why in request.skipped[:3])
         raise NoPicturesError(f"{request.output.name}: no pictures to make a film of{reasons}")
+    if request.output.suffix.lower() != ".mp4" or request.output.is_dir():
+        raise RequestError("output", f"{request.output} is no name for a film: it ends in .mp4")
     if request.size not in SIZES:
         raise RequestError("size", f"{request.size!r} is none of {', '.join(SIZES)}")
     chosen = [name for name in ("rate", "length_s", "speed_up") if getattr(request, name) is not None]

@@ -95,10 +95,16 @@ def test_a_constant_sequence_is_left_alone(
     assert Look(cooked).tables(0) is None
 
 
-@given(st.lists(CALM, min_size=1, max_size=60), st.sampled_from(sorted(RECIPES)))
+@given(
+    st.lists(CALM, min_size=1, max_size=60), st.sampled_from(sorted(RECIPES)), st.sampled_from([0.0, 0.01])
+)
 @settings(max_examples=60, deadline=None)
-def test_every_recipe_keeps_every_frame(exposures: list[float], recipe: str) -> None:
-    plan = _plan(np.array(exposures), log_mean=np.linspace(-3, -2, len(exposures)))
+def test_every_recipe_keeps_every_frame(exposures: list[float], recipe: str, rounded_ev: float) -> None:
+    count = len(exposures)
+    plan = replace(
+        _plan(np.array(exposures), rounded_ev=rounded_ev, log_mean=np.linspace(-3, -2, count)),
+        colour_ev=np.random.default_rng(count).normal(0, 0.1, (count, 2)),
+    )
     cooked = cook(plan, steps_of(recipe, {}))
     assert cooked.frames == plan.frames
     assert cooked.gain_ev.shape == (len(exposures), 3)

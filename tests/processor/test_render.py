@@ -98,8 +98,11 @@ def test_what_ingest_measured_is_not_measured_again(tmp_path: Path) -> None:
     assert told[-1].percent == 100
 
 
-def test_one_picture_makes_a_film_of_one_frame(tmp_path: Path) -> None:
-    write_plain(tmp_path / "in", 1)
+@pytest.mark.parametrize("facts", ["records", "exif", "nothing"])
+def test_one_picture_makes_a_film_of_one_frame(tmp_path: Path, facts: str) -> None:
+    write_evening(tmp_path / "in", evening(4), facts=facts)
+    for name in ("0002", "0003", "0004"):
+        (tmp_path / "in" / f"{name}.jpg").unlink()
     result = _film(tmp_path / "in")
     assert (result.frames, result.flicker_mev) == (1, 0)
     assert examine(_output(tmp_path / "in")).duration_s == pytest.approx(1 / 30, abs=0.001)
@@ -262,6 +265,8 @@ def test_rate_length_or_speed(tmp_path: Path, wishes: dict[str, float], rate: fl
         ({"speed_up": 10.0}, "speed_up"),
         ({"size": "huge"}, "size"),
         ({"recipe": "soup"}, "recipe"),
+        ({"output": Path("film.jpg")}, "output"),
+        ({"output": Path()}, "output"),
     ],
 )
 def test_an_impossible_wish_is_refused_by_its_name(

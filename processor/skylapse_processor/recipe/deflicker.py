@@ -91,6 +91,8 @@ def residual_of(position: Curve, levelled: Curve, sigma_frames: float = RESIDUAL
 
 def estimate_exposure(log_mean: Curve) -> Curve:
     """Return E up to a slow drift, in EV, from brightness alone: its jumps."""
+    if len(log_mean) < _FEWEST:
+        return np.zeros_like(log_mean)
     steps = np.diff(log_mean)
     light = _running_median(steps, LIGHT_MEDIAN_HALF)
     light = smooth(np.arange(len(light), dtype=np.float64), light, LIGHT_SIGMA_FRAMES)
