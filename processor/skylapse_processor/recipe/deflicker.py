@@ -43,7 +43,7 @@ from dataclasses import replace
 import numpy as np
 
 from .plan import Curve, Plan, brightened_ev
-from .smooth import flicker_mev, smooth, smooth_robust
+from .smooth import flicker_mev, smooth, smooth_robust, target
 
 CAP_EV = 0.15
 RESIDUAL_SIGMA_FRAMES = 4.0
@@ -113,7 +113,7 @@ def fill(plan: Plan, stated: Curve) -> Curve:
 
 def _helps(plan: Plan, exposure: Curve, sigma_frames: float) -> bool:
     """Say whether levelling by this exposure flickers less than the pictures do."""
-    levelled = plan.log_mean + smooth(plan.position, exposure, sigma_frames, degree=2) - exposure
+    levelled = plan.log_mean + target(plan.position, exposure, sigma_frames) - exposure
     return flicker_mev(levelled) <= flicker_mev(plan.log_mean)
 
 

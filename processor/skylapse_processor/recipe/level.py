@@ -6,7 +6,7 @@ import numpy as np
 
 from .deflicker import believed_exposure, estimate_exposure
 from .plan import Curve, Plan, brightened_ev
-from .smooth import smooth
+from .smooth import target
 
 SIGMA_FRAMES = 48.0
 """Width of the target's Gaussian, in frames. With a parabola fitted inside it, it follows a twilight ramp
@@ -18,12 +18,8 @@ def level(plan: Plan, *, sigma_frames: float = SIGMA_FRAMES) -> Plan:
     exposure, levelled_by = believed_exposure(plan, sigma_frames)
     if exposure is None:
         return plan
-    target = smooth(plan.position, exposure, sigma_frames, degree=2)
-    return replace(
-        plan,
-        gain_ev=plan.gain_ev + (target - exposure)[:, None],
-        levelled_by=levelled_by,
-    )
+    change = target(plan.position, exposure, sigma_frames) - exposure
+    return replace(plan, gain_ev=plan.gain_ev + change[:, None], levelled_by=levelled_by)
 
 
 def balance(plan: Plan, *, sigma_frames: float = SIGMA_FRAMES) -> Plan:
@@ -43,7 +39,7 @@ def _towards_smooth(plan: Plan, moved: Curve, sigma_frames: float) -> Curve:
     change = np.zeros_like(plan.gain_ev)
     for channel, column in ((0, 0), (2, 1)):
         values = moved[:, column]
-        change[:, channel] = smooth(plan.position, values, sigma_frames, degree=2) - values
+        change[:, channel] = target(plan.position, values, sigma_frames) - values
     return change
 
 

@@ -52,6 +52,11 @@ def smooth_robust(position: Curve, values: Curve, sigma: float, *, degree: int =
     return fitted
 
 
+def target(position: Curve, values: Curve, sigma: float) -> Curve:
+    """Return what a film's exposure should do: a local parabola; for a handful of frames a line or a mean."""
+    return smooth(position, values, sigma, degree=min(2, (len(values) - 1) // 4))
+
+
 def flicker_mev(log_means: Curve) -> float:
     """Return rms over frames of what a Gaussian of σ 2 frames does not follow, in thousandths of a stop."""
     if len(log_means) < 3:
