@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
+from weakref import WeakValueDictionary
 
 from skylapse_protocol.codec import parse_time
 from skylapse_protocol.errors import ProtocolError
@@ -40,6 +41,7 @@ _MAX_SEQ = 2**63 - 1
 _BACKLOG = 100_000
 MEASURE_THREADS = 2
 
+Identity = tuple[CameraName, str, int]
 Verdict = Literal["new", "same", "clash"]
 
 
@@ -86,6 +88,8 @@ class Ingest:
         self._tell = tell
         self.stored: Callable[[CameraName], None] = lambda _camera: None
         """Called, in the event loop, after each frame that was stored or measured."""
+        self._identities: WeakValueDictionary[Identity, asyncio.Lock] = WeakValueDictionary()
+        """Two pictures that claim one identity are judged one after the other."""
         self._waiting: asyncio.Queue[StoredFrame] = asyncio.Queue()
         self._pool: ThreadPoolExecutor | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -119,16 +123,19 @@ class Ingest:
         if (why := await asyncio.to_thread(_damage, data, record)) is not None:
             await asyncio.to_thread(self._drop_part, upload)
             return self._refused(record, why, damaged=True)
-        verdict = await asyncio.to_thread(self.judge, record)
-        if verdict == "clash":
-            return await self.keep_aside(record, clash_reason(record))
-        try:
-            await asyncio.to_thread(look, data, str(record.name))
-        except PictureError as error:
-            return await self.keep_aside(record, error.why)
-        if verdict == "new":
-            await asyncio.to_thread(self._promote, record)
-            await self.catalogue_frame(record)
+        async with self._identities.setdefault(
+            (record.camera_name, record.spool, record.seq), asyncio.Lock()
+        ):
+            verdict = await asyncio.to_thread(self.judge, record)
+            if verdict == "clash":
+                return await self.keep_aside(record, clash_reason(record))
+            try:
+                await asyncio.to_thread(look, data, str(record.name))
+            except PictureError as error:
+                return await self.keep_aside(record, error.why)
+            if verdict == "new":
+                await asyncio.to_thread(self._promote, record)
+                await self.catalogue_frame(record)
         await asyncio.to_thread(self._drop_part, upload)
         return Outcome(stored=True)
 

@@ -90,13 +90,15 @@ class FilmWish:
         """Return the film that these frames make; raise RequestError where there is none of them."""
         if not frames:
             raise RequestError("camera", f"{self.camera} has no stored frame in what was asked for")
-        schedules = {frame.schedule for frame in frames}
+        window = self.window
+        if window is None and self.from_at is None:
+            window = _shared({frame.window for frame in frames})
         return RenderSpec(
             camera=self.camera,
             day=self.day or frames[-1].day,
-            window=self.window,
-            schedule=schedules.pop() if len(schedules) == 1 else None,
-            profile=self.profile,
+            window=window,
+            schedule=_shared({frame.schedule for frame in frames}),
+            profile=self.profile or _shared({frame.profile for frame in frames}),
             from_at=self.from_at,
             to_at=self.to_at,
             recipe=self.recipe,
@@ -105,6 +107,11 @@ class FilmWish:
             length_s=self.length_s,
             speed_up=self.speed_up,
         )
+
+
+def _shared(words: set[str | None]) -> str | None:
+    """Return the one word that all frames share: the film of a day with one window is that window's film."""
+    return words.pop() if len(words) == 1 else None
 
 
 def _camera(value: object) -> CameraName:

@@ -57,6 +57,8 @@ async def test_an_ended_window_becomes_a_film_that_plays(
         states = [job["state"] for topic, job, _ in listener.heard if "/job/" in topic]
         assert states[0] == "queued"
         assert states[-1] == "done"
+        again = await client.ask("POST", "renders", json={"camera": "roof/west", "day": DAY, "size": "480p"})
+        assert again.value["film"] == told["id"], "asking for the same film makes it anew"
 
 
 async def test_a_render_is_answered_at_once_and_can_be_listed(

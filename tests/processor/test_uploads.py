@@ -109,6 +109,17 @@ async def test_another_picture_under_the_same_identity_is_kept_aside(client: Cli
     assert (counts["stored"], counts["quarantined"]) == (2, 1)
 
 
+async def test_two_pictures_that_claim_one_identity_at_once_do_not_mix(client: Client, store: Path) -> None:
+    rivals = [(data, record_of(data, 4)) for data in (picture(number) for number in range(6))]
+    answers = await asyncio.gather(*(client.upload(data, record) for data, record in rivals))
+    assert sorted(answer.status for answer in answers) == [201, *[422] * 5]
+    (item,) = await stored(client)
+    kept = (await client.get(item["picture"])).body
+    assert hashlib.sha256(kept).hexdigest() == item["sha256"]
+    aside = {path.read_bytes() for path in (store / "quarantine").rglob("*.jpg")}
+    assert aside | {kept} == {data for data, _record in rivals}
+
+
 async def test_a_clash_is_told_before_any_byte_is_sent(client: Client) -> None:
     data, record = frame(4)
     await client.upload(data, record)
