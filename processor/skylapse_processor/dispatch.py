@@ -20,9 +20,9 @@ from .executor import Executor, Product
 from .jobs import Job, RenderSpec, WindowFacts
 from .library import Library, content_of
 from .progress import Progress
-from .store.catalogue import FrameState, Selection, StoredFrame
 from .store.films import StoredFilm
 from .store.jobtable import EndedRow
+from .store.rows import FrameState, Selection, StoredFrame
 from .store.store import Store
 from .wish import FilmWish
 

@@ -23,8 +23,8 @@ from .ingest import figures_of, read_stored_record
 from .jobs import Job
 from .progress import Progress
 from .request import RenderRequest, to_json
-from .store.catalogue import StoredFrame
 from .store.layout import Layout
+from .store.rows import StoredFrame
 
 SILENCE_S = 600.0
 """A render that reports nothing for so long hangs."""

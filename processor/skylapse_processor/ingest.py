@@ -28,10 +28,10 @@ from .clock import Clock
 from .decode import MAX_PIXELS, look
 from .errors import PictureError, RequestError
 from .measure import Measurement, measure
-from .store.catalogue import FrameState, StoredFrame
 from .store.figures import pack, unpack
 from .store.files import make_folder, sync_file, sync_folder, write_durably
 from .store.layout import Layout, UploadName
+from .store.rows import FrameState, StoredFrame
 from .store.store import Store
 
 _log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import Order
 
-from .store.catalogue import Stretch
+from .store.rows import Stretch
 
 CameraDay = tuple[CameraName, str]
 

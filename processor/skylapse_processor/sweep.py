@@ -22,7 +22,7 @@ from skylapse_protocol.records import FrameRecord, read_record
 from .clock import Clock, to_us
 from .errors import BreakerError, RequestError
 from .ingest import Ingest, check_record
-from .store.catalogue import FrameState, Selection, StoredFrame, Stretch
+from .store.rows import FrameState, Selection, StoredFrame, Stretch
 from .store.store import Store
 
 _log = logging.getLogger(__name__)

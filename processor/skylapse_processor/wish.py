@@ -19,7 +19,7 @@ from .errors import RequestError
 from .jobs import RenderSpec
 from .recipe import DEFAULT, RECIPES
 from .request import MAX_RATE, MIN_RATE, SIZES
-from .store.catalogue import StoredFrame
+from .store.rows import StoredFrame
 
 FIELDS = (
     "camera",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skylapse_processor.retention import due
-from skylapse_processor.store.catalogue import Stretch
+from skylapse_processor.store.rows import Stretch
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import Order
 

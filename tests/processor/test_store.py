@@ -13,18 +13,11 @@ from hypothesis import strategies as st
 from skylapse_processor.errors import SchemaError, StoreError
 from skylapse_processor.measure import measure
 from skylapse_processor.store import schema
-from skylapse_processor.store.catalogue import (
-    Catalogue,
-    FrameState,
-    Selection,
-    StoredFrame,
-    day_number,
-    day_text,
-    frames_query,
-)
+from skylapse_processor.store.catalogue import Catalogue, frames_query
 from skylapse_processor.store.database import Connection, Database
 from skylapse_processor.store.figures import pack, unpack
 from skylapse_processor.store.films import FilmQuery, FilmTable, StoredFilm
+from skylapse_processor.store.rows import FrameState, Selection, StoredFrame, day_number, day_text
 from skylapse_protocol.identifiers import CameraName
 
 from .frames_made import DAY, START, picture, record_of

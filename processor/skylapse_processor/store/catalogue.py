@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum
 
 from skylapse_protocol.identifiers import CameraName, FrameName
 from skylapse_protocol.records import FrameRecord
 
 from ..clock import from_us, to_us
 from .database import Connection, Database, Row
+from .rows import FrameState, Selection, StoredFrame, Stretch, Totals, day_number, day_text
 
 _FRAME = """
     SELECT c.bridge, c.camera AS camera_id, f.captured_us, s.spool, f.seq, f.day, w.word AS window,
@@ -25,102 +24,6 @@ _FRAME = """
     LEFT JOIN words t ON t.id = f.test
 """
 _IDENTITY = "c.bridge = ? AND c.camera = ? AND s.spool = ? AND f.seq = ?"
-
-
-Packed = bytes
-"""Figures as `figures.pack` packs them."""
-
-
-class FrameState(IntEnum):
-    """What has become of a stored frame."""
-
-    UNMEASURED = 0
-    GOOD = 1
-    BAD = 2
-    """Kept and marked; films leave it out."""
-    DELETING = 3
-    """Its files may be gone already."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoredFrame:
-    """One row."""
-
-    name: FrameName
-    day: str
-    window: str | None
-    schedule: str | None
-    profile: str | None
-    test_id: str | None
-    state: FrameState
-    bytes: int
-    width: int
-    height: int
-    sha256: str
-    figures: Packed | None = None
-    """What ingest measured, as `figures` packs it; None before."""
-
-    @classmethod
-    def of(cls, record: FrameRecord) -> "StoredFrame":
-        """Return the row that a record makes."""
-        return cls(
-            name=record.name,
-            day=record.day,
-            window=record.window,
-            schedule=record.schedule,
-            profile=record.profile,
-            test_id=record.test_id,
-            state=FrameState.UNMEASURED,
-            bytes=record.bytes,
-            width=record.width,
-            height=record.height,
-            sha256=record.sha256,
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stretch:
-    """The frames of one camera, day, window and profile, counted."""
-
-    camera: CameraName
-    day: str
-    window: str | None
-    schedule: str | None
-    profile: str | None
-    frames: int
-    bad: int
-    gone: int
-    """Frames that retention has deleted."""
-    bytes: int
-    first_at: datetime
-    last_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Totals:
-    """All frames of one camera, or of all cameras, counted."""
-
-    frames: int = 0
-    bad: int = 0
-    gone: int = 0
-    days: int = 0
-    bytes: int = 0
-    first_day: str | None = None
-    last_day: str | None = None
-    frames_last_day: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Selection:
-    """Which frames are meant: what is None or empty does not narrow."""
-
-    camera: CameraName
-    day: str | None = None
-    window: str | None = None
-    profile: str | None = None
-    from_at: datetime | None = None
-    to_at: datetime | None = None
-    after: FrameName | None = None
 
 
 class Catalogue:
@@ -247,16 +150,6 @@ class Catalogue:
         """Tell whether there is no frame at all."""
         with self._database.reading() as connection:
             return connection.execute("SELECT 1 FROM frames LIMIT 1").fetchone() is None
-
-
-def day_number(day: str) -> int:
-    """Return `2026-06-01` as 20260601."""
-    return int(day.replace("-", ""))
-
-
-def day_text(number: int) -> str:
-    """Return 20260601 as `2026-06-01`."""
-    return f"{number // 10000:04d}-{number // 100 % 100:02d}-{number % 100:02d}"
 
 
 def camera_key(connection: Connection, camera: CameraName) -> int:

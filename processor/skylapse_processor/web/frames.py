@@ -14,7 +14,7 @@ from skylapse_protocol.identifiers import CameraName, FrameName, parse_day
 from ..bridges import Bridges
 from ..errors import NotFoundError, PictureError, RequestError
 from ..ingest import Ingest
-from ..store.catalogue import Selection, StoredFrame, Stretch
+from ..store.rows import Selection, StoredFrame, Stretch
 from ..store.store import Store
 from .paging import page, page_size, read_cursor, write_cursor
 
