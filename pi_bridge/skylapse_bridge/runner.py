@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from skylapse_protocol.codec import write
 from skylapse_protocol.messages import CameraEvent, CameraState, Mode, Reading
 from skylapse_protocol.records import FrameRecord
 from skylapse_protocol.snapshot import Plan, Snapshot, active_window
@@ -35,7 +36,7 @@ from .sequence import (
     Woken,
     step,
 )
-from .shooting import Purpose, Shooter, read_exposures, version_of, write_exposures
+from .shooting import Purpose, Shooter, read_exposures, read_info, version_of, write_exposures
 from .spool import Spool
 
 _LOGGER = logging.getLogger(__name__)
@@ -211,6 +212,7 @@ class Runner:
         """Return what the spool remembers of this camera."""
         now = self._parts.clock.now()
         self.shooter.exposures = read_exposures(spool.ledger.note(self.id, "exposures"), now)
+        self.shooter.info = read_info(spool.ledger.note(self.id, "info"))
         mode = spool.ledger.note(self.id, "mode")
         return Sequence(
             enabled=spool.ledger.note(self.id, "enabled") is not False,
@@ -342,6 +344,8 @@ class Runner:
             if failures:
                 self._last_error = None
                 self._tell_event("camera_back", None)
+            info = write(self.shooter.info)
+            await self._parts.outbox.run(lambda spool: spool.ledger.set_note(self.id, "info", info))  # noqa: B023 awaited at once
             self._events.put_nowait(CameraChanged(camera_up=True))
             return
 

@@ -88,7 +88,7 @@ class Shooter:
         self._bridge = bridge
         self._boot_id = boot_id
         self.info: CameraInfo | None = None
-        """What the camera is; known once it was started."""
+        """What the camera is; known once it was started, also after a restart of the bridge."""
         self.exposures: dict[str, ExposureState] = {}
 
     async def start(self) -> CameraInfo:
@@ -251,6 +251,15 @@ def read_exposures(value: object, now: datetime) -> dict[str, ExposureState]:
         if abs(now - known.at) < timedelta(days=2):
             found[str(key)] = known
     return found
+
+
+def read_info(value: object) -> CameraInfo | None:
+    """Return what was known of a camera before a restart, None where nothing was."""
+    try:
+        return read(CameraInfo, value, "camera") if value else None
+    except ProtocolError as error:
+        _LOGGER.warning("what was known of a camera is left aside: %s", error)
+        return None
 
 
 def _first(limits: Limits) -> Exposure:

@@ -12,7 +12,7 @@ from skylapse_bridge.errors import CameraError, CameraLostError, UnsupportedErro
 from skylapse_bridge.service import Bridge
 from skylapse_bridge.worker import Worker
 from skylapse_protocol.messages import CameraInfo
-from skylapse_protocol.topics import EVENT, FRAME, STATE
+from skylapse_protocol.topics import ANNOUNCE, EVENT, FRAME, STATE
 from tests.support.waiting import until
 
 from .conftest import House
@@ -129,6 +129,20 @@ async def test_a_camera_that_is_not_there_at_the_start_does_not_stop_the_others(
     assert not state.capturing
     moody.may_start = True
     await house.listener.next(STATE, capturing=True, last_error=None)
+
+
+async def test_a_camera_that_is_away_after_a_restart_is_still_announced(
+    house: House, moody: MoodyCamera
+) -> None:
+    await house.start()
+    await house.listener.next(STATE, capturing=True)
+    await house.stop()
+    moody.may_start = False
+    before = len(house.listener.all(ANNOUNCE))
+    await house.start()
+    announce = await house.listener.next(ANNOUNCE, after=before)
+    assert [camera.model for camera in announce.cameras] == ["moody"]
+    assert moody.starts > 1
 
 
 async def test_a_camera_that_hangs_is_left_behind(
