@@ -8,7 +8,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import CameraState, JobState, Orders
@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 REMEMBER = timedelta(days=14)
 """How long frames that come late still remake the film of their window."""
+_TELL_EVERY = timedelta(seconds=0.5)
 _LOOK_EVERY_S = 5.0
 _GATHER_S = 0.5
 """How long frames that come are gathered before the windows are counted again."""
@@ -74,6 +75,7 @@ class Dispatch:
         self._runs: dict[str, _Run] = {}
         self._progress: dict[str, JobState] = {}
         self._seen: dict[WindowKey, tuple[int, datetime]] = {}
+        self._told_at = datetime.min.replace(tzinfo=UTC)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -345,8 +347,12 @@ class Dispatch:
             frames_per_s=progress.frames_per_s,
             left_s=progress.seconds_left,
         )
+        before = self._progress.get(job.id)
         self._progress[job.id] = state
-        self._tell(state)
+        now = self._clock()
+        if before is None or before.step != state.step or now >= self._told_at + _TELL_EVERY:
+            self._told_at = now
+            self._tell(state)
 
     async def _change(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
         changed = await asyncio.wrap_future(self._table.change(job_id, change))
