@@ -1,5 +1,8 @@
 """The user's decisions, read from the entry's subentries; and the subentries that a new entry starts with."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 from homeassistant.config_entries import ConfigEntry, ConfigSubentryData
 from homeassistant.core import HomeAssistant
 
@@ -9,6 +12,7 @@ from .brain.plan import Place
 from .brain.profiles import BUILT_IN_PROFILES, ProfileSpec, resolve
 from .brain.schedules import BUILT_IN_SCHEDULES, ScheduleSpec
 from .const import LOGGER, SUBENTRY_PROFILE, SUBENTRY_SCHEDULE
+from .protocol.messages import Film
 
 
 def built_in_subentries() -> list[ConfigSubentryData]:
@@ -62,6 +66,23 @@ def read_configuration(hass: HomeAssistant, entry: ConfigEntry) -> Configuration
             continue
         schedules.append(schedule)
     return Configuration(profiles=usable, schedules=tuple(schedules), place=read_place(hass))
+
+
+def film_labels(entry: ConfigEntry, films: Iterable[Film]) -> dict[str, str]:
+    """Return what tells the films of one camera and day apart, by film id.
+
+    LOGGER.warning("Schedule %s is left out: no usable %s", schedule.id, sorted(missing))
+    """
+    titles = {subentry.unique_id: subentry.title for subentry in entry.subentries.values()}
+    found = list(films)
+    many = Counter(film.schedule for film in found)
+    labels = {}
+    for film in found:
+        label = titles.get(film.schedule) or film.schedule or film.title
+        profile = titles.get(film.profile) or film.profile
+        is_one_of_many = film.schedule is not None and many[film.schedule] > 1
+        labels[film.id] = f"{label} · {profile}" if is_one_of_many and profile else label
+    return labels
 
 
 def read_place(hass: HomeAssistant) -> Place:

@@ -221,10 +221,16 @@ class SkylapseCoordinator:
         for name, online in _online(self.system).items():
             if online != before.get(name, online):
                 LOGGER.info("%s is %s", name, "back" if online else "unavailable")
-            if online and not before.get(name) and name == PROCESSOR.id and self.client is not None:
-                self.entry.async_create_background_task(
-                    self.hass, self._load_quietly(), "skylapse library", eager_start=False
-                )
+            if online and not before.get(name) and name == PROCESSOR.id:
+                self._load_soon()
+
+    @callback
+    def _load_soon(self) -> None:
+        """Read the list of films in the background: what was made unheard is in it."""
+        if self.client is not None:
+            self.entry.async_create_background_task(
+                self.hass, self._load_quietly(), "skylapse library", eager_start=False
+            )
 
     async def _load_quietly(self) -> None:
         try:
@@ -238,6 +244,8 @@ class SkylapseCoordinator:
     def _connection_changed(self, connected: bool) -> None:  # noqa: FBT001 the signature is Home Assistant's
         self.connected = connected
         self.async_changed(set(self._listeners))
+        if connected and self.system.processor.online:
+            self._load_soon()
 
     @callback
     def _complain(self, topic: str, error: ProtocolError) -> None:

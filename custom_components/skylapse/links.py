@@ -9,7 +9,8 @@ from homeassistant.core import HomeAssistant
 from .brain.ledger import digest_of
 from .const import CONF_LINK_HOURS, DEFAULT_LINK_HOURS
 from .coordinator import SkylapseCoordinator
-from .media_id import FilmId
+from .media_id import FilmId, FrameId
+from .protocol.identifiers import FrameName
 from .protocol.messages import Film
 from .protocol.records import FrameRecord
 
@@ -24,6 +25,11 @@ def film_revision(film: Film) -> str:
 def film_path(film: Film, file: str) -> str:
     """Return the path of `film.mp4`, `poster.jpg` or `thumb.jpg` under Home Assistant."""
     return f"{API}/film/{film.id}/{film_revision(film)}/{file}"
+
+
+def frame_path(frame: FrameName, file: str) -> str:
+    """Return the path of `picture.jpg` or `thumb.jpg` under Home Assistant."""
+    return f"{API}/frame/{frame}/{file}"
 
 
 def film_facts(coordinator: SkylapseCoordinator, film: Film) -> dict[str, Any]:
@@ -53,6 +59,7 @@ def frame_facts(record: FrameRecord) -> dict[str, Any]:
     """Return what is told of a frame."""
     return {
         "frame": str(record.name),
+        "media_content_id": FrameId(frame=record.name).uri,
         "window": record.window,
         "schedule": record.schedule,
         "profile": record.profile,

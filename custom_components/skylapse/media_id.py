@@ -1,7 +1,7 @@
 """Identifiers in the media source: values, parsed and printed here only.
 
-`films` · `films/<bridge>/<camera>` · `films/<bridge>/<camera>/2026` · `…/2026-06` · `…/2026-06-21` ·
-`film/<id>`
+`films`, `films/<bridge>/<camera>`, `films/<bridge>/<camera>/2026`, `…/2026-06`, `…/2026-06-21`, `film/<id>`,
+`frames`, `frames/<bridge>/<camera>`, `frames/<bridge>/<camera>/2026-06-21`, `frame/<bridge>/<camera>/<stem>`
 """
 
 import re
@@ -11,7 +11,7 @@ from homeassistant.components.media_source import generate_media_source_id
 
 from .const import DOMAIN
 from .protocol.errors import ProtocolError
-from .protocol.identifiers import CameraName, parse_film
+from .protocol.identifiers import CameraName, FrameName, parse_day, parse_film
 
 _SPAN = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?\Z")
 
@@ -60,7 +60,31 @@ class FilmId(_MediaId):
         return f"film/{self.film}"
 
 
-type MediaId = RootId | FilmsId | FilmId
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FramesId(_MediaId):
+    """Stored frames: of all cameras, of one, or of one on a day."""
+
+    camera: CameraName | None = None
+    day: str = ""
+
+    def __str__(self) -> str:
+        """Write `frames[/<bridge>/<camera>[/<day>]]`."""
+        parts = ["frames", str(self.camera) if self.camera else "", self.day]
+        return "/".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrameId(_MediaId):
+    """One stored frame."""
+
+    frame: FrameName
+
+    def __str__(self) -> str:
+        """Write `frame/<bridge>/<camera>/<stem>`."""
+        return f"frame/{self.frame}"
+
+
+type MediaId = RootId | FilmsId | FilmId | FramesId | FrameId
 
 
 def parse_media_id(text: str | None) -> MediaId:
@@ -73,6 +97,10 @@ def parse_media_id(text: str | None) -> MediaId:
             return FilmId(film=parse_film(parts[0]))
         if kind == "films" and len(parts) in (0, 2, 3):
             return _parse_films(parts)
+        if kind == "frames" and len(parts) in (0, 2, 3):
+            return _parse_frames(parts)
+        if kind == "frame" and len(parts) == 3:
+            return FrameId(frame=FrameName.parse(rest))
     except ProtocolError as error:
         raise ValueError(str(error)) from error
     if not text:
@@ -87,3 +115,10 @@ def _parse_films(parts: list[str]) -> FilmsId:
     if span and not _SPAN.match(span):
         raise ValueError(f"{span[:20]!r} is no year, month or day")
     return FilmsId(camera=CameraName.parse("/".join(parts[:2])), span=span)
+
+
+def _parse_frames(parts: list[str]) -> FramesId:
+    if not parts:
+        return FramesId()
+    day = parse_day(parts[2]) if len(parts) == 3 else ""
+    return FramesId(camera=CameraName.parse("/".join(parts[:2])), day=day)

@@ -1,6 +1,9 @@
-"""Skylapse in the media browser: films by camera and day, searched in memory, played through views."""
+"""Skylapse in the media browser: films and frames by camera and day, played through views.
 
-from collections.abc import Iterable
+Films are browsed and searched in memory; days and frames are asked of the processor, a page of them.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
 from typing import override
 
 from homeassistant.components.media_player import (
@@ -21,19 +24,24 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.translation import async_get_cached_translations
 from homeassistant.util import dt as dt_util
 
+from .configuration import film_labels
 from .const import DOMAIN
 from .coordinator import SkylapseCoordinator
 from .errors import ProcessorError
-from .links import film_path
-from .media_id import FilmId, FilmsId, MediaId, RootId, parse_media_id
-from .protocol.identifiers import CameraName
+from .links import film_path, frame_path
+from .media_id import FilmId, FilmsId, FrameId, FramesId, MediaId, RootId, parse_media_id
+from .processor import ProcessorClient
+from .protocol.identifiers import CameraName, FrameName
 from .protocol.messages import Film
 
 MAX_CHILDREN = 50
 """Days above this number are laid into years, then months."""
 
+MAX_FRAMES = 240
 MAX_FOUND = 200
 _VIDEO = "video/mp4"
+_IMAGE = "image/jpeg"
+_DAY = len("2026-06-21")
 
 
 async def async_get_media_source(hass: HomeAssistant) -> MediaSource:
@@ -42,7 +50,7 @@ async def async_get_media_source(hass: HomeAssistant) -> MediaSource:
 
 
 class SkylapseMediaSource(MediaSource):
-    """Films of every camera."""
+    """Films and frames of every camera."""
 
     name = "Skylapse"
 
@@ -53,54 +61,63 @@ class SkylapseMediaSource(MediaSource):
 
     @override
     async def async_resolve_media(self, item: MediaSourceItem) -> PlayMedia:
-        """Return the address of a film."""
+        """Return the address of a film or a frame."""
         try:
-            media = parse_media_id(item.identifier)
-            coordinator = await self._async_coordinator()
-        except ValueError as error:
-            raise _unresolvable(item.identifier) from error
+            media = _parse(item.identifier)
+            coordinator, _ = await self._async_system()
         except BrowseError as error:
             raise Unresolvable(
                 translation_domain=DOMAIN,
                 translation_key=error.translation_key,
                 translation_placeholders=error.translation_placeholders,
             ) from error
+        if isinstance(media, FrameId):
+            return PlayMedia(frame_path(media.frame, "picture.jpg"), _IMAGE)
         film = coordinator.library.get(media.film) if isinstance(media, FilmId) else None
         if film is None:
-            raise _unresolvable(item.identifier)
+            raise Unresolvable(
+                translation_domain=DOMAIN,
+                translation_key="media_not_found",
+                translation_placeholders={"media": item.identifier[:200]},
+            )
         return PlayMedia(film_path(film, "film.mp4"), _VIDEO)
 
     @override
     async def async_browse_media(self, item: MediaSourceItem) -> BrowseMediaSource:
         """Return a folder with what is in it."""
         media = _parse(item.identifier)
-        coordinator = await self._async_coordinator()
-        if isinstance(media, RootId):
-            return self._folder(RootId(), "Skylapse", [self._films(coordinator, with_children=False)])
-        if isinstance(media, FilmId):
-            film = coordinator.library.get(media.film)
-            if film is None:
-                raise _not_found(item.identifier)
-            return _film(film)
-        if media.camera is None:
-            return self._films(coordinator, with_children=True)
-        return self._camera(coordinator, media.camera, media.span)
+        coordinator, client = await self._async_system()
+        match media:
+            case RootId():
+                children = [self._folder(FilmsId(), self._word("films")), self._frames_folder()]
+                return self._folder(media, "Skylapse", children)
+            case FilmId():
+                film = coordinator.library.get(media.film)
+                if film is None:
+                    raise _not_found(item.identifier)
+                return _film(film, film.title)
+            case FrameId():
+                return _frame(media.frame)
+            case FramesId():
+                return await self._frames(coordinator, client, media)
+            case FilmsId():
+                return self._films(coordinator, media)
 
     @override
     async def async_search_media(self, item: MediaSourceItem, query: SearchMediaQuery) -> SearchMedia:
         """Return the films that fit what was typed, within the folder that is open."""
         media = _parse(item.identifier)
-        coordinator = await self._async_coordinator()
+        coordinator, _ = await self._async_system()
         if query.media_filter_classes and MediaClass.VIDEO not in query.media_filter_classes:
             return SearchMedia(result=[])
         camera = str(media.camera) if isinstance(media, FilmsId) and media.camera else None
         span = media.span if isinstance(media, FilmsId) else ""
         found = coordinator.library.search(query.search_query, dt_util.now().date(), camera)
         films = [film for film in found if film.day.startswith(span)]
-        return SearchMedia(result=[_film(film) for film in films[:MAX_FOUND]])
+        return SearchMedia(result=[_film(film, film.title) for film in films[:MAX_FOUND]])
 
-    async def _async_coordinator(self) -> SkylapseCoordinator:
-        """Return the coordinator with its library read."""
+    async def _async_system(self) -> tuple[SkylapseCoordinator, ProcessorClient]:
+        """Return the coordinator with its library read, and the processor's client."""
         entries = self.hass.config_entries.async_loaded_entries(DOMAIN)
         if not entries:
             raise BrowseError(translation_domain=DOMAIN, translation_key="not_loaded")
@@ -108,50 +125,63 @@ class SkylapseMediaSource(MediaSource):
         if coordinator.client is None:
             raise BrowseError(translation_domain=DOMAIN, translation_key="no_processor")
         if not coordinator.library.complete:
-            try:
-                await coordinator.async_load_library()
-            except ProcessorError as error:
-                raise BrowseError(
-                    translation_domain=DOMAIN,
-                    translation_key="processor_failed",
-                    translation_placeholders={"reason": str(error)},
-                ) from error
-        return coordinator
+            await _asked(coordinator.async_load_library)
+        return coordinator, coordinator.client
 
-    def _films(self, coordinator: SkylapseCoordinator, *, with_children: bool) -> BrowseMediaSource:
-        cameras = coordinator.library.cameras() if with_children else []
-        children = [
-            self._folder(
-                FilmsId(camera=CameraName.parse(name)),
-                camera_title(coordinator, name),
-                None,
-                coordinator.library.newest(name),
-            )
-            for name in cameras
-        ]
-        return self._folder(FilmsId(), self._word("films", "Films"), children)
+    def _films(self, coordinator: SkylapseCoordinator, media: FilmsId) -> BrowseMediaSource:
+        """Return films: by camera, then by day, by year and month above that where there are many days."""
+        if media.camera is None:
+            children = [
+                self._folder(
+                    FilmsId(camera=CameraName.parse(name)),
+                    camera_title(coordinator, name),
+                    film=coordinator.library.newest(name),
+                )
+                for name in coordinator.library.cameras()
+            ]
+            return self._folder(media, self._word("films"), children)
+        films = coordinator.library.of_camera(str(media.camera), media.span)
+        title = media.span or camera_title(coordinator, str(media.camera))
+        if len(media.span) == _DAY:
+            labels = film_labels(coordinator.entry, films)
+            children = [_film(film, labels[film.id]) for film in films]
+        else:
+            children = [
+                self._folder(FilmsId(camera=media.camera, span=part), part, film=film)
+                for part, film in _parts(films, len(media.span)).items()
+            ]
+        return self._folder(media, title, children, next(iter(films), None))
 
-    def _camera(self, coordinator: SkylapseCoordinator, camera: CameraName, span: str) -> BrowseMediaSource:
-        """Return a camera's films: by day, and by year and month above that where there are many days."""
-        films = coordinator.library.of_camera(str(camera), span)
-        here = FilmsId(camera=camera, span=span)
-        title = span or camera_title(coordinator, str(camera))
-        if len(span) == len("2026-06-21"):
-            return self._folder(here, title, [_film(film) for film in films], _first(films))
-        children = [
-            self._folder(FilmsId(camera=camera, span=part), part, None, film)
-            for part, film in _parts(films, len(span)).items()
-        ]
-        return self._folder(here, title, children, _first(films))
+    async def _frames(
+        self, coordinator: SkylapseCoordinator, client: ProcessorClient, media: FramesId
+    ) -> BrowseMediaSource:
+        """Return frames: by camera, then by day; of a day the first ones, and how many there are beyond."""
+        camera, day = media.camera, media.day
+        if camera is None:
+            names = sorted(name for name, facts in coordinator.system.cameras.items() if facts.info)
+            children = [
+                self._frames_folder(FramesId(camera=CameraName.parse(name)), camera_title(coordinator, name))
+                for name in names
+            ]
+            return self._frames_folder(media, self._word("frames"), children)
+        days = await _asked(lambda: client.days(camera))
+        if not day:
+            children = [self._frames_folder(FramesId(camera=camera, day=each), each) for each, _ in days]
+            return self._frames_folder(media, camera_title(coordinator, str(camera)), children)
+        frames = await _asked(lambda: client.frames(camera, day, MAX_FRAMES))
+        folder = self._frames_folder(media, day, [_frame(frame) for frame in frames])
+        folder.not_shown = max(0, dict(days).get(day, 0) - len(frames))
+        return folder
 
     def _folder(
         self,
         media: MediaId,
         title: str,
-        children: list[BrowseMediaSource] | None,
+        children: list[BrowseMediaSource] | None = None,
         film: Film | None = None,
     ) -> BrowseMediaSource:
-        """Return a folder; `film` lends it its thumbnail."""
+        """Return a folder of films; `film` lends it its thumbnail."""
+        is_last = bool(children) and children is not None and children[0].can_play
         return BrowseMediaSource(
             domain=DOMAIN,
             identifier=str(media),
@@ -164,12 +194,31 @@ class SkylapseMediaSource(MediaSource):
             search_media_classes=[MediaClass.VIDEO],
             thumbnail=film_path(film, "thumb.jpg") if film else None,
             children=children,
-            children_media_class=_class_of(children),
+            children_media_class=MediaClass.VIDEO if is_last else MediaClass.DIRECTORY,
         )
 
-    def _word(self, key: str, fallback: str) -> str:
+    def _frames_folder(
+        self,
+        media: FramesId | None = None,
+        title: str | None = None,
+        children: list[BrowseMediaSource] | None = None,
+    ) -> BrowseMediaSource:
+        """Return a folder of frames."""
+        return BrowseMediaSource(
+            domain=DOMAIN,
+            identifier=str(media or FramesId()),
+            media_class=MediaClass.DIRECTORY,
+            media_content_type=MediaType.IMAGE,
+            title=title or self._word("frames"),
+            can_play=False,
+            can_expand=True,
+            children=children,
+            children_media_class=MediaClass.IMAGE,
+        )
+
+    def _word(self, key: str) -> str:
         words = async_get_cached_translations(self.hass, self.hass.config.language, "common", DOMAIN)
-        return words.get(f"component.{DOMAIN}.common.{key}", fallback)
+        return words.get(f"component.{DOMAIN}.common.{key}", key.capitalize())
 
 
 def camera_title(coordinator: SkylapseCoordinator, name: str) -> str:
@@ -178,39 +227,56 @@ def camera_title(coordinator: SkylapseCoordinator, name: str) -> str:
     return facts.info.name if facts is not None and facts.info is not None else name
 
 
-def _parts(films: list[Film], depth: int) -> dict[str, Film]:
+async def _asked[T](ask: Callable[[], Awaitable[T]]) -> T:
+    """Return the processor's answer; what it could not answer is a BrowseError."""
+    try:
+        return await ask()
+    except ProcessorError as error:
+        raise BrowseError(
+            translation_domain=DOMAIN,
+            translation_key="processor_failed",
+            translation_placeholders={"reason": str(error)},
+        ) from error
+
+
+def _parts(films: Iterable[Film], depth: int) -> dict[str, Film]:
     """Return days, or months or years where there are too many days, each with its latest film."""
-    days = {film.day for film in films}
-    length = len("2026-06-21")
-    if len(days) > MAX_CHILDREN:
-        length = len("2026") if depth == 0 else len("2026-06")
-    parts: dict[str, Film] = {}
+    latest: dict[str, Film] = {}
     for film in films:
+        latest.setdefault(film.day, film)
+    if len(latest) <= MAX_CHILDREN:
+        return latest
+    length = len("2026") if depth == 0 else len("2026-06")
+    parts: dict[str, Film] = {}
+    for film in latest.values():
         parts.setdefault(film.day[:length], film)
     return parts
 
 
-def _film(film: Film) -> BrowseMediaSource:
+def _film(film: Film, title: str) -> BrowseMediaSource:
     return BrowseMediaSource(
         domain=DOMAIN,
         identifier=str(FilmId(film=film.id)),
         media_class=MediaClass.VIDEO,
         media_content_type=_VIDEO,
-        title=film.title,
+        title=title,
         can_play=True,
         can_expand=False,
         thumbnail=film_path(film, "thumb.jpg"),
     )
 
 
-def _first(films: Iterable[Film]) -> Film | None:
-    return next(iter(films), None)
-
-
-def _class_of(children: list[BrowseMediaSource] | None) -> str:
-    if children and children[0].can_play:
-        return MediaClass.VIDEO
-    return MediaClass.DIRECTORY
+def _frame(frame: FrameName) -> BrowseMediaSource:
+    return BrowseMediaSource(
+        domain=DOMAIN,
+        identifier=str(FrameId(frame=frame)),
+        media_class=MediaClass.IMAGE,
+        media_content_type=_IMAGE,
+        title=f"{dt_util.as_local(frame.captured_at):%H:%M:%S}",
+        can_play=True,
+        can_expand=False,
+        thumbnail=frame_path(frame, "thumb.jpg"),
+    )
 
 
 def _parse(identifier: str) -> MediaId:
@@ -222,14 +288,6 @@ def _parse(identifier: str) -> MediaId:
 
 def _not_found(identifier: str) -> BrowseError:
     return BrowseError(
-        translation_domain=DOMAIN,
-        translation_key="media_not_found",
-        translation_placeholders={"media": identifier[:200]},
-    )
-
-
-def _unresolvable(identifier: str) -> Unresolvable:
-    return Unresolvable(
         translation_domain=DOMAIN,
         translation_key="media_not_found",
         translation_placeholders={"media": identifier[:200]},

@@ -1,7 +1,7 @@
 """The one door to the processor's HTTP API. Every error that it raises is a ProcessorError."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from yarl import URL
 from .errors import ProcessorError, ProcessorKeyError, ProcessorMissingError, ProcessorUnreachableError
 from .protocol.codec import read
 from .protocol.errors import ProtocolError
-from .protocol.identifiers import FrameName, parse_film
+from .protocol.identifiers import CameraName, FrameName, parse_day, parse_film
 from .protocol.messages import Film
 
 FilmPart = Literal["video", "poster", "thumb"]
@@ -46,9 +46,22 @@ class ProcessorClient:
         while cursor is not None:
             query = {"limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
             page = await self._json("films", query)
-            films.extend(_film(item) for item in page.get("items", []))
+            with _fitting("films"):
+                films.extend(_film(item) for item in page["items"])
             cursor = page.get("next")
         return films
+
+    async def days(self, camera: CameraName) -> list[tuple[str, int]]:
+        """Return the newest days with frames, latest first, with the number of frames of each."""
+        page = await self._json(f"cameras/{camera}/days", {"limit": str(PAGE)})
+        with _fitting("days"):
+            return [(parse_day(item["day"]), int(item["frames"])) for item in page["items"]]
+
+    async def frames(self, camera: CameraName, day: str, limit: int) -> list[FrameName]:
+        """Return the first frames of a day."""
+        page = await self._json(f"cameras/{camera}/frames", {"day": day, "limit": str(limit)})
+        with _fitting("frames"):
+            return [FrameName.parse(item["frame"]) for item in page["items"]]
 
     async def film_picture(self, film_id: str, part: Literal["poster", "thumb"]) -> bytes:
         """Return a film's poster or thumbnail, a JPEG."""
@@ -127,9 +140,15 @@ def _check(response: ClientResponse, path: str) -> None:
         raise ProcessorError(f"{path} answered {status}")
 
 
-def _film(item: object) -> Film:
-    """Read a film of a list: as on MQTT, but it need not say what changed."""
+@contextmanager
+def _fitting(what: str) -> Iterator[None]:
+    """Turn what a list that does not fit raises into a ProcessorError."""
     try:
-        return read(Film, {"change": "added", **item} if isinstance(item, dict) else item, "films")
-    except ProtocolError as error:
-        raise ProcessorError(str(error)) from error
+        yield
+    except (KeyError, TypeError, ValueError, ProtocolError) as error:
+        raise ProcessorError(f"the processor's {what} do not fit: {error}") from error
+
+
+def _film(item: dict[str, Any]) -> Film:
+    """Read a film of a list: as on MQTT, but it need not say what changed."""
+    return read(Film, {"change": "added", **item}, "film")

@@ -22,10 +22,13 @@ from .entity import translated
 from .errors import CommandError, ProcessorError
 from .facts import CameraFacts
 from .links import film_facts
+from .media_id import FrameId
 from .protocol import topics
 from .protocol.codec import format_time
+from .protocol.errors import ProtocolError
 from .protocol.identifiers import parse_day
 from .protocol.messages import JobState
+from .protocol.records import read_record
 
 ATTR_CAMERA = "camera"
 
@@ -104,9 +107,14 @@ async def _capture(call: ServiceCall) -> ServiceResponse:
     camera = _camera(call, coordinator)
     args = {key: value for key, value in call.data.items() if key != ATTR_CAMERA}
     try:
-        return await coordinator.async_command_camera(camera, "capture", args, _limit_s(coordinator))
+        answer = await coordinator.async_command_camera(camera, "capture", args, _limit_s(coordinator))
+        if "record" in answer:
+            answer["media_content_id"] = FrameId(frame=read_record(answer["record"]).name).uri
     except CommandError as error:
         raise translated(error, str(camera.name)) from error
+    except ProtocolError as error:
+        raise _failed("refused", who=str(camera.name), reason=str(error)) from error
+    return answer
 
 
 async def _render(call: ServiceCall) -> ServiceResponse:

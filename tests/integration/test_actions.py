@@ -54,7 +54,19 @@ async def test_a_capture_answers_the_frames_record(
     assert command.name == "capture"
     assert command.args == {"profile": "d", "exposure_us": 20_000, "gain": 2.0, "test_id": "t1"}
     await bridge.reply(Reply(id=command.id, ok=True, result={"record": write_record(FRAME)}))
-    assert (await task)["record"]["sha256"] == FRAME.sha256
+    answer = await task
+    assert answer["record"]["sha256"] == FRAME.sha256
+    assert answer["media_content_id"] == f"media-source://skylapse/frame/{FRAME.name}"
+
+
+async def test_a_record_that_does_not_fit_is_an_error(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge
+) -> None:
+    task = call(hass, "capture", camera="roof/west")
+    command = await sent(mqtt, COMMAND)
+    await bridge.reply(Reply(id=command.id, ok=True, result={"record": {"bridge": "roof"}}))
+    with pytest.raises(HomeAssistantError, match="record: camera: is missing"):
+        await task
 
 
 async def test_a_refused_capture_says_why(

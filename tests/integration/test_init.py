@@ -221,6 +221,19 @@ async def test_films_are_read_when_the_processor_comes(
     assert state.state == "2026-06-21T20:00:00+00:00"
 
 
+async def test_films_made_while_the_broker_was_away_are_found(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    await bridge.arrive()
+    await processor.arrive()
+    coordinator = loaded.runtime_data.coordinator
+    coordinator._connection_changed(False)
+    processor.server.put(FILM)
+    coordinator._connection_changed(True)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert [film.id for film in coordinator.library.of_camera("roof/west")] == [FILM.id]
+
+
 async def test_a_camera_that_comes_after_its_films_finds_them(
     hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor: Processor
 ) -> None:
@@ -241,7 +254,7 @@ async def test_a_list_of_films_that_does_not_fit_is_told(
 ) -> None:
     processor_server.films_answer = {"items": [{"id": "nonsense"}], "next": None}
     await processor.arrive()
-    assert "The processor's films could not be read: films: camera: is missing" in caplog.text
+    assert "films do not fit: film: camera: is missing" in caplog.text
     processor_server.films_answer = ["no object"]
     await processor.say(topics.PROCESSOR_AVAILABILITY, "offline")
     await processor.say(topics.PROCESSOR_AVAILABILITY, "online")

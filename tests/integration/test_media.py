@@ -59,6 +59,7 @@ def many(count: int, **changes: Any) -> list[Any]:
 
 async def test_from_the_top_to_a_film(hass: HomeAssistant, spoken: MockConfigEntry) -> None:
     root = await browse(hass, SOURCE)
+    assert titles(root) == ["Films", "Frames"]
     assert "Skylapse" in [child.title for child in (await browse(hass, "")).children]
     films = await browse(hass, root.children[0].media_content_id)
     assert (films.title, titles(films)) == ("Films", ["West"])
@@ -67,12 +68,60 @@ async def test_from_the_top_to_a_film(hass: HomeAssistant, spoken: MockConfigEnt
     assert camera.children[0].media_content_id == f"{SOURCE}/films/roof/west/2026-06-21"
     day = await browse(hass, camera.children[0].media_content_id)
     film = day.children[0]
-    assert (film.title, film.media_content_id) == (FILM.title, FILM_URI)
+    assert (film.title, film.media_content_id) == ("Sunset", FILM_URI)
     assert film.can_play
     assert film.media_class == MediaClass.VIDEO
     assert film.thumbnail.startswith(f"/api/skylapse/film/{FILM.id}/")
     assert (await browse(hass, FILM_URI)).title == FILM.title
     assert all(folder.can_search for folder in (films, camera, day))
+
+
+async def test_films_of_one_day_are_told_apart(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor: Processor
+) -> None:
+    others = {"00000000000000e1": {"profile": "d"}, "00000000000000e2": {"schedule": "storm"}}
+    others |= {"00000000000000e3": {"schedule": None, "title": "By hand"}}
+    for film_id, changes in others.items():
+        await processor.film(replace(FILM, id=film_id, **changes))  # type: ignore[arg-type]
+    day = await browse(hass, f"{SOURCE}/films/roof/west/2026-06-21")
+    assert sorted(titles(day)) == ["By hand", "Sunset · Mountain spot", "Sunset · Warm dramatic", "storm"]
+
+
+# ---------------------------------------------------------------- frames
+
+
+async def test_frames_lie_by_camera_and_day(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    names = [replace(FRAME, seq=seq).name for seq in range(1, 301)]
+    processor_server.frames = [{"frame": str(name), "day": "2026-06-21"} for name in names]
+    processor_server.frames.append({"frame": str(FRAME.name), "day": "2026-06-20"})
+    root = await browse(hass, f"{SOURCE}/frames")
+    assert (root.title, titles(root)) == ("Frames", ["West"])
+    camera = await browse(hass, root.children[0].media_content_id)
+    assert titles(camera) == ["2026-06-21", "2026-06-20"]
+    day = await browse(hass, camera.children[0].media_content_id)
+    assert (len(day.children), day.not_shown) == (240, 60)
+    frame = day.children[0]
+    assert (frame.title, frame.media_class) == ("20:00:00", MediaClass.IMAGE)
+    assert frame.thumbnail == f"/api/skylapse/frame/{names[0]}/thumb.jpg"
+    assert (await browse(hass, frame.media_content_id)).title == "20:00:00"
+    media = await media_source.async_resolve_media(hass, frame.media_content_id, None)
+    assert (media.url, media.mime_type) == (f"/api/skylapse/frame/{names[0]}/picture.jpg", "image/jpeg")
+
+
+async def test_frames_that_the_processor_cannot_list_are_said(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    processor_server.frames = [{"frame": "no frame", "day": "2026-06-21"}]
+    with pytest.raises(BrowseError, match="frames do not fit"):
+        await browse(hass, f"{SOURCE}/frames/roof/west/2026-06-21")
+    processor_server.broken = 500
+    with pytest.raises(BrowseError, match="answered 500"):
+        await browse(hass, f"{SOURCE}/frames/roof/west")
+
+
+# ---------------------------------------------------------------- more films
 
 
 async def test_many_days_lie_in_years_and_months(
@@ -94,7 +143,10 @@ async def test_a_camera_whose_bridge_is_gone_keeps_its_films(
     assert (await browse(hass, f"{SOURCE}/films/barn/east")).title == "barn/east"
 
 
-@pytest.mark.parametrize("what", ["nothing", "film/00000000000000aa", "films/roof", "film/../x"])
+@pytest.mark.parametrize(
+    "what",
+    ["nothing", "film/00000000000000aa", "films/roof", "film/../x", "frames/roof/west/june", "frame/a/b/c"],
+)
 async def test_what_is_not_there_is_said(hass: HomeAssistant, spoken: MockConfigEntry, what: str) -> None:
     with pytest.raises(BrowseError):
         await browse(hass, f"{SOURCE}/{what}")
@@ -102,9 +154,10 @@ async def test_what_is_not_there_is_said(hass: HomeAssistant, spoken: MockConfig
         await media_source.async_resolve_media(hass, f"{SOURCE}/{what}", None)
 
 
-async def test_a_folder_cannot_be_played(hass: HomeAssistant, spoken: MockConfigEntry) -> None:
+@pytest.mark.parametrize("folder", ["films", "frames", "frames/roof/west/2026-06-21"])
+async def test_a_folder_cannot_be_played(hass: HomeAssistant, spoken: MockConfigEntry, folder: str) -> None:
     with pytest.raises(Unresolvable):
-        await media_source.async_resolve_media(hass, f"{SOURCE}/films", None)
+        await media_source.async_resolve_media(hass, f"{SOURCE}/{folder}", None)
 
 
 async def test_the_list_is_read_page_by_page_when_somebody_looks(
@@ -193,7 +246,7 @@ async def test_the_browsers_own_messages_work(
         {"type": "media_source/browse_media", "media_content_id": f"{SOURCE}/films/roof/west/2026-06-21"}
     )
     answer = await client.receive_json()
-    assert answer["result"]["children"][0]["title"] == FILM.title
+    assert answer["result"]["children"][0]["title"] == "Sunset"
     await client.send_json_auto_id(
         {"type": "media_source/search_media", "media_content_id": SOURCE, "search_query": "west"}
     )

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from custom_components.skylapse.coordinator import filters
 from custom_components.skylapse.facts import MAX_SUBJECTS, PROCESSOR, Subject, System
 from custom_components.skylapse.library import Library
-from custom_components.skylapse.media_id import FilmId, FilmsId, RootId, parse_media_id
+from custom_components.skylapse.media_id import FilmId, FilmsId, FrameId, FramesId, RootId, parse_media_id
 from custom_components.skylapse.protocol import topics
-from custom_components.skylapse.protocol.identifiers import CameraName
+from custom_components.skylapse.protocol.identifiers import CameraName, FrameName
 from custom_components.skylapse.search import parse_query
 from tests.integration.speakers import ANNOUNCE, FILM, NOW, READING, STATE, WEST
 
@@ -183,6 +183,20 @@ media_ids = st.one_of(
     st.just(RootId()),
     st.just(FilmsId()),
     st.builds(lambda camera, span: FilmsId(camera=camera, span=span), cameras, spans),
+    st.just(FramesId()),
+    st.builds(
+        lambda camera, day: FramesId(camera=camera, day=day),
+        cameras,
+        st.one_of(st.just(""), st.dates(date(2000, 1, 1)).map(date.isoformat)),
+    ),
+    st.builds(
+        lambda camera, at, seq: FrameId(
+            frame=FrameName(camera=camera, captured_at=at.replace(tzinfo=UTC), spool="0" * 16, seq=seq)
+        ),
+        cameras,
+        st.datetimes(datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)),
+        st.integers(1, 10**12),
+    ),
     st.integers(0, 2**64 - 1).map(lambda number: FilmId(film=f"{number:016x}")),
 )
 
