@@ -5,6 +5,8 @@ camera wrote (orientation, lens, maker) are kept, its embedded thumbnail is not.
 """
 
 import json
+import logging
+import struct
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,13 +26,36 @@ _USER_COMMENT, _WIDTH, _HEIGHT = 0x9286, 0xA002, 0xA003
 _COMMENT_IS_ASCII = b"ASCII\0\0\0"
 _LONGEST_BLOCK = 65_000
 
+_DAMAGED = (
+    ValueError,
+    SyntaxError,
+    OSError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    struct.error,
+)
+"""What Pillow raises for tags that are damaged."""
+
+_LOGGER = logging.getLogger(__name__)
+
 
 def write_exif(jpeg: bytes, record: FrameRecord, *, make: str = "", model: str = "") -> bytes:
     """Return the picture with the record in its EXIF; raise ValueError for what is no JPEG.
 
     `make` and `model` are written where the picture does not name its camera itself.
     """
-    exif, tags = _original(jpeg)
+    try:
+        block = _block(*_original(jpeg), record, make, model)
+    except _DAMAGED as error:
+        _LOGGER.debug("tags that cannot be written again are left out: %s", error)
+        block = _block(Image.Exif(), {}, record, make, model)
+    return jpeg_file.replace_exif(jpeg, block)
+
+
+def _block(exif: Image.Exif, tags: dict[int, Any], record: FrameRecord, make: str, model: str) -> bytes:
+    """Return the Exif block of a frame, on top of what the camera wrote."""
     for tag, text in ((_MAKE, make), (_MODEL, model)):
         if text and tag not in exif:
             exif[tag] = text
@@ -40,11 +65,13 @@ def write_exif(jpeg: bytes, record: FrameRecord, *, make: str = "", model: str =
     comment = json.dumps(write_exif_record(record), separators=(",", ":"), allow_nan=False)
     tags[_USER_COMMENT] = _COMMENT_IS_ASCII + comment.encode("ascii")
     exif[_EXIF_IFD] = tags
-    block = exif.tobytes()
+    block = bytes(exif.tobytes())
     if len(block) > _LONGEST_BLOCK:
         tags.pop(_MAKER_NOTE, None)
-        block = exif.tobytes()
-    return jpeg_file.replace_exif(jpeg, block)
+        block = bytes(exif.tobytes())
+    if len(block) > _LONGEST_BLOCK:
+        raise ValueError(f"{len(block)} bytes of Exif are more than a JPEG can hold")
+    return block
 
 
 def read_record_values(jpeg: bytes) -> dict[str, Any] | None:
@@ -102,7 +129,7 @@ def _original(jpeg: bytes) -> tuple[Image.Exif, dict[int, Any]]:
         exif = Image.Exif()
         exif.load(block)
         tags = dict(exif.get_ifd(_EXIF_IFD))
-    except (ValueError, SyntaxError, OSError, TypeError, KeyError, IndexError):
+    except _DAMAGED:
         return Image.Exif(), {}
     kept = Image.Exif()
     kept.update(

@@ -4,7 +4,7 @@ import io
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
@@ -96,5 +96,23 @@ def test_any_bytes_are_a_picture_or_a_value_error(data: bytes, *, behind: bool) 
 def test_a_broken_exif_block_is_replaced_by_a_good_one(block: bytes) -> None:
     broken = jpeg.replace_exif(picture(), b"Exif\0\0" + block)
     values = exif.read_record_values(exif.write_exif(broken, draft()))
+    assert values is not None
+    assert values["seq"] == 1
+
+
+# Pillow warns of what is damaged; here everything is.
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@settings(max_examples=300)
+@given(changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=6))
+def test_damaged_tags_never_stand_in_the_way_of_the_record(changes: list[tuple[int, int]]) -> None:
+    block = bytearray(jpeg.exif(exif.write_exif(picture(exif=_camera_exif()), draft(seq=9))))
+    for place, value in changes:
+        block[6 + place % (len(block) - 6)] = value
+    damaged = jpeg.replace_exif(picture(), bytes(block))
+    exif.exposure_facts(damaged)
+    exif.original_time(damaged)
+    exif.camera_model(damaged)
+    exif.read_record_values(damaged)
+    values = exif.read_record_values(exif.write_exif(damaged, draft(seq=1)))
     assert values is not None
     assert values["seq"] == 1
