@@ -30,7 +30,7 @@ help:  ## this list
 # ---------------------------------------------------------------- environments
 
 $(UV):
-	python3 -m venv .tools/uv
+	tools/first_venv.sh .tools/uv
 	.tools/uv/bin/pip install --quiet 'uv>=0.9'
 
 .venv/.locked: requirements.lock | $(UV)
