@@ -4,6 +4,7 @@ The files hold the messages as they came. They may also be written by hand befor
 """
 
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -15,7 +16,21 @@ from .durable import make_folder, sync_folder, write_durably
 
 _LOGGER = logging.getLogger(__name__)
 
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
 M = TypeVar("M", Plan, Snapshot)
+
+
+def check_plan(message: object) -> None:
+    """Raise ProtocolError for a plan with times or elevations that cannot be reckoned with."""
+    if not isinstance(message, Plan):
+        return
+    for window in message.windows:
+        if not _EARLIEST <= window.starts_at < window.ends_at <= _LATEST:
+            raise ProtocolError("plan", f"windows.{window.id}", f"is not between {_EARLIEST} and {_LATEST}")
+    if message.sun is not None and not all(-90 <= degree <= 90 for degree in message.sun.elevation_deg):
+        raise ProtocolError("plan", "sun.elevation_deg", "is not between −90 and 90")
 
 
 class Deployment:
@@ -45,6 +60,7 @@ class Deployment:
         path = self._folder / name
         try:
             message = decode(topic.name(**self._ids), path.read_bytes()).message
+            check_plan(message)
         except FileNotFoundError:
             return None
         except (OSError, ProtocolError) as error:

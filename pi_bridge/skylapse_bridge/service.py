@@ -31,6 +31,7 @@ from .camera.factory import make_camera
 from .clock import Clock
 from .commands import BridgeActions, CommandDesk
 from .config import BridgeConfig
+from .deployment import check_plan
 from .errors import SpoolFullError
 from .frame_files import StoredFrame, free_bytes
 from .health import Uplink as UplinkHealth
@@ -98,7 +99,7 @@ class Bridge:
         await self._outbox.run(self._recall)
         if self._uploader is not None:
             self._uploader.deliver_to(self._address())
-            self._uploader.start()
+            self._uploader.start().add_done_callback(self._finished)
         for runner in self._runners.values():
             await runner.start()
         await self._publisher.start()
@@ -202,6 +203,7 @@ class Bridge:
             return
         try:
             decoded = decode(incoming.topic, incoming.payload, self._publisher.root)
+            check_plan(decoded.message)
         except ProtocolError as error:
             kind = f"{incoming.topic} {error.field}"
             if kind not in self._told_kinds:

@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 _PATIENCE_S = 30.0
 _METER_ATTEMPTS = 8
+_LOWEST_K, _HIGHEST_K = 1_000, 40_000
 _FIRST_EXPOSURE_US = 10_000
 _CORRECTION = 8.0
 _UNKNOWN_DIGEST = "0" * 64
@@ -129,7 +130,8 @@ class Shooter:
         if light.scene_ev is None:
             raise CameraError("the camera controls its exposure but does not say which one it used")
         kelvin = colour_temperature_at(purpose.profile, light.lux or 0.0)
-        settings = replace(settings, colour_temperature_k=kelvin)
+        if kelvin is not None:
+            settings = replace(settings, colour_temperature_k=min(max(kelvin, _LOWEST_K), _HIGHEST_K))
         if purpose.asked is not None:
             asked = purpose.asked
             settings = replace(settings, exposure_us=asked.exposure_us, gain=asked.gain)

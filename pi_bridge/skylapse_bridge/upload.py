@@ -66,9 +66,10 @@ class Uploader:
         self.problem: str | None = "no processor is known yet"
         """Why frames do not reach the processor, None while they do."""
 
-    def start(self) -> None:
-        """Begin to deliver."""
+    def start(self) -> asyncio.Task[None]:
+        """Begin to deliver; the task that does it ends only when it is stopped."""
         self._task = asyncio.create_task(self._run())
+        return self._task
 
     async def stop(self) -> None:
         """Stop; frames under way stay in the spool."""
@@ -167,7 +168,7 @@ class Uploader:
             self._report(str(error))
             self._refused[frame.id] = _monotonic() + _REFUSED_AGAIN_S
             return True
-        except (UploadError, aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (UploadError, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             self._failures += 1
             self._report(_tell(error))
             return False

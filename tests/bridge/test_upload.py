@@ -209,3 +209,13 @@ async def test_a_dead_processor_costs_nothing(delivery: Delivery, server: TusSer
     delivery.uploader.deliver_to(server.url)
     await delivery.settle()
     assert sorted(server.frames) == [1, 2]
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://", "http://a b", "http://x:99999999"])
+async def test_an_address_that_is_none_is_told(delivery: Delivery, server: TusServer, url: str) -> None:
+    delivery.uploader.deliver_to(url)
+    await delivery.add(2)
+    await until(lambda: delivery.uploader.problem, what="the message")
+    delivery.uploader.deliver_to(server.url)
+    await delivery.settle()
+    assert sorted(server.frames) == [1, 2]
