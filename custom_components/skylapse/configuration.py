@@ -71,7 +71,7 @@ def read_configuration(hass: HomeAssistant, entry: ConfigEntry) -> Configuration
 def film_labels(entry: ConfigEntry, films: Iterable[Film]) -> dict[str, str]:
     """Return what tells the films of one camera and day apart, by film id.
 
-    LOGGER.warning("Schedule %s is left out: no usable %s", schedule.id, sorted(missing))
+    That is the schedule, and the profile where it made several; a film of no schedule keeps its title.
     """
     titles = {subentry.unique_id: subentry.title for subentry in entry.subentries.values()}
     found = list(films)

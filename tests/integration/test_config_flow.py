@@ -18,7 +18,7 @@ from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.protocol import topics
-from tests.integration.speakers import ANNOUNCE, Bridge, Processor
+from tests.integration.speakers import ANNOUNCE, Processor
 from tests.integration.theatre import KEY, FakeProcessor
 
 CLOSED = "http://127.0.0.1:1"
@@ -163,13 +163,14 @@ async def test_a_processor_that_fails_is_said(
 
 
 async def test_by_hand_it_says_how_many_bridges_are_heard(
-    hass: HomeAssistant, mqtt: MqttMockHAClient, bridge: Bridge
+    hass: HomeAssistant, mqtt: MqttMockHAClient
 ) -> None:
-    with patch("custom_components.skylapse.listen.LISTEN_S", 1):
+    with patch("custom_components.skylapse.listen.LISTEN_S", 0.5):
         flow = hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
         task = hass.async_create_background_task(flow, "flow")
-        await hass.async_block_till_done()
-        await bridge.arrive()
+        while not task.done():
+            async_fire_mqtt_message(hass, "skylapse/roof/announce", topics.encode(topics.ANNOUNCE, ANNOUNCE))
+            await hass.async_block_till_done()
         form: Any = await task
     assert form["description_placeholders"]["bridges"] == "1"
     assert form["description_placeholders"]["names"] == "Roof"

@@ -79,8 +79,8 @@ async def test_from_the_top_to_a_film(hass: HomeAssistant, spoken: MockConfigEnt
 async def test_films_of_one_day_are_told_apart(
     hass: HomeAssistant, spoken: MockConfigEntry, processor: Processor
 ) -> None:
-    others = {"00000000000000e1": {"profile": "d"}, "00000000000000e2": {"schedule": "storm"}}
-    others |= {"00000000000000e3": {"schedule": None, "title": "By hand"}}
+    others: dict[str, Any] = {"00000000000000e1": {"profile": "d"}, "00000000000000e2": {"schedule": "storm"}}
+    others["00000000000000e3"] = {"schedule": None, "title": "By hand"}
     for film_id, changes in others.items():
         await processor.film(replace(FILM, id=film_id, **changes))  # type: ignore[arg-type]
     day = await browse(hass, f"{SOURCE}/films/roof/west/2026-06-21")
