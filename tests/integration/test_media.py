@@ -82,7 +82,7 @@ async def test_films_of_one_day_are_told_apart(
     others: dict[str, Any] = {"00000000000000e1": {"profile": "d"}, "00000000000000e2": {"schedule": "storm"}}
     others["00000000000000e3"] = {"schedule": None, "title": "By hand"}
     for film_id, changes in others.items():
-        await processor.film(replace(FILM, id=film_id, **changes))  # type: ignore[arg-type]
+        await processor.film(replace(FILM, id=film_id, **changes))
     day = await browse(hass, f"{SOURCE}/films/roof/west/2026-06-21")
     assert sorted(titles(day)) == ["By hand", "Sunset · Mountain spot", "Sunset · Warm dramatic", "storm"]
 
