@@ -64,6 +64,11 @@ async def all_frames(client: Client) -> list[dict[str, Any]]:
     return items
 
 
+async def all_measured(client: Client) -> bool:
+    """Whether every frame that a kill left unmeasured has been measured."""
+    return all(item["state"] == "good" for item in await all_frames(client))
+
+
 async def test_kills_during_uploads_lose_and_double_nothing(processor: Processor) -> None:
     dice = random.Random(SEED)
     frames = [(data, record_of(data, seq)) for seq in range(1, FRAMES + 1) if (data := picture(seq))]
@@ -90,6 +95,7 @@ async def test_kills_during_uploads_lose_and_double_nothing(processor: Processor
                 await asyncio.to_thread(processor.start)
 
         await asyncio.gather(lane(), lane(), lane(), killer())
+        await until(partial(all_measured, client), timeout_s=30)
         items = await all_frames(client)
         (counts,) = (await client.get("stats")).value["cameras"]
 

@@ -2,14 +2,18 @@
 
 import asyncio
 import hashlib
+import io
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from yarl import URL
 
-from skylapse_protocol.records import write_record
+from skylapse_protocol.records import FrameRecord, write_record
 from tests.support.waiting import until
 
 from .client import API, Client
@@ -300,6 +304,52 @@ async def test_a_second_connection_takes_a_hanging_upload_over(client: Client) -
     gate.set()
     await asyncio.gather(first, return_exceptions=True)
     assert second.status == 204
+    assert [item["sha256"] for item in await stored(client)] == [record.sha256]
+
+
+async def cut_off(
+    client: Client, method: str, path: str, headers: dict[str, str], data: bytes, *, address: str
+) -> int:
+    """Promise a whole body, send half of it, hang up when some has arrived; return how much that is."""
+    url = URL(client.url)
+    _reader, writer = await asyncio.open_connection(url.host, url.port)
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {url.host}", f"Authorization: Bearer {client.key}"]
+    lines += [f"{name}: {value}" for name, value in {**headers, "Content-Length": str(len(data))}.items()]
+    writer.write("\r\n".join([*lines, "", ""]).encode() + data[: len(data) // 2])
+    await writer.drain()
+
+    async def arrived() -> int:
+        return int((await client.ask("HEAD", address, headers=TUS)).headers.get("Upload-Offset", 0))
+
+    offset = await until(arrived)
+    writer.close()
+    await writer.wait_closed()
+    return max(offset, await arrived())
+
+
+def large_frame(seq: int) -> tuple[bytes, FrameRecord]:
+    """A frame of a megabyte or so."""
+    buffer = io.BytesIO()
+    noise = random.Random(seq).randbytes(900 * 600 * 3)
+    Image.frombytes("RGB", (900, 600), noise).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue(), record_of(buffer.getvalue(), seq, width=900, height=600)
+
+
+@pytest.mark.parametrize("method", ["PATCH", "POST"])
+async def test_an_upload_that_the_network_cut_off_goes_on_where_it_stood(client: Client, method: str) -> None:
+    data, record = large_frame(14)
+    address = f"{API}/uploads/roof/west/{record.name.stem}-{record.sha256}"
+    headers = creation_headers(record) | OFFSET_STREAM
+    path = f"{API}/uploads"
+    if method == "PATCH":
+        assert await create(client, record) == address
+        headers, path = {**TUS, **OFFSET_STREAM, "Upload-Offset": "0"}, address
+    offset = await cut_off(client, method, path, headers, data, address=address)
+    assert 0 < offset <= len(data) // 2
+    assert await create(client, record) == address, "creating anew finds what is there"
+    head = await client.ask("HEAD", address, headers=TUS)
+    offset = int(head.headers["Upload-Offset"])
+    assert (await patch(client, address, offset, data[offset:])).status == 204
     assert [item["sha256"] for item in await stored(client)] == [record.sha256]
 
 

@@ -12,6 +12,9 @@ from ..errors import NoRoomError, NotFoundError, ProcessorError, RequestError, S
 
 _log = logging.getLogger(__name__)
 
+_HUNG_UP = 499
+"""Nobody hears it."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PROBLEMS = {
@@ -94,7 +97,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
             raise
         allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return problem(kind, f"{request.method} {request.path[:200]}: {error.reason}", allowed)
-    except ConnectionResetError:
-        raise
+    except (ConnectionResetError, web.RequestPayloadError):
+        _log.info("%s %s: the client hung up", request.method, request.path)
+        return web.Response(status=_HUNG_UP)
     except Exception as error:  # noqa: BLE001 - the border: every error becomes an answer
         return response_to(error)

@@ -42,7 +42,7 @@ OFFSET_STREAM = "application/offset+octet-stream"
 PATH = "/api/v1/uploads"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-_BUFFER_BYTES = 1024 * 1024
+_BUFFER_BYTES = 128 * 1024
 
 
 class _Slot:
@@ -282,7 +282,7 @@ def _append(file: BinaryIO, data: bytes) -> None:
 
 
 async def _buffered(request: web.Request) -> AsyncIterator[bytes]:
-    """Yield a body in pieces of about a megabyte; what came before the line broke is yielded, too."""
+    """Yield a body in pieces worth a write; what came before the line broke or we were stopped, too."""
     buffer = bytearray()
     try:
         async for data in request.content.iter_any():
@@ -290,7 +290,7 @@ async def _buffered(request: web.Request) -> AsyncIterator[bytes]:
             if len(buffer) >= _BUFFER_BYTES:
                 yield bytes(buffer)
                 buffer.clear()
-    except (OSError, web.RequestPayloadError):
+    except (OSError, web.RequestPayloadError, asyncio.CancelledError):
         if buffer:
             yield bytes(buffer)
         raise
