@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from skylapse_protocol.identifiers import CameraName
-from skylapse_protocol.messages import CameraState, JobState, Orders
+from skylapse_protocol.messages import CameraState, EndedWindow, JobState, Orders
 
 from . import jobs
 from .clock import Clock
@@ -74,6 +74,8 @@ class Dispatch:
         self._stirred = asyncio.Event()
         self._runs: dict[str, _Run] = {}
         self._progress: dict[str, JobState] = {}
+        self._heard: dict[CameraName, tuple[EndedWindow, ...]] = {}
+        """What each camera said last, for it says so again with every frame."""
         self._seen: dict[WindowKey, tuple[int, datetime]] = {}
         self._told_at = datetime.min.replace(tzinfo=UTC)
         self._task: asyncio.Task[None] | None = None
@@ -113,8 +115,9 @@ class Dispatch:
 
     async def hear_state(self, camera: CameraName, state: CameraState) -> None:
         """Note which windows a camera says have ended."""
-        if state.ended_windows:
+        if state.ended_windows != self._heard.get(camera, ()):
             await asyncio.wrap_future(self._table.hear_ended(camera, state.ended_windows, self._clock()))
+            self._heard[camera] = state.ended_windows
             self.poke()
 
     async def request(self, wanted: FilmWish) -> Job:

@@ -59,7 +59,7 @@ _STATE_S = 1.0
 _HOUSEKEEPING_S = 600.0
 _HEADER_BYTES = 64 * 1024
 PRUNE_AFTER = timedelta(days=30)
-"""How long ended windows and jobs that are over are kept."""
+"""How long jobs that are over are kept."""
 GALLERY = Path(__file__).parent / "web" / "gallery"
 
 
@@ -234,7 +234,7 @@ class Service:
                 _log.exception("housekeeping failed; it is tried again")
 
     async def keep_house(self) -> None:
-        """Forget old uploads, jobs and windows, delete what was kept long enough, watch the disk."""
+        """Forget old uploads and jobs, delete what was kept long enough, watch the disk."""
         now = self._clock()
         await self._sweep.expire()
         await asyncio.wrap_future(self._store.jobs.prune(now - PRUNE_AFTER))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from skylapse_processor.clock import utc_now
+from skylapse_processor.clock import Clock, utc_now
 from skylapse_processor.config import load
 from skylapse_processor.keys import Keys
 from skylapse_processor.service import Service, keys_file
@@ -35,14 +35,14 @@ def write_config(folder: Path, broker: Broker | None = None, **sections: object)
 
 
 @asynccontextmanager
-async def serving(config_path: Path) -> AsyncIterator[tuple[Service, Client]]:
+async def serving(config_path: Path, clock: Clock = utc_now) -> AsyncIterator[tuple[Service, Client]]:
     """Run a processor in this process, with a client."""
     config = load(config_path)
     keys = Keys(keys_file(config), utc_now)
     if any(key.name == "test" for key in keys.list()):
         keys.revoke("test")
     key = keys.add("test")
-    service = Service(config)
+    service = Service(config, clock)
     await service.start()
     try:
         async with Client(service.base_url, key) as client:

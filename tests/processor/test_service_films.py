@@ -1,6 +1,7 @@
 """Frames in, a film out: orders and an ended window over a real broker, and a film that players can fetch."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from skylapse_protocol.messages import CameraState, Command, Counts, EndedWindow, Order, Orders
@@ -8,6 +9,7 @@ from skylapse_protocol.topics import ORDERS, PROCESSOR_COMMAND, STATE
 from tests.support.mosquitto import Broker
 from tests.support.waiting import until
 
+from .client import Client
 from .conftest import serving, write_config
 from .frames_made import DAY, frame
 from .listener import Listener
@@ -59,6 +61,47 @@ async def test_an_ended_window_becomes_a_film_that_plays(
         assert states[-1] == "done"
         again = await client.ask("POST", "renders", json={"camera": "roof/west", "day": DAY, "size": "480p"})
         assert again.value["film"] == told["id"], "asking for the same film makes it anew"
+
+
+async def test_a_window_is_made_once_however_often_and_long_it_is_told_of(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    now = [datetime.now(UTC)]
+    config = write_config(tmp_path / "processor", broker)
+    listener.say(ORDERS, Orders(revision=1, orders=(ORDER,)))
+    for days, states in ((0, ["done"]), (0, ["done"]), (60, [])):
+        now[0] += timedelta(days=days)
+        async with serving(config, lambda: now[0]) as (service, client):
+            for seq in (1, 2):
+                await client.upload(*frame(seq))
+            listener.say(STATE, ended(captured=2), bridge="roof", camera="west")
+            await service.keep_house()
+            await until(partial(renders_are, client, states), timeout_s=60)
+            await service._dispatch._settle_windows()
+            assert await renders_are(client, states)
+            (film,) = (await client.get("films")).value["items"]
+    assert film["frames"] == 2
+    assert [told["change"] for told in listener.on("skylapse/processor/film")] == ["added"]
+
+
+async def renders_are(client: Client, states: list[str]) -> bool:
+    """Whether there are as many renders, in these states."""
+    return [job["state"] for job in (await client.get("renders")).value["items"]] == states
+
+
+async def test_late_frames_remake_a_film_once(tmp_path: Path, broker: Broker, listener: Listener) -> None:
+    config = write_config(tmp_path / "processor", broker, renders={"late_after_s": 1})
+    async with serving(config) as (_service, client):
+        listener.say(ORDERS, Orders(revision=1, orders=(ORDER,)))
+        for seq in (1, 2):
+            await client.upload(*frame(seq))
+        listener.say(STATE, ended(captured=4), bridge="roof", camera="west")
+        told = (await until(lambda: listener.on("skylapse/processor/film"), timeout_s=60))[0]
+        assert (told["change"], told["frames"]) == ("added", 2)
+        for seq in (3, 4):
+            await client.upload(*frame(seq))
+        again = (await until(lambda: listener.on("skylapse/processor/film")[1:], timeout_s=60))[0]
+        assert (again["change"], again["frames"], again["id"]) == ("changed", 4, told["id"])
 
 
 async def test_a_render_is_answered_at_once_and_can_be_listed(

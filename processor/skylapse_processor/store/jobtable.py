@@ -143,10 +143,12 @@ class JobTable:
         return read(Orders, json.loads(row["value"]), "orders")
 
     def prune(self, before: datetime) -> "Future[None]":
-        """Forget windows and finished jobs from before that time."""
+        """Forget jobs that were over before that time.
+
+        Ended windows stay: a bridge goes on telling of its last ones for ever, and none may be taken for new.
+        """
 
         def work(connection: Connection) -> None:
-            connection.execute("DELETE FROM ended_windows WHERE heard_us < ?", (to_us(before),))
             connection.execute(
                 "DELETE FROM jobs WHERE changed_us < ? AND state IN ('done', 'failed', 'cancelled')",
                 (to_us(before),),
