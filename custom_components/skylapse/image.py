@@ -1,5 +1,6 @@
 """Images of a camera: the latest frame, and the poster of the latest film."""
 
+from abc import abstractmethod
 from datetime import datetime
 from typing import override
 
@@ -52,11 +53,13 @@ class SkylapseImage(CameraEntity, ImageEntity):
         ImageEntity.__init__(self, coordinator.hass)
         self._attr_image_last_updated = self._taken_at()
 
+    @abstractmethod
     def _taken_at(self) -> datetime | None:
-        raise NotImplementedError
+        """Return when the picture was taken or made."""
 
+    @abstractmethod
     async def _picture(self) -> bytes | None:
-        raise NotImplementedError
+        """Return the picture; raise ProcessorError where it cannot be had."""
 
     @callback
     @override

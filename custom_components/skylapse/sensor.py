@@ -154,7 +154,7 @@ CAMERA_SENSORS: tuple[SkylapseSensorDescription[CameraFacts], ...] = (
     SkylapseSensorDescription(
         key="frames_today",
         translation_key="frames_today",
-        state_class=SensorStateClass.TOTAL,
+        state_class=SensorStateClass.TOTAL_INCREASING,
         value_fn=lambda camera: camera.store.frames_today if camera.store else None,
     ),
     SkylapseSensorDescription(

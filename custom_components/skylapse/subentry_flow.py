@@ -1,5 +1,6 @@
 """Adding and changing schedules and profiles: forms made of selectors, checked by compiling what they say."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -92,14 +93,17 @@ class _SpecFlow(ConfigSubentryFlow):
             number += 1
         return found
 
+    @abstractmethod
     def _defaults(self) -> Mapping[str, Any]:
-        raise NotImplementedError
+        """Return what the form of a new one suggests."""
 
+    @abstractmethod
     def _compile(self, spec_id: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError
+        """Return what is kept of the fields; raise BrainError for what cannot be compiled."""
 
+    @abstractmethod
     def _schema(self, known_id: str | None) -> probatio.Schema:
-        raise NotImplementedError
+        """Return the form; `known_id` is the one that is changed."""
 
 
 class ScheduleFlow(_SpecFlow):

@@ -290,6 +290,15 @@ async def test_reconfiguring_moves_to_another_processor(
     assert loaded.state is ConfigEntryState.LOADED
 
 
+async def test_reconfiguring_works_while_mqtt_is_away(
+    hass: HomeAssistant, entry: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    entry.add_to_hass(hass)
+    flow = await entry.start_reconfigure_flow(hass)
+    result = await answer(hass, flow, processor_key=KEY, processor_url=processor_server.url)
+    assert result["reason"] == "reconfigure_successful"
+
+
 async def test_reconfiguring_can_take_the_processor_away(
     hass: HomeAssistant, loaded: MockConfigEntry
 ) -> None:

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
+from aiohttp import ClientError
 from homeassistant.components import media_source
 from homeassistant.components.media_player import BrowseError, MediaClass, SearchMediaQuery
 from homeassistant.components.media_source import Unresolvable
@@ -369,6 +370,21 @@ async def test_a_processor_that_fails_is_a_bad_gateway(
     assert (await client.get(f"/api/skylapse/{path}")).status == HTTPStatus.BAD_GATEWAY
     await processor_server.stop()
     assert (await client.get(f"/api/skylapse/{path}")).status == HTTPStatus.BAD_GATEWAY
+
+
+async def test_an_answer_that_breaks_off_is_no_whole_film(
+    hass: HomeAssistant,
+    spoken: MockConfigEntry,
+    processor_server: FakeProcessor,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    client = await hass_client()
+    processor_server.cut = True
+    answer = await client.get(f"/api/skylapse/film/{FILM.id}/r/film.mp4")
+    with pytest.raises(ClientError):
+        await answer.read()
+    answer = await client.get(f"/api/skylapse/film/{FILM.id}/r/poster.jpg")
+    assert answer.status == HTTPStatus.BAD_GATEWAY
 
 
 @pytest.mark.parametrize("path", PATHS)

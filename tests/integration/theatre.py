@@ -23,6 +23,8 @@ class FakeProcessor:
         self.broken: int | None = None
         self.films_answer: object = None
         """What the list of films answers with, instead of the films."""
+        self.cut = False
+        """Whether answers break off in the middle."""
         self.asked: list[str] = []
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -63,6 +65,8 @@ class FakeProcessor:
             return web.Response(status=self.broken)
         if request.headers.get("Authorization") != f"Bearer {KEY}":
             return web.Response(status=401)
+        if self.cut:
+            return await _cut(request)
         assert callable(handler)
         answer: web.StreamResponse = await handler(request)
         return answer
@@ -107,6 +111,16 @@ class FakeProcessor:
     async def _picture(self, request: web.Request) -> web.Response:
         body = THUMB if request.path.endswith("/thumb") else PICTURE
         return web.Response(body=body, content_type="image/jpeg")
+
+
+async def _cut(request: web.Request) -> web.StreamResponse:
+    """Promise more than comes."""
+    response = web.StreamResponse(headers={"Content-Type": "video/mp4", "Content-Length": "100000"})
+    await response.prepare(request)
+    await response.write(VIDEO[:1000])
+    assert request.transport is not None
+    request.transport.close()
+    return response
 
 
 def _ranged(request: web.Request, content: bytes) -> web.Response:

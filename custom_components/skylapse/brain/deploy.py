@@ -62,15 +62,6 @@ def compile_orders(
     return Orders(revision=ledger.stamp("orders", orders, now).version, orders=orders)
 
 
-def is_applied(camera: str, state: CameraState | None, ledger: Ledger) -> bool:
-    """Tell whether a camera reports to hold what was deployed last."""
-    return (
-        state is not None
-        and state.snapshot_version == ledger.version(f"snapshot/{camera}")
-        and state.plan_revision == ledger.version(f"plan/{camera}")
-    )
-
-
 def _snapshot(
     configuration: Configuration, camera: str, now: datetime, ledger: Ledger, state: CameraState | None
 ) -> Snapshot:
