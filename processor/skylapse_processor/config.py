@@ -4,6 +4,7 @@ Relative paths count from the folder of the configuration file.
 """
 
 import difflib
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,13 +215,19 @@ def _build(checked: Mapping[str, Any], folder: Path) -> Config:
         http=HttpConfig(
             host=http["host"],
             port=http["port"],
-            base_url=http.get("base_url", f"http://{http['host']}:{http['port']}"),
+            base_url=http.get("base_url", _address(http["host"], http["port"])),
         ),
         mqtt=_build_mqtt(checked["mqtt"], folder) if "mqtt" in checked else None,
         uploads=UploadConfig(**checked["uploads"]),
         renders=RenderConfig(**checked["renders"]),
         log_level=checked["log_level"],
     )
+
+
+def _address(host: str, port: int) -> str:
+    """Return where others find a listener on `host`: on all addresses, under the machine's name."""
+    name = socket.gethostname() if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 def _build_mqtt(mqtt: Mapping[str, Any], folder: Path) -> MqttConfig:

@@ -1,5 +1,6 @@
 """The HTTP API as its clients use it: pages, words, ranges, changes, problems, and its description."""
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skylapse_processor.web.paging import write_cursor
+from skylapse_processor.web.problems import response_to
 from tests.support.waiting import until
 
 from .client import Client
@@ -193,6 +195,11 @@ async def test_a_film_changes_only_in_ways_that_make_sense(client: Client, chang
     before = (await client.get(f"films/{film}")).value
     assert (await client.ask("PATCH", f"films/{film}", json=change)).status == 400
     assert (await client.get(f"films/{film}")).value == before
+
+
+def test_a_full_disk_is_told_as_such_wherever_it_is_met() -> None:
+    assert response_to(OSError(errno.ENOSPC, "No space left on device")).status == 507
+    assert response_to(OSError(errno.EIO, "Input/output error")).status == 500
 
 
 async def test_a_method_that_is_not_served_says_which_are(client: Client) -> None:

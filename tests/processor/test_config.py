@@ -1,5 +1,6 @@
 """Configurations: what is wrong is named with file, line and path; what is not said has a default."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,14 @@ def test_a_store_is_all_that_must_be_said(tmp_path: Path) -> None:
     assert config.store.state == tmp_path / "data" / "state"
     assert (config.http.host, config.http.base_url) == ("127.0.0.1", "http://127.0.0.1:8097")
     assert config.mqtt is None
+
+
+def test_a_listener_on_all_addresses_is_found_under_the_machines_name(tmp_path: Path) -> None:
+    config = load(write(tmp_path, "store: {path: data}\nhttp: {host: 0.0.0.0}\n"))
+    assert config.http.base_url == f"http://{socket.gethostname()}:8097"
+    assert (
+        load(write(tmp_path, "store: {path: d}\nhttp: {host: '::1'}\n")).http.base_url == "http://[::1]:8097"
+    )
 
 
 def test_the_example_says_every_default_as_it_is(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every error leaves as an RFC 9457 problem document that says what was wrong and where."""
 
+import errno
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -71,6 +72,8 @@ def response_to(error: Exception) -> web.Response:
         return problem("bad-request", str(error), field=error.field)
     if isinstance(error, ProtocolError):
         return problem("bad-request", str(error), field=error.field or error.topic)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return problem("no-room", f"the disk is full ({error.strerror})")
     kind = next((kind for known, kind in _KINDS.items() if isinstance(error, known)), "internal")
     if kind == "internal":
         _log.error("a request failed", exc_info=error)

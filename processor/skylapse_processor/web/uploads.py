@@ -12,7 +12,6 @@ in quarantine, for good. 460 means damaged on the way: send again. 507 means no 
 import asyncio
 import base64
 import binascii
-import errno
 import hashlib
 import json
 import re
@@ -30,7 +29,7 @@ from skylapse_protocol.identifiers import FrameName
 from skylapse_protocol.records import FrameRecord, read_record, write_record
 
 from ..clock import Clock
-from ..errors import NoRoomError, RequestError
+from ..errors import RequestError
 from ..ingest import Ingest, Outcome, check_record, clash_reason, upload_name
 from ..store.layout import UploadName
 from ..store.store import Store
@@ -231,10 +230,6 @@ class Uploads:
                 task.cancel()
                 raise
             raise ProblemError("taken-over", f"{upload.stem}: another request goes on with it") from None
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise NoRoomError(f"{upload.stem}: {error.strerror}") from error
-            raise
         finally:
             slot.receiving = None
 
