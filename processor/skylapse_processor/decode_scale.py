@@ -32,7 +32,7 @@ def crop(pixels: Pixels, aspect: float | None) -> Pixels:
     if aspect is None:
         return pixels
     height, width = pixels.shape[:2]
-    columns, rows = min(width, round(height * aspect)), min(height, round(width / aspect))
+    columns, rows = cropped(width, height, aspect)
     left, top = (width - columns) // 2, (height - rows) // 2
     return pixels[top : top + rows, left : left + columns]
 
@@ -54,6 +54,18 @@ class Canvas:
     planes: Planes
 
 
+def cropped(width: int, height: int, aspect: float | None) -> tuple[int, int]:
+    """Return the size that `crop` leaves."""
+    if aspect is None:
+        return width, height
+    return min(width, round(height * aspect)), min(height, round(width / aspect))
+
+
+def empty(box: Box) -> Canvas:
+    """Return a canvas whose pixels are yet to be written."""
+    return _canvas(av.VideoFrame(box.width, box.height, "gbrp"))
+
+
 class Scaler:
     """Scales pictures to one box; each thread has its own."""
 
@@ -68,7 +80,7 @@ class Scaler:
         size = inside(width, height, self._box)
         if size == self._box and (width, height) != (size.width, size.height):
             return _canvas(self._scaled(pixels, size))
-        canvas = _canvas(av.VideoFrame(self._box.width, self._box.height, "gbrp"))
+        canvas = empty(self._box)
         left, top = (self._box.width - size.width) // 2, (self._box.height - size.height) // 2
         scaled = self._channels(pixels, size)
         for channel, plane in enumerate(canvas.planes):

@@ -7,7 +7,7 @@ and the film goes on.
 
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -27,9 +27,7 @@ from .measure import (
     THUMBNAIL_LONG_SIDE,
     Brightness,
     Measurement,
-    brightness,
     jpeg_within,
-    small,
 )
 from .progress import Meter, Progress, Step
 from .recipe import plan as plans
@@ -37,6 +35,7 @@ from .recipe.deflicker import needs_measuring
 from .recipe.look import Look, apply
 from .recipe.smooth import flicker_mev
 from .request import FilmResult, RenderRequest, check, film_box, pace
+from .studio import Scratch, Studio, usual_size, worth_keeping
 from .tone import LUMINANCE, SRGB, linear_table
 
 WORKERS = 2
@@ -45,6 +44,7 @@ POSTER_LONG_SIDE = 1280
 _POSTER_BYTES = 400_000
 _HEAD_BYTES = 512 * 1024
 _SAMPLES = 60_000
+_BEFORE_MEASURING = frozenset({"select", "crop"})
 _FRAME_THAT_SHOWS = 0.5
 
 __all__ = ["FilmResult", "Progress", "RenderRequest", "render_film"]
@@ -76,17 +76,18 @@ def render_film(request: RenderRequest, on_progress: Report, cancelled: Cancelle
     rate, every = pace(request)
     steps = recipe.steps_of(request.recipe, request.parameters)
     frames, skipped = _survey(request.frames[::every])
-    chosen = recipe.cook(plans.make(frames), tuple(step for step in steps if step.kind == "select"))
-    later = tuple(step for step in steps if step.kind != "select")
+    _some_left(frames, skipped, request)
+    chosen = recipe.cook(plans.make(frames), tuple(step for step in steps if step.kind in _BEFORE_MEASURING))
+    later = tuple(step for step in steps if step.kind not in _BEFORE_MEASURING)
     measuring = any(step.kind == "level" for step in later) and needs_measuring(chosen)
     stages: tuple[Step, ...] = ("measure", "render", "finish") if measuring else ("render", "finish")
     meter = Meter(on_progress, stages)
-    if measuring:
-        chosen, broken = _measured(chosen, meter, cancelled)
-        skipped += broken
-    _some_left(chosen.frames, skipped, request)
-    plan = recipe.cook(chosen, later)
-    made = _Film(request, plan, rate, meter, cancelled).make()
+    with _studio(request, chosen, measuring=measuring) as studio:
+        if measuring:
+            chosen, broken = _measured(studio, chosen, meter, cancelled)
+            skipped += broken
+        _some_left(chosen.frames, skipped, request)
+        made = _Film(request, recipe.cook(chosen, later), studio, rate, meter, cancelled).make()
     return replace(
         made,
         skipped=tuple(sorted((*request.skipped, *skipped, *made.skipped))),
@@ -95,20 +96,33 @@ def render_film(request: RenderRequest, on_progress: Report, cancelled: Cancelle
     )
 
 
+def _studio(request: RenderRequest, plan: plans.Plan, *, measuring: bool) -> Studio:
+    size = usual_size(plan.frames)
+    box = film_box(request.size, *decode_scale.cropped(*size, plan.aspect))
+    unmeasured = measuring and any(frame.measured is None for frame in plan.frames)
+    scratch = Scratch(request.output.parent, box) if unmeasured and worth_keeping(size, box) else None
+    return Studio(size, plan.aspect, box, scratch)
+
+
 class _Film:
-    """The second pass: every frame of a plan through decode, scale, look-up and encode."""
+    """The second pass: every frame of a plan through the studio, look-up and encode."""
 
     def __init__(
-        self, request: RenderRequest, plan: plans.Plan, rate: Fraction, meter: Meter, cancelled: Cancelled
+        self,
+        request: RenderRequest,
+        plan: plans.Plan,
+        studio: Studio,
+        rate: Fraction,
+        meter: Meter,
+        cancelled: Cancelled,
     ) -> None:
         self._request = request
         self._plan = plan
+        self._studio = studio
         self._rate = rate
         self._meter = meter
         self._cancelled = cancelled
         self._look = Look(plan)
-        self._size = Counter(frame.size for frame in plan.frames if frame.size).most_common(1)[0][0]
-        self._box = film_box(request.size, *_cropped(*self._size, plan.aspect))
         self._local = threading.local()
         self._means: list[float] = []
         self._skipped: list[tuple[str, str]] = []
@@ -118,7 +132,7 @@ class _Film:
     def make(self) -> FilmResult:
         """Encode, check and put in place."""
         count = len(self._plan.frames)
-        with encode.FilmWriter(self._request.output, self._box, self._rate) as writer:
+        with encode.FilmWriter(self._request.output, self._studio.box, self._rate) as writer:
             self._meter.begin("render", count)
             for number, made in enumerate(_in_order(self._picture, range(count), self._cancelled)):
                 self._take(made, writer, number)
@@ -168,43 +182,20 @@ class _Film:
     def _picture(self, index: int) -> _Made:
         source = self._plan.frames[index]
         try:
-            data = source.path.read_bytes()
-            shape = decode.look(data, source.name)
-            pixels = decode.decode(data, source.name, cover=self._cover(shape), shape=shape)
-        except PictureError as error:
-            return _Made(name=source.name, broken=error.why)
-        except OSError as error:
-            return _Made(name=source.name, broken=f"cannot be read ({error.strerror or error})")
-        scaler, converter = self._tools()
-        canvas = scaler.canvas(decode_scale.crop(pixels, self._plan.aspect))
+            canvas = self._studio.canvas(source)
+        except (PictureError, OSError) as error:
+            return _Made(name=source.name, broken=_why(error))
         tables = self._look.tables(index)
         if tables is not None:
             apply(tables, canvas.planes)
+        if not hasattr(self._local, "converter"):
+            self._local.converter = encode.Converter()
         return _Made(
             name=source.name,
-            frame=converter.frame(canvas),
+            frame=self._local.converter.frame(canvas),
             log_mean=shown_log_mean(canvas.planes, source.facts.tone_curve if source.facts else SRGB),
-            adapted=self._adaptation(shape),
+            adapted=self._studio.adaptation(source),
         )
-
-    def _cover(self, shape: decode.Shape) -> tuple[int, int]:
-        """Return how large the whole picture has to be decoded for the film to show its part of it."""
-        width, height = _cropped(shape.width, shape.height, self._plan.aspect)
-        fitted = decode_scale.inside(width, height, self._box)
-        scale = min(1.0, max(fitted.width / width, fitted.height / height))
-        return int(np.ceil(shape.width * scale)), int(np.ceil(shape.height * scale))
-
-    def _adaptation(self, shape: decode.Shape) -> str:
-        if (shape.width, shape.height) == self._size:
-            return ""
-        box = self._box
-        return f"is {shape.width} × {shape.height} pixels, fitted into {box.width} × {box.height}"
-
-    def _tools(self) -> tuple[decode_scale.Scaler, encode.Converter]:
-        if not hasattr(self._local, "tools"):
-            self._local.tools = decode_scale.Scaler(self._box), encode.Converter()
-        tools: tuple[decode_scale.Scaler, encode.Converter] = self._local.tools
-        return tools
 
     def _write_poster(self) -> None:
         if self._poster is None:
@@ -234,10 +225,8 @@ def _survey(frames: tuple[SourceFrame, ...]) -> tuple[tuple[SourceFrame, ...], l
     for frame in frames:
         try:
             good.append(frame if frame.size else replace(frame, size=_size_of(frame)))
-        except PictureError as error:
-            skipped.append((frame.name, error.why))
-        except OSError as error:
-            skipped.append((frame.name, f"cannot be read ({error.strerror or error})"))
+        except (PictureError, OSError) as error:
+            skipped.append((frame.name, _why(error)))
     return tuple(good), skipped
 
 
@@ -252,37 +241,35 @@ def _size_of(frame: SourceFrame) -> tuple[int, int]:
     return shape.width, shape.height
 
 
+def _why(error: PictureError | OSError) -> str:
+    if isinstance(error, PictureError):
+        return error.why
+    return f"cannot be read ({error.strerror or error})"
+
+
 def _measured(
-    plan: plans.Plan, meter: Meter, cancelled: Cancelled
+    studio: Studio, plan: plans.Plan, meter: Meter, cancelled: Cancelled
 ) -> tuple[plans.Plan, list[tuple[str, str]]]:
     """Return the plan with the brightness of every frame, and without those that turned out broken."""
+
+    def measure(frame: SourceFrame) -> tuple[SourceFrame, Brightness | Measurement | str]:
+        try:
+            return frame, studio.light(frame)
+        except (PictureError, OSError) as error:
+            return frame, _why(error)
+
     meter.begin("measure", len(plan.frames))
     light: list[Brightness | Measurement] = []
     good: list[SourceFrame] = []
     broken: list[tuple[str, str]] = []
-    for number, (frame, found) in enumerate(_in_order(_brightness, plan.frames, cancelled), 1):
+    for number, (frame, found) in enumerate(_in_order(measure, plan.frames, cancelled), 1):
         if isinstance(found, str):
             broken.append((frame.name, found))
         else:
             good.append(frame)
             light.append(found)
         meter.advance("measure", number, len(plan.frames))
-    return plans.make(tuple(good), light), broken
-
-
-def _brightness(frame: SourceFrame) -> tuple[SourceFrame, Brightness | Measurement | str]:
-    """Return the linear light of a picture, or why it has none."""
-    if frame.measured is not None:
-        return frame, frame.measured
-    curve = frame.facts.tone_curve if frame.facts else SRGB
-    try:
-        data = frame.path.read_bytes()
-        shape = decode.look(data, frame.name)
-        return frame, brightness(small(data, frame.name, shape), curve)
-    except PictureError as error:
-        return frame, error.why
-    except OSError as error:
-        return frame, f"cannot be read ({error.strerror or error})"
+    return replace(plans.make(tuple(good), light), aspect=plan.aspect), broken
 
 
 def _in_order(work: Callable[[In], Out], items: Iterable[In], cancelled: Cancelled) -> Iterator[Out]:
@@ -306,9 +293,3 @@ def _some_left(left: Iterable[Any], skipped: list[tuple[str, str]], request: Ren
     if not any(True for _ in left):
         reasons = "; ".join(f"{file} {why}" for file, why in [*request.skipped, *skipped][:3])
         raise NoPicturesError(f"{request.output.name}: none of the pictures can be used: {reasons}")
-
-
-def _cropped(width: int, height: int, aspect: float | None) -> tuple[int, int]:
-    if aspect is None:
-        return width, height
-    return min(width, round(height * aspect)), min(height, round(width / aspect))

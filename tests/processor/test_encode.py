@@ -10,6 +10,7 @@ import pytest
 from skylapse_processor.decode_scale import Box, Scaler, crop, inside
 from skylapse_processor.encode import Converter, FilmWriter, examine
 from skylapse_processor.errors import FilmCheckError, FilmError
+from skylapse_processor.studio import Scratch
 
 from .pictures import develop, film_frames, scene, tags_of
 
@@ -109,6 +110,19 @@ def test_scaling_keeps_the_mean_of_a_picture() -> None:
     canvas = Scaler(BOX).canvas(pixels)
     for channel, plane in enumerate(canvas.planes):
         assert plane.mean() == pytest.approx(pixels[..., channel].mean(), abs=0.5)
+
+
+def test_a_scratch_file_keeps_what_fits_and_has_no_name(tmp_path: Path) -> None:
+    first, second = (Scaler(BOX).canvas(develop(scene(), seed=seed)) for seed in (1, 2))
+    scratch = Scratch(tmp_path, BOX, limit_bytes=3 * 160 * 90)
+    scratch.put(Path("1.jpg"), first)
+    scratch.put(Path("2.jpg"), second)
+    kept = scratch.take(Path("1.jpg"))
+    assert kept is not None
+    assert all((one == other).all() for one, other in zip(kept.planes, first.planes, strict=True))
+    assert scratch.take(Path("2.jpg")) is None
+    assert list(tmp_path.iterdir()) == []
+    scratch.close()
 
 
 def test_a_crop_is_central() -> None:

@@ -150,6 +150,17 @@ def test_without_facts_the_jumps_tell_the_exposure() -> None:
     assert flicker_mev(_film(cooked, seen) - seen.light_ev) < 5
 
 
+def test_steps_that_come_thick_and_fast_are_no_trap() -> None:
+    place = np.arange(120)
+    light = -0.0008 * place**2
+    exposure = np.floor(np.maximum(0.0, 0.0008 * (place - 3.0) ** 2) * 3) / 3
+    plan = _plan(np.full(120, np.nan), log_mean=light + exposure)
+    cooked = cook(plan, steps_of("clean", {}))
+    film = light + exposure + cooked.gain_ev[:, 1]
+    assert flicker_mev(film) < flicker_mev(light + exposure) / 5
+    assert np.ptp(film) < 2
+
+
 def test_exif_that_is_wrong_is_not_believed() -> None:
     seen = evening(200)
     lies = np.random.default_rng(5).normal(0, 0.5, 200)

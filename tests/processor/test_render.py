@@ -21,6 +21,7 @@ from skylapse_processor.render import FilmResult, RenderRequest, render_film
 from skylapse_processor.request import film_box, from_json, pace, to_json
 
 from .pictures import (
+    Evening,
     develop,
     evening,
     exif,
@@ -173,6 +174,16 @@ def test_a_large_picture_is_scaled_into_the_size_asked_for(tmp_path: Path) -> No
         480,
     )
     assert _film(tmp_path / "in", size="source").width == 1000
+
+
+def test_large_pictures_without_facts_are_levelled_from_what_the_first_pass_kept(tmp_path: Path) -> None:
+    calm = np.zeros(24)
+    seen = Evening(light_ev=calm, cloud_ev=calm, exposure_ev=np.random.default_rng(1).normal(0, 0.1, 24))
+    write_evening(tmp_path / "in", seen, facts="exif", size=(1440, 810))
+    result = _film(tmp_path / "in", size="480p")
+    assert (result.width, result.height, result.levelled_by) == (852, 480, "exif")
+    assert flicker_mev(film_log_means(_output(tmp_path / "in"))) < 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mp4", "in"]
 
 
 def test_cinematic_crops_and_fades(tmp_path: Path) -> None:

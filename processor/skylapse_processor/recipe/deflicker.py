@@ -20,7 +20,9 @@ smoothing as will do.
    running median of 11, smoothed (σ 3), is the light; what remains is exposure, and its running sum is E
    up to a slow drift, which the target removes as it removes the true one. The film keeps clouds that the
    camera's own loop had erased: the loop answers a cloud in steps, and the steps are put back. A jump
-   above 1.2 EV is no exposure loop: a lamp, another scene. It stays.
+   above 1.2 EV is no exposure loop: a lamp, another scene. It stays. Where steps come so thick that light
+   and exposure cannot be told apart, the film would flicker; then only the jumps' departure from their own
+   mean over some frames counts, or brightness is smoothed as others do.
 
 White balance is levelled in the same three ways: recorded gains exactly, else the jumps of red and blue
 over green are taken out like the jumps of brightness, and a drift of colour, which is the sunset, stays.
@@ -50,6 +52,8 @@ RESIDUAL_SIGMA_FRAMES = 4.0
 LIGHT_MEDIAN_HALF = 5
 LIGHT_SIGMA_FRAMES = 3.0
 LARGEST_JUMP_EV = 1.2
+SHORT_SIGMA_FRAMES = 12.0
+PLAIN_SIGMA_FRAMES = 8.0
 _ENOUGH_KNOWN = 0.5
 _FEWEST = 5
 
@@ -68,9 +72,9 @@ def believed_exposure(plan: Plan, sigma_frames: float) -> tuple[Curve | None, st
         return (stated, "exif") if np.isfinite(stated).all() else (None, "nothing")
     if np.isfinite(stated).mean() >= _ENOUGH_KNOWN:
         exposure = fill(plan, stated)
-        if _helps(plan, exposure, sigma_frames):
+        if levelled_flicker_mev(plan, exposure, sigma_frames) <= flicker_mev(plan.log_mean):
             return exposure, "exif"
-    return estimate_exposure(plan.log_mean), "pictures"
+    return exposure_seen(plan, sigma_frames), "pictures"
 
 
 def deflicker(plan: Plan, *, cap_ev: float = CAP_EV, sigma_frames: float = RESIDUAL_SIGMA_FRAMES) -> Plan:
@@ -87,6 +91,19 @@ def residual_of(position: Curve, levelled: Curve, sigma_frames: float = RESIDUAL
     if len(levelled) < _FEWEST:
         return np.zeros_like(levelled)
     return levelled - smooth_robust(position, levelled, sigma_frames, degree=2)
+
+
+def exposure_seen(plan: Plan, sigma_frames: float) -> Curve:
+    """Return E in EV as the pictures tell it, by the quiet estimate that keeps most of the light."""
+    jumps = estimate_exposure(plan.log_mean)
+    estimates = (
+        jumps,
+        jumps - smooth(plan.position, jumps, SHORT_SIGMA_FRAMES),
+        plan.log_mean - smooth(plan.position, plan.log_mean, PLAIN_SIGMA_FRAMES),
+    )
+    flickers = [levelled_flicker_mev(plan, exposure, sigma_frames) for exposure in estimates]
+    quiet = 3 * min(flickers) + 5
+    return next(each for each, flicker in zip(estimates, flickers, strict=True) if flicker <= quiet)
 
 
 def estimate_exposure(log_mean: Curve) -> Curve:
@@ -111,10 +128,9 @@ def fill(plan: Plan, stated: Curve) -> Curve:
     return filled
 
 
-def _helps(plan: Plan, exposure: Curve, sigma_frames: float) -> bool:
-    """Say whether levelling by this exposure flickers less than the pictures do."""
-    levelled = plan.log_mean + target(plan.position, exposure, sigma_frames) - exposure
-    return flicker_mev(levelled) <= flicker_mev(plan.log_mean)
+def levelled_flicker_mev(plan: Plan, exposure: Curve, sigma_frames: float) -> float:
+    """Return the flicker in mEV that levelling by this exposure would leave."""
+    return flicker_mev(plan.log_mean + target(plan.position, exposure, sigma_frames) - exposure)
 
 
 def _is_exact(plan: Plan, index: int) -> bool:
@@ -129,7 +145,8 @@ def _stated(plan: Plan, index: int) -> float:
 
 
 def _running_median(values: Curve, half: int) -> Curve:
-    padded = np.pad(values, half, mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
-    medians: Curve = np.median(windows, axis=1)
-    return medians
+    """Return the median about each value; near an end, that of the last whole window."""
+    width = min(2 * half + 1, len(values))
+    medians = np.median(np.lib.stride_tricks.sliding_window_view(values, width), axis=1)
+    missing = len(values) - len(medians)
+    return np.pad(medians, (missing // 2, missing - missing // 2), mode="edge")

@@ -1,0 +1,143 @@
+"""Pictures at the size of the film, for both passes of a render.
+
+Where pictures are much larger than the film and their brightness has to be measured first, decoding is
+most of the work: what the first pass brought to the film's size waits in a scratch file for the second.
+The file has no name, so that nothing is left of it whatever happens, and a limit; beyond it, pictures are
+decoded again.
+"""
+
+import itertools
+import os
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from . import decode
+from .decode_scale import Box, Canvas, Scaler, crop, cropped, empty, inside
+from .frames import SourceFrame
+from .measure import Brightness, Measurement, brightness, small
+from .tone import SRGB
+
+SCRATCH_BYTES = 768_000_000
+_MUCH_LARGER = 2.5
+_SAMPLES = 120_000
+
+
+class Scratch:
+    """Canvases in a file, by the path of their picture."""
+
+    def __init__(self, folder: Path, box: Box, limit_bytes: int = SCRATCH_BYTES) -> None:
+        """Open the file, in a folder where there is one."""
+        self._box = box
+        self._slot_bytes = 3 * box.width * box.height
+        self._slots = limit_bytes // self._slot_bytes
+        self._next = itertools.count()
+        self._places: dict[Path, int] = {}
+        self._file = tempfile.TemporaryFile(dir=folder if folder.is_dir() else None)  # noqa: SIM115 - see close
+
+    def close(self) -> None:
+        """Give the room back."""
+        self._file.close()
+
+    def put(self, path: Path, canvas: Canvas) -> None:
+        """Keep a canvas, if there is room."""
+        slot = next(self._next)
+        if slot >= self._slots:
+            return
+        try:
+            data = np.stack(canvas.planes).tobytes()
+            if os.pwrite(self._file.fileno(), data, slot * self._slot_bytes) == len(data):
+                self._places[path] = slot
+        except OSError:
+            self._slots = 0
+
+    def take(self, path: Path) -> Canvas | None:
+        """Return a canvas that was kept; null where it was not."""
+        slot = self._places.get(path)
+        if slot is None:
+            return None
+        data = os.pread(self._file.fileno(), self._slot_bytes, slot * self._slot_bytes)
+        canvas = empty(self._box)
+        kept = np.frombuffer(data, dtype=np.uint8).reshape(3, self._box.height, self._box.width)
+        for plane, channel in zip(canvas.planes, kept, strict=True):
+            plane[:] = channel
+        return canvas
+
+
+class Studio:
+    """Brings pictures to one box. Use as a context."""
+
+    def __init__(
+        self, size: tuple[int, int], aspect: float | None, box: Box, scratch: Scratch | None
+    ) -> None:
+        """Remember what most pictures are, and what the film is to be."""
+        self.box = box
+        self._size = size
+        self._aspect = aspect
+        self._scratch = scratch
+        self._local = threading.local()
+
+    def __enter__(self) -> Self:
+        """Be ready."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the scratch file back."""
+        if self._scratch is not None:
+            self._scratch.close()
+
+    def canvas(self, frame: SourceFrame) -> Canvas:
+        """Return a picture in the box; raise PictureError or OSError where it cannot be had."""
+        kept = self._scratch.take(frame.path) if self._scratch is not None else None
+        return kept or self._decoded(frame)
+
+    def light(self, frame: SourceFrame) -> Brightness | Measurement:
+        """Return the linear light of a picture; raise PictureError or OSError where it cannot be had."""
+        if frame.measured is not None:
+            return frame.measured
+        curve = frame.facts.tone_curve if frame.facts else SRGB
+        if self._scratch is None or frame.size != self._size:
+            data = frame.path.read_bytes()
+            return brightness(small(data, frame.name, decode.look(data, frame.name)), curve)
+        canvas = self._decoded(frame)
+        self._scratch.put(frame.path, canvas)
+        stride = max(1, int((canvas.planes[0].size / _SAMPLES) ** 0.5))
+        return brightness(np.stack([plane[::stride, ::stride] for plane in canvas.planes], axis=2), curve)
+
+    def adaptation(self, frame: SourceFrame) -> str:
+        """Say what was done to a picture of another size than most; nothing where it has theirs."""
+        if frame.size is None or frame.size == self._size:
+            return ""
+        width, height = frame.size
+        return f"is {width} × {height} pixels, fitted into {self.box.width} × {self.box.height}"
+
+    def _decoded(self, frame: SourceFrame) -> Canvas:
+        data = frame.path.read_bytes()
+        shape = decode.look(data, frame.name)
+        pixels = decode.decode(data, frame.name, cover=self._cover(shape), shape=shape)
+        if not hasattr(self._local, "scaler"):
+            self._local.scaler = Scaler(self.box)
+        scaler: Scaler = self._local.scaler
+        return scaler.canvas(crop(pixels, self._aspect))
+
+    def _cover(self, shape: decode.Shape) -> tuple[int, int]:
+        """Return how large the whole picture has to be decoded for the film to show its part of it."""
+        width, height = cropped(shape.width, shape.height, self._aspect)
+        fitted = inside(width, height, self.box)
+        scale = min(1.0, max(fitted.width / width, fitted.height / height))
+        return int(np.ceil(shape.width * scale)), int(np.ceil(shape.height * scale))
+
+
+def usual_size(frames: Sequence[SourceFrame]) -> tuple[int, int]:
+    """Return the size that most pictures have."""
+    return Counter(frame.size for frame in frames if frame.size).most_common(1)[0][0]
+
+
+def worth_keeping(size: tuple[int, int], box: Box) -> bool:
+    """Say whether decoding a picture twice costs more than keeping it."""
+    return size[0] * size[1] > _MUCH_LARGER * box.width * box.height
