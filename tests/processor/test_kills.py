@@ -107,6 +107,24 @@ async def test_kills_during_uploads_lose_and_double_nothing(processor: Processor
     assert list((processor.folder / "store" / "uploads").rglob("*.part")) == []
 
 
+async def test_a_frame_whose_bytes_had_all_come_before_a_kill_is_stored_when_asked_for(
+    processor: Processor,
+) -> None:
+    data = picture(1)
+    record = record_of(data, 1)
+    async with Client(processor.url, processor.key) as client:
+        address = (await client.ask("POST", "uploads", headers=creation_headers(record))).headers["Location"]
+        processor.program.kill()
+        (part,) = (processor.folder / "store" / "uploads").rglob("*.part")
+        part.write_bytes(data)
+        processor.start()
+        head = await client.ask("HEAD", address, headers=TUS)
+        assert head.headers["Upload-Offset"] == str(len(data))
+        processor.program.kill()
+        processor.start()
+        assert [item["sha256"] for item in await all_frames(client)] == [record.sha256]
+
+
 async def test_a_frame_that_was_renamed_but_not_catalogued_is_taken_up(processor: Processor) -> None:
     data = picture(1)
     record = record_of(data, 1)

@@ -13,10 +13,12 @@ import pytest
 from PIL import Image
 from yarl import URL
 
+from skylapse_processor.errors import StoreError
 from skylapse_protocol.records import FrameRecord, write_record
 from tests.support.waiting import until
 
 from .client import API, Client
+from .conftest import serving, write_config
 from .frames_made import (
     DAY,
     OFFSET_STREAM,
@@ -351,6 +353,27 @@ async def test_an_upload_that_the_network_cut_off_goes_on_where_it_stood(client:
     offset = int(head.headers["Upload-Offset"])
     assert (await patch(client, address, offset, data[offset:])).status == 204
     assert [item["sha256"] for item in await stored(client)] == [record.sha256]
+
+
+async def test_whoever_asks_about_whole_bytes_hears_of_a_committed_frame_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, record = frame(15)
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
+        address = await create(client, record)
+        with monkeypatch.context() as patched:
+            patched.setattr(service._ingest, "finish", busy)
+            assert (await patch(client, address, 0, data)).status == 503
+            assert (await client.ask("HEAD", address, headers=TUS)).status == 503
+        assert await stored(client) == []
+        head = await client.ask("HEAD", address, headers=TUS)
+        assert (head.status, head.headers["Upload-Offset"]) == (200, str(len(data)))
+        assert [item["sha256"] for item in await stored(client)] == [record.sha256]
+
+
+async def busy(_record: FrameRecord) -> None:
+    """Fail as a catalogue that somebody else holds."""
+    raise StoreError("catalogue: database is locked")
 
 
 async def test_frames_of_all_times_have_their_place(client: Client) -> None:

@@ -108,10 +108,12 @@ class Uploads:
         return self._answer(201, upload, offset, record.bytes)
 
     async def head(self, request: web.Request) -> web.Response:
-        """HEAD: say how far an upload has come."""
+        """HEAD: say how far an upload has come; its full length is said of a committed frame only."""
         _check_version(request)
         upload = _upload_of(request)
         offset, length = await asyncio.to_thread(self._progress, upload)
+        if offset == length and (outcome := await self._settle(upload)) is not None and not outcome.stored:
+            return _refusal(outcome)
         answer = self._answer(200, upload, offset, length)
         answer.headers["Upload-Length"] = str(length)
         answer.headers["Cache-Control"] = "no-store"
@@ -232,6 +234,12 @@ class Uploads:
             raise ProblemError("taken-over", f"{upload.stem}: another request goes on with it") from None
         finally:
             slot.receiving = None
+
+    async def _settle(self, upload: UploadName) -> Outcome | None:
+        """Finish an upload whose bytes are all here and whose last request was not heard out."""
+        async with self._alone(upload):
+            record = await asyncio.to_thread(self._stored_record, upload)
+            return await self._ingest.finish(record) if record is not None else None
 
     async def _finish(self, status: int, upload: UploadName, record: FrameRecord) -> web.Response:
         outcome = await self._ingest.finish(record)
