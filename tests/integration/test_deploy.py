@@ -130,6 +130,24 @@ async def test_a_bridge_in_simulated_time_gets_a_plan_for_its_own_now(
     assert last(mqtt, PLAN).sun.starts_at == datetime(2027, 12, 21, 18, 0, tzinfo=UTC)
 
 
+async def test_a_clock_that_runs_wild_keeps_nobody_busy(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    end = datetime(9999, 12, 31, tzinfo=UTC)
+    await bridge.arrive(clock=Clock(start=end, anchor=NOON, rate=10_000.0))
+    for _ in range(9):
+        freezer.tick(timedelta(seconds=1))
+        async_fire_time_changed(hass)
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert len(published(mqtt, PLAN)) == 1
+    state = hass.states.get("sensor.roof_west_illuminance")
+    assert state is not None
+
+
 async def test_a_changed_schedule_is_deployed_without_a_reload(
     hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
 ) -> None:
