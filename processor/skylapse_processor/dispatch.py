@@ -196,7 +196,7 @@ class Dispatch:
             try:
                 await self._settle_windows()
                 await self._start_jobs()
-            except ProcessorError:
+            except Exception:  # noqa: BLE001 - one odd fact must not end the making of all other films
                 _log.exception("the queue of renders could not be looked after; it is tried again")
             for event, longest_s in ((self._stirred, _LOOK_EVERY_S), (self._wake, _GATHER_S)):
                 with contextlib.suppress(TimeoutError):

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from .errors import ProtocolError
-from .identifiers import CameraName, parse_bridge, parse_camera, parse_film, parse_id
+from .identifiers import CameraName, parse_bridge, parse_camera, parse_day, parse_film, parse_id
 
 Mode = Literal["live", "deployed", "override"]
 Availability = Literal["online", "offline"]
@@ -134,6 +134,14 @@ class EndedWindow:
     ended_at: datetime
     captured: int
     dropped: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what no window can be: films are filed under these words."""
+        parse_day(self.day)
+        parse_id(self.window, "window")
+        parse_id(self.schedule, "schedule")
+        if self.captured < 0 or self.dropped < 0:
+            raise ProtocolError("state", "ended_windows", "counts below zero")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -137,6 +137,25 @@ def test_an_ill_typed_field_is_named_with_its_place() -> None:
     assert str(caught.value) == "skylapse/roof/announce: cameras[0].width: is not a whole number"
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("day", "soon"),
+        ("day", "2026-02-30"),
+        ("window", ""),
+        ("schedule", "a b"),
+        ("captured", -1),
+        ("dropped", -1),
+    ],
+)
+def test_an_ended_window_that_no_film_could_be_filed_under_is_refused(field: str, value: object) -> None:
+    message = json.loads(encode(topics.STATE, EXAMPLES["camera_state"]))
+    message["ended_windows"][0][field] = value
+
+    with pytest.raises(ProtocolError):
+        decode("skylapse/roof/west/state", json.dumps(message).encode())
+
+
 def test_a_newer_schema_is_refused_by_name() -> None:
     message = {**json.loads(encode(topics.UPLINK, EXAMPLES["uplink"])), "schema": 2}
 

@@ -181,6 +181,32 @@ async def test_a_job_that_always_fails_is_given_up_and_others_go_on(
         assert (told["attempt"], told["error"]) == (3, "the film tore")
 
 
+async def test_what_nobody_foresaw_does_not_end_the_making_of_films(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
+        await client.upload(*frame(1))
+        table = service._dispatch._table
+        orders, failed = table.orders, asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def poisoned() -> Orders:
+            loop.call_soon_threadsafe(failed.set)
+            raise ValueError("a row that makes no sense")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(table, "orders", poisoned)
+            service._dispatch.poke()
+            await asyncio.wait_for(failed.wait(), 20)
+        assert table.orders == orders
+        job = (await client.ask("POST", "renders", json=WISH)).value["job"]
+
+        async def done() -> bool:
+            return bool((await state_of(client, job))["state"] == "done")
+
+        await until(done, timeout_s=60)
+
+
 async def test_a_cancelled_render_is_gone_with_its_process_and_files(tmp_path: Path) -> None:
     async with serving(write_config(tmp_path / "processor")) as (_service, client):
         for seq in range(1, 60):
