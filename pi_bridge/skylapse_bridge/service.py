@@ -83,6 +83,7 @@ class Bridge:
         self._desk = CommandDesk(clock, actions, self._runners)
         self._uplink: Uplink | None = None
         self._announced: BridgeAnnounce | None = None
+        self._deploying = asyncio.Lock()
         self._dirty: set[str] = set()
         self._changed = asyncio.Event()
         self._over: asyncio.Future[bool] | None = None
@@ -213,13 +214,19 @@ class Bridge:
         self._spawn(self._act(decoded, retained=incoming.retained))
 
     async def _act(self, decoded: Decoded, *, retained: bool) -> None:
-        """Do what a message asks for."""
+        """Do what a message asks for; what is deployed, one after the other, as it came."""
         message, camera = decoded.message, decoded.ids.get("camera", "")
-        runner = self._runners.get(camera)
         if isinstance(message, Command):
             reply = await self._desk.answer(camera, message, retained=retained)
             self._publisher.publish(REPLY, reply, camera)
-        elif decoded.topic is UPLINK:
+            return
+        async with self._deploying:
+            await self._deploy(decoded, camera)
+
+    async def _deploy(self, decoded: Decoded, camera: str) -> None:
+        """Take over a plan, a snapshot or the address of the processor."""
+        message, runner = decoded.message, self._runners.get(camera)
+        if decoded.topic is UPLINK:
             await self._follow(message if isinstance(message, Uplink) else None)
         elif runner is None:
             _LOGGER.info("something is deployed for camera %s, which this bridge has not", camera)

@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 from skylapse_bridge.deployment import Deployment
 from skylapse_bridge.spool import Limits, Spool
-from skylapse_protocol.messages import Counts, Uplink
+from skylapse_protocol.messages import CameraState, Counts, Uplink
 from skylapse_protocol.topics import (
     ANNOUNCE,
     AVAILABILITY,
     EVENT,
     FRAME,
     HEALTH,
+    PLAN,
     PREVIEW,
     READING,
     STATE,
@@ -21,6 +22,7 @@ from tests.support.waiting import until
 
 from .conftest import House
 from .made import START, plan, profile, snapshot, window
+from .tus_server import answering
 
 PLAN_NOW = plan(window(start=START - timedelta(minutes=10)))
 
@@ -97,9 +99,25 @@ async def test_an_emptied_plan_stops_capture_for_good(house: House) -> None:
     house.deploy(PLAN_NOW, snapshot())
     await house.photograph(1)
     house.deploy(None, None)
-    await house.listener.next(STATE, plan_revision=None, snapshot_version=None, after=1, next_capture_at=None)
+
+    def emptied() -> bool:
+        state = house.listener.all(STATE)[-1]
+        return (state.plan_revision, state.snapshot_version, state.next_capture_at) == (None, None, None)
+
+    await until(emptied, what="the empty plan")
     await house.stop()
     assert Deployment(house.config.state_dir, "roof", "west").load_plan() is None
+
+
+async def test_of_many_plans_the_last_one_stays(house: House) -> None:
+    await house.start()
+    for revision in range(1, 31):
+        house.listener.say(PLAN, plan(window(), revision=revision), camera="west")
+    await house.listener.next(STATE, plan_revision=30)
+    await house.stop()
+    kept = Deployment(house.config.state_dir, "roof", "west").load_plan()
+    assert kept is not None
+    assert kept.revision == 30
 
 
 async def test_windows_are_told_and_counted_over_a_restart(house: House) -> None:
@@ -123,18 +141,24 @@ async def test_windows_are_told_and_counted_over_a_restart(house: House) -> None
 
 
 async def test_a_full_spool_stops_capture_and_room_starts_it_again(house: House) -> None:
-    house.server.standing_fault = None
-    await house.start(spool=Limits(max_bytes=8_050_000, min_free_bytes=1), processor=None)
+    house.server.standing_fault = answering(507)
+    await house.start(spool=Limits(max_bytes=8_050_000, min_free_bytes=1))
     house.deploy(PLAN_NOW, snapshot())
+    await house.listener.next(STATE, plan_revision=1)
 
-    def full() -> bool:
+    def stopped() -> CameraState | None:
         house.clock.pass_time(5)
-        return any("full" in (state.last_error or "") for state in house.listener.all(STATE))
+        state = house.listener.all(STATE)[-1]
+        return state if "full" in (state.last_error or "") and not state.capturing else None
 
-    await until(full, timeout_s=30, what="a full spool")
-    state = await house.listener.next(STATE, capturing=False, after=2)
+    state = await until(stopped, timeout_s=30, what="a full spool")
+    assert state is not None
     assert state.counts.dropped == 0
     assert state.counts.captured == state.counts.pending > 0
+    house.server.standing_fault = None
+    await until(lambda: house.listener.all(STATE)[-1].capturing, what="room again")
+    await house.photograph(1)
+    assert house.listener.all(STATE)[-1].counts.dropped == 0
 
 
 async def test_a_pinned_processor_is_not_left_for_another(house: House) -> None:
