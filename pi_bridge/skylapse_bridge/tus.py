@@ -2,6 +2,10 @@
 
 The first attempt sends picture and creation in one request. When that breaks off, the upload is created empty
 instead, so that its address is known and the next attempt goes on at its offset.
+
+Only the answer to bytes follows the commit. That all bytes are there, as HEAD tells, proves nothing: the
+processor may have been killed between the last of them and the commit. So an upload that was found whole is
+ended with an empty PATCH. The key goes to the configured origin alone, wherever an answer may point.
 """
 
 import base64
@@ -36,6 +40,15 @@ class RefusedError(UploadError):
     """The processor does not take this one frame; others may fare better."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Progress:
+    """How far an upload has come."""
+
+    offset: int
+    acknowledged: bool
+    """Told in answer to bytes, and so, when they are all there, after the commit."""
+
+
 @dataclass(kw_only=True, slots=True)
 class Transfer:
     """One frame on its way; remembers over attempts how far it came."""
@@ -48,55 +61,61 @@ class Transfer:
     async def send(self, session: aiohttp.ClientSession, base_url: str, key: str) -> None:
         """Return when the processor has the frame for good; raise UploadError, or aiohttp's errors."""
         headers = {"Authorization": f"Bearer {key}", **_VERSION}
-        offset = await self._create(session, base_url, headers)
+        progress = await self._create(session, base_url, headers)
         for _ in range(_ATTEMPTS_TO_RESUME):
-            if offset == len(self.data):
+            if progress.acknowledged and progress.offset == len(self.data):
                 return
-            offset = await self._append(session, headers, offset)
-        if offset != len(self.data):
-            raise UploadError(f"the processor took {offset} of {len(self.data)} bytes")
+            progress = await self._append(session, headers, progress.offset)
+        if not progress.acknowledged or progress.offset != len(self.data):
+            raise UploadError(f"the processor took {progress.offset} of {len(self.data)} bytes")
 
-    async def _create(self, session: aiohttp.ClientSession, base_url: str, headers: dict[str, str]) -> int:
+    async def _create(
+        self, session: aiohttp.ClientSession, base_url: str, headers: dict[str, str]
+    ) -> _Progress:
         """Create the upload, or find it again; return how many bytes the processor has."""
         if self.address is not None:
             offset = await self._ask_offset(session, self.address, headers)
             if offset is not None:
-                return offset
+                return _Progress(offset=offset, acknowledged=False)
         body = b"" if self.broken_off else self.data
         more = {"Upload-Length": str(len(self.data)), "Upload-Metadata": _metadata(self.record)}
         if body:
             more |= {**_BODY, "Upload-Checksum": _checksum(body)}
         self.broken_off = True
         url = URL(base_url + _PATH)
-        async with session.post(url, data=body, headers=headers | more) as answer:
+        async with session.post(url, data=body, headers=headers | more, allow_redirects=False) as answer:
             await _check(answer, HTTPStatus.CREATED)
             self.broken_off = False
-            location = answer.headers.get("Location")
-            self.address = url.join(URL(location)) if location else None
-            return _offset(answer, len(body))
+            self.address = _location(answer, url)
+            return _Progress(offset=_offset(answer, len(body)), acknowledged=True)
 
     async def _ask_offset(
         self, session: aiohttp.ClientSession, address: URL, headers: dict[str, str]
     ) -> int | None:
         """Return the offset of an upload that was begun, None where the processor forgot it."""
-        async with session.head(address, headers=headers) as answer:
+        async with session.head(address, headers=headers, allow_redirects=False) as answer:
             if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN}:
                 self.address = None
                 return None
             await _check(answer, HTTPStatus.OK, HTTPStatus.NO_CONTENT)
             return _offset(answer, 0)
 
-    async def _append(self, session: aiohttp.ClientSession, headers: dict[str, str], offset: int) -> int:
-        """Send what is missing from `offset` on; return the new offset."""
+    async def _append(
+        self, session: aiohttp.ClientSession, headers: dict[str, str], offset: int
+    ) -> _Progress:
+        """Send what is missing from `offset` on, if only the end; return how far the processor is now."""
         if self.address is None:
-            raise UploadError("the processor did not say where to go on")
+            raise UploadError("the processor named no address of its own at which to go on")
         body = self.data[offset:]
         more = {**_BODY, "Upload-Offset": str(offset), "Upload-Checksum": _checksum(body)}
-        async with session.patch(self.address, data=body, headers=headers | more) as answer:
+        async with session.patch(
+            self.address, data=body, headers=headers | more, allow_redirects=False
+        ) as answer:
             if answer.status == HTTPStatus.CONFLICT:
-                return await self._ask_offset(session, self.address, headers) or 0
+                stands_at = await self._ask_offset(session, self.address, headers)
+                return _Progress(offset=stands_at or 0, acknowledged=False)
             await _check(answer, HTTPStatus.NO_CONTENT)
-            return _offset(answer, len(self.data))
+            return _Progress(offset=_offset(answer, len(self.data)), acknowledged=True)
 
 
 async def _check(answer: aiohttp.ClientResponse, *wanted: HTTPStatus) -> None:
@@ -111,7 +130,16 @@ async def _check(answer: aiohttp.ClientResponse, *wanted: HTTPStatus) -> None:
         raise QuarantinedError(said)
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _PASSING:
         raise UploadError(said)
+    if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
+        raise UploadError(f"{said}; the address in the configuration is not the processor's own")
     raise RefusedError(said)
+
+
+def _location(answer: aiohttp.ClientResponse, asked: URL) -> URL | None:
+    """Return where the upload stands, None where that is no address of the processor that was asked."""
+    location = answer.headers.get("Location")
+    address = asked.join(URL(location)) if location else None
+    return address if address is not None and address.origin() == asked.origin() else None
 
 
 def _offset(answer: aiohttp.ClientResponse, default: int) -> int:

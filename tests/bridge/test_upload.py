@@ -6,7 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
+from skylapse_bridge.errors import SpoolFullError
 from skylapse_bridge.outbox import Outbox
 from skylapse_bridge.spool import Limits, Spool
 from skylapse_bridge.upload import Pace, Uploader
@@ -128,6 +130,47 @@ async def test_a_broken_off_upload_is_resumed_at_its_offset(delivery: Delivery, 
     assert sorted(server.frames) == [1, 2, 3]
 
 
+async def test_a_frame_that_was_never_committed_is_not_delivered(
+    delivery: Delivery, server: TusServer
+) -> None:
+    """The processor is killed between the last byte and the commit: HEAD tells the whole length."""
+
+    async def no_fault(_request: object) -> None:
+        return None
+
+    delivery.uploader.deliver_to(None)
+    await delivery.add(size=900)
+    (frame,) = await delivery.outbox.run(lambda spool: spool.pending(9))
+    server.faults = [hanging_up(server), no_fault, hanging_up(server, after=frame.record.bytes)]
+    delivery.uploader.deliver_to(server.url)
+    await delivery.settle()
+    assert server.frames == [1]
+    assert [method for method, _ in server.requests] == ["POST", "POST", "PATCH", "HEAD", "PATCH"]
+    assert server.requests[-1] == ("PATCH", 0)
+
+
+@pytest.mark.parametrize("status", [201, 307])
+async def test_the_key_goes_to_no_other_origin(delivery: Delivery, server: TusServer, status: int) -> None:
+    other = TusServer()
+    await other.start()
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        await request.read()
+        place = f"{other.url}/api/v1/uploads/0" if status == 201 else f"{other.url}/api/v1/uploads"
+        return web.Response(status=status, headers={"Location": place, "Upload-Offset": "0"})
+
+    server.standing_fault = elsewhere
+    await delivery.add()
+    await until(lambda: "own" in (delivery.uploader.problem or ""), what="the message")
+    assert other.requests == []
+    assert (await delivery.counts()).pending == 1
+    server.standing_fault = None
+    delivery.uploader.flush()
+    await delivery.settle()
+    assert server.frames == [1]
+    await other.stop()
+
+
 async def test_an_upload_that_the_processor_forgot_is_begun_again(
     delivery: Delivery, server: TusServer
 ) -> None:
@@ -219,3 +262,18 @@ async def test_an_address_that_is_none_is_told(delivery: Delivery, server: TusSe
     delivery.uploader.deliver_to(server.url)
     await delivery.settle()
     assert sorted(server.frames) == [1, 2]
+
+
+async def test_a_spool_that_cannot_be_written_now_is_tried_again(
+    delivery: Delivery, server: TusServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise SpoolFullError("the database cannot grow")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "delivered", full)
+        await delivery.add(2)
+        await until(lambda: "cannot grow" in (delivery.uploader.problem or ""), what="the message")
+    await delivery.settle()
+    assert set(server.frames) == {1, 2}
+    assert (await delivery.counts()).delivered == 2

@@ -22,11 +22,17 @@ class Upload:
     sha256: str
     record: dict[str, Any]
     data: bytearray = field(default_factory=bytearray)
+    committed: bool = False
+    """The answer to the last bytes was reached; a fault that keeps bytes is killed before that."""
 
     @property
     def whole(self) -> bool:
-        """All bytes are there and are the right ones."""
-        return len(self.data) == self.length and hashlib.sha256(self.data).hexdigest() == self.sha256
+        """All bytes are there, are the right ones, and were committed."""
+        return (
+            self.committed
+            and len(self.data) == self.length
+            and hashlib.sha256(self.data).hexdigest() == self.sha256
+        )
 
 
 class TusServer:
@@ -110,6 +116,7 @@ class TusServer:
             assert algorithm == "sha256"
             assert base64.b64decode(digest) == hashlib.sha256(body).digest()
         upload.data += body
+        upload.committed = len(upload.data) == upload.length
 
 
 def answering(status: int) -> Fault:
