@@ -126,11 +126,23 @@ async def test_two_pictures_that_claim_one_identity_at_once_do_not_mix(client: C
     assert aside | {kept} == {data for data, _record in rivals}
 
 
-async def test_a_clash_is_told_before_any_byte_is_sent(client: Client) -> None:
-    data, record = frame(4)
-    await client.upload(data, record)
-    answer = await client.ask("POST", "uploads", headers=creation_headers(record_of(picture(6), 4)))
-    assert answer.status == 422
+async def test_a_clash_is_kept_aside_with_its_picture_however_it_is_sent(client: Client, store: Path) -> None:
+    await client.upload(*frame(4))
+    other = picture(6)
+    clash = record_of(other, 4)
+    address = await create(client, clash)
+    assert (await client.get("stats")).value["cameras"][0]["quarantined"] == 0, "nothing has come yet"
+    half = len(other) // 2
+    assert (await patch(client, address, 0, other[:half])).status == 204
+    refused = await patch(client, address, half, other[half:])
+    assert refused.status == 422
+    assert "another picture is stored as roof/west" in refused.value["detail"]
+    (kept,) = (store / "quarantine").rglob("*.jpg")
+    assert kept.read_bytes() == other
+    again = await client.ask("POST", "uploads", headers=creation_headers(clash))
+    assert again.status == 422, "what is kept aside is not asked for again"
+    assert kept.read_bytes() == other
+    assert (await client.get("stats")).value["cameras"][0]["quarantined"] == 1
 
 
 async def test_bytes_with_another_digest_are_refused_and_can_be_sent_again(client: Client) -> None:

@@ -94,6 +94,9 @@ class Uploads:
         if verdict == "same":
             await _drain(request, record.bytes)
             return self._answer(201, upload, record.bytes, record.bytes)
+        if verdict == "clash" and self._layout.quarantined(upload).exists():
+            await _drain(request, record.bytes)
+            return _refusal(await self._ingest.keep_aside(record, clash_reason(record)))
         await asyncio.to_thread(self._disk.check, record.bytes)
         async with self._alone(upload) as slot:
             offset = await asyncio.to_thread(self._begin, upload, record, restart=request.can_read_body)
@@ -102,9 +105,6 @@ class Uploads:
                 offset = await self._take(request, slot, upload, offset, record.bytes)
             if offset == record.bytes:
                 return await self._finish(201, upload, record)
-            if verdict == "clash":
-                await asyncio.to_thread(self._layout.part(upload).unlink, missing_ok=True)
-                return _refusal(await self._ingest.keep_aside(record, clash_reason(record)))
         return self._answer(201, upload, offset, record.bytes)
 
     async def head(self, request: web.Request) -> web.Response:
