@@ -14,6 +14,7 @@ from .processes import REPOSITORY, Program, ProgramError, free_port
 from .waiting import until
 
 PYTHON = REPOSITORY / ".venv-ha/bin/python"
+STUBS = REPOSITORY / "demo/stubs"
 HOST = "127.0.0.1"
 START_S = 60.0
 
@@ -87,7 +88,7 @@ class HomeAssistant:
             "home-assistant",
             [str(PYTHON), "-m", "homeassistant", "--config", str(folder), "--skip-pip"],
             log_path=folder.parent / "home-assistant.log",
-            environment={"SETUP_PORT": str(self.port)},
+            environment={"SETUP_PORT": str(self.port), "PYTHONPATH": str(STUBS)},
         )
         self._session: aiohttp.ClientSession | None = None
         self._token = ""
