@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from skylapse_protocol.codec import write
 from skylapse_protocol.messages import CameraEvent, CameraState, Mode, Reading
@@ -17,7 +17,7 @@ from skylapse_protocol.topics import EVENT, FRAME, PREVIEW, READING, Topic
 
 from .clock import Clock
 from .deployment import Deployment
-from .errors import BridgeError, CameraEndError, CameraError, CameraLostError, SpoolFullError
+from .errors import BridgeError, CameraEndError, CameraError, CameraLostError, SpoolError, SpoolFullError
 from .meter import reading
 from .outbox import Outbox
 from .sequence import (
@@ -51,6 +51,7 @@ _TURNS: dict[str, Literal["window_started", "window_ended"]] = {
 }
 _MODES: dict[str, Mode] = {"live": "live", "deployed": "deployed"}
 
+D = TypeVar("D", Plan, Snapshot)
 Publish = Callable[[Topic[Any], str, Any], bool]
 """Publishes a message about a camera: row of the map, camera id, message."""
 
@@ -137,13 +138,20 @@ class Runner:
 
     async def deploy_plan(self, plan: Plan | None) -> None:
         """Keep a plan and act by it."""
-        await asyncio.to_thread(self._deployment.keep_plan, plan)
+        await self._keep_deployed(self._deployment.keep_plan, plan)
         self._events.put_nowait(PlanChanged(plan=plan))
 
     async def deploy_snapshot(self, snapshot: Snapshot | None) -> None:
         """Keep a snapshot and act by it."""
-        await asyncio.to_thread(self._deployment.keep_snapshot, snapshot)
+        await self._keep_deployed(self._deployment.keep_snapshot, snapshot)
         self._events.put_nowait(SnapshotChanged(snapshot=snapshot))
+
+    async def _keep_deployed(self, keep: Callable[[D | None], None], message: D | None) -> None:
+        """Keep a message on disk; one that does not fit there is obeyed all the same."""
+        try:
+            await asyncio.to_thread(keep, message)
+        except OSError as error:
+            _LOGGER.error("camera %s: what is deployed cannot be kept: %s", self.id, error)  # noqa: TRY400
 
     async def set_mode(self, mode: Mode) -> None:
         """Photograph by the plan (deployed) or on request only (live)."""
@@ -255,10 +263,13 @@ class Runner:
     async def _obey_turn(self, turn: WindowTurned) -> None:
         """Remember that a window began or ended, then tell."""
         window, at = turn.window, turn.at
-        if turn.change == "started":
-            await self._parts.outbox.run(lambda spool: spool.ledger.open_window(self.id, window))
-        else:
-            await self._parts.outbox.run(lambda spool: spool.ledger.end_window(self.id, window, at))
+        try:
+            if turn.change == "started":
+                await self._parts.outbox.run(lambda spool: spool.ledger.open_window(self.id, window))
+            else:
+                await self._parts.outbox.run(lambda spool: spool.ledger.end_window(self.id, window, at))
+        except SpoolError as error:
+            self._tell("capture_failed", str(error))
         kind = _TURNS[turn.change]
         message = CameraEvent(at=at, type=kind, window=window.id, schedule=window.schedule)
         self._parts.publish(EVENT, self.id, message)
@@ -344,10 +355,17 @@ class Runner:
             if failures:
                 self._last_error = None
                 self._tell_event("camera_back", None)
-            info = write(self.shooter.info)
-            await self._parts.outbox.run(lambda spool: spool.ledger.set_note(self.id, "info", info))  # noqa: B023 awaited at once
             self._events.put_nowait(CameraChanged(camera_up=True))
+            await self._remember_info()
             return
+
+    async def _remember_info(self) -> None:
+        """Keep what the camera is, so that it is announced even while it is away."""
+        info = write(self.shooter.info)
+        try:
+            await self._parts.outbox.run(lambda spool: spool.ledger.set_note(self.id, "info", info))
+        except SpoolError as error:
+            _LOGGER.warning("camera %s: what it is cannot be kept: %s", self.id, error)
 
     def _lose(self, reason: str) -> None:
         """Hear that the camera does not answer; start it anew."""

@@ -12,6 +12,7 @@ from skylapse_protocol import SCHEMA_MAX, SCHEMA_MIN
 from skylapse_protocol.codec import read, write
 from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.messages import BridgeAnnounce, BridgeHealth, Command, Uplink
+from skylapse_protocol.records import FrameRecord
 from skylapse_protocol.snapshot import Plan, Snapshot
 from skylapse_protocol.topics import (
     ANNOUNCE,
@@ -32,7 +33,7 @@ from .clock import Clock
 from .commands import BridgeActions, CommandDesk
 from .config import BridgeConfig
 from .deployment import check_plan
-from .errors import SpoolFullError
+from .errors import SpoolError, SpoolFullError
 from .frame_files import StoredFrame, free_bytes
 from .health import Uplink as UplinkHealth
 from .health import boot_id, buffer_hours_left, health, host
@@ -337,10 +338,17 @@ class Bridge:
             now_s, problem = time.monotonic(), self._uplink_problem()
             if now_s - told_s >= _HEALTH_EVERY_S or problem != told:
                 told_s, told = now_s, problem
-                now = self._clock.now()
-                await self._outbox.run(lambda spool: spool.forget_old(now))  # noqa: B023 awaited at once
+                await self._forget_old()
                 self._publisher.publish(HEALTH, await self._health())
             await asyncio.sleep(_HOUSEKEEPING_EVERY_S)
+
+    async def _forget_old(self) -> None:
+        """Delete what was delivered long ago; a disk that refuses even that is tried again later."""
+        now = self._clock.now()
+        try:
+            await self._outbox.run(lambda spool: spool.forget_old(now))
+        except SpoolError as error:
+            _LOGGER.warning("delivered frames stay: %s", error)
 
     async def _let_go(self) -> None:
         """Release the frames that waited for the clock, with their true time."""
@@ -357,10 +365,18 @@ class Bridge:
             runner = self._runners.get(frame.record.camera)
             record = retimed(frame.record, now, runner.plan if runner else None)
             if record is not None:
-                record = await self._outbox.run(partial(Spool.release, number=frame.id, record=record))
-                self._publisher.publish(FRAME, record, record.camera)
-                self._stored()
-                self._delivered(frame)
+                await self._release(frame, record)
+
+    async def _release(self, frame: StoredFrame, record: FrameRecord) -> None:
+        """Let one frame go; one whose file is gone or finds no room stays for the next time."""
+        try:
+            record = await self._outbox.run(partial(Spool.release, number=frame.id, record=record))
+        except (SpoolError, OSError) as error:
+            _LOGGER.warning("frame %s keeps waiting: %s", frame.id, error)
+            return
+        self._publisher.publish(FRAME, record, record.camera)
+        self._stored()
+        self._delivered(frame)
 
     async def _look_for_room(self) -> None:
         """Let cameras go on that stopped for want of room."""

@@ -104,7 +104,7 @@ class Uploader:
             while True:
                 self._wake.clear()
                 self._hurry.clear()
-                if not await self._deliver_some(session):
+                if not await self._try_to_deliver(session):
                     await self._pause()
 
     async def _pause(self) -> None:
@@ -118,6 +118,15 @@ class Uploader:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await event.wait()
+
+    async def _try_to_deliver(self, session: aiohttp.ClientSession) -> bool:
+        """Deliver some frames; a spool that cannot be written now is tried again like a processor."""
+        try:
+            return await self._deliver_some(session)
+        except SpoolError as error:
+            self._failures += 1
+            self._report(str(error))
+            return False
 
     async def _deliver_some(self, session: aiohttp.ClientSession) -> bool:
         """Deliver the oldest frames side by side; tell whether there may be more to do at once."""

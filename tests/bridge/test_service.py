@@ -3,7 +3,11 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from skylapse_bridge.deployment import Deployment
+from skylapse_bridge.errors import SpoolError
+from skylapse_bridge.ledger import Ledger
 from skylapse_bridge.spool import Limits, Spool
 from skylapse_protocol.messages import CameraState, Counts, Uplink
 from skylapse_protocol.topics import (
@@ -216,3 +220,31 @@ async def test_frames_from_before_the_clock_was_set_wait_and_get_their_true_time
         assert record.clock_synced
         assert (START - record.captured_at).total_seconds() == (now_ns - frame.record.monotonic_ns) / 1e9
         assert record.sha256 != frame.record.sha256
+
+
+async def test_a_disk_that_takes_nothing_does_not_end_the_bridge(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    bridge = await house.start()
+    await house.listener.next(STATE, capturing=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("skylapse_bridge.deployment.write_durably", full)
+        patch.setattr("skylapse_bridge.spool.write_durably", full)
+        patch.setattr(Ledger, "open_window", lambda *_: _refuse())
+        house.deploy(PLAN_NOW, snapshot())
+
+        def stopped() -> bool:
+            house.clock.pass_time(5)
+            return any(event.type == "capture_failed" for event in house.listener.all(EVENT))
+
+        await until(stopped, what="the failure")
+    await house.photograph(2)
+    assert bridge._over is not None
+    assert not bridge._over.done()
+
+
+def _refuse() -> None:
+    raise SpoolError("the database cannot grow")
