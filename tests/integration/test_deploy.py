@@ -249,13 +249,13 @@ async def test_a_snapshot_that_is_too_large_is_told(
     bridge: Bridge,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    for number in range(80):
+    for number in range(20):
         hass.config_entries.async_add_subentry(
             loaded,
             ConfigSubentry(
                 data={"white_balance": "adaptive", "curve": "warm"},  # type: ignore[arg-type]
                 subentry_type="profile",
-                title="x" * 100,
+                title="x" * 4000,
                 unique_id=f"p{number}",
             ),
         )
