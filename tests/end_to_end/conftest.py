@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest_asyncio
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, async_playwright, expect
 
 from demo.__main__ import Result, show
 from demo.processes import REPOSITORY, find_program
@@ -22,6 +22,8 @@ CHROMIUM = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE_MS = 45_000
+expect.set_options(timeout=PATIENCE_MS)
 EVENING = Evening(around_min=10)
 
 
@@ -53,5 +55,7 @@ async def page() -> AsyncIterator[Page]:
         browser = await playwright.chromium.launch(
             executable_path=find_program("chromium"), headless=True, args=CHROMIUM
         )
-        yield await browser.new_page(viewport={"width": 1280, "height": 800})
+        made = await browser.new_page(viewport={"width": 1280, "height": 800})
+        made.set_default_timeout(PATIENCE_MS)
+        yield made
         await browser.close()
