@@ -45,9 +45,9 @@ class MqttConfig:
 class ProcessorConfig:
     """Where frames go, and the key that opens it."""
 
+    url: str
+    """Always from here: an address that came by MQTT could be anybody's, and the key goes with the frames."""
     key_file: Path
-    url: str | None = None
-    """None follows the processor that Home Assistant knows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,7 +146,7 @@ _SCHEMA: dict[Any, Any] = {
         vol.Optional("password_file"): _text,
         vol.Optional("ca_file"): _text,
     },
-    vol.Optional("processor"): {vol.Required("key_file"): _text, vol.Optional("url"): _url},
+    vol.Optional("processor"): {vol.Required("url"): _url, vol.Required("key_file"): _text},
     vol.Required("cameras"): vol.All([_camera], vol.Length(min=1), _cameras),
     vol.Optional("spool", default={}): {
         vol.Optional("keep_hours", default=48): _above_zero(float),

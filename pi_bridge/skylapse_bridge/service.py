@@ -9,7 +9,6 @@ from importlib import metadata
 from typing import Any
 
 from skylapse_protocol import SCHEMA_MAX, SCHEMA_MIN
-from skylapse_protocol.codec import read, write
 from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.messages import BridgeAnnounce, BridgeHealth, Command, Uplink
 from skylapse_protocol.records import FrameRecord
@@ -98,9 +97,8 @@ class Bridge:
         """Open the spool, go to work, connect; raise BridgeError."""
         self._over = asyncio.get_running_loop().create_future()
         await self._outbox.start()
-        await self._outbox.run(self._recall)
-        if self._uploader is not None:
-            self._uploader.deliver_to(self._address())
+        if self._uploader is not None and self._config.processor is not None:
+            self._uploader.deliver_to(self._config.processor.url)
             self._uploader.start().add_done_callback(self._finished)
         for runner in self._runners.values():
             await runner.start()
@@ -172,14 +170,6 @@ class Bridge:
         if error is not None:
             self._fail(error)
 
-    def _recall(self, spool: Spool) -> None:
-        """Remember which processor the brain named last."""
-        noted = spool.ledger.note("", "uplink")
-        try:
-            self._uplink = read(Uplink, noted, "uplink") if noted else None
-        except ProtocolError as error:
-            _LOGGER.warning("the address of the processor is left aside: %s", error)
-
     # ------------------------------------------------------------------ what others tell
 
     def _stored(self) -> None:
@@ -225,25 +215,17 @@ class Bridge:
             await self._deploy(decoded, camera)
 
     async def _deploy(self, decoded: Decoded, camera: str) -> None:
-        """Take over a plan, a snapshot or the address of the processor."""
+        """Take over a plan or a snapshot; compare the processor that the brain names with the pinned one."""
         message, runner = decoded.message, self._runners.get(camera)
         if decoded.topic is UPLINK:
-            await self._follow(message if isinstance(message, Uplink) else None)
+            self._uplink = message if isinstance(message, Uplink) else None
+            self._publisher.publish(HEALTH, await self._health())
         elif runner is None:
             _LOGGER.info("something is deployed for camera %s, which this bridge has not", camera)
         elif decoded.topic is PLAN:
             await runner.deploy_plan(message if isinstance(message, Plan) else None)
         elif decoded.topic is SNAPSHOT:
             await runner.deploy_snapshot(message if isinstance(message, Snapshot) else None)
-
-    async def _follow(self, uplink: Uplink | None) -> None:
-        """Remember the processor that the brain names; deliver there unless another one is pinned."""
-        self._uplink = uplink
-        value = write(uplink) if uplink else None
-        await self._outbox.run(lambda spool: spool.ledger.set_note("", "uplink", value))
-        if self._uploader is not None:
-            self._uploader.deliver_to(self._address())
-        self._publisher.publish(HEALTH, await self._health())
 
     async def _flush(self) -> int:
         if self._uploader is not None:
@@ -303,27 +285,29 @@ class Bridge:
             totals=totals,
             hours_left=hours,
             uplink=UplinkHealth(
-                processor=self._uplink.processor if self._uplink else None, problem=self._uplink_problem()
+                processor=self._uplink.processor if self._uplink and self._agrees() else None,
+                problem=self._uplink_problem(),
             ),
         )
 
     # ------------------------------------------------------------------ delivery and housekeeping
 
-    def _address(self) -> str | None:
-        """Return where to deliver: the pinned processor, else the one that the brain named."""
+    def _agrees(self) -> bool:
+        """Tell whether the processor that the brain names, if any, is the one to deliver to.
+
+        The key of this bridge goes to the address in its own configuration alone: whoever may publish on the
+        broker could name any.
+        """
         pinned = self._config.processor.url if self._config.processor else None
-        if pinned is not None:
-            return pinned
-        named = self._uplink.url if self._uplink else None
-        return named if named and named.startswith(("http://", "https://")) else None
+        return self._uplink is None or self._uplink.url.rstrip("/") == pinned
 
     def _uplink_problem(self) -> str | None:
         if self._uploader is None or self._config.processor is None:
             return "no processor is configured"
         if self._uploader.problem is not None:
             return self._uploader.problem
-        pinned = self._config.processor.url
-        if pinned and self._uplink and self._uplink.url.rstrip("/") != pinned:
+        if self._uplink and not self._agrees():
+            pinned = self._config.processor.url
             return f"Home Assistant names {self._uplink.url}, but this bridge is pinned to {pinned}"
         return None
 

@@ -45,7 +45,7 @@ class House:
         )
         self.bridge: Bridge | None = None
 
-    def processor(self, url: str | None) -> ProcessorConfig:
+    def processor(self, url: str) -> ProcessorConfig:
         """The configuration of a processor at another address."""
         return ProcessorConfig(key_file=self.folder / "key", url=url)
 

@@ -72,6 +72,8 @@ def test_simulated_time_is_read(tmp_path: Path) -> None:
         (GOOD[-1:], "\nmqtt: {host: h, port: 99999}\n", 7, "mqtt.port: "),
         (GOOD[-1:], "\nmqtt: {host: h, usrname: x}\n", 7, "did you mean 'username'?"),
         (GOOD[-1:], "\nprocessor: {key_file: k, url: ftp://x}\n", 7, "processor.url: is no address"),
+        (GOOD[-1:], "\nprocessor: {key_file: k}\n", 7, "processor.url: is missing"),
+        (GOOD[-1:], "\nprocessor: {url: 'http://x'}\n", 7, "processor.key_file: is missing"),
         (GOOD[-1:], "\nclock: {start: now, anchor: now, rate: 1}\n", 7, "clock.start: is no time"),
         ("  - id: west", "  - west\n  - id: west", 4, "cameras[0]: is no camera"),
         (GOOD[-1:], "\n  - {id: west, driver: twin}\n", 7, "cameras[1].id: 'west' is the id of two cameras"),

@@ -1,6 +1,5 @@
 """A whole bridge beside a real broker: it introduces itself, photographs by plan, and delivers."""
 
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -26,7 +25,7 @@ from tests.support.waiting import until
 
 from .conftest import House
 from .made import START, plan, profile, snapshot, window
-from .tus_server import answering
+from .tus_server import TusServer, answering
 
 PLAN_NOW = plan(window(start=START - timedelta(minutes=10)))
 
@@ -165,33 +164,23 @@ async def test_a_full_spool_stops_capture_and_room_starts_it_again(house: House)
     assert house.listener.all(STATE)[-1].counts.dropped == 0
 
 
-async def test_a_pinned_processor_is_not_left_for_another(house: House) -> None:
+async def test_the_key_never_goes_to_an_address_that_came_by_mqtt(house: House) -> None:
+    other = TusServer()
+    await other.start()
     await house.start()
     await house.listener.next(AVAILABILITY)
-    house.listener.say(UPLINK, Uplink(processor="other", url="http://192.0.2.1:80"))
-    health = await house.listener.next(HEALTH, uplink="other")
+    house.listener.say(UPLINK, Uplink(processor="main", url=house.server.url + "/"))
+    await house.listener.next(HEALTH, uplink="main", uplink_problem=None)
+    before = len(house.listener.all(HEALTH))
+    house.listener.say(UPLINK, Uplink(processor="other", url=other.url))
+    health = await house.listener.next(HEALTH, after=before, uplink=None)
     assert health.uplink_problem is not None
     assert "pinned" in health.uplink_problem
     house.deploy(PLAN_NOW, snapshot())
-    await house.photograph(1)
-    await until(lambda: house.server.frames, what="the delivery to the pinned one")
-
-
-async def test_without_an_address_the_bridge_follows_the_brain_also_after_a_restart(house: House) -> None:
-    await house.start(processor=house.processor(None))
-    health = await house.listener.next(HEALTH)
-    assert health.uplink_problem == "no processor is known yet"
-    house.listener.say(UPLINK, Uplink(processor="main", url=house.server.url + "/"))
-    await house.listener.next(HEALTH, uplink="main", uplink_problem=None)
-    await house.stop()
-    house.listener.say(UPLINK, None)
-    spool = Spool(house.config.state_dir, house.config.spool)
-    spool.open()
-    assert json.dumps(spool.ledger.note("", "uplink")) != "null"
-    spool.close()
-    await house.start()
-    house.deploy(PLAN_NOW, snapshot())
-    await house.photograph(1)
+    await house.photograph(2)
+    await until(lambda: len(house.server.frames) >= 2, what="the delivery to the pinned one")
+    assert other.requests == []
+    await other.stop()
 
 
 async def test_frames_from_before_the_clock_was_set_wait_and_get_their_true_time(house: House) -> None:
