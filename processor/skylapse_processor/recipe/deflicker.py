@@ -1,6 +1,8 @@
 """Flicker: where it comes from, and how it is taken out without taking the weather out with it.
 
-Theory ------ A frame's linear brightness is the product of scene and exposure, a sum in stops: L = E + B.
+Theory
+------
+A frame's linear brightness is the product of scene and exposure, a sum in stops: L = E + B.
 A film wants B, with an exposure that changes so slowly that nobody sees it. What is seen as flicker is E:
 stepped shutter times, a loop that overshoots, gain that wobbles. What must stay is B: clouds, shadows,
 dusk. Smoothing L removes both: a moving mean of 31 frames halves the flicker's last digit and every
