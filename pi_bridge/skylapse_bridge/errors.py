@@ -8,7 +8,8 @@ BridgeError
 │   ├── CameraEndError       it has no more pictures (a folder that was replayed)
 │   └── UnsupportedError     it cannot do this at all
 ├── SpoolError               the outbox cannot be used
-│   └── SpoolFullError       no room is left for another frame
+│   ├── SpoolFullError       no room is left for another frame
+│   └── DamagedError         a frame's file is gone, or is not what was announced
 ├── UploadError              the processor did not take a frame; it stays in the spool
 │   ├── KeyRefusedError      the processor does not know the key
 │   └── QuarantinedError     the processor has another picture under the same name
@@ -51,6 +52,10 @@ class SpoolError(BridgeError):
 
 class SpoolFullError(SpoolError):
     """No room is left for another frame."""
+
+
+class DamagedError(SpoolError):
+    """A frame's file is gone, or is not what was announced."""
 
 
 class UploadError(BridgeError):

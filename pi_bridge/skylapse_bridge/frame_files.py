@@ -9,7 +9,7 @@ from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.records import FrameRecord, read_record
 
 from . import exif, jpeg
-from .errors import SpoolError
+from .errors import DamagedError, SpoolError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,13 +22,21 @@ class StoredFrame:
 
 
 def read_verified(frame: StoredFrame) -> bytes:
-    """Return a frame's file; raise SpoolError where it is gone or not what was announced. For any thread."""
+    """Return a frame's file. For any thread.
+
+    Raise DamagedError where it is gone or not what was announced, SpoolError where that cannot be told now:
+    a disk that is away or a process that may open no more files says nothing about the frame.
+    """
     try:
         data = frame.path.read_bytes()
+    except FileNotFoundError as error:
+        if frame.path.parent.is_dir():
+            raise DamagedError("its file is gone") from error
+        raise SpoolError(f"the folder of frames is gone: {error}") from error
     except OSError as error:
-        raise SpoolError(f"its file cannot be read: {error}") from error
+        raise SpoolError(f"a frame cannot be read: {error}") from error
     if hashlib.sha256(data).hexdigest() != frame.record.sha256:
-        raise SpoolError("its file is damaged, the digest is another")
+        raise DamagedError("its file is damaged, the digest is another")
     return data
 
 

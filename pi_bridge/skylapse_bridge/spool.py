@@ -218,8 +218,19 @@ class Spool:
             if changed:
                 database.execute("UPDATE camera SET delivered = delivered + 1 WHERE id = ?", changed)
 
+    def drop_damaged(self, number: int, reason: str) -> None:
+        """Give a frame up whose file is gone or damaged, counted; what is left of it is put aside."""
+        for (file,) in self.all("SELECT file FROM frame WHERE id = ?", (number,)):
+            path = self._frames / file
+            try:
+                make_folder(self._folder / "damaged")
+                path.rename(self._folder / "damaged" / path.name)
+            except OSError as error:
+                _LOGGER.warning("%s cannot be put aside: %s", path, error)
+        self.drop(number, reason)
+
     def drop(self, number: int, reason: str) -> None:
-        """Give a frame up, counted: its file is gone or damaged, or the user wanted room."""
+        """Give a frame up, counted: its file is gone, or the user wanted room."""
         with self.transaction() as database:
             row = database.execute(
                 "DELETE FROM frame WHERE id = ? AND state IN ('held', 'pending')"
@@ -430,8 +441,11 @@ class Spool:
                 database.execute("ROLLBACK")
 
     def all(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        """Return all rows of a query."""
-        return self._open.execute(query, values).fetchall()
+        """Return all rows of a query; SQLite's errors become SpoolError."""
+        try:
+            return self._open.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            _refuse(error)
 
     def _one(self, query: str, values: tuple[object, ...] = ()) -> tuple[Any, ...]:
         return self.all(query, values)[0]

@@ -12,12 +12,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 import aiohttp
 
-from .errors import KeyRefusedError, QuarantinedError, SpoolError, UploadError
+from .errors import DamagedError, KeyRefusedError, QuarantinedError, SpoolError, UploadError
 from .frame_files import StoredFrame, read_verified
 from .outbox import Outbox
 from .spool import Spool
@@ -26,7 +25,8 @@ from .tus import RefusedError, Transfer
 _LOGGER = logging.getLogger(__name__)
 
 _LANES = 3
-_REFUSED_AGAIN_S = 300.0
+_AGAIN_S = 300.0
+"""How long a frame waits that alone stands in the way: refused, or on a bad spot of the disk."""
 _CONNECT_S = 10.0
 _SILENCE_S = 60.0
 
@@ -162,10 +162,12 @@ class Uploader:
         """Deliver one frame; tell whether the lane may go on at once."""
         try:
             data = await asyncio.to_thread(read_verified, frame)
-        except SpoolError as error:
+        except DamagedError as error:
             reason = str(error)
-            await self._outbox.run(lambda spool: spool.drop(frame.id, reason))
-            self._on_delivered(frame)
+            return await self._settle(frame, lambda spool: spool.drop_damaged(frame.id, reason))
+        except SpoolError as error:
+            self._report(str(error))
+            self._refused[frame.id] = _monotonic() + _AGAIN_S
             return True
         transfer = self._transfers.setdefault(frame.id, Transfer(record=frame.record, data=b""))
         transfer.data = data
@@ -175,7 +177,7 @@ class Uploader:
             _LOGGER.warning("frame %s was put aside: %s", frame.record.name, error)
         except RefusedError as error:
             self._report(str(error))
-            self._refused[frame.id] = _monotonic() + _REFUSED_AGAIN_S
+            self._refused[frame.id] = _monotonic() + _AGAIN_S
             return True
         except (UploadError, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             self._failures += 1
@@ -183,10 +185,22 @@ class Uploader:
             return False
         finally:
             transfer.data = b""
-        del self._transfers[frame.id]
-        await self._outbox.run(partial(_mark, number=frame.id, at=self._now()))
+        self._transfers.pop(frame.id, None)
+        at = self._now()
+        if not await self._settle(frame, lambda spool: spool.delivered(frame.id, at)):
+            return False
         self._failures = 0
         self.problem = None
+        return True
+
+    async def _settle(self, frame: StoredFrame, note: Callable[[Spool], None]) -> bool:
+        """Note in the spool what became of a frame; False where it cannot be written now."""
+        try:
+            await self._outbox.run(note)
+        except SpoolError as error:
+            self._failures += 1
+            self._report(str(error))
+            return False
         self._on_delivered(frame)
         return True
 
@@ -195,10 +209,6 @@ class Uploader:
         if problem != self.problem:
             _LOGGER.warning("frames wait in the spool: %s", problem)
         self.problem = problem
-
-
-def _mark(spool: Spool, number: int, at: datetime) -> None:
-    spool.delivered(number, at)
 
 
 def _tell(error: Exception) -> str:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from skylapse_bridge import exif
 from skylapse_bridge import spool as spool_room
-from skylapse_bridge.errors import SpoolError, SpoolFullError
+from skylapse_bridge.errors import DamagedError, SpoolError, SpoolFullError
 from skylapse_bridge.frame_files import read_verified
 from skylapse_bridge.spool import Limits, Spool
 from skylapse_protocol.messages import Counts
@@ -159,11 +159,28 @@ def test_a_file_that_is_gone_or_damaged_is_told(spool: Spool) -> None:
     gone, damaged = spool.pending(9)
     gone.path.unlink()
     damaged.path.write_bytes(damaged.path.read_bytes()[:-9])
-    with pytest.raises(SpoolError, match="cannot be read"):
+    with pytest.raises(DamagedError, match="gone"):
         read_verified(gone)
-    with pytest.raises(SpoolError, match="digest"):
+    with pytest.raises(DamagedError, match="digest"):
         read_verified(damaged)
     assert again(spool).counts("west") == Counts(captured=2, pending=1, dropped=1)
+
+
+def test_a_folder_that_is_away_says_nothing_about_its_frames(spool: Spool) -> None:
+    spool.add(draft(), picture())
+    (frame,) = spool.pending(9)
+    folder = frame.path.parent
+    aside = folder.rename(folder.with_name("away"))
+    with pytest.raises(SpoolError) as told:
+        read_verified(frame)
+    assert not isinstance(told.value, DamagedError)
+    aside.rename(folder)
+    assert read_verified(frame)
+
+
+def test_a_query_that_fails_is_an_error_of_the_spool(spool: Spool) -> None:
+    with pytest.raises(SpoolError, match="database failed"):
+        spool.all("SELECT nothing FROM nowhere")
 
 
 def test_delivered_frames_are_kept_for_their_hours(spool: Spool, tmp_path: Path) -> None:

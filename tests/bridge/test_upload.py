@@ -1,5 +1,7 @@
 """Delivery: everything arrives once, in spite of everything, and nothing leaves the spool too early."""
 
+import asyncio
+import errno
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -35,6 +37,7 @@ class Delivery:
     """A spool with an uploader on it."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.key_file = folder / "key"
         self.key_file.write_text(KEY + "\n", "utf-8")
         self.outbox = Outbox(Spool(folder / "state", Limits(max_bytes=10**9, min_free_bytes=1)))
@@ -233,6 +236,42 @@ async def test_a_damaged_file_is_dropped_and_the_rest_arrives(delivery: Delivery
     await delivery.settle()
     assert await delivery.counts() == Counts(captured=3, delivered=2, dropped=1)
     assert sorted(server.frames) == [1, 3]
+    assert [path.name for path in delivery.folder.rglob("damaged/*")] == [frames[1].path.name]
+
+
+async def test_a_disk_that_cannot_be_read_for_a_moment_loses_nothing(
+    delivery: Delivery, server: TusServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery.uploader.deliver_to(None)
+    await delivery.add(3)
+
+    def no_more_files(_: Path) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", no_more_files)
+        delivery.uploader.deliver_to(server.url)
+        await until(lambda: "Too many" in (delivery.uploader.problem or ""), what="the message")
+    assert await delivery.counts() == Counts(captured=3, pending=3)
+    delivery.uploader.flush()
+    await delivery.settle()
+    assert sorted(server.frames) == [1, 2, 3]
+
+
+async def test_a_flush_while_frames_are_on_their_way(delivery: Delivery, server: TusServer) -> None:
+    gate, begun = asyncio.Event(), asyncio.Event()
+
+    async def slow(_request: object) -> None:
+        begun.set()
+        await gate.wait()
+
+    server.standing_fault = slow
+    await delivery.add(5)
+    await begun.wait()
+    delivery.uploader.flush()
+    gate.set()
+    await delivery.settle()
+    assert sorted(server.frames) == [1, 2, 3, 4, 5]
 
 
 async def test_nothing_is_sent_before_an_address_is_known(delivery: Delivery, server: TusServer) -> None:
