@@ -8,7 +8,7 @@ from skylapse_bridge.deployment import Deployment
 from skylapse_bridge.errors import SpoolError
 from skylapse_bridge.ledger import Ledger
 from skylapse_bridge.spool import Limits, Spool
-from skylapse_protocol.messages import CameraState, Counts, Uplink
+from skylapse_protocol.messages import CameraState, Uplink
 from skylapse_protocol.topics import (
     ANNOUNCE,
     AVAILABILITY,
@@ -63,7 +63,14 @@ async def test_a_plan_becomes_frames_on_mqtt_and_at_the_processor(house: House) 
         assert record.exposure_us is not None
     assert house.listener.all(READING)
     assert house.listener.all(PREVIEW)
-    state = await house.listener.next(STATE, counts=Counts(captured=len(records), delivered=len(records)))
+
+    def settled() -> bool:
+        counts = house.listener.all(STATE)[-1].counts
+        return len(records) <= counts.captured == counts.delivered
+
+    await until(settled, what="the delivery of all")
+    state = house.listener.all(STATE)[-1]
+    assert (state.counts.pending, state.counts.dropped) == (0, 0)
     assert state.active_window == "sunset-1"
     assert state.next_capture_at is not None
 
