@@ -48,13 +48,13 @@ class Deployment:
         """Return the snapshot, None where there is none that can be read."""
         return self._load(SNAPSHOT, "snapshot.json")
 
-    def keep_plan(self, plan: Plan | None) -> None:
-        """Keep a plan durably; None takes it away."""
-        self._keep(PLAN, "plan.json", plan)
+    def keep_plan(self, plan: Plan | None, received: bytes = b"") -> None:
+        """Keep a plan durably, as it was received if it was; None takes it away."""
+        self._keep(PLAN, "plan.json", plan, received)
 
-    def keep_snapshot(self, snapshot: Snapshot | None) -> None:
-        """Keep a snapshot durably; None takes it away."""
-        self._keep(SNAPSHOT, "snapshot.json", snapshot)
+    def keep_snapshot(self, snapshot: Snapshot | None, received: bytes = b"") -> None:
+        """Keep a snapshot durably, as it was received if it was; None takes it away."""
+        self._keep(SNAPSHOT, "snapshot.json", snapshot, received)
 
     def _load(self, topic: Topic[M], name: str) -> M | None:
         path = self._folder / name
@@ -68,11 +68,12 @@ class Deployment:
             return None
         return cast("M | None", message)
 
-    def _keep(self, topic: Topic[M], name: str, message: M | None) -> None:
+    def _keep(self, topic: Topic[M], name: str, message: M | None, received: bytes) -> None:
+        """Write a file; a message that was just small enough may be too large when it is encoded anew."""
         make_folder(self._folder)
         path = self._folder / name
         if message is None:
             path.unlink(missing_ok=True)
             sync_folder(self._folder)
         else:
-            write_durably(path, encode(topic, message))
+            write_durably(path, received or encode(topic, message))

@@ -136,22 +136,25 @@ class Runner:
         """The snapshot in force."""
         return self._sequence.snapshot
 
-    async def deploy_plan(self, plan: Plan | None) -> None:
-        """Keep a plan and act by it."""
-        await self._keep_deployed(self._deployment.keep_plan, plan)
+    async def deploy_plan(self, plan: Plan | None, payload: bytes) -> None:
+        """Keep a plan as it came, and act by it."""
+        await self._keep_deployed(self._deployment.keep_plan, plan, payload)
         self._events.put_nowait(PlanChanged(plan=plan))
 
-    async def deploy_snapshot(self, snapshot: Snapshot | None) -> None:
-        """Keep a snapshot and act by it."""
-        await self._keep_deployed(self._deployment.keep_snapshot, snapshot)
+    async def deploy_snapshot(self, snapshot: Snapshot | None, payload: bytes) -> None:
+        """Keep a snapshot as it came, and act by it."""
+        await self._keep_deployed(self._deployment.keep_snapshot, snapshot, payload)
         self._events.put_nowait(SnapshotChanged(snapshot=snapshot))
 
-    async def _keep_deployed(self, keep: Callable[[D | None], None], message: D | None) -> None:
-        """Keep a message on disk; one that does not fit there is obeyed all the same."""
+    async def _keep_deployed(
+        self, keep: Callable[[D | None, bytes], None], message: D | None, payload: bytes
+    ) -> None:
+        """Keep a message on disk; one that finds no room there is obeyed all the same, and that is told."""
         try:
-            await asyncio.to_thread(keep, message)
+            await asyncio.to_thread(keep, message, payload)
         except OSError as error:
-            _LOGGER.error("camera %s: what is deployed cannot be kept: %s", self.id, error)  # noqa: TRY400
+            self._last_error = f"what is deployed cannot be kept: {error}"
+            _LOGGER.error("camera %s: %s", self.id, self._last_error)  # noqa: TRY400
 
     async def set_mode(self, mode: Mode) -> None:
         """Photograph by the plan (deployed) or on request only (live)."""

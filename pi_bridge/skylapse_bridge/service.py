@@ -32,7 +32,7 @@ from .clock import Clock
 from .commands import BridgeActions, CommandDesk
 from .config import BridgeConfig
 from .deployment import check_plan
-from .errors import SpoolError, SpoolFullError
+from .errors import DamagedError, SpoolError, SpoolFullError
 from .frame_files import StoredFrame, free_bytes
 from .health import Uplink as UplinkHealth
 from .health import boot_id, buffer_hours_left, health, host
@@ -181,8 +181,10 @@ class Bridge:
         self._camera_changed(frame.record.camera)
 
     def _camera_changed(self, camera: str) -> None:
-        self._dirty.add(camera)
-        self._changed.set()
+        """Hear that a camera's state is another; frames of one that is configured no more go out, too."""
+        if camera in self._runners:
+            self._dirty.add(camera)
+            self._changed.set()
 
     def _connected(self) -> None:
         self._spawn(self._introduce())
@@ -202,19 +204,22 @@ class Bridge:
                 self._told_kinds.add(kind)
                 _LOGGER.warning("a message is ignored: %s", error)
             return
-        self._spawn(self._act(decoded, retained=incoming.retained))
+        self._spawn(self._act(decoded, incoming))
 
-    async def _act(self, decoded: Decoded, *, retained: bool) -> None:
+    async def _act(self, decoded: Decoded, incoming: Incoming) -> None:
         """Do what a message asks for; what is deployed, one after the other, as it came."""
         message, camera = decoded.message, decoded.ids.get("camera", "")
-        if isinstance(message, Command):
-            reply = await self._desk.answer(camera, message, retained=retained)
-            self._publisher.publish(REPLY, reply, camera)
-            return
-        async with self._deploying:
-            await self._deploy(decoded, camera)
+        try:
+            if isinstance(message, Command):
+                reply = await self._desk.answer(camera, message, retained=incoming.retained)
+                self._publisher.publish(REPLY, reply, camera)
+                return
+            async with self._deploying:
+                await self._deploy(decoded, camera, incoming.payload)
+        except Exception:  # it comes again at every connect: no single message may end the bridge
+            _LOGGER.exception("a message on %s came to nothing", incoming.topic)
 
-    async def _deploy(self, decoded: Decoded, camera: str) -> None:
+    async def _deploy(self, decoded: Decoded, camera: str, payload: bytes) -> None:
         """Take over a plan or a snapshot; compare the processor that the brain names with the pinned one."""
         message, runner = decoded.message, self._runners.get(camera)
         if decoded.topic is UPLINK:
@@ -223,9 +228,9 @@ class Bridge:
         elif runner is None:
             _LOGGER.info("something is deployed for camera %s, which this bridge has not", camera)
         elif decoded.topic is PLAN:
-            await runner.deploy_plan(message if isinstance(message, Plan) else None)
+            await runner.deploy_plan(message if isinstance(message, Plan) else None, payload)
         elif decoded.topic is SNAPSHOT:
-            await runner.deploy_snapshot(message if isinstance(message, Snapshot) else None)
+            await runner.deploy_snapshot(message if isinstance(message, Snapshot) else None, payload)
 
     async def _flush(self) -> int:
         if self._uploader is not None:
@@ -352,15 +357,16 @@ class Bridge:
                 await self._release(frame, record)
 
     async def _release(self, frame: StoredFrame, record: FrameRecord) -> None:
-        """Let one frame go; one whose file is gone or finds no room stays for the next time."""
+        """Let one frame go; a damaged one is given up, one that finds no room stays for the next time."""
         try:
-            record = await self._outbox.run(partial(Spool.release, number=frame.id, record=record))
-        except (SpoolError, OSError) as error:
+            released = await self._outbox.run(partial(_release_or_drop, frame=frame, record=record))
+        except SpoolError as error:
             _LOGGER.warning("frame %s keeps waiting: %s", frame.id, error)
             return
-        self._publisher.publish(FRAME, record, record.camera)
-        self._stored()
         self._delivered(frame)
+        if released is not None:
+            self._publisher.publish(FRAME, released, released.camera)
+            self._stored()
 
     async def _look_for_room(self) -> None:
         """Let cameras go on that stopped for want of room."""
@@ -372,3 +378,11 @@ class Bridge:
             return
         for runner in self._runners.values():
             runner.room_changed(full=False)
+
+
+def _release_or_drop(spool: Spool, frame: StoredFrame, record: FrameRecord) -> FrameRecord | None:
+    try:
+        return spool.release(frame.id, record)
+    except DamagedError as error:
+        spool.drop_damaged(frame.id, str(error))
+        return None

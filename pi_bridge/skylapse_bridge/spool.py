@@ -46,7 +46,7 @@ from skylapse_protocol.records import FrameRecord, read_record, write_record
 from . import exif
 from .durable import PART_SUFFIX, make_folder, write_durably
 from .errors import SpoolError, SpoolFullError
-from .frame_files import StoredFrame, free_bytes, record_in
+from .frame_files import StoredFrame, free_bytes, read_verified, record_in
 from .ledger import Ledger
 
 _LOGGER = logging.getLogger(__name__)
@@ -249,14 +249,18 @@ class Spool:
         _LOGGER.error("frame %s of camera %s is dropped: %s", number, camera, reason)
 
     def release(self, number: int, record: FrameRecord) -> FrameRecord:
-        """Let a held frame go: with another time its picture is written anew, else it goes as it is."""
+        """Let a held frame go: with another time its picture is written anew, else it goes as it is.
+
+        Raise DamagedError where its file is not what was made safe: a new digest would hide that.
+        """
         frame = next((frame for frame in self.held() if frame.id == number), None)
         if frame is None:
             raise SpoolError(f"frame {number} is not held")
         old, file = frame.path, str(frame.path.relative_to(self._frames))
+        picture = read_verified(frame)
         if record != frame.record:
             file = f"{record.camera}/{record.spool}-{record.seq}-timed.jpg"
-            record = self._write(file, record, old.read_bytes())
+            record = self._write(file, record, picture)
         with self.transaction() as database:
             database.execute(
                 "UPDATE frame SET state = 'pending', file = ?, bytes = ?, record = ? WHERE id = ?",
