@@ -36,10 +36,15 @@ class Ledger:
         """Note that a window ended; the last twenty are kept."""
         self._keep_window(camera, window, format_time(at))
         with self._rows.transaction() as database:
+            # By number, since `ended_at` comes from a clock that may not have been set.
+            database.execute(
+                "UPDATE window SET number = (SELECT max(number) + 1 FROM window) WHERE camera = ? AND id = ?",
+                (camera, window.id),
+            )
             database.execute(
                 "DELETE FROM window WHERE camera = ? AND ended_at IS NOT NULL AND number NOT IN"
                 " (SELECT number FROM window WHERE camera = ? AND ended_at IS NOT NULL"
-                " ORDER BY ended_at DESC LIMIT ?)",
+                " ORDER BY number DESC LIMIT ?)",
                 (camera, camera, _ENDED_KEPT),
             )
 
@@ -61,7 +66,7 @@ class Ledger:
         """Return the last windows that ended, oldest first, with what was captured in them."""
         rows = self._rows.all(
             "SELECT facts, ended_at, captured, dropped FROM window"
-            " WHERE camera = ? AND ended_at IS NOT NULL ORDER BY ended_at",
+            " WHERE camera = ? AND ended_at IS NOT NULL ORDER BY number",
             (camera,),
         )
         return tuple(

@@ -6,7 +6,8 @@ camera was busy, the machine slept) is skipped and counted, never stacked. Sever
 a burst: one frame each, every tick. The arms of an experiment take turns beside them.
 
 Windows begin and end by their own times, whichever of them rules; a window that disappears from the plan
-ends at once.
+ends at once. One that began stays open while the clock stands before it: a machine without a clock of its own
+wakes up long ago, and is told the time later.
 """
 
 from collections.abc import Iterator
@@ -215,7 +216,7 @@ def _turn_windows(state: Sequence, now: datetime) -> tuple[Sequence, tuple[Windo
     still, turned = [], []
     for window in state.open_windows:
         known = planned.get(window.id)
-        if known is not None and _may_begin(known) <= now < known.ends_at:
+        if known is not None and now < known.ends_at:
             still.append(known)
         else:
             at = min((known or window).ends_at, now)
@@ -226,11 +227,6 @@ def _turn_windows(state: Sequence, now: datetime) -> tuple[Sequence, tuple[Windo
             still.append(window)
             turned.append(WindowTurned(change="started", window=window, at=now))
     return replace(state, open_windows=tuple(still)), tuple(turned)
-
-
-def _may_begin(window: Window) -> datetime:
-    """Return the earliest moment at which a window's first tick is begun."""
-    return window.starts_at - timedelta(seconds=_LEAD_S)
 
 
 def _skip_late(state: Sequence, plan: Plan, now: datetime) -> tuple[Sequence, tuple[Skip, ...]]:

@@ -171,6 +171,15 @@ def test_a_window_that_ended_while_the_bridge_was_down_is_ended_at_the_start() -
     assert (ended.change, ended.at) == ("ended", START + timedelta(hours=1))
 
 
+def test_a_clock_that_is_not_set_yet_ends_no_window() -> None:
+    state = replace(READY, open_windows=(window(),))
+    state, instructions = step(state, Woken(), datetime(1970, 1, 1, tzinfo=UTC))
+    assert turns(list(instructions)) == []
+    state, instructions = step(state, Woken(), START + 600 * SECOND)
+    assert turns(list(instructions)) == []
+    assert state.open_windows == (window(),)
+
+
 def test_a_renewed_plan_moves_the_end_of_an_open_window() -> None:
     state, _ = step(READY, Woken(), START)
     state, instructions = step(state, PlanChanged(plan=plan(window(minutes=90), revision=2)), START + SECOND)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -217,6 +217,24 @@ def test_windows_are_remembered_with_their_counts(spool: Spool) -> None:
     (ended,) = again(spool).ledger.ended_windows("west")
     assert (ended.window, ended.day, ended.profiles, ended.captured) == ("sunset-1", DAY, ("f",), 3)
     assert spool.ledger.open_windows("west") == ()
+
+
+def test_a_window_that_ended_while_the_clock_was_not_set_is_kept(spool: Spool) -> None:
+    long = window("long")
+    spool.ledger.open_window("west", long)
+    spool.add(draft(window="long"), picture())
+    for number in range(20):
+        one = window(f"w-{number}", start=START + number * timedelta(days=1))
+        spool.ledger.open_window("west", one)
+        spool.ledger.end_window("west", one, one.ends_at)
+    spool.ledger.end_window("west", long, datetime(1970, 1, 1, tzinfo=UTC))
+    last = spool.ledger.ended_windows("west")[-1]
+    assert (last.window, last.captured) == ("long", 1)
+    assert len(spool.ledger.ended_windows("west")) == 20
+    spool.ledger.open_window("west", long)
+    spool.add(draft(window="long"), picture())
+    spool.ledger.end_window("west", long, START + timedelta(days=30))
+    assert again(spool).ledger.ended_windows("west")[-1].captured == 2
 
 
 def test_twenty_ended_windows_are_kept_oldest_first(spool: Spool) -> None:
