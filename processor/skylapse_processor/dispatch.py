@@ -20,6 +20,7 @@ from .executor import Executor, Product
 from .jobs import Job, RenderSpec, WindowFacts
 from .library import Library, content_of
 from .progress import Progress
+from .retention import WindowKey
 from .store.films import StoredFilm
 from .store.jobtable import EndedRow
 from .store.rows import FrameState, Selection, StoredFrame
@@ -34,8 +35,6 @@ _TELL_EVERY = timedelta(seconds=0.5)
 _LOOK_EVERY_S = 5.0
 _GATHER_S = 0.5
 """How long frames that come are gathered before the windows are counted again."""
-
-WindowKey = tuple[CameraName, str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,6 +189,16 @@ class Dispatch:
         """Return the cameras whose frames a render reads, or is to read."""
         found = await asyncio.to_thread(self._table.in_states, "queued", "running")
         return frozenset(job.spec.camera for job in found)
+
+    async def windows_unmade(self) -> frozenset[WindowKey]:
+        """Return the ended windows whose films are still to be started, or may be made anew any moment."""
+        now = self._clock()
+        rows = await asyncio.to_thread(self._table.ended, now - REMEMBER)
+        return frozenset(
+            (row.camera, row.day, row.window)
+            for row in rows
+            if row.settled_frames is None or row.heard_at > now - self._late_after
+        )
 
     async def _work(self) -> None:
         while True:

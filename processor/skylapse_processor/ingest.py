@@ -142,7 +142,7 @@ class Ingest:
     async def catalogue_frame(self, record: FrameRecord) -> bool:
         """Commit the row of a frame whose files are in place, and have it measured; False if it was there."""
         frame = StoredFrame.of(record)
-        added = await asyncio.wrap_future(self._catalogue.add(frame))
+        added = await asyncio.wrap_future(self._catalogue.add(frame, self._clock()))
         if added:
             self._waiting.put_nowait(frame)
             self.stored(record.camera_name)

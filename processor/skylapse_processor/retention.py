@@ -9,6 +9,7 @@ from skylapse_protocol.messages import Order
 from .store.rows import Stretch
 
 CameraDay = tuple[CameraName, str]
+WindowKey = tuple[CameraName, str, str]
 
 
 def due(
@@ -17,12 +18,14 @@ def due(
     kept: Collection[CameraDay],
     busy: Collection[CameraName],
     now: datetime,
+    *,
+    unmade: Collection[WindowKey],
 ) -> tuple[Stretch, ...]:
     """Return the stretches whose frames may go.
 
-    Frames of a schedule are kept as long as the most patient of its orders says, for ever where one of them
-    names no limit or there is no order; so are frames under a pinned film (`kept`) and of cameras that a
-    render reads.
+    Frames of a schedule are kept as long as the most patient of its orders says, counted from when they were
+    stored, for ever where one of them names no limit or there is no order; so are frames under a pinned film
+    (`kept`), of cameras that a render reads, and of windows whose films are still to be started (`unmade`).
     """
     return tuple(
         stretch
@@ -30,6 +33,7 @@ def due(
         if stretch.frames
         and (stretch.camera, stretch.day) not in kept
         and stretch.camera not in busy
+        and (stretch.camera, stretch.day, stretch.window) not in unmade
         and _is_over(stretch, orders, now)
     )
 
@@ -43,4 +47,4 @@ def _is_over(stretch: Stretch, orders: Sequence[Order], now: datetime) -> bool:
     days = [limit for limit in limits if limit is not None]
     if not limits or len(days) < len(limits):
         return False
-    return stretch.last_at < now - timedelta(days=max(days))
+    return stretch.stored_at < now - timedelta(days=max(days))

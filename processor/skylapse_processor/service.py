@@ -242,7 +242,8 @@ class Service:
         stretches = await asyncio.to_thread(self._store.frames.stretches)
         pinned = await asyncio.to_thread(self._store.films.list, FilmQuery(pinned=True), -1)
         kept = {(film.camera, film.day) for film in pinned}
-        over = due(stretches, orders, kept, await self._dispatch.cameras_in_use(), now)
+        busy, unmade = await self._dispatch.cameras_in_use(), await self._dispatch.windows_unmade()
+        over = due(stretches, orders, kept, busy, now, unmade=unmade)
         if over and self._store.disk.mounted:
             _log.info("%d frames have been kept long enough and were deleted", await self._sweep.retire(over))
         if self._store.disk.short:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from skylapse_processor.config import load
 from skylapse_processor.errors import FilmError, StoreError
 from skylapse_processor.keys import Keys
 from skylapse_processor.service import Service, keys_file
-from skylapse_protocol.messages import Order, Orders
+from skylapse_protocol.messages import CameraState, EndedWindow, Order, Orders
 from skylapse_protocol.records import write_record
 from tests.support.waiting import until
 
@@ -131,6 +132,32 @@ async def test_frames_are_deleted_after_their_term_but_not_under_a_pinned_film(t
             assert (await client.get("cameras/roof/west/frames")).value["items"] == []
             (counts,) = (await client.get("stats")).value["cameras"]
             assert counts["stored"] == 3
+    finally:
+        await service.stop()
+
+
+async def test_frames_that_come_late_are_there_for_their_film(tmp_path: Path) -> None:
+    config = load(write_config(tmp_path / "processor"))
+    key = Keys(keys_file(config), utc_now).add("test")
+    now = [START + timedelta(days=8)]
+    service = Service(config, lambda: now[0])
+    await service.start()
+    try:
+        async with Client(service.base_url, key) as client:
+            for seq in (1, 2):
+                await client.upload(*frame(seq))
+            order = Order(camera="roof/west", schedule="sunset", retention_days=7)
+            await service._dispatch.hear_orders(Orders(revision=1, orders=(order,)))
+            await service.keep_house()
+            assert len((await client.get("cameras/roof/west/frames")).value["items"]) == 2
+            now[0] += timedelta(days=8)
+            ended = EndedWindow(
+                window="sunset", schedule="sunset", day=DAY, profiles=("f",), ended_at=START, captured=3
+            )
+            camera, state = frame(1)[1].camera_name, CameraState(mode="deployed", capturing=True)
+            await service._dispatch.hear_state(camera, replace(state, ended_windows=(ended,)))
+            await service.keep_house()
+            assert len((await client.get("cameras/roof/west/frames")).value["items"]) == 2
     finally:
         await service.stop()
 

@@ -27,12 +27,13 @@ OLD = Stretch(
     bytes=10**6,
     first_at=NOW - timedelta(days=29),
     last_at=NOW - timedelta(days=29),
+    stored_at=NOW - timedelta(days=29),
 )
 
 
 def test_what_is_older_than_its_order_says_may_go() -> None:
-    young = replace(OLD, last_at=NOW - timedelta(days=10))
-    assert due([OLD, young], [ORDER], (), (), NOW) == (OLD,)
+    young = replace(OLD, stored_at=NOW - timedelta(days=10))
+    assert due([OLD, young], [ORDER], (), (), NOW, unmade=()) == (OLD,)
 
 
 @pytest.mark.parametrize(
@@ -47,18 +48,23 @@ def test_what_is_older_than_its_order_says_may_go() -> None:
     ],
 )
 def test_one_patient_order_or_none_keeps_frames(orders: list[Order]) -> None:
-    assert due([OLD], orders, (), (), NOW) == ()
+    assert due([OLD], orders, (), (), NOW, unmade=()) == ()
 
 
 def test_frames_under_a_pin_and_frames_in_use_stay() -> None:
-    assert due([OLD], [ORDER], {(WEST, "2026-06-01")}, (), NOW) == ()
-    assert due([OLD], [ORDER], (), {WEST}, NOW) == ()
-    assert due([replace(OLD, frames=0, gone=100)], [ORDER], (), (), NOW) == ()
+    assert due([OLD], [ORDER], {(WEST, "2026-06-01")}, (), NOW, unmade=()) == ()
+    assert due([OLD], [ORDER], (), {WEST}, NOW, unmade=()) == ()
+    assert due([replace(OLD, frames=0, gone=100)], [ORDER], (), (), NOW, unmade=()) == ()
+
+
+def test_frames_stay_until_the_films_of_their_window_were_started() -> None:
+    assert due([OLD], [ORDER], (), (), NOW, unmade={(WEST, OLD.day, "sunset")}) == ()
+    assert due([OLD], [ORDER], (), (), NOW, unmade={(WEST, OLD.day, "sunrise")}) == (OLD,)
 
 
 @given(st.integers(0, 100), st.lists(st.one_of(st.none(), st.integers(0, 100)), max_size=4))
 def test_nothing_goes_before_its_longest_term(age_days: int, terms: list[int | None]) -> None:
-    stretch = replace(OLD, last_at=NOW - timedelta(days=age_days))
+    stretch = replace(OLD, stored_at=NOW - timedelta(days=age_days))
     orders = [replace(ORDER, retention_days=term) for term in terms]
-    gone = bool(due([stretch], orders, (), (), NOW))
+    gone = bool(due([stretch], orders, (), (), NOW, unmade=()))
     assert gone == (bool(terms) and all(term is not None and term < age_days for term in terms))

@@ -87,7 +87,7 @@ def test_a_migration_copies_first_and_ends_like_a_fresh_catalogue(
     path = tmp_path / "catalogue.db"
     old = Database(path)
     old.start()
-    assert Catalogue(old).add(stored(1)).result()
+    assert Catalogue(old).add(stored(1), START).result()
     old.stop()
     more = "CREATE TABLE sequels (id INTEGER PRIMARY KEY) STRICT; ALTER TABLE films ADD COLUMN score REAL"
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, more))
@@ -130,9 +130,9 @@ def _shape(database: Database) -> list[tuple[str, str]]:
 
 def test_an_identity_is_stored_once(database: Database) -> None:
     catalogue = Catalogue(database)
-    assert catalogue.add(stored(1)).result()
-    assert not catalogue.add(stored(1)).result()
-    assert not catalogue.add(stored(1, captured_at=START + timedelta(hours=3))).result()
+    assert catalogue.add(stored(1), START).result()
+    assert not catalogue.add(stored(1), START).result()
+    assert not catalogue.add(stored(1, captured_at=START + timedelta(hours=3)), START).result()
     found = catalogue.find(WEST, stored(1).name.spool, 1)
     assert found == stored(1)
     (stretch,) = catalogue.stretches(WEST)
@@ -153,7 +153,7 @@ def test_counts_agree_with_the_rows_whatever_happens(
     for number, what in steps:
         frame = stored(number + 1, profile="f" if number % 2 else None, day=f"2026-06-0{1 + number // 2}")
         if what == "add":
-            catalogue.add(frame).result()
+            catalogue.add(frame, START).result()
         elif what == "forget":
             catalogue.forget([frame]).result()
         else:
@@ -174,7 +174,7 @@ def test_pages_hold_every_frame_once_in_order(database: Database) -> None:
     moments = [START, START, START, START + timedelta(seconds=1), START - timedelta(seconds=1)]
     for seq, moment in enumerate(moments, start=1):
         spool = "aa" * 8 if seq % 2 else "bb" * 8
-        catalogue.add(stored(seq, captured_at=moment, spool=spool)).result()
+        catalogue.add(stored(seq, captured_at=moment, spool=spool), START).result()
     everything = catalogue.frames(Selection(camera=WEST))
     paged: list[StoredFrame] = []
     while page := catalogue.frames(Selection(camera=WEST, after=paged[-1].name if paged else None), 2):
@@ -185,10 +185,10 @@ def test_pages_hold_every_frame_once_in_order(database: Database) -> None:
 
 def test_selections_narrow(database: Database) -> None:
     catalogue = Catalogue(database)
-    catalogue.add(stored(1)).result()
-    catalogue.add(stored(2, profile="a")).result()
-    catalogue.add(stored(3, day="2026-06-02", window=None)).result()
-    catalogue.add(stored(4, camera="east")).result()
+    catalogue.add(stored(1), START).result()
+    catalogue.add(stored(2, profile="a"), START).result()
+    catalogue.add(stored(3, day="2026-06-02", window=None), START).result()
+    catalogue.add(stored(4, camera="east"), START).result()
 
     def seqs(**wanted: object) -> list[int]:
         return [f.name.seq for f in catalogue.frames(Selection(camera=WEST, **wanted))]  # type: ignore[arg-type]
@@ -219,7 +219,7 @@ def test_figures_survive_the_catalogue(database: Database) -> None:
     catalogue = Catalogue(database)
     measured = measure(picture(1))
     frame = stored(1)
-    catalogue.add(frame).result()
+    catalogue.add(frame, START).result()
     assert [f.name for f in catalogue.unmeasured(10)] == [frame.name]
     catalogue.settle(frame, FrameState.GOOD, pack(measured)).result()
     assert catalogue.unmeasured(10) == ()

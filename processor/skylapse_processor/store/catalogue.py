@@ -40,9 +40,9 @@ class Catalogue:
             ).fetchone()
         return _frame(row) if row is not None else None
 
-    def add(self, frame: StoredFrame) -> "Future[bool]":
-        """Catalogue a frame; resolves to False where its identity is there already."""
-        return self._database.write(lambda connection: _add(connection, frame))
+    def add(self, frame: StoredFrame, at: datetime) -> "Future[bool]":
+        """Catalogue a frame stored at that time; resolves to False where its identity is there already."""
+        return self._database.write(lambda connection: _add(connection, frame, at))
 
     def settle(self, frame: StoredFrame, state: FrameState, figures: bytes | None = None) -> "Future[None]":
         """Note what measuring a frame has shown."""
@@ -75,7 +75,8 @@ class Catalogue:
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT c.bridge, c.camera AS camera_id, x.day, w.word AS window, k.word AS schedule,"
-                " p.word AS profile, x.frames, x.bad, x.gone, x.bytes, x.first_us, x.last_us FROM stretches x"
+                " p.word AS profile, x.frames, x.bad, x.gone, x.bytes, x.first_us, x.last_us,"
+                " x.stored_us FROM stretches x"
                 " JOIN cameras c ON c.id = x.camera LEFT JOIN words w ON w.id = x.window"
                 " LEFT JOIN words k ON k.id = x.schedule LEFT JOIN words p ON p.id = x.profile"
                 f" WHERE {where} ORDER BY x.day DESC, x.first_us",
@@ -176,7 +177,7 @@ def _word_key(connection: Connection, word: str | None) -> int:
     return int(connection.execute("SELECT id FROM words WHERE word = ?", (word,)).fetchone()["id"])
 
 
-def _add(connection: Connection, frame: StoredFrame) -> bool:
+def _add(connection: Connection, frame: StoredFrame, at: datetime) -> bool:
     camera = camera_key(connection, frame.name.camera)
     spool = _spool_key(connection, frame.name.spool)
     captured_us, day = to_us(frame.name.captured_at), day_number(frame.day)
@@ -196,10 +197,11 @@ def _add(connection: Connection, frame: StoredFrame) -> bool:
         ),
     )
     connection.execute(
-        "INSERT INTO stretches VALUES (?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        "INSERT INTO stretches VALUES (?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
         " frames = frames + 1, bytes = bytes + excluded.bytes,"
-        " first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)",
-        (camera, day, window, profile, schedule, frame.bytes, captured_us, captured_us),
+        " first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us),"
+        " stored_us = max(stored_us, excluded.stored_us)",
+        (camera, day, window, profile, schedule, frame.bytes, captured_us, captured_us, to_us(at)),
     )
     return True
 
@@ -331,4 +333,5 @@ def _stretch(row: Row) -> Stretch:
         bytes=row["bytes"],
         first_at=from_us(row["first_us"]),
         last_at=from_us(row["last_us"]),
+        stored_at=from_us(row["stored_us"]),
     )

@@ -74,6 +74,8 @@ class Stretch:
     bytes: int
     first_at: datetime
     last_at: datetime
+    stored_at: datetime
+    """When the last of them was stored: bridges deliver what they have kept for days."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

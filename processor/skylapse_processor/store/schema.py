@@ -125,6 +125,10 @@ MIGRATIONS = (
     CREATE INDEX ended_heard ON ended_windows (heard_us);
     CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE stretches ADD COLUMN stored_us INTEGER NOT NULL DEFAULT 0;
+    UPDATE stretches SET stored_us = last_us;
+    """,
 )
 """Append only: what has been released is never edited."""
 
