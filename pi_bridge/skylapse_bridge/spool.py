@@ -122,6 +122,7 @@ class Spool:
         self._limits = limits
         self._database: sqlite3.Connection | None = None
         self._used_bytes = 0
+        self.on_their_way: frozenset[int] = frozenset()  # never dropped for room: they may have arrived
         self.id = ""
         self.ledger = Ledger(self)
 
@@ -348,8 +349,11 @@ class Spool:
         return None
 
     def _oldest_undelivered(self) -> int | None:
-        row = self.all("SELECT id FROM frame WHERE state IN ('held', 'pending') ORDER BY id LIMIT 1")
-        return int(row[0][0]) if row else None
+        rows = self.all(
+            "SELECT id FROM frame WHERE state IN ('held', 'pending') ORDER BY id LIMIT ?",
+            (len(self.on_their_way) + 1,),
+        )
+        return next((number for (number,) in rows if number not in self.on_their_way), None)
 
     def _delete(self, rows: list[tuple[int, str, int]]) -> None:
         """Delete files first: a full disk may refuse to change the database before there is room."""

@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -127,13 +128,15 @@ class Uploader:
             self._failures += 1
             self._report(str(error))
             return False
+        finally:
+            await self._outbox.run(_forget_journeys)
 
     async def _deliver_some(self, session: aiohttp.ClientSession) -> bool:
         """Deliver the oldest frames side by side; tell whether there may be more to do at once."""
         now = _monotonic()
         self._refused = {number: at for number, at in self._refused.items() if at > now}
         skip = frozenset(self._refused)
-        frames = await self._outbox.run(lambda spool: spool.pending(_LANES, skip))
+        frames = await self._outbox.run(partial(_take_out, skip=skip))
         if not frames:
             return False
         key = await asyncio.to_thread(self._read_key)
@@ -209,6 +212,17 @@ class Uploader:
         if problem != self.problem:
             _LOGGER.warning("frames wait in the spool: %s", problem)
         self.problem = problem
+
+
+def _take_out(spool: Spool, skip: frozenset[int]) -> list[StoredFrame]:
+    """Return the frames that go next, and keep them from being dropped for room meanwhile."""
+    frames = spool.pending(_LANES, skip)
+    spool.on_their_way = frozenset(frame.id for frame in frames)
+    return frames
+
+
+def _forget_journeys(spool: Spool) -> None:
+    spool.on_their_way = frozenset()
 
 
 def _tell(error: Exception) -> str:

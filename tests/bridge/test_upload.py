@@ -36,11 +36,11 @@ async def server() -> AsyncIterator[TusServer]:
 class Delivery:
     """A spool with an uploader on it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, spool: Spool | None = None) -> None:
         self.folder = folder
         self.key_file = folder / "key"
         self.key_file.write_text(KEY + "\n", "utf-8")
-        self.outbox = Outbox(Spool(folder / "state", Limits(max_bytes=10**9, min_free_bytes=1)))
+        self.outbox = Outbox(spool or Spool(folder / "state", Limits(max_bytes=10**9, min_free_bytes=1)))
         self.delivered: list[int] = []
         self.uploader = Uploader(
             self.outbox,
@@ -256,6 +256,31 @@ async def test_a_disk_that_cannot_be_read_for_a_moment_loses_nothing(
     delivery.uploader.flush()
     await delivery.settle()
     assert sorted(server.frames) == [1, 2, 3]
+
+
+async def test_room_is_not_made_at_the_cost_of_frames_on_their_way(tmp_path: Path, server: TusServer) -> None:
+    spool = Spool(tmp_path / "small", Limits(max_bytes=10_000, min_free_bytes=1, on_full="drop_oldest"))
+    delivery = Delivery(tmp_path, spool)
+    await delivery.outbox.start()
+    gate = asyncio.Event()
+
+    async def slow(_request: object) -> None:
+        await gate.wait()
+
+    server.standing_fault = slow
+    await delivery.add(5)
+    delivery.uploader.deliver_to(server.url)
+    delivery.uploader.start()
+    await until(lambda: len(server.requests) == 3, what="three on their way")
+    size = (await delivery.outbox.run(Spool.totals)).bytes
+    await delivery.outbox.run(lambda spool: spool.make_room(10_000 - size + 1))
+    assert (await delivery.counts()).dropped == 1
+    gate.set()
+    await delivery.settle()
+    assert sorted(server.frames) == [1, 2, 3, 5]
+    assert await delivery.counts() == Counts(captured=5, delivered=4, dropped=1)
+    await delivery.uploader.stop()
+    await delivery.outbox.stop()
 
 
 async def test_a_flush_while_frames_are_on_their_way(delivery: Delivery, server: TusServer) -> None:
