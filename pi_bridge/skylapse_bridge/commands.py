@@ -5,6 +5,7 @@ repeat gets the reply that its first arrival got, also while that is still being
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +23,16 @@ from .errors import BridgeError, CameraError, CommandRefusedError, SpoolFullErro
 from .runner import Runner
 from .shooting import AUTOMATIC, Purpose
 
+_LOGGER = logging.getLogger(__name__)
+
 _KEPT_S = 600.0
+_CODES: tuple[tuple[type[BridgeError], str], ...] = (
+    (UnsupportedError, "unsupported"),
+    (CameraError, "camera_failed"),
+    (SpoolFullError, "spool_full"),
+    (BridgeError, "failed"),
+)
+"""What is told of an error: the first that fits."""
 
 _EXPOSURE_US = vol.All(int, vol.Range(min=1, max=1_000_000_000))
 _GAIN = vol.All(vol.Any(int, float), vol.Coerce(float), vol.Range(min=0.1, max=1000))
@@ -109,6 +119,10 @@ async def _flush(request: Request) -> dict[str, Any]:
     return {"pending": await request.bridge.flush()}
 
 
+async def _update(_request: Request) -> dict[str, Any]:
+    raise CommandRefusedError("unsupported", "a bridge is updated by the package manager of its machine")
+
+
 async def _restart(request: Request) -> dict[str, Any]:
     request.bridge.restart()
     return {}
@@ -134,6 +148,7 @@ COMMANDS: dict[str, CommandKind] = {
     "identify": CommandKind(args={}, obey=_identify),
     "flush": CommandKind(args={}, obey=_flush),
     "restart": CommandKind(args={}, obey=_restart),
+    "update": CommandKind(args={}, obey=_update),
 }
 """Every command that a bridge obeys, with the schema of its arguments."""
 
@@ -167,14 +182,12 @@ class CommandDesk:
             result = await self._result(camera, command)
         except CommandRefusedError as error:
             return _refusal(command.id, error.code, error.message)
-        except UnsupportedError as error:
-            return _refusal(command.id, "unsupported", str(error))
-        except CameraError as error:
-            return _refusal(command.id, "camera_failed", str(error))
-        except SpoolFullError as error:
-            return _refusal(command.id, "spool_full", str(error))
         except BridgeError as error:
-            return _refusal(command.id, "failed", str(error))
+            code = next(code for kind, code in _CODES if isinstance(error, kind))
+            return _refusal(command.id, code, str(error))
+        except Exception as error:  # whoever asks is answered, also a repeat
+            _LOGGER.exception("command %s came to nothing", command.name)
+            return _refusal(command.id, "failed", f"{type(error).__name__}: {error}")
         return Reply(id=command.id, ok=True, result=result)
 
     async def _result(self, camera: str, command: Command) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from skylapse_bridge import commands
+from skylapse_bridge.runner import Runner
 from skylapse_protocol.messages import Command, Reply
 from skylapse_protocol.records import read_record
 from skylapse_protocol.topics import AVAILABILITY, COMMAND, FRAME, PREVIEW, READING, REPLY, STATE
@@ -28,7 +29,7 @@ def command(name: str, command_id: str = "c-1", *, expires_in_s: float = 60, **a
 def test_every_command_and_every_refusal_is_documented() -> None:
     page = (ROOT / "protocol" / "PROTOCOL.md").read_text("utf-8")
     rooms = [inspect.getsource(commands)]
-    codes = set(re.findall(r'(?:RefusedError\(|_refusal\(command\.?_?id, )"(\w+)"', "".join(rooms)))
+    codes = set(re.findall(r'(?:RefusedError\(|_refusal\(command\.?_?id, |Error, )"(\w+)"', "".join(rooms)))
     assert {"expired", "retained", "spool_full"} <= codes
     assert [name for name in [*commands.COMMANDS, *codes] if f"`{name}`" not in page] == []
 
@@ -97,6 +98,15 @@ async def test_the_same_command_twice_is_done_once_and_answered_twice(house: Hou
     assert result(await house.listener.ask(command("capture", "other"))) != result(first)
 
 
+async def test_what_nobody_foresaw_is_answered_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await ready(house)
+    monkeypatch.setattr(Runner, "preview", lambda _: 1 / 0)
+    for _ in range(2):
+        reply = await house.listener.ask(command("preview", "odd"))
+        assert reply.error is not None
+        assert (reply.error.code, "ZeroDivisionError" in reply.error.message) == ("failed", True)
+
+
 async def test_two_at_once_are_done_once(house: House) -> None:
     await ready(house)
     for _ in range(3):
@@ -111,6 +121,7 @@ async def test_two_at_once_are_done_once(house: House) -> None:
     [
         (command("capture", expires_in_s=-1), "west", "expired"),
         (command("dance"), "west", "unknown_command"),
+        (command("update"), "west", "unsupported"),
         (command("capture", exposure_us=-5, gain=1.0), "west", "bad_arguments"),
         (command("capture", exposure_us=500), "west", "bad_arguments"),
         (command("capture", colour="red"), "west", "bad_arguments"),
