@@ -118,6 +118,9 @@ async def test_a_lost_camera_is_started_again(house: House, moody: MoodyCamera) 
     moody.may_start = True
     await house.listener.next(EVENT, type="camera_back")
     await house.photograph(2)
+    records = house.listener.all(FRAME)
+    assert [record.seq for record in records] == list(range(1, len(records) + 1))
+    assert len({record.captured_at for record in records}) == len(records) >= 3
 
 
 async def test_a_camera_that_is_not_there_at_the_start_does_not_stop_the_others(

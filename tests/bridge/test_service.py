@@ -1,6 +1,7 @@
 """A whole bridge beside a real broker: it introduces itself, photographs by plan, and delivers."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -92,6 +93,9 @@ async def test_capture_needs_no_network(house: House) -> None:
     house.broker.start()
     await house.start(processor=house.processor(house.server.url))
     await until(lambda: len(house.server.frames) >= 4, what="the delivery afterwards")
+    sent = sorted(upload.record["captured_at"] for upload in house.server.uploads)
+    moments = [datetime.fromisoformat(moment) for moment in sent]
+    assert {later - earlier for earlier, later in pairwise(moments)} == {timedelta(seconds=15)}
 
 
 async def test_without_a_plan_the_camera_waits(house: House) -> None:
