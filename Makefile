@@ -11,6 +11,7 @@ MAKEFLAGS += --no-builtin-rules
 UV := .tools/uv/bin/uv
 PYTHON_PROGRAMS ?= $(if $(shell command -v python3.11),3.11,>=3.11)
 export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin
+export LD_LIBRARY_PATH := $(CURDIR)/.tools/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 export UV_NO_PROGRESS := 1
 export UV_HTTP_TIMEOUT := 180
 
@@ -87,8 +88,12 @@ lock: | $(UV)  ## resolve the lock files anew from pyproject.toml
 .PHONY: tools
 tools: .tools/bin/mosquitto .tools/bin/mosquitto_sub .tools/bin/mosquitto_pub .tools/bin/chromium .tools/bin/ffmpeg  ## Mosquitto, Chromium, ffmpeg: from the PATH, else Debian's packages
 
-.tools/bin/mosquitto .tools/bin/chromium .tools/bin/ffmpeg:
+.tools/bin/mosquitto .tools/bin/ffmpeg:
 	tools/system_tools.sh .tools $(@F)
+
+# Playwright's own driver needs a library that no package of Chromium brings.
+.tools/bin/chromium:
+	tools/system_tools.sh .tools chromium libatomic.so.1=libatomic1
 
 .tools/bin/mosquitto_sub .tools/bin/mosquitto_pub:
 	tools/system_tools.sh .tools $(@F)=mosquitto-clients

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Brings programs that Debian packages: tools/system_tools.sh DIR PROGRAM[=PACKAGE]...
+# Brings programs and libraries that Debian packages: tools/system_tools.sh DIR NAME[=PACKAGE]...
 #
+# A name with .so in it is a library, which ends up in DIR/lib where it is not the system's own.
 # A program on the PATH is used as it is; root installs what is missing with apt-get; anybody else gets the packages
 # and what they depend on unpacked into DIR/debian. DIR/bin holds a way to each program afterwards.
 set -euo pipefail
@@ -41,7 +42,26 @@ unpack_here() {
     rm -rf "$dir/debs"
 }
 
+here() {
+    case "$1" in
+        *.so*) ldconfig -p | grep -q "$1" ;;
+        *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+place() {
+    case "$1" in
+        *.so*) ;;
+        *) ln -sf "$(command -v "$1")" "$dir/bin/$1" ;;
+    esac
+}
+
 wrap() {
+    if [[ "$1" == *.so* ]]; then
+        mkdir -p "$dir/lib"
+        ln -sf "$(find "$dir/debian" -name "$1" | head -n 1)" "$dir/lib/$1"
+        return
+    fi
     local program=$1 found libraries
     found=$(find "$dir/debian" -path "*bin/$program" | head -n 1)
     [ -n "$found" ] || { say "$program is not in its package"; exit 1; }
@@ -54,9 +74,9 @@ missing=()
 packages=()
 for entry in "$@"; do
     program=${entry%%=*}
-    [ -x "$dir/bin/$program" ] && continue
-    if found=$(command -v "$program"); then
-        ln -sf "$found" "$dir/bin/$program"
+    [ -x "$dir/bin/$program" ] || [ -e "$dir/lib/$program" ] && continue
+    if here "$program"; then
+        place "$program"
     else
         missing+=("$program")
         packages+=("${entry#*=}")
@@ -67,7 +87,7 @@ done
 command -v apt-get >/dev/null || { say "please install ${missing[*]}: only Debian's packages are known here"; exit 1; }
 if [ "$(id -u)" = 0 ]; then
     install_as_root "${packages[@]}"
-    for program in "${missing[@]}"; do ln -sf "$(command -v "$program")" "$dir/bin/$program"; done
+    for program in "${missing[@]}"; do place "$program"; done
 else
     unpack_here "${packages[@]}"
     for program in "${missing[@]}"; do wrap "$program"; done
