@@ -2,6 +2,7 @@
 
 BridgeError
 ├── ConfigError              the configuration cannot be used; names file, line and key
+├── OutputError              what was made cannot be written where it was asked to be
 ├── ClockError               a moment that the bridge's clock cannot give
 ├── CameraError              a camera did not do what it was asked
 │   ├── CameraLostError      it does not answer, and has to be started anew
@@ -24,6 +25,10 @@ class BridgeError(Exception):
 
 class ConfigError(BridgeError):
     """The configuration cannot be used: which file, which line, which key, and why."""
+
+
+class OutputError(BridgeError):
+    """What was made cannot be written where it was asked to be."""
 
 
 class ClockError(BridgeError):

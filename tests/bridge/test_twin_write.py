@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from skylapse_bridge.cli import main
 from skylapse_bridge.twin.cli import add_twin_command
 from skylapse_bridge.twin.scene import LUMINANCE
 from skylapse_bridge.twin.sensor import SENSORS
@@ -144,3 +145,15 @@ def test_a_bad_option_is_refused_with_the_reason(
     assert ended.value.code == 2
     assert why in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+def test_a_place_that_cannot_be_written_to_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file", "utf-8")
+    for out, why in ((taken, "is no folder"), (taken / "x", "cannot be"), (Path("/proc/x"), "cannot be")):
+        assert main(["twin", "--out", str(out), "--frames", "1", "--size", "64x64"]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"--out {out}: {why}")
+        assert len(said.splitlines()) == 1

@@ -4,6 +4,8 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
+from skylapse_bridge.errors import OutputError
+
 from .ramp import RAMPS
 from .sensor import SENSORS
 from .sun import Place
@@ -40,7 +42,7 @@ def add_twin_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """Write what was asked for."""
+    """Write what was asked for; raise OutputError where that cannot be."""
     width, height = arguments.size
     sequence = Sequence(
         frames=arguments.frames,
@@ -55,9 +57,19 @@ def _run(arguments: argparse.Namespace) -> int:
         records=not arguments.no_records,
         quality=arguments.quality,
     )
-    write_sequence(arguments.out, sequence)
+    try:
+        write_sequence(arguments.out, sequence)
+    except OSError as error:
+        raise OutputError(_why_not_written(arguments.out, error)) from error
     print(f"{sequence.frames} pictures of {width}x{height} in {arguments.out}")
     return 0
+
+
+def _why_not_written(out: Path, error: OSError) -> str:
+    """Return one line about a folder that could not be written to."""
+    if out.exists() and not out.is_dir():
+        return f"--out {out}: is no folder"
+    return f"--out {out}: cannot be written to: {error.strerror or error}"
 
 
 def _size(text: str) -> tuple[int, int]:
