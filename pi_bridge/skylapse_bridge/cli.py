@@ -1,4 +1,4 @@
-"""The command line: `skylapse-bridge run`, `check-config`, `twin`."""
+"""The command line: `skylapse-bridge run`, `check-config`, `example-config`, `twin`."""
 
 import argparse
 import asyncio
@@ -6,6 +6,8 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 
 from .clock import make_clock
@@ -13,12 +15,15 @@ from .config import load_config
 from .errors import BridgeError
 from .service import Bridge
 
+_WITHOUT_TWIN = frozenset({"run", "check-config", "example-config", "--version"})
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
     parser = argparse.ArgumentParser(
         prog="skylapse-bridge", description="Photographs by plan, loses nothing."
     )
+    parser.add_argument("--version", action="version", version=version("skylapse"))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="photograph and deliver until told to stop")
     run.add_argument("--config", type=Path, required=True, help="bridge.yaml")
@@ -27,8 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check = commands.add_parser("check-config", help="check a configuration and say what is wrong")
     check.add_argument("--config", type=Path, required=True, help="bridge.yaml")
     check.set_defaults(run=_check)
+    example = commands.add_parser("example-config", help="print a configuration that explains every setting")
+    example.set_defaults(run=_example)
     words = sys.argv[1:] if arguments is None else list(arguments)
-    if words[:1] not in (["run"], ["check-config"]):
+    if _WITHOUT_TWIN.isdisjoint(words[:1]):
         _add_twin(commands)
     chosen = parser.parse_args(words)
     try:
@@ -49,6 +56,11 @@ def _check(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     cameras = ", ".join(f"{camera.id} ({camera.driver})" for camera in config.cameras)
     print(f"bridge {config.id}: {cameras}")
+    return 0
+
+
+def _example(_arguments: argparse.Namespace) -> int:
+    print(files(__package__).joinpath("bridge.example.yaml").read_text("utf-8"), end="")
     return 0
 
 

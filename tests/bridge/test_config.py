@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,19 @@ def test_the_command_line_checks_a_configuration(tmp_path: Path, capsys: pytest.
     path.write_text(GOOD.replace("driver", "drver"), "utf-8")
     assert main(["check-config", "--config", str(path)]) == 2
     assert re.search(r"bridge\.yaml:5: .*did you mean 'driver'", capsys.readouterr().err)
+
+
+def test_the_example_can_be_printed_wherever_the_bridge_is_installed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["example-config"]) == 0
+    printed = capsys.readouterr().out
+    assert printed == EXAMPLE.read_text("utf-8")
+    assert "http://192.0.2.10:8097" in printed
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == version("skylapse") + "\n"
