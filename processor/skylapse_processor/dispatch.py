@@ -114,9 +114,10 @@ class Dispatch:
 
     async def hear_state(self, camera: CameraName, state: CameraState) -> None:
         """Note which windows a camera says have ended."""
-        if state.ended_windows != self._heard.get(camera, ()):
-            await asyncio.wrap_future(self._table.hear_ended(camera, state.ended_windows, self._clock()))
-            self._heard[camera] = state.ended_windows
+        ended = tuple(window for window in state.ended_windows if window.window != state.active_window)
+        if ended != self._heard.get(camera, ()):
+            await asyncio.wrap_future(self._table.hear_ended(camera, ended, self._clock()))
+            self._heard[camera] = ended
             self.poke()
 
     async def request(self, wanted: FilmWish) -> Job:

@@ -162,6 +162,19 @@ async def test_frames_that_come_late_are_there_for_their_film(tmp_path: Path) ->
         await service.stop()
 
 
+async def test_a_window_that_is_active_again_has_not_ended(tmp_path: Path) -> None:
+    async with serving(write_config(tmp_path / "processor")) as (service, _client):
+        ended = EndedWindow(
+            window="sunset", schedule="sunset", day=DAY, profiles=("f",), ended_at=START, captured=3
+        )
+        state = CameraState(mode="deployed", capturing=True, ended_windows=(ended,))
+        camera = frame(1)[1].camera_name
+        await service._dispatch.hear_state(camera, replace(state, active_window="sunset"))
+        assert await service._dispatch.windows_unmade() == frozenset()
+        await service._dispatch.hear_state(camera, state)
+        assert await service._dispatch.windows_unmade() == {(camera, DAY, "sunset")}
+
+
 async def test_uploads_that_nobody_goes_on_with_are_forgotten(tmp_path: Path) -> None:
     config = load(write_config(tmp_path / "processor"))
     key = Keys(keys_file(config), utc_now).add("test")

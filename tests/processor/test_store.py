@@ -17,8 +17,10 @@ from skylapse_processor.store.catalogue import Catalogue, frames_query
 from skylapse_processor.store.database import Connection, Database
 from skylapse_processor.store.figures import pack, unpack
 from skylapse_processor.store.films import FilmQuery, FilmTable, StoredFilm
+from skylapse_processor.store.jobtable import JobTable
 from skylapse_processor.store.rows import FrameState, Selection, StoredFrame, day_number, day_text
 from skylapse_protocol.identifiers import CameraName
+from skylapse_protocol.messages import EndedWindow
 
 from .frames_made import DAY, START, picture, record_of
 
@@ -103,6 +105,23 @@ def test_a_migration_copies_first_and_ends_like_a_fresh_catalogue(
     assert copy.execute("SELECT count(*) FROM frames").fetchone() == (1,)
     assert copy.execute("SELECT name FROM sqlite_master WHERE name = 'sequels'").fetchone() is None
     copy.close()
+
+
+def test_a_window_that_went_on_after_all_may_be_made_and_remade_again(database: Database) -> None:
+    table = JobTable(database)
+    short = EndedWindow(window="w", schedule="s", day=DAY, profiles=("f",), ended_at=START, captured=3)
+    whole, later = replace(short, captured=12), START + timedelta(hours=1)
+    table.hear_ended(WEST, [short], START).result()
+    (row,) = table.ended(START)
+    table.settle(row, 3, remade=True, jobs=[]).result()
+    table.hear_ended(WEST, [short], later).result()
+    unchanged = table.ended(START)
+    table.hear_ended(WEST, [whole], later).result()
+    grown = table.ended(START)
+    assert unchanged == ()
+    assert [(row.captured, row.remade, row.heard_at, row.settled_frames) for row in grown] == [
+        (12, False, later, 3)
+    ]
 
 
 def test_a_migration_that_fails_leaves_the_old_schema(

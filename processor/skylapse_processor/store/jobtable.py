@@ -86,14 +86,17 @@ class JobTable:
         return self._database.write(work)
 
     def hear_ended(self, camera: CameraName, windows: Sequence[EndedWindow], at: datetime) -> "Future[None]":
-        """Note windows that a bridge says have ended; counts may grow, the first hearing stays."""
+        """Note windows that a bridge says have ended; one that went on after all is heard of anew."""
 
         def work(connection: Connection) -> None:
             key = camera_key(connection, camera)
             for window in windows:
                 connection.execute(
                     "INSERT INTO ended_windows VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, 0) ON CONFLICT DO UPDATE"
-                    " SET captured = excluded.captured, dropped = excluded.dropped",
+                    " SET captured = excluded.captured, dropped = excluded.dropped,"
+                    " remade = CASE WHEN excluded.captured > captured THEN 0 ELSE remade END,"
+                    " heard_us = CASE WHEN excluded.captured > captured THEN excluded.heard_us"
+                    " ELSE heard_us END",
                     (
                         *(key, window.day, window.window, window.schedule, json.dumps(window.profiles)),
                         *(window.captured, window.dropped, to_us(at)),
