@@ -18,6 +18,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.topics import (
@@ -157,11 +158,12 @@ class Mqtt:
         limit = getattr(properties, "MaximumPacketSize", None)
         self._max_packet = int(limit) if limit else _DEFAULT_MAX_PACKET
         root = self._config.root
+        rows = (ORDERS, STATE, ANNOUNCE, PROCESSOR_COMMAND, PROCESSOR_AVAILABILITY)
         topics = [
-            (row.filter(root), 1)
-            for row in (ORDERS, STATE, ANNOUNCE, PROCESSOR_COMMAND, PROCESSOR_AVAILABILITY)
+            (row.filter(root), SubscribeOptions(qos=1, retainAsPublished=row is PROCESSOR_COMMAND))
+            for row in rows
         ]
-        client.subscribe([*topics, (self._config.birth_topic, 1)])
+        client.subscribe([*topics, (self._config.birth_topic, SubscribeOptions(qos=1))])
         self._hand_over(self._on_connected)
 
     def _on_disconnect(

@@ -180,6 +180,20 @@ async def test_a_retained_command_is_refused(broker: Broker, tmp_path: Path) -> 
         listener.stop()
 
 
+async def test_a_command_that_is_published_with_retain_is_refused_while_connected(
+    served: Serving, listener: Listener
+) -> None:
+    _service, client = served
+    await client.upload(*frame(1))
+    await until(lambda: "online" in listener.on("skylapse/processor/availability"))
+    asked = command("render", camera="roof/west", day=DAY, size="480p")
+    listener.raw(PROCESSOR_COMMAND.name(), encode(PROCESSOR_COMMAND, asked), retain=True)
+    reply = (await until(lambda: listener.on("skylapse/processor/reply")))[0]
+    listener.raw(PROCESSOR_COMMAND.name(), b"", retain=True)
+    assert (reply["ok"], reply["error"]["code"]) == (False, "retained")
+    assert (await client.get("renders")).value["items"] == []
+
+
 async def test_a_film_is_pinned_linked_and_deleted_by_command(served: Serving, listener: Listener) -> None:
     _service, client = served
     for seq in (1, 2):
