@@ -23,12 +23,19 @@ MAX_PIXELS = 128_000_000
 
 MAX_SIDE = 30_000
 
+MAX_SCANS = 100
+MAX_BUFFERED_PIXELS = 64_000_000
+"""Largest JPEG in several scans: libjpeg holds all its coefficients, six bytes a pixel."""
+MAX_PIXEL_SCANS = 2_000_000_000
+"""Each scan of such a JPEG walks all its pixels again."""
+
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 Pixels = NDArray[np.uint8]
 """RGB, shape (height, width, 3)."""
 
 _SOI, _EOI, _SOS, _APP1 = 0xD8, 0xD9, 0xDA, 0xE1
+_PROGRESSIVE = 0xC2
 _FRAME_MARKERS = frozenset({0xC0, 0xC1, 0xC2})
 _OTHER_FRAMES = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
@@ -82,10 +89,12 @@ def _look_jpeg(data: bytes, name: str, *, whole: bool) -> Shape:
     """Walk the segments up to the first scan (ITU-T T.81, annex B)."""
     place, orientation = 2, 1
     size: tuple[int, int] | None = None
+    progressive, components = False, 0
     while True:
         marker, body, place = _segment(data, place, name)
         if marker in _FRAME_MARKERS:
             size = _frame_size(body, name)
+            progressive, components = marker == _PROGRESSIVE, body[5]
         elif marker in _OTHER_FRAMES:
             raise PictureError(name, f"is a JPEG of an unsupported kind (SOF marker {marker:02X})")
         elif marker == _APP1 and body.startswith(b"Exif\0\0"):
@@ -94,10 +103,19 @@ def _look_jpeg(data: bytes, name: str, *, whole: bool) -> Shape:
             break
     if size is None:
         raise PictureError(name, "has no frame header before its first scan")
+    if progressive or body[:1] != bytes([components]):
+        _check_scans(1 + data.count(b"\xff\xda", place), size, name)
     if whole and data.rfind(b"\xff\xd9", place) < 0:
         raise PictureError(name, "is truncated: the end marker is missing")
     width, height = reversed(size) if orientation in _TRANSPOSED else size
     return Shape(width=width, height=height, orientation=orientation)
+
+
+def _check_scans(scans: int, size: tuple[int, int], name: str) -> None:
+    """Refuse a JPEG in several scans that would take long to decode, or much memory, for its bytes."""
+    pixels = size[0] * size[1]
+    if scans > MAX_SCANS or pixels * scans > MAX_PIXEL_SCANS or pixels > MAX_BUFFERED_PIXELS:
+        raise PictureError(name, f"has {pixels} pixels in {scans} scans: more work than a picture is worth")
 
 
 def _segment(data: bytes, place: int, name: str) -> tuple[int, bytes, int]:

@@ -107,7 +107,7 @@ class Ingest:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._pool is not None:
-            self._pool.shutdown()
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def judge(self, record: FrameRecord) -> Verdict:
         """Say whether a frame is new, here already, or another picture under a known identity."""

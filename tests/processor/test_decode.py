@@ -115,3 +115,28 @@ def test_any_damage_is_a_picture_error_or_a_picture(cut: int, place: int, byte: 
 def test_random_bytes_are_a_picture_error(data: bytes, head: bytes) -> None:
     with pytest.raises(PictureError):
         decode(head + data, "a.jpg")
+
+
+def scans_of(data: bytes, more: int) -> bytes:
+    """A progressive JPEG whose last scan is repeated."""
+    last, end = data.rfind(b"\xff\xda"), data.rfind(b"\xff\xd9")
+    return data[:end] + data[last:end] * more + data[end:]
+
+
+def resized(data: bytes, width: int, height: int) -> bytes:
+    """A JPEG whose head claims another size."""
+    place = data.find(b"\xff\xc2")
+    return data[: place + 5] + height.to_bytes(2, "big") + width.to_bytes(2, "big") + data[place + 9 :]
+
+
+def test_pictures_that_cost_more_than_they_are_worth_are_refused() -> None:
+    data = jpeg(develop(scene()), progressive=True)
+    assert look(data, "a.jpg").width == 160
+    assert look(resized(data, 6_000, 4_000), "a.jpg").width == 6_000
+    for costly in (
+        scans_of(data, 101),
+        resized(data, 16_000, 8_000),
+        scans_of(resized(data, 8_000, 6_000), 50),
+    ):
+        with pytest.raises(PictureError, match="more work than a picture is worth"):
+            look(costly, "a.jpg")
