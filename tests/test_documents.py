@@ -1,8 +1,9 @@
 """What the documents tell people to type is typed here, and what they point to is there.
 
-A page's `sh` blocks are run line by line in one folder, as a reader would. Three things differ: the address
-of the repository becomes this clone, servers run beside the lines that follow and must end cleanly, and the
-lines in `RUN_ELSEWHERE` are run by what is named there.
+A page's `sh` blocks are run line by line in one folder, as a reader would. Four things differ: the address
+of the repository becomes this clone, an example configuration is made to fit as soon as a line printed it,
+servers run beside the lines that follow and must end cleanly, and the lines in `RUN_ELSEWHERE` are run by
+what is named there.
 """
 
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -65,26 +67,35 @@ class Reader:
             "PIPX_HOME": str(folder / "pipx"),
             "PIPX_BIN_DIR": str(folder / "bin"),
         }
-        self._write_configurations(broker)
+        self.broker = broker
+        self.fitting = {"bridge.yaml": self._fit_bridge, "processor.yaml": self._fit_processor}
+        (folder / "processor-key").write_text("00" * 32, encoding="utf-8")
+        (folder / "processor-key").chmod(0o600)
+        write_sequence(folder / "photos", Sequence(frames=3, width=320, height=180))
+        example = ROOT / "processor" / "processor.example.yaml"
+        (folder / "processor.yaml").write_text(example.read_text(encoding="utf-8"), encoding="utf-8")
 
-    def _write_configurations(self, broker: Broker) -> None:
-        """Put the example configurations beside the reader, with this machine's places in them."""
-        bridge = yaml.safe_load((ROOT / "pi_bridge" / "bridge.example.yaml").read_text(encoding="utf-8"))
-        (self.folder / "processor-key").write_text("00" * 32, encoding="utf-8")
-        (self.folder / "processor-key").chmod(0o600)
-        write_sequence(self.folder / "photos", Sequence(frames=3, width=320, height=180))
-        bridge["state_dir"] = "state"
-        bridge["mqtt"] = {"host": broker.host, "port": broker.port}
-        bridge["processor"] = {"url": "http://127.0.0.1:9", "key_file": "processor-key"}
-        bridge["cameras"][0]["path"] = "photos"
-        processor = yaml.safe_load(
-            (ROOT / "processor" / "processor.example.yaml").read_text(encoding="utf-8")
-        )
-        processor["store"]["path"] = "store"
-        processor["http"]["port"] = free_port()
-        processor["mqtt"] = {"host": broker.host, "port": broker.port}
-        for name, words in (("bridge", bridge), ("processor", processor)):
-            (self.folder / f"{name}.yaml").write_text(yaml.safe_dump(words), encoding="utf-8")
+    def _fit_bridge(self, words: dict[str, Any]) -> None:
+        """Put this machine's places into the example of a bridge."""
+        words["state_dir"] = "state"
+        words["mqtt"] = {"host": self.broker.host, "port": self.broker.port}
+        words["processor"] = {"url": "http://127.0.0.1:9", "key_file": "processor-key"}
+        words["cameras"][0]["path"] = "photos"
+
+    def _fit_processor(self, words: dict[str, Any]) -> None:
+        """Put this machine's places into the example of a processor."""
+        words["store"]["path"] = "store"
+        words["http"]["port"] = free_port()
+        words["mqtt"] = {"host": self.broker.host, "port": self.broker.port}
+
+    def fit(self) -> None:
+        """Make the configurations fit that are there now, each of them once, as a reader's editor does."""
+        for path in self.folder.glob("*.yaml"):
+            fit = self.fitting.pop(path.name, None)
+            if fit is not None:
+                words = yaml.safe_load(path.read_text(encoding="utf-8"))
+                fit(words)
+                path.write_text(yaml.safe_dump(words), encoding="utf-8")
 
     def type(self, command: str) -> None:
         """Run one line; a server goes on running."""
@@ -104,6 +115,7 @@ class Reader:
             check=False,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        self.fit()
 
     def _serve(self, words: list[str], ready: str) -> None:
         server = Program(
