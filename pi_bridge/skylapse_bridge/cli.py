@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from .clock import make_clock
-from .config import load_config
+from .config import check_config, load_config
 from .errors import BridgeError
 from .service import Bridge
 
@@ -53,7 +53,7 @@ def _add_twin(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    config = load_config(arguments.config)
+    config = check_config(arguments.config)
     cameras = ", ".join(f"{camera.id} ({camera.driver})" for camera in config.cameras)
     print(f"bridge {config.id}: {cameras}")
     return 0

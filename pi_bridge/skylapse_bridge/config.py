@@ -4,7 +4,7 @@ Every mistake is told with file, line and the path of its key, all of them at on
 one that was probably meant.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -96,7 +96,7 @@ def _id(parse: Any) -> Any:
 def _url(value: object) -> str:
     text = _text(value).rstrip("/")
     if not text.startswith(("http://", "https://")):
-        raise vol.Invalid("is no address like http://192.0.2.10:8080")
+        raise vol.Invalid("is no address like http://192.0.2.10:8097")
     return text
 
 
@@ -135,6 +135,10 @@ def _cameras(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return value
 
 
+_NEEDED_FILES = (("mqtt", "password_file"), ("mqtt", "ca_file"))
+_AWAITED_FILES = (("processor", "key_file"),)
+"""A bridge photographs on without its key, and delivers once it is there."""
+
 _SCHEMA: dict[Any, Any] = {
     vol.Required("bridge"): {vol.Required("id"): _id(parse_bridge), vol.Optional("name"): _text},
     vol.Required("state_dir"): _text,
@@ -164,6 +168,16 @@ _SCHEMA: dict[Any, Any] = {
 
 def load_config(path: Path) -> BridgeConfig:
     """Read and check a configuration; raise ConfigError that names every mistake."""
+    return _build(_checked(path, _NEEDED_FILES), path.parent)
+
+
+def check_config(path: Path) -> BridgeConfig:
+    """Read and check a configuration, also for places that a running bridge would wait for."""
+    return _build(_checked(path, (*_NEEDED_FILES, *_AWAITED_FILES), folders=True), path.parent)
+
+
+def _checked(path: Path, files: tuple[Place, ...], *, folders: bool = False) -> dict[str, Any]:
+    """Return the settings of a file; those in `files` name files that can be read, where they are there."""
     try:
         text = path.read_text("utf-8")
         values = yaml.safe_load(text)
@@ -176,14 +190,42 @@ def load_config(path: Path) -> BridgeConfig:
         problem = getattr(error, "problem", None) or "it is no YAML"
         raise ConfigError(f"{path}{line}: {problem}") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}:1: holds no settings; pi_bridge/bridge.example.yaml shows some")
+        raise ConfigError(f"{path}:1: holds no settings; `skylapse-bridge example-config` prints some")
+    checked, mistakes = {}, list(_missing_files(values, path.parent, files))
+    if folders:
+        mistakes += _missing_folders(values, path.parent)
     try:
         checked = vol.Schema(_SCHEMA)(values)
     except vol.MultipleInvalid as error:
-        raise ConfigError(
-            "\n".join(_tell(path, mistake, values, lines) for mistake in error.errors)
-        ) from error
-    return _build(checked, path.parent)
+        mistakes = [*error.errors, *mistakes]
+    if mistakes:
+        raise ConfigError("\n".join(_tell(path, mistake, values, lines) for mistake in mistakes))
+    return checked
+
+
+def _missing_files(values: Any, folder: Path, places: tuple[Place, ...]) -> Iterator[vol.Invalid]:
+    """Yield the settings that name a file which cannot be read."""
+    for section, key in places:
+        settings = values.get(section)
+        name = settings.get(key) if isinstance(settings, dict) else None
+        if not isinstance(name, str):
+            continue
+        try:
+            (folder / name).read_text("utf-8")
+        except UnicodeDecodeError:
+            yield vol.Invalid(f"{folder / name} is no text", path=[section, key])
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            yield vol.Invalid(f"{folder / name} cannot be read: {why}", path=[section, key])
+
+
+def _missing_folders(values: Any, folder: Path) -> Iterator[vol.Invalid]:
+    """Yield the cameras that replay a folder which is not there."""
+    cameras = values.get("cameras")
+    for index, camera in enumerate(cameras if isinstance(cameras, list) else []):
+        name = camera.get("path") if isinstance(camera, dict) else None
+        if isinstance(name, str) and not (folder / name).is_dir():
+            yield vol.Invalid(f"{folder / name} is no folder", path=["cameras", index, "path"])
 
 
 def _build(values: dict[str, Any], folder: Path) -> BridgeConfig:

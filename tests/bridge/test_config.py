@@ -31,8 +31,11 @@ def told(tmp_path: Path, text: str) -> str:
     return str(caught.value).replace(str(path), "bridge.yaml")
 
 
-def test_the_example_is_good() -> None:
-    config = load_config(EXAMPLE)
+def test_the_example_is_good(tmp_path: Path) -> None:
+    path, password = tmp_path / "bridge.yaml", tmp_path / "password"
+    path.write_text(EXAMPLE.read_text("utf-8").replace("/etc/skylapse/mqtt-password", str(password)), "utf-8")
+    password.write_text("secret", "utf-8")
+    config = load_config(path)
     assert (config.id, [camera.driver for camera in config.cameras]) == ("roof", ["folder"])
     assert config.spool.keep_hours == 48
 
@@ -86,6 +89,44 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, old: str, new: str, li
     assert any(part.startswith(f"bridge.yaml:{line}: ") and words in part for part in said.splitlines()), said
 
 
+MISSING_PLACES = (
+    GOOD
+    + """\
+mqtt:
+  host: broker.local
+  username: roof
+  password_file: nowhere
+  ca_file: ca.pem
+processor:
+  url: http://192.0.2.10:8097
+  key_file: folder
+"""
+)
+
+
+def test_checking_tells_every_place_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bridge.yaml"
+    path.write_text(MISSING_PLACES.replace("roof}", "Roof!}"), "utf-8")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "ca.pem").write_bytes(b"\xff\xfe")
+    assert main(["check-config", "--config", str(path)]) == 2
+    said = capsys.readouterr().err.replace(str(tmp_path), "HERE").splitlines()
+    assert said[0].startswith("HERE/bridge.yaml:1: bridge.id: ")
+    assert said[1:] == [
+        "HERE/bridge.yaml:10: mqtt.password_file: HERE/nowhere cannot be read: No such file or directory",
+        "HERE/bridge.yaml:11: mqtt.ca_file: HERE/ca.pem is no text",
+        "HERE/bridge.yaml:14: processor.key_file: HERE/folder cannot be read: Is a directory",
+        "HERE/bridge.yaml:6: cameras[0].path: HERE/pictures is no folder",
+    ]
+
+
+def test_a_bridge_starts_without_the_places_that_it_can_wait_for(tmp_path: Path) -> None:
+    said = told(tmp_path, MISSING_PLACES).replace(str(tmp_path), "HERE").splitlines()
+    assert [line.split(": ")[1] for line in said] == ["mqtt.password_file", "mqtt.ca_file"]
+
+
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     said = told(tmp_path, GOOD.replace("roof", "ROOF").replace("state_dir", "statedir"))
     assert len(said.splitlines()) == 3
@@ -111,6 +152,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 def test_the_command_line_checks_a_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "bridge.yaml"
     path.write_text(GOOD, "utf-8")
+    (tmp_path / "pictures").mkdir()
     assert main(["check-config", "--config", str(path)]) == 0
     assert "bridge roof: west (folder)" in capsys.readouterr().out
     path.write_text(GOOD.replace("driver", "drver"), "utf-8")
