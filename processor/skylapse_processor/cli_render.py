@@ -20,6 +20,15 @@ from .render import render_film
 from .request import MAX_RATE, SIZES, FilmResult, RenderRequest, from_json
 
 _BAR = 30
+_OPTIONS = {
+    "output": "-o",
+    "rate": "--rate",
+    "length_s": "--length",
+    "speed_up": "--speed-up",
+    "poster": "--poster",
+    "thumbnail": "--thumbnail",
+}
+"""How somebody at a terminal calls the fields of a job."""
 _CANCELLED = 130
 
 
@@ -59,11 +68,10 @@ def run_render(arguments: argparse.Namespace) -> int:
     except CancelledError:
         _say(sys.stderr, "skylapse-processor: render: cancelled")
         return _CANCELLED
+    except RequestError as error:
+        return _fail(arguments, error if arguments.job is not None else _as_typed(error))
     except ProcessorError as error:
-        if arguments.job is not None:
-            _say(sys.stdout, json.dumps({"error": str(error)}))
-        _say(sys.stderr, f"skylapse-processor: render: {error}")
-        return 1
+        return _fail(arguments, error)
     if arguments.job is not None:
         _say(sys.stdout, json.dumps({"result": result.as_json()}))
     elif arguments.json:
@@ -71,6 +79,19 @@ def run_render(arguments: argparse.Namespace) -> int:
     else:
         _tell(result, request)
     return 0
+
+
+def _as_typed(error: RequestError) -> RequestError:
+    """Name the option instead of the field of a job."""
+    return RequestError(_OPTIONS.get(error.field, error.field), error.why)
+
+
+def _fail(arguments: argparse.Namespace, error: ProcessorError) -> int:
+    """Say what went wrong; return the exit code."""
+    if arguments.job is not None:
+        _say(sys.stdout, json.dumps({"error": str(error)}))
+    _say(sys.stderr, f"skylapse-processor: render: {error}")
+    return 1
 
 
 def _request(arguments: argparse.Namespace) -> RenderRequest:

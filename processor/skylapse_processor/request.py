@@ -20,6 +20,12 @@ DEFAULT_RATE = 30.0
 MAX_RATE = 60.0
 MIN_RATE = 0.1
 MAX_SIDE = 8192
+PACES: Mapping[str, tuple[float, float, str]] = {
+    "rate": (MIN_RATE, MAX_RATE, "frames a second"),
+    "length_s": (0.1, 86_400.0, "seconds"),
+    "speed_up": (1.0, 1_000_000.0, "times"),
+}
+"""How fast a film may be asked to run: from, to, and what is counted."""
 SIZES: Mapping[str, tuple[int, int] | None] = {
     "source": None,
     "480p": (854, 480),
@@ -93,14 +99,13 @@ def check(request: RenderRequest) -> None:
         raise RequestError("output", f"{request.output} is no name for a film: it ends in .mp4")
     if request.size not in SIZES:
         raise RequestError("size", f"{request.size!r} is none of {', '.join(SIZES)}")
-    chosen = [name for name in ("rate", "length_s", "speed_up") if getattr(request, name) is not None]
+    chosen = [name for name in PACES if getattr(request, name) is not None]
     if len(chosen) > 1:
         raise RequestError(chosen[1], f"cannot be asked for together with {chosen[0]}")
     for name in chosen:
-        if not 0 < getattr(request, name) < 1e9:
-            raise RequestError(name, "is not above zero")
-    if request.rate is not None and not MIN_RATE <= request.rate <= MAX_RATE:
-        raise RequestError("rate", f"is not from {MIN_RATE:g} to {MAX_RATE:g} frames a second")
+        (low, high, unit), value = PACES[name], getattr(request, name)
+        if not low <= value <= high:
+            raise RequestError(name, f"{value:g} is not from {low:g} to {high:.0f} {unit}")
     recipe.steps_of(request.recipe, request.parameters)
 
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from skylapse_processor.encode import examine
 from skylapse_processor.frames import read_folder
 from skylapse_processor.request import RenderRequest, to_json
@@ -123,3 +125,20 @@ def test_a_terminated_render_leaves_no_file(tmp_path: Path) -> None:
         program.communicate(timeout=60)
     assert program.returncode == 130
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--length", "1e9"), "--length: 1e+09 is not from 0.1 to 86400 seconds"),
+        (("--rate", "nan"), "--rate: nan is not from 0.1 to 60 frames a second"),
+        (("--speed-up", "0"), "--speed-up: 0 is not from 1 to 1000000 times"),
+        (("--speed-up", "60"), "--speed-up: needs pictures with capture times"),
+    ],
+)
+def test_a_pace_that_cannot_be_is_named_as_it_was_typed(
+    tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    write_plain(tmp_path / "in", 2)
+    done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4", *words)
+    assert (done.returncode, done.stderr) == (1, f"skylapse-processor: render: {said}\n")
