@@ -1,7 +1,8 @@
 """Identifiers in the media source: values, parsed and printed here only.
 
 `films`, `films/<bridge>/<camera>`, `films/<bridge>/<camera>/2026`, `…/2026-06`, `…/2026-06-21`, `film/<id>`,
-`frames`, `frames/<bridge>/<camera>`, `frames/<bridge>/<camera>/2026-06-21`, `frame/<bridge>/<camera>/<stem>`
+`frames` as `films`, and below a day `…/2026-06-21/20` (its hour), `…/201` (ten minutes of that), `…/2015`;
+`frame/<bridge>/<camera>/<stem>`
 """
 
 import re
@@ -14,6 +15,8 @@ from .protocol.errors import ProtocolError
 from .protocol.identifiers import CameraName, FrameName, parse_day, parse_film
 
 _SPAN = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?\Z")
+_CLOCK = re.compile(r"([01]\d|2[0-3])([0-5]\d?)?\Z")
+_DAY = len("2026-06-21")
 
 
 class _MediaId:
@@ -62,14 +65,16 @@ class FilmId(_MediaId):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FramesId(_MediaId):
-    """Stored frames: of all cameras, of one, or of one on a day."""
+    """Stored frames: of all cameras, of one, of one in a year, a month, on a day or at its hour."""
 
     camera: CameraName | None = None
-    day: str = ""
+    span: str = ""
+    clock: str = ""
+    """The first two to four digits of HHMM, local time."""
 
     def __str__(self) -> str:
-        """Write `frames[/<bridge>/<camera>[/<day>]]`."""
-        parts = ["frames", str(self.camera) if self.camera else "", self.day]
+        """Write `frames[/<bridge>/<camera>[/<span>[/<clock>]]]`."""
+        parts = ["frames", str(self.camera) if self.camera else "", self.span, self.clock]
         return "/".join(part for part in parts if part)
 
 
@@ -97,7 +102,7 @@ def parse_media_id(text: str | None) -> MediaId:
             return FilmId(film=parse_film(parts[0]))
         if kind == "films" and len(parts) in (0, 2, 3):
             return _parse_films(parts)
-        if kind == "frames" and len(parts) in (0, 2, 3):
+        if kind == "frames" and len(parts) in (0, 2, 3, 4):
             return _parse_frames(parts)
         if kind == "frame" and len(parts) == 3:
             return FrameId(frame=FrameName.parse(rest))
@@ -111,14 +116,23 @@ def parse_media_id(text: str | None) -> MediaId:
 def _parse_films(parts: list[str]) -> FilmsId:
     if not parts:
         return FilmsId()
-    span = parts[2] if len(parts) == 3 else ""
-    if span and not _SPAN.match(span):
-        raise ValueError(f"{span[:20]!r} is no year, month or day")
-    return FilmsId(camera=CameraName.parse("/".join(parts[:2])), span=span)
+    return FilmsId(camera=CameraName.parse("/".join(parts[:2])), span=_parse_span(parts[2:3]))
 
 
 def _parse_frames(parts: list[str]) -> FramesId:
     if not parts:
         return FramesId()
-    day = parse_day(parts[2]) if len(parts) == 3 else ""
-    return FramesId(camera=CameraName.parse("/".join(parts[:2])), day=day)
+    span = _parse_span(parts[2:3])
+    clock = parts[3] if len(parts) == 4 else ""
+    if clock and not (_CLOCK.match(clock) and len(span) == _DAY):
+        raise ValueError(f"{clock[:20]!r} is no time of a day")
+    return FramesId(camera=CameraName.parse("/".join(parts[:2])), span=span, clock=clock)
+
+
+def _parse_span(parts: list[str]) -> str:
+    if not parts:
+        return ""
+    span = parts[0]
+    if not _SPAN.match(span):
+        raise ValueError(f"{span[:20]!r} is no year, month or day")
+    return parse_day(span) if len(span) == _DAY else span

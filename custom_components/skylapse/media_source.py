@@ -1,9 +1,10 @@
 """Skylapse in the media browser: films and frames by camera and day, played through views.
 
-Films are browsed and searched in memory; days and frames are asked of the processor, a page of them.
+Films are browsed and searched in memory; days and frames are asked of the processor.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import override
 
 from homeassistant.components.media_player import (
@@ -37,11 +38,15 @@ from .protocol.messages import Film
 MAX_CHILDREN = 50
 """Days above this number are laid into years, then months."""
 
-MAX_FRAMES = 240
+MAX_FRAMES = 300
+"""More frames than these lie in hours, hours of more in tens of minutes, and those in minutes."""
+
 MAX_FOUND = 200
 _VIDEO = "video/mp4"
 _IMAGE = "image/jpeg"
 _DAY = len("2026-06-21")
+_HOUR = len("20")
+_MINUTE = len("2015")
 
 
 async def async_get_media_source(hass: HomeAssistant) -> MediaSource:
@@ -148,15 +153,15 @@ class SkylapseMediaSource(MediaSource):
         else:
             children = [
                 self._folder(FilmsId(camera=media.camera, span=part), part, film=film)
-                for part, film in _parts(films, len(media.span)).items()
+                for part, film in _parts(_by_day(films), len(media.span)).items()
             ]
         return self._folder(media, title, children, next(iter(films), None))
 
     async def _frames(
         self, coordinator: SkylapseCoordinator, client: ProcessorClient, media: FramesId
     ) -> BrowseMediaSource:
-        """Return frames: by camera, then by day; of a day the first ones, and how many there are beyond."""
-        camera, day = media.camera, media.day
+        """Return frames: by camera, then by day as films are, then by time of day where there are many."""
+        camera = media.camera
         if camera is None:
             names = sorted(name for name, facts in coordinator.system.cameras.items() if facts.info)
             children = [
@@ -164,14 +169,27 @@ class SkylapseMediaSource(MediaSource):
                 for name in names
             ]
             return self._frames_folder(media, self._word("frames"), children)
-        days = await _asked(lambda: client.days(camera))
-        if not day:
-            children = [self._frames_folder(FramesId(camera=camera, day=each), each) for each, _ in days]
-            return self._frames_folder(media, camera_title(coordinator, str(camera)), children)
-        frames = await _asked(lambda: client.frames(camera, day, MAX_FRAMES))
-        folder = self._frames_folder(media, day, [_frame(frame) for frame in frames])
-        folder.not_shown = max(0, dict(days).get(day, 0) - len(frames))
-        return folder
+        if len(media.span) == _DAY:
+            return self._frames_of_day(media, await _asked(lambda: client.frames(camera, media.span)))
+        days = [day for day in await _asked(lambda: client.days(camera)) if day.startswith(media.span)]
+        children = [
+            self._frames_folder(FramesId(camera=camera, span=part), part)
+            for part in _parts(dict.fromkeys(days), len(media.span))
+        ]
+        title = media.span or camera_title(coordinator, str(camera))
+        return self._frames_folder(media, title, children)
+
+    def _frames_of_day(self, media: FramesId, frames: Iterable[FrameName]) -> BrowseMediaSource:
+        found = [frame for frame in frames if _clock(frame).startswith(media.clock)]
+        title = _clock_title(media.clock) if media.clock else media.span
+        if len(found) <= MAX_FRAMES or len(media.clock) == _MINUTE:
+            return self._frames_folder(media, title, [_frame(frame) for frame in found])
+        length = len(media.clock) + 1 if media.clock else _HOUR
+        children = [
+            self._frames_folder(replace(media, clock=part), _clock_title(part))
+            for part in dict.fromkeys(_clock(frame)[:length] for frame in found)
+        ]
+        return self._frames_folder(media, title, children)
 
     def _folder(
         self,
@@ -239,18 +257,32 @@ async def _asked[T](ask: Callable[[], Awaitable[T]]) -> T:
         ) from error
 
 
-def _parts(films: Iterable[Film], depth: int) -> dict[str, Film]:
-    """Return days, or months or years where there are too many days, each with its latest film."""
+def _by_day(films: Iterable[Film]) -> dict[str, Film]:
+    """Return the latest film of every day; the films come latest first."""
     latest: dict[str, Film] = {}
     for film in films:
         latest.setdefault(film.day, film)
-    if len(latest) <= MAX_CHILDREN:
-        return latest
+    return latest
+
+
+def _parts[T](days: Mapping[str, T], depth: int) -> Mapping[str, T]:
+    """Return days, or months or years where there are too many days, each with what its latest day has."""
+    if len(days) <= MAX_CHILDREN:
+        return days
     length = len("2026") if depth == 0 else len("2026-06")
-    parts: dict[str, Film] = {}
-    for film in latest.values():
-        parts.setdefault(film.day[:length], film)
+    parts: dict[str, T] = {}
+    for day, each in days.items():
+        parts.setdefault(day[:length], each)
     return parts
+
+
+def _clock(frame: FrameName) -> str:
+    return f"{dt_util.as_local(frame.captured_at):%H%M}"
+
+
+def _clock_title(clock: str) -> str:
+    """Return the time at which a part of a day begins."""
+    return f"{clock[:_HOUR]}:{clock[_HOUR:]:0<2}"
 
 
 def _film(film: Film, title: str) -> BrowseMediaSource:

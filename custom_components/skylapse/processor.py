@@ -1,7 +1,7 @@
 """The one door to the processor's HTTP API. Every error that it raises is a ProcessorError."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from .protocol.messages import Film
 FilmPart = Literal["video", "poster", "thumb"]
 
 PAGE = 500
+FRAMES_PAGE = 1000
 _QUICK = ClientTimeout(total=10)
 _STREAM = ClientTimeout(total=None, sock_connect=10, sock_read=30)
 
@@ -41,27 +42,19 @@ class ProcessorClient:
 
     async def films(self) -> list[Film]:
         """Return every film, read page by page."""
-        films: list[Film] = []
-        cursor: str | None = ""
-        while cursor is not None:
-            query = {"limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
-            page = await self._json("films", query)
-            with _fitting("films"):
-                films.extend(_film(item) for item in page["items"])
-            cursor = page.get("next")
-        return films
+        return [film async for page in self._pages("films", PAGE) for film in _read(page, "films", _film)]
 
-    async def days(self, camera: CameraName) -> list[tuple[str, int]]:
-        """Return the newest days with frames, latest first, with the number of frames of each."""
-        page = await self._json(f"cameras/{camera}/days", {"limit": str(PAGE)})
-        with _fitting("days"):
-            return [(parse_day(item["day"]), int(item["frames"])) for item in page["items"]]
+    async def days(self, camera: CameraName) -> list[str]:
+        """Return every day with frames, latest first."""
+        pages = self._pages(f"cameras/{camera}/days", PAGE)
+        return [
+            day async for page in pages for day in _read(page, "days", lambda item: parse_day(item["day"]))
+        ]
 
-    async def frames(self, camera: CameraName, day: str, limit: int) -> list[FrameName]:
-        """Return the first frames of a day."""
-        page = await self._json(f"cameras/{camera}/frames", {"day": day, "limit": str(limit)})
-        with _fitting("frames"):
-            return [FrameName.parse(item["frame"]) for item in page["items"]]
+    async def frames(self, camera: CameraName, day: str) -> list[FrameName]:
+        """Return every frame of a day, in the order of their capture."""
+        pages = self._pages(f"cameras/{camera}/frames", FRAMES_PAGE, day=day)
+        return [frame async for page in pages for frame in _read(page, "frames", _frame)]
 
     async def film_picture(self, film_id: str, part: Literal["poster", "thumb"]) -> bytes:
         """Return a film's poster or thumbnail, a JPEG."""
@@ -80,6 +73,15 @@ class ProcessorClient:
             method, f"films/{parse_film(film_id)}/video", headers=headers, limits=_STREAM
         ) as response:
             yield response
+
+    async def _pages(self, path: str, limit: int, **query: str) -> AsyncIterator[dict[str, Any]]:
+        """Yield the pages of a list."""
+        cursor: str | None = ""
+        while cursor is not None:
+            asked = {"limit": str(limit), **query} | ({"cursor": cursor} if cursor else {})
+            page = await self._json(path, asked)
+            yield page
+            cursor = page.get("next")
 
     async def _json(self, path: str, query: dict[str, str] | None = None) -> dict[str, Any]:
         async with self._request("GET", path, query=query) as response:
@@ -140,13 +142,16 @@ def _check(response: ClientResponse, path: str) -> None:
         raise ProcessorError(f"{path} answered {status}")
 
 
-@contextmanager
-def _fitting(what: str) -> Iterator[None]:
-    """Turn what a list that does not fit raises into a ProcessorError."""
+def _read[T](page: dict[str, Any], what: str, read_one: Callable[[dict[str, Any]], T]) -> list[T]:
+    """Return the items of a page; raise ProcessorError where they do not fit."""
     try:
-        yield
+        return [read_one(item) for item in page["items"]]
     except (KeyError, TypeError, ValueError, ProtocolError) as error:
         raise ProcessorError(f"the processor's {what} do not fit: {error}") from error
+
+
+def _frame(item: dict[str, Any]) -> FrameName:
+    return FrameName.parse(item["frame"])
 
 
 def _film(item: dict[str, Any]) -> Film:

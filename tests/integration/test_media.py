@@ -1,7 +1,7 @@
 """The media browser: browsing, searching, resolving, and playing with Range as every player does."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -15,7 +15,7 @@ from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator, WebSocketGenerator
 
-from tests.integration.speakers import FILM, FRAME, Bridge, Processor
+from tests.integration.speakers import FILM, FRAME, NOW, Bridge, Processor
 from tests.integration.theatre import PICTURE, POSTER, THUMB, VIDEO, FakeProcessor
 
 SOURCE = "media-source://skylapse"
@@ -94,7 +94,7 @@ async def test_films_of_one_day_are_told_apart(
 async def test_frames_lie_by_camera_and_day(
     hass: HomeAssistant, spoken: MockConfigEntry, processor_server: FakeProcessor
 ) -> None:
-    names = [replace(FRAME, seq=seq).name for seq in range(1, 301)]
+    names = [replace(FRAME, seq=seq).name for seq in range(1, 241)]
     processor_server.frames = [{"frame": str(name), "day": "2026-06-21"} for name in names]
     processor_server.frames.append({"frame": str(FRAME.name), "day": "2026-06-20"})
     root = await browse(hass, f"{SOURCE}/frames")
@@ -102,13 +102,72 @@ async def test_frames_lie_by_camera_and_day(
     camera = await browse(hass, root.children[0].media_content_id)
     assert titles(camera) == ["2026-06-21", "2026-06-20"]
     day = await browse(hass, camera.children[0].media_content_id)
-    assert (len(day.children), day.not_shown) == (240, 60)
+    assert (len(day.children), day.not_shown) == (240, 0)
     frame = day.children[0]
     assert (frame.title, frame.media_class) == ("20:00:00", MediaClass.IMAGE)
     assert frame.thumbnail == f"/api/skylapse/frame/{names[0]}/thumb.jpg"
     assert (await browse(hass, frame.media_content_id)).title == "20:00:00"
     media = await media_source.async_resolve_media(hass, frame.media_content_id, None)
     assert (media.url, media.mime_type) == (f"/api/skylapse/frame/{names[0]}/picture.jpg", "image/jpeg")
+
+
+@pytest.mark.parametrize(
+    ("step", "steps", "depth"),
+    [
+        pytest.param(timedelta(seconds=15), 5760, 2, id="a day, one every 15 s: hours"),
+        pytest.param(timedelta(seconds=3), 1200, 3, id="an hour, one every 3 s: tens of minutes"),
+        pytest.param(timedelta(milliseconds=200), 900, 4, id="five a second: minutes"),
+    ],
+)
+async def test_every_frame_of_a_day_can_be_reached(
+    hass: HomeAssistant,
+    spoken: MockConfigEntry,
+    processor_server: FakeProcessor,
+    step: timedelta,
+    steps: int,
+    depth: int,
+) -> None:
+    start = datetime(2026, 6, 20, 22, 0, tzinfo=UTC)
+    names = [replace(FRAME, seq=n + 1, captured_at=start + n * step).name for n in range(steps)]
+    processor_server.frames = [{"frame": str(name), "day": "2026-06-21"} for name in names]
+    reached: list[str] = []
+    deepest = 0
+    folders = [f"{SOURCE}/frames/roof/west/2026-06-21"]
+    while folders:
+        folder = await browse(hass, folders.pop(0))
+        assert len(folder.children) <= 300
+        assert folder.not_shown == 0
+        if folder.children[0].can_expand:
+            folders = [child.media_content_id for child in folder.children] + folders
+        else:
+            reached += [child.media_content_id for child in folder.children]
+            deepest = max(deepest, len(folder.media_content_id.rsplit("/", 1)[1]))
+    assert reached == [f"{SOURCE}/frame/{name}" for name in names]
+    assert deepest == depth
+
+
+async def test_the_hours_of_a_day_are_those_of_its_frames(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    ten_s = timedelta(seconds=10)
+    times = [hour + n * ten_s for hour in (NOW, NOW + timedelta(hours=3)) for n in range(200)]
+    names = [replace(FRAME, seq=n + 1, captured_at=at).name for n, at in enumerate(times)]
+    processor_server.frames = [{"frame": str(name), "day": "2026-06-21"} for name in names]
+    day = await browse(hass, f"{SOURCE}/frames/roof/west/2026-06-21")
+    assert titles(day) == ["20:00", "23:00"]
+    hour = await browse(hass, day.children[1].media_content_id)
+    assert (hour.title, len(hour.children), titles(hour)[:2]) == ("23:00", 200, ["23:00:00", "23:00:10"])
+
+
+async def test_many_days_of_frames_lie_in_years_and_months(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    days = [(date(2026, 6, 20) - timedelta(days=number)).isoformat() for number in range(800)]
+    processor_server.frames = [{"frame": str(FRAME.name), "day": day} for day in days]
+    camera = f"{SOURCE}/frames/roof/west"
+    assert titles(await browse(hass, camera)) == ["2026", "2025", "2024"]
+    assert titles(await browse(hass, f"{camera}/2025"))[:2] == ["2025-12", "2025-11"]
+    assert len(titles(await browse(hass, f"{camera}/2024-05"))) == 31
 
 
 async def test_frames_that_the_processor_cannot_list_are_said(
@@ -146,7 +205,17 @@ async def test_a_camera_whose_bridge_is_gone_keeps_its_films(
 
 @pytest.mark.parametrize(
     "what",
-    ["nothing", "film/00000000000000aa", "films/roof", "film/../x", "frames/roof/west/june", "frame/a/b/c"],
+    [
+        "nothing",
+        "film/00000000000000aa",
+        "films/roof",
+        "film/../x",
+        "frames/roof/west/june",
+        "frame/a/b/c",
+        "frames/roof/west/2026-02-30",
+        "frames/roof/west/2026-06-21/24",
+        "frames/roof/west/2026-06/20",
+    ],
 )
 async def test_what_is_not_there_is_said(hass: HomeAssistant, spoken: MockConfigEntry, what: str) -> None:
     with pytest.raises(BrowseError):

@@ -185,7 +185,7 @@ media_ids = st.one_of(
     st.builds(lambda camera, span: FilmsId(camera=camera, span=span), cameras, spans),
     st.just(FramesId()),
     st.builds(
-        lambda camera, day: FramesId(camera=camera, day=day),
+        lambda camera, day: FramesId(camera=camera, span=day),
         cameras,
         st.one_of(st.just(""), st.dates(date(2000, 1, 1)).map(date.isoformat)),
     ),

@@ -97,20 +97,26 @@ class FakeProcessor:
             case _:
                 return web.Response(body=THUMB, content_type="image/jpeg")
 
-    async def _days(self, _request: web.Request) -> web.Response:
+    async def _days(self, request: web.Request) -> web.Response:
         days = sorted({str(frame["day"]) for frame in self.frames}, reverse=True)
         items = [{"day": day, "frames": sum(f["day"] == day for f in self.frames)} for day in days]
-        return web.json_response({"items": items, "next": None})
+        return _page(request, items)
 
     async def _frames(self, request: web.Request) -> web.Response:
         day = request.query.get("day")
-        items = [frame for frame in self.frames if frame["day"] == day]
-        limit = int(request.query["limit"])
-        return web.json_response({"items": items[:limit], "next": "more" if len(items) > limit else None})
+        return _page(request, [frame for frame in self.frames if frame["day"] == day])
 
     async def _picture(self, request: web.Request) -> web.Response:
         body = THUMB if request.path.endswith("/thumb") else PICTURE
         return web.Response(body=body, content_type="image/jpeg")
+
+
+def _page(request: web.Request, items: list[dict[str, object]]) -> web.Response:
+    start, size = int(request.query.get("cursor", "0")), int(request.query["limit"])
+    more = start + size < len(items)
+    return web.json_response(
+        {"items": items[start : start + size], "next": str(start + size) if more else None}
+    )
 
 
 async def _cut(request: web.Request) -> web.StreamResponse:
