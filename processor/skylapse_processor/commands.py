@@ -79,10 +79,11 @@ class Commands:
             return _refusal(command, "unknown", f"{command.name} is none of {', '.join(sorted(self._table))}")
         try:
             return Reply(id=command.id, ok=True, result=await work(command.args))
-        except (ProcessorError, ProtocolError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked is answered
             code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), "failed")
-            _log.warning("command %s: %s", command.name, error)
-            return _refusal(command, code, str(error))
+            known = isinstance(error, (ProcessorError, ProtocolError, OSError))
+            _log.warning("command %s: %s", command.name, error, exc_info=not known)
+            return _refusal(command, code, str(error) or type(error).__name__)
 
     def _forget(self, now: datetime) -> None:
         """Drop replies that are older than ten minutes, and the oldest where there are too many."""

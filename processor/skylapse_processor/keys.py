@@ -48,7 +48,7 @@ def write_secret(path: Path, text: str) -> None:
 
 def digest(key: str) -> str:
     """Return what is stored of a key."""
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
 
 
 class Keys:

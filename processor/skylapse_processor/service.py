@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -131,8 +132,12 @@ class Service:
         if self._mqtt is not None:
             await self._mqtt.start()
         await self._dispatch.start()
-        for work in (self._tell_states, self._tell_health, self._keep_house):
-            self._tasks.add(asyncio.create_task(work()))
+        for work, every_s in (
+            (self._tell_states, _STATE_S),
+            (self._tell_health, _HEALTH_S),
+            (self.keep_house, _HOUSEKEEPING_S),
+        ):
+            self._tasks.add(asyncio.create_task(_forever(work, every_s)))
         _log.info("the processor answers at %s", self.base_url)
 
     async def stop(self) -> None:
@@ -213,25 +218,13 @@ class Service:
 
     async def _tell_states(self) -> None:
         """Tell of cameras that have new frames, each at most once a second."""
-        while True:
-            await asyncio.sleep(_STATE_S)
-            changed, self._changed = self._changed, set()
-            for camera in changed:
-                await self._tell_state(camera)
+        changed, self._changed = self._changed, set()
+        for camera in changed:
+            await self._tell_state(camera)
 
     async def _tell_health(self) -> None:
-        while True:
-            await asyncio.sleep(_HEALTH_S)
-            self._tell(PROCESSOR_ANNOUNCE, await self._status.announce(self.base_url))
-            self._tell(PROCESSOR_HEALTH, await self._status.health())
-
-    async def _keep_house(self) -> None:
-        while True:
-            await asyncio.sleep(_HOUSEKEEPING_S)
-            try:
-                await self.keep_house()
-            except (ProcessorError, OSError):
-                _log.exception("housekeeping failed; it is tried again")
+        self._tell(PROCESSOR_ANNOUNCE, await self._status.announce(self.base_url))
+        self._tell(PROCESSOR_HEALTH, await self._status.health())
 
     async def keep_house(self) -> None:
         """Forget old uploads and jobs, delete what was kept long enough, watch the disk."""
@@ -273,6 +266,16 @@ class Service:
 
     async def _obey(self, command: Command, *, retained: bool) -> None:
         self._tell(PROCESSOR_REPLY, await self._commands.obey(command, retained=retained))
+
+
+async def _forever(work: Callable[[], Awaitable[None]], every_s: float) -> None:
+    """Do something again and again; a failure is told and does not end it."""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await work()
+        except Exception:  # noqa: BLE001 - the next time may go better
+            _log.exception("%s failed; it is tried again", work.__name__)
 
 
 def _of(message: object, kind: type[Any]) -> Any:

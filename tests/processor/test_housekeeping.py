@@ -281,3 +281,24 @@ async def _start_and_stop(service: Service) -> None:
         await service.start()
     finally:
         await service.stop()
+
+
+async def test_work_in_the_background_goes_on_after_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skylapse_processor.service._HEALTH_S", 0.01)
+    asked: list[str] = []
+
+    async def failing(base_url: str) -> None:
+        asked.append(base_url)
+        raise ValueError("nobody foresaw this")
+
+    async with serving(write_config(tmp_path / "processor")) as (service, _client):
+        monkeypatch.setattr(service._status, "announce", failing)
+        await until(lambda: len(asked) > 2)
+
+
+async def test_a_key_of_no_characters_at_all_is_answered_as_unknown(tmp_path: Path) -> None:
+    async with serving(write_config(tmp_path / "processor")) as (_service, client):
+        body, kind = b'{"key":"\\ud800"}', {"Content-Type": "application/json"}
+        assert (await client.ask("POST", "session", data=body, headers=kind)).status == 401

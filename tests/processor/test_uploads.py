@@ -284,6 +284,7 @@ async def test_too_large_is_refused_before_a_byte_is_read(client: Client) -> Non
         f"{API}/uploads/..%2f..%2f/west/x-{'0' * 64}",
         f"{API}/uploads/roof/west/20260601T180000000000Z-00112233445566aa-1-{'0' * 63}",
         f"{API}/uploads/roof/west/20260601T180000000000Z-00112233445566aa-1-{'0' * 64}",
+        f"{API}/uploads/roof/west/20260601T180000000000Z-00112233445566aa-9999999999999999999-{'0' * 64}",
     ],
 )
 async def test_an_address_that_names_no_upload_is_not_found(client: Client, address: str) -> None:

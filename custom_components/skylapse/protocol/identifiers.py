@@ -104,6 +104,8 @@ class FrameName:
         match = _FRAME.match(stem)
         if match is None:
             raise IdentifierError("frame", "", f"{text[:200]!r} is no frame name")
+        if int(match[3]) >= 2**63:
+            raise IdentifierError("frame", "", f"{match[3]} is above what a spool counts to")
         try:
             captured_at = datetime.strptime(match[1], _CAPTURED).replace(tzinfo=UTC)
         except ValueError:
