@@ -140,7 +140,7 @@ def test_a_broken_picture_is_left_out_and_named(tmp_path: Path, harm: Break, wor
     result = _film(tmp_path / "in")
     assert result.frames == 11
     assert len(film_frames(_output(tmp_path / "in"))) == 11
-    assert names([*result.skipped]) in (["0006.jpg"], [])
+    assert names([*result.skipped]) == ([] if (tmp_path / "in" / "0006.jpg").is_symlink() else ["0006.jpg"])
     assert all(words in reason for _, reason in result.skipped)
 
 
