@@ -95,8 +95,7 @@ def check(request: RenderRequest) -> None:
     if not request.frames:
         reasons = "".join(f"; {file}: {why}" for file, why in request.skipped[:3])
         raise NoPicturesError(f"{request.output.name}: no pictures to make a film of{reasons}")
-    if request.output.suffix.lower() != ".mp4" or request.output.is_dir():
-        raise RequestError("output", f"{request.output} is no name for a film: it ends in .mp4")
+    _check_names(request)
     if request.size not in SIZES:
         raise RequestError("size", f"{request.size!r} is none of {', '.join(SIZES)}")
     chosen = [name for name in PACES if getattr(request, name) is not None]
@@ -107,6 +106,22 @@ def check(request: RenderRequest) -> None:
         if not low <= value <= high:
             raise RequestError(name, f"{value:g} is not from {low:g} to {high:.0f} {unit}")
     recipe.steps_of(request.recipe, request.parameters)
+
+
+def _check_names(request: RenderRequest) -> None:
+    """Raise RequestError for names that do not say what is in the file, or that two files would share."""
+    if request.output.suffix.lower() != ".mp4":
+        raise RequestError("output", f"{request.output} is no name for a film: it ends in .mp4")
+    if request.output.is_dir():
+        raise RequestError("output", f"{request.output} is a folder")
+    for field_name, path in (("poster", request.poster), ("thumbnail", request.thumbnail)):
+        if path is not None and path.suffix.lower() not in (".jpg", ".jpeg"):
+            raise RequestError(field_name, f"{path} is no name for it: it ends in .jpg")
+        if path is not None and path.is_dir():
+            raise RequestError(field_name, f"{path} is a folder")
+    pictures = [path.resolve() for path in (request.poster, request.thumbnail) if path is not None]
+    if len(set(pictures)) < len(pictures):
+        raise RequestError("thumbnail", f"{request.thumbnail} is the poster's name already")
 
 
 def pace(request: RenderRequest) -> tuple[Fraction, int]:

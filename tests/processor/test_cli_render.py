@@ -142,3 +142,19 @@ def test_a_pace_that_cannot_be_is_named_as_it_was_typed(
     write_plain(tmp_path / "in", 2)
     done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4", *words)
     assert (done.returncode, done.stderr) == (1, f"skylapse-processor: render: {said}\n")
+
+
+def test_a_name_that_is_taken_or_lies_is_refused(tmp_path: Path) -> None:
+    write_plain(tmp_path / "in", 2)
+    film, folder = tmp_path / "film.mp4", tmp_path / "folder.mp4"
+    folder.mkdir()
+    film.write_bytes(b"an older film")
+    for words, said in (
+        (("-o", folder), f"-o: {folder} is a folder"),
+        (("-o", film, "--poster", film), f"--poster: {film} is no name for it: it ends in .jpg"),
+        (("-o", film, "--poster", tmp_path / "p.png"), "p.png is no name for it"),
+        (("-o", film, "--poster", "p.jpg", "--thumbnail", "./p.jpg"), "p.jpg is the poster's name already"),
+    ):
+        done = _run(tmp_path / "in", *words)
+        assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+    assert film.read_bytes() == b"an older film"
