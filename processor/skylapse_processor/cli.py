@@ -22,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(parsed.run(parsed))
     except ProcessorError as error:
-        print(f"skylapse-processor: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"skylapse-processor: {line}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

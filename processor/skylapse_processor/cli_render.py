@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from . import recipe
-from .errors import CancelledError, ProcessorError, RequestError
+from .errors import CancelledError, ProcessorError, RequestError, unreadable
 from .frames import read_folder
 from .progress import Progress
 from .render import render_film
@@ -88,9 +88,11 @@ def _as_typed(error: RequestError) -> RequestError:
 
 def _fail(arguments: argparse.Namespace, error: ProcessorError) -> int:
     """Say what went wrong; return the exit code."""
+    place = ""
     if arguments.job is not None:
         _say(sys.stdout, json.dumps({"error": str(error)}))
-    _say(sys.stderr, f"skylapse-processor: render: {error}")
+        place = f"{arguments.job}: "
+    _say(sys.stderr, f"skylapse-processor: render: {place}{error}")
     return 1
 
 
@@ -99,7 +101,7 @@ def _request(arguments: argparse.Namespace) -> RenderRequest:
         try:
             return from_json(arguments.job.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            raise RequestError(str(arguments.job), f"cannot be read ({error})") from error
+            raise RequestError("", f"cannot be read ({unreadable(error)})") from error
     if arguments.folder is None or arguments.output is None:
         raise RequestError("", "name a folder of pictures and the film: FOLDER -o film.mp4")
     listing = read_folder(arguments.folder)

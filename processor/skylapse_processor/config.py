@@ -17,7 +17,7 @@ import yaml
 from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.identifiers import parse_id
 
-from .errors import ConfigError
+from .errors import ConfigError, unreadable
 
 Place = tuple[str, ...]
 
@@ -151,7 +151,7 @@ def load(path: Path) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error})") from error
+        raise ConfigError(f"{path}: cannot be read ({unreadable(error)})") from error
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         raw = yaml.safe_load(text)
@@ -236,8 +236,8 @@ def _build_mqtt(mqtt: Mapping[str, Any], folder: Path) -> MqttConfig:
         file = folder / mqtt["password_file"]
         try:
             password = file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise ConfigError(f"{file}: mqtt.password_file cannot be read ({error.strerror})") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file}: mqtt.password_file cannot be read ({unreadable(error)})") from error
     return MqttConfig(
         host=mqtt["host"],
         port=mqtt["port"],

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from .decode import Pixels
 from .decode_scale import Box, Canvas
-from .errors import FilmCheckError, FilmError
+from .errors import FilmCheckError, FilmError, unreadable
 
 CRF = 20
 """Constant quality at 720p and above."""
@@ -108,7 +108,7 @@ class FilmWriter:
             self._output.parent.mkdir(parents=True, exist_ok=True)
             self._container = av.open(str(self._work), "w", format="mp4")
         except (OSError, av.FFmpegError) as error:
-            raise FilmError(f"{self._output}: cannot be written ({error})") from error
+            raise FilmError(f"{self._output}: cannot be written ({unreadable(error)})") from error
         self._stream = _stream(self._container, self._box, self._rate)
         return self
 
@@ -131,7 +131,7 @@ class FilmWriter:
         try:
             self._container.mux(self._stream.encode(frame))
         except (OSError, av.FFmpegError) as error:
-            raise FilmError(f"{self._output}: cannot be encoded ({error})") from error
+            raise FilmError(f"{self._output}: cannot be encoded ({unreadable(error)})") from error
 
     def finish(self, metadata: Mapping[str, str]) -> FilmFacts:
         """Put the film in its place and return what it is, read back from the file."""
@@ -148,7 +148,7 @@ class FilmWriter:
             self._part.replace(self._output)
             _sync(self._output.parent)
         except (OSError, av.FFmpegError) as error:
-            raise FilmError(f"{self._output}: cannot be written ({error})") from error
+            raise FilmError(f"{self._output}: cannot be written ({unreadable(error)})") from error
         return facts
 
     def _check(self, facts: FilmFacts) -> None:
@@ -181,7 +181,7 @@ def examine(path: Path) -> FilmFacts:
                 bytes=path.stat().st_size,
             )
     except (av.FFmpegError, IndexError) as error:
-        raise FilmCheckError(f"{path}: cannot be opened as a film ({error})") from error
+        raise FilmCheckError(f"{path}: cannot be opened as a film ({unreadable(error)})") from error
 
 
 def _stream(container: av.container.OutputContainer, box: Box, rate: Fraction) -> VideoStream:

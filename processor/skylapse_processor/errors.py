@@ -21,6 +21,13 @@ class ProcessorError(Exception):
     """Anything that the processor refuses or fails at."""
 
 
+def unreadable(error: Exception) -> str:
+    """Return why a file cannot be read or written, in words without numbers and codecs."""
+    if isinstance(error, UnicodeDecodeError):
+        return "is no text in UTF-8"
+    return str(getattr(error, "strerror", None) or error)
+
+
 class ConfigError(ProcessorError):
     """A configuration that cannot be used."""
 

@@ -158,3 +158,30 @@ def test_a_name_that_is_taken_or_lies_is_refused(tmp_path: Path) -> None:
         done = _run(tmp_path / "in", *words)
         assert (done.returncode, said in done.stderr) == (1, True), done.stderr
     assert film.read_bytes() == b"an older film"
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        (b"\xff\xfe", "cannot be read (is no text in UTF-8)"),
+        (None, "cannot be read (No such file or directory)"),
+        (b"{", "is no JSON"),
+        (b'{"frames": []}', "output: is missing"),
+        (b'{"frames": [], "output": "a.mp4"}', "a.mp4: no pictures"),
+    ],
+)
+def test_a_job_that_cannot_be_done_is_named(tmp_path: Path, job: bytes | None, said: str) -> None:
+    file = tmp_path / "job.json"
+    if job is not None:
+        file.write_bytes(job)
+    done = _run("--job", file)
+    assert done.stderr.startswith(f"skylapse-processor: render: {file}: {said}")
+
+
+def test_a_place_where_no_film_can_be_is_told_in_words(tmp_path: Path) -> None:
+    write_plain(tmp_path / "in", 2)
+    (tmp_path / "file").write_text("no folder")
+    done = _run(tmp_path / "in", "-o", tmp_path / "file" / "film.mp4")
+    assert done.returncode == 1
+    assert "film.mp4: cannot be written (" in done.stderr
+    assert "Errno" not in done.stderr

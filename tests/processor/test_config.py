@@ -107,3 +107,16 @@ def test_a_port_that_is_taken_is_named(processor: Processor) -> None:
     assert ended.returncode == 1
     assert f"127.0.0.1:{processor.port}: cannot listen there" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_every_line_says_whose_it_is_and_none_speaks_of_numbers_and_codecs(processor: Processor) -> None:
+    (processor.folder / "wrong.yaml").write_text("store: {path: data, ballast: 1}\nlog_level: loud\n")
+    lines = processor.run("serve", "--config", "wrong.yaml").stderr.splitlines()
+    assert [line.split(" ")[0:2] for line in lines] == [
+        ["skylapse-processor:", "wrong.yaml:1:"],
+        ["skylapse-processor:", "wrong.yaml:2:"],
+    ]
+    (processor.folder / "latin.yaml").write_bytes(b"name: caf\xe9\n")
+    for file, words in (("nowhere.yaml", "No such file or directory"), ("latin.yaml", "is no text in UTF-8")):
+        said = processor.run("serve", "--config", file).stderr
+        assert said == f"skylapse-processor: {file}: cannot be read ({words})\n"
