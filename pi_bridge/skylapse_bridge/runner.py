@@ -205,13 +205,13 @@ class Runner:
         window = active_window(sequence.plan, now) if sequence.plan else None
         return CameraState(
             mode=sequence.mode,
-            capturing=sequence.enabled and sequence.camera_up and not sequence.full,
+            capturing=sequence.enabled and sequence.camera_up and not sequence.full and not self._ended,
             enabled=sequence.enabled,
             active_window=window.id if window else None,
             snapshot_id=sequence.snapshot.id if sequence.snapshot else None,
             snapshot_version=version_of(sequence.snapshot),
             plan_revision=sequence.plan.revision if sequence.plan else None,
-            next_capture_at=sequence.next_tick_at(now),
+            next_capture_at=None if self._ended else sequence.next_tick_at(now),
             last_error=self._last_error,
             counts=counts,
             ended_windows=ended,
@@ -343,7 +343,7 @@ class Runner:
 
     async def _start_camera(self) -> None:
         """Start the camera, again and again until it answers."""
-        failures = 0
+        failures, lost = 0, False
         while True:
             try:
                 async with self._camera:
@@ -351,11 +351,11 @@ class Runner:
             except CameraError as error:
                 wait_s = _START_AGAIN_S[min(failures, len(_START_AGAIN_S) - 1)]
                 failures += 1
-                if self._last_error != str(error):
-                    self._tell("camera_lost", str(error))
+                lost = self._note_absence(error) or lost
                 await asyncio.sleep(wait_s)
                 continue
-            if failures:
+            self._ended = False
+            if lost:
                 self._last_error = None
                 self._tell_event("camera_back", None)
             self._events.put_nowait(CameraChanged(camera_up=True))
@@ -376,11 +376,21 @@ class Runner:
         self._events.put_nowait(CameraChanged(camera_up=False))
         self._spawn(self._start_camera())
 
+    def _note_absence(self, error: CameraError) -> bool:
+        """Hear why a camera did not start; tell whether that is a fault."""
+        if isinstance(error, CameraEndError):
+            self._note_end(str(error))
+            return False
+        if self._last_error != str(error):
+            self._tell("camera_lost", str(error))
+        return True
+
     def _note_end(self, reason: str) -> None:
-        """Hear that the camera has no more pictures; told once."""
+        """Hear that the camera has no more pictures: no fault, it goes on when another one is there."""
         if not self._ended:
-            self._ended = True
-            self._tell("camera_lost", reason)
+            self._ended, self._last_error = True, None
+            _LOGGER.info("camera %s: %s", self.id, reason)
+            self._parts.on_change(self.id)
 
     def _tell(self, kind: Any, reason: str) -> None:
         """Log, remember and publish what went wrong."""

@@ -4,9 +4,11 @@ import asyncio
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from skylapse_bridge.camera.factory import CameraConfig
 from skylapse_bridge.camera.port import CapturedFrame, CaptureSettings, SmallFrame
 from skylapse_bridge.errors import CameraError, CameraLostError, UnsupportedError
 from skylapse_bridge.service import Bridge
@@ -183,6 +185,52 @@ async def test_a_bug_ends_the_bridge_instead_of_hiding(house: House, moody: Mood
     with pytest.raises(TypeError):
         await bridge.over()
     assert moody.starts == 1
+
+
+def picture_folder(path: Path, *, pictures: int) -> CameraConfig:
+    """A camera that replays so many pictures and stops."""
+    path.mkdir()
+    for number in range(pictures):
+        (path / f"{number}.jpg").write_bytes(picture())
+    options = {"path": str(path), "at_end": "stop"}
+    return CameraConfig(id="west", name="West", driver="folder", options=options)
+
+
+def at_its_end(house: House) -> bool:
+    """Let time pass; tell whether the camera says now that it has no more pictures."""
+    house.clock.pass_time(5)
+    states = house.listener.all(STATE)
+    return bool(states) and states[-1].active_window is not None and not states[-1].capturing
+
+
+async def test_the_end_of_a_folder_is_no_fault(house: House, tmp_path: Path) -> None:
+    reel = picture_folder(tmp_path / "reel", pictures=2)
+    await house.start(cameras=(reel,))
+    house.deploy(PLAN_NOW, snapshot())
+    await house.photograph(2)
+    await until(lambda: at_its_end(house), what="the end")
+    state = house.listener.all(STATE)[-1]
+    assert (state.next_capture_at, state.last_error, state.counts.captured) == (None, None, 2)
+    before = len(house.listener.all(STATE))
+    for number in range(100, 140):
+        (tmp_path / "reel" / f"{number}.jpg").write_bytes(picture())
+    await house.photograph(1)
+    state = await house.listener.next(STATE, after=before, capturing=True, last_error=None)
+    assert state.next_capture_at is not None
+    assert {event.type for event in house.listener.all(EVENT)} <= {"window_started", "tick_skipped"}
+
+
+async def test_a_folder_that_is_empty_at_the_start_is_waited_for(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skylapse_bridge.runner._START_AGAIN_S", (0.05,))
+    await house.start(cameras=(picture_folder(tmp_path / "reel", pictures=0),))
+    house.deploy(PLAN_NOW, snapshot())
+    await until(lambda: at_its_end(house), what="the state")
+    (tmp_path / "reel" / "first.jpg").write_bytes(picture())
+    await house.photograph(1)
+    assert {state.last_error for state in house.listener.all(STATE)} == {None}
+    assert {event.type for event in house.listener.all(EVENT)} <= {"window_started", "tick_skipped"}
 
 
 async def test_a_worker_runs_one_call_after_the_other() -> None:
