@@ -108,6 +108,7 @@ def _request(arguments: argparse.Namespace) -> RenderRequest:
     return RenderRequest(
         frames=listing.frames,
         skipped=listing.skipped,
+        noticed=listing.noticed,
         output=arguments.output,
         recipe=arguments.recipe,
         size=arguments.size,
@@ -155,15 +156,23 @@ class _Lines:
 
 
 def _tell(result: FilmResult, request: RenderRequest) -> None:
-    for file, reason in (*result.skipped, *result.adapted):
+    for file, reason in result.skipped:
+        _say(sys.stderr, f"left out: {file} {reason}")
+    for file, reason in (*result.adapted, *result.noticed):
         _say(sys.stderr, f"{file}: {reason}")
+    left_out = f", {len(result.skipped)} left out" if result.skipped else ""
     _say(
         sys.stdout,
-        f"{request.output}: {result.frames} frames, {result.duration_s:.2f} s, "
-        f"{result.width} × {result.height}, {result.bytes / 1e6:.1f} MB, "
+        f"{request.output}: {result.frames} frame{'s' * (result.frames != 1)}{left_out}, "
+        f"{result.duration_s:.2f} s, {result.width} × {result.height}, {_size(result.bytes)}, "
         f"flicker {result.flicker_mev:.1f} mEV (levelled by {result.levelled_by}), "
         f"made in {result.seconds:.1f} s",
     )
+
+
+def _size(count: int) -> str:
+    """Return bytes in the unit that leaves digits to read."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
 
 
 def _say(stream: TextIO, text: str) -> None:

@@ -79,6 +79,8 @@ class FolderListing:
 
     frames: tuple[SourceFrame, ...]
     skipped: tuple[tuple[str, str], ...]
+    noticed: tuple[tuple[str, str], ...] = ()
+    """Sidecars that say nothing, with the reason; their pictures are in the film."""
 
 
 def read_folder(path: Path) -> FolderListing:
@@ -89,13 +91,18 @@ def read_folder(path: Path) -> FolderListing:
     files = [file for file in files if not file.name.startswith(".")]
     if not files:
         raise NoPicturesError(f"no pictures in {path}: looked for {', '.join(sorted(SUFFIXES))}")
-    frames, skipped = [], []
+    frames, skipped, noticed = [], [], []
     for file in files:
         try:
-            frames.append(_read_frame(file))
+            sidecar = _sidecar(file)
+            frames.append(_read_frame(file, sidecar if isinstance(sidecar, dict) else {}))
+            if isinstance(sidecar, str):
+                noticed.append((file.with_suffix(".json").name, sidecar))
         except OSError as error:
             skipped.append((file.name, f"cannot be read ({error.strerror or error})"))
-    return FolderListing(frames=in_order(frames), skipped=tuple(sorted(skipped)))
+    return FolderListing(
+        frames=in_order(frames), skipped=tuple(sorted(skipped)), noticed=tuple(sorted(noticed))
+    )
 
 
 def in_order(frames: list[SourceFrame]) -> tuple[SourceFrame, ...]:
@@ -117,11 +124,11 @@ def facts_of_record(record: Mapping[str, Any]) -> ExposureFacts | None:
     return _merge(record, None)
 
 
-def _read_frame(file: Path) -> SourceFrame:
+def _read_frame(file: Path, sidecar: Mapping[str, Any]) -> SourceFrame:
     with file.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
     exif = read_exif(head)
-    record = {**_embedded_record(exif), **_sidecar(file)}
+    record = {**_embedded_record(exif), **sidecar}
     return SourceFrame(
         path=file,
         name=file.name,
@@ -148,22 +155,29 @@ def _embedded_record(exif: Mapping[int, Any]) -> dict[str, Any]:
     comment = exif.get(_USER_COMMENT)
     if not isinstance(comment, bytes) or len(comment) > _SIDECAR_BYTES:
         return {}
-    return _object(comment[8:].rstrip(b"\0 "))
+    record = _object(comment[8:].rstrip(b"\0 "))
+    return record if isinstance(record, dict) else {}
 
 
-def _sidecar(file: Path) -> dict[str, Any]:
+def _sidecar(file: Path) -> dict[str, Any] | str:
+    """Return what the file beside a picture says, or in words why it says nothing."""
     sidecar = file.with_suffix(".json")
-    if not sidecar.is_file() or sidecar.stat().st_size > _SIDECAR_BYTES:
+    if not sidecar.is_file():
         return {}
+    if sidecar.stat().st_size > _SIDECAR_BYTES:
+        return f"is ignored: it has more than {_SIDECAR_BYTES} bytes"
     return _object(sidecar.read_bytes())
 
 
-def _object(text: bytes) -> dict[str, Any]:
+def _object(text: bytes) -> dict[str, Any] | str:
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else {}
+    except (ValueError, RecursionError) as error:
+        why = str(error) if isinstance(error, json.JSONDecodeError) else "no text, or nested too deeply"
+        return f"is ignored: it is no JSON ({why})"
+    if not isinstance(value, dict):
+        return "is ignored: it is no JSON object"
+    return {key: item for key, item in value.items() if item is not None}
 
 
 def _time_of_record(record: Mapping[str, Any]) -> datetime | None:

@@ -91,6 +91,7 @@ def render_film(request: RenderRequest, on_progress: Report, cancelled: Cancelle
     return replace(
         made,
         skipped=tuple(sorted((*request.skipped, *skipped, *made.skipped))),
+        noticed=request.noticed,
         seconds=round(time.monotonic() - started, 3),
         peak_rss_mb=peak_rss_mb(),
     )

@@ -59,6 +59,8 @@ class RenderRequest:
     """Written into the file: title, camera, day …"""
     skipped: tuple[tuple[str, str], ...] = ()
     """Files that were found unusable before, with the reason; repeated in the result."""
+    noticed: tuple[tuple[str, str], ...] = ()
+    """Files beside the pictures that say nothing, with the reason; repeated in the result."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,11 +83,13 @@ class FilmResult:
     """records, exif, pictures or nothing."""
     seconds: float
     peak_rss_mb: float
+    noticed: tuple[tuple[str, str], ...] = ()
+    """Files beside the pictures that say nothing, with the reason."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the result as JSON values; skipped and adapted as objects with file and reason."""
+        """Return the result as JSON values; files as objects with file and reason."""
         answer = asdict(self)
-        for name in ("skipped", "adapted"):
+        for name in ("skipped", "adapted", "noticed"):
             answer[name] = [{"file": file, "reason": reason} for file, reason in answer[name]]
         return answer
 
@@ -161,6 +165,7 @@ def to_json(request: RenderRequest) -> dict[str, Any]:
         "thumbnail": str(request.thumbnail) if request.thumbnail else None,
         "metadata": dict(request.metadata),
         "skipped": [list(pair) for pair in request.skipped],
+        "noticed": [list(pair) for pair in request.noticed],
     }
 
 
@@ -186,6 +191,7 @@ def from_json(text: str) -> RenderRequest:
             thumbnail=_maybe(Path, value.get("thumbnail")),
             metadata={str(name): str(word) for name, word in (value.get("metadata") or {}).items()},
             skipped=tuple((str(file), str(why)) for file, why in value.get("skipped") or ()),
+            noticed=tuple((str(file), str(why)) for file, why in value.get("noticed") or ()),
         )
     except KeyError as error:
         raise RequestError(str(error.args[0]), "is missing") from error

@@ -43,8 +43,26 @@ def test_words_for_people_name_what_was_left_out(tmp_path: Path) -> None:
     write_plain(tmp_path / "in", 4)
     (tmp_path / "in" / "0002.jpg").write_bytes(b"")
     done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4", "--recipe", "raw")
-    assert "3 frames" in done.stdout
-    assert "0002.jpg: is empty" in done.stderr
+    assert "film.mp4: 3 frames, 1 left out, " in done.stdout
+    assert done.stderr == "left out: 0002.jpg is empty\n"
+
+
+def test_words_for_people_count_to_one_and_name_small_sizes(tmp_path: Path) -> None:
+    write_plain(tmp_path / "in", 1)
+    done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4")
+    kilobytes = (tmp_path / "film.mp4").stat().st_size / 1e3
+    assert "film.mp4: 1 frame, " in done.stdout
+    assert f", {kilobytes:.1f} kB, " in done.stdout
+
+
+def test_a_sidecar_that_says_nothing_is_named(tmp_path: Path) -> None:
+    write_evening(tmp_path / "in", evening(3), facts="records")
+    (tmp_path / "in" / "0002.json").write_text("{")
+    done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4")
+    assert "film.mp4: 3 frames, 0" in done.stdout, "the picture is in the film"
+    assert done.stderr.startswith("0002.json: is ignored: it is no JSON (")
+    told = json.loads(_run(tmp_path / "in", "-o", tmp_path / "film.mp4", "--json").stdout)["noticed"]
+    assert [entry["file"] for entry in told] == ["0002.json"]
 
 
 def test_a_terminal_sees_a_bar(tmp_path: Path) -> None:

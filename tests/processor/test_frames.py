@@ -89,12 +89,23 @@ def test_the_record_in_the_picture_is_read_and_a_sidecar_wins_over_it(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "words", ["", "[1, 2]", "{", '{"exposure_us": "x", "colour_gains": [0, "a"]}', "9" * 70_000]
+    ("words", "noticed"),
+    [
+        ("", ["is ignored: it is no JSON (Expecting value: line 1 column 1 (char 0))"]),
+        ("[1, 2]", ["is ignored: it is no JSON object"]),
+        ("[" * 30_000, ["is ignored: it is no JSON (no text, or nested too deeply)"]),
+        ('{"exposure_us": "x", "colour_gains": [0, "a"]}', []),
+        ("9" * 70_000, ["is ignored: it has more than 65536 bytes"]),
+    ],
 )
-def test_a_senseless_sidecar_is_no_obstacle(tmp_path: Path, words: str) -> None:
+def test_a_senseless_sidecar_is_no_obstacle_and_is_named(
+    tmp_path: Path, words: str, noticed: list[str]
+) -> None:
     _write(tmp_path, "a.jpg", exposure_s=0.01, iso=100)
     (tmp_path / "a.json").write_text(words)
-    (frame,) = read_folder(tmp_path).frames
+    listing = read_folder(tmp_path)
+    (frame,) = listing.frames
+    assert listing.noticed == tuple(("a.json", why) for why in noticed)
     assert frame.facts is not None
     assert frame.facts.exposure_us == pytest.approx(10_000)
 
