@@ -141,6 +141,8 @@ def _frame_size(body: bytes, name: str) -> tuple[int, int]:
     if len(body) < 6:
         raise PictureError(name, "has a damaged frame header")
     precision, height, width, components = struct.unpack_from(">BHHB", body)
+    if components == 4:
+        raise PictureError(name, "is a CMYK picture; only grey and colour JPEGs are read")
     if precision != 8 or components not in (1, 3):
         raise PictureError(name, f"has {components} components of {precision} bits; 1 or 3 of 8 are read")
     _check_size(width, height, name)
