@@ -51,6 +51,8 @@ def _keys(arguments: argparse.Namespace) -> Keys:
 
 
 def _add_key(arguments: argparse.Namespace) -> int:
+    if arguments.out is not None and arguments.out.exists():
+        raise ProcessorError(f"{arguments.out}: is there already; a key never replaces a file")
     key = _keys(arguments).add(arguments.name)
     if arguments.out is None:
         print(key)

@@ -113,6 +113,28 @@ async def test_without_a_key_there_is_nothing_but_health(client: Client, authori
             assert (await stranger.ask("GET", path)).status == 200
 
 
+def test_a_key_never_replaces_a_file(processor: Processor) -> None:
+    assert processor.run("keys", "add", "roof", "--out", "roof.key").returncode == 0
+    first = (processor.folder / "roof.key").read_text("utf-8")
+    again = processor.run("keys", "add", "other", "--out", "roof.key")
+    assert (again.returncode, again.stderr) == (
+        1,
+        "skylapse-processor: roof.key: is there already; a key never replaces a file\n",
+    )
+    assert (processor.folder / "roof.key").read_text("utf-8") == first
+    assert "other" not in processor.run("keys", "list").stdout
+
+
+async def test_a_wrong_key_is_called_so(client: Client) -> None:
+    for authorization, words in (
+        (None, "send Authorization: Bearer KEY"),
+        ("sky_guess", "is not known, or was"),
+    ):
+        async with Client(client.url, authorization) as stranger:
+            refused = await stranger.get("films")
+            assert (refused.status, words in refused.value["detail"]) == (401, True)
+
+
 async def test_a_revoked_key_ends_at_once_and_its_browser_session_with_it(tmp_path: Path) -> None:
     config = write_config(tmp_path / "processor")
     async with serving(config) as (service, client):

@@ -20,6 +20,8 @@ from .problems import Handler, ProblemError
 
 COOKIE = "skylapse_session"
 SESSION = timedelta(days=30)
+_UNKNOWN = "this key is not known, or was revoked"
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="skylapse"'}
 CLIENT = web.RequestKey("client", str)
 """The name of the key that a request came with."""
 
@@ -69,7 +71,7 @@ class Auth:
             raise RequestError("key", 'send a JSON object {"key": "…"}') from error
         stored = self._keys.client_of(key)
         if stored is None:
-            raise ProblemError("no-key", "this key is not known, or it was revoked")
+            raise ProblemError("no-key", _UNKNOWN)
         response = web.Response(status=204)
         response.set_cookie(
             COOKIE,
@@ -107,14 +109,15 @@ class Auth:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             known = self._keys.client_of(key.strip())
-            client = known.name if known is not None else None
-        else:
-            client = self.client_of_session(request.cookies.get(COOKIE, ""))
+            if known is None:
+                raise ProblemError("no-key", _UNKNOWN, _CHALLENGE)
+            return known.name
+        client = self.client_of_session(request.cookies.get(COOKIE, ""))
         if client is None:
             raise ProblemError(
                 "no-key",
                 "send Authorization: Bearer KEY with a key from `skylapse-processor keys add NAME`",
-                {"WWW-Authenticate": 'Bearer realm="skylapse"'},
+                _CHALLENGE,
             )
         return client
 
