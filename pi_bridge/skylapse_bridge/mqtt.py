@@ -10,7 +10,9 @@ health.
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ from .config import MqttConfig
 from .errors import BrokerError
 
 _LOGGER = logging.getLogger(__name__)
+_PAHO = _LOGGER.getChild("paho")
 
 _KEEPALIVE_S = 30
 _LOOK_AFTER_S = 10.0
@@ -119,7 +122,7 @@ class Broker:
             CallbackAPIVersion.VERSION2, client_id=self._client_id, protocol=paho.MQTTv5, transport="tcp"
         )
         client.suppress_exceptions = True
-        client.enable_logger(_LOGGER.getChild("paho"))
+        client.on_log = _log
         client.max_queued_messages_set(1000)
         client.reconnect_delay_set(min_delay=1, max_delay=30)
         client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
@@ -198,8 +201,11 @@ class Broker:
         self._call(self._note_connected, largest)
 
     def _not_reached(self, _client: paho.Client, _userdata: object) -> None:
-        where = f"{self._config.host}:{self._config.port}"
-        self._call(self._note_problem, f"no broker answers at {where}")
+        """Hear that there is no connection; paho calls while it handles the error that says why."""
+        problem = f"no broker answers at {self._config.host}:{self._config.port}"
+        if isinstance(sys.exception(), socket.gaierror):
+            problem = f"the broker's name {self._config.host!r} cannot be resolved"
+        self._call(self._note_problem, problem)
 
     def _disconnected(
         self,
@@ -262,3 +268,8 @@ class Broker:
                 " needs MQTT 5 (Mosquitto 1.6 or newer, without `max_protocol_version`)"
             )
         return f"the broker refuses the connection: {reason}"
+
+
+def _log(_client: paho.Client, _userdata: object, _level: int, words: str) -> None:
+    """Hear what paho says of itself; what that means for the bridge, the callbacks tell in our words."""
+    _PAHO.log(logging.ERROR if words.startswith("Caught exception") else logging.DEBUG, "%s", words)

@@ -123,6 +123,11 @@ def deadly(*_: object) -> None:
     raise SystemExit
 
 
+def mistaken(*_: object) -> None:
+    """Fail, as a bug in a callback does."""
+    raise ZeroDivisionError("division by zero")
+
+
 class Ears:
     """What a connection told."""
 
@@ -135,9 +140,9 @@ class Ears:
         self.connections += 1
 
 
-def connection_to(port: int, ears: Ears) -> Connection:
+def connection_to(port: int, ears: Ears, host: str = "127.0.0.1") -> Connection:
     return Connection(
-        MqttConfig(host="127.0.0.1", port=port, root="skylapse"),
+        MqttConfig(host=host, port=port, root="skylapse"),
         client_id="test",
         will=Will(topic="skylapse/roof/availability", payload=b"offline"),
         filters=("skylapse/#",),
@@ -171,11 +176,42 @@ async def test_a_broker_of_yesterday_is_refused_with_a_word_on_what_to_change(ol
     await connection.stop()
 
 
-async def test_no_broker_at_all_is_told() -> None:
+async def test_no_broker_at_all_is_told_in_one_sentence(caplog: pytest.LogCaptureFixture) -> None:
     connection = connection_to(9, Ears())
     await connection.start()
     await until(lambda: "no broker answers at 127.0.0.1:9" in (connection.problem or ""), what="the message")
     assert not connection.connected
+    await connection.stop()
+    told = [record.getMessage() for record in caplog.records if record.levelno > logging.INFO]
+    assert told == ["no broker answers at 127.0.0.1:9"]
+
+
+async def test_a_name_that_cannot_be_resolved_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    connection = connection_to(1883, Ears(), "borker.local")
+    await connection.start()
+    await until(lambda: connection.problem, what="the message")
+    assert connection.problem == "the broker's name 'borker.local' cannot be resolved"
+    await connection.stop()
+
+
+async def test_a_mistake_of_ours_on_the_thread_of_the_broker_is_an_error(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    ears = Ears()
+    connection = connection_to(broker.port, ears)
+    await connection.start()
+    await until(lambda: ears.connections == 1, what="the connection")
+    assert connection._client is not None
+    connection._client.on_message = mistaken
+    connection.publish("skylapse/x", b"", qos=1, retained=False)
+    await until(
+        lambda: any("division by zero" in record.getMessage() for record in caplog.records), what="the error"
+    )
+    assert {record.levelname for record in caplog.records if "division" in record.getMessage()} == {"ERROR"}
     await connection.stop()
 
 
