@@ -81,8 +81,7 @@ def _bridge_info(coordinator: SkylapseCoordinator, bridge: str) -> DeviceInfo:
         connections={(dr.CONNECTION_NETWORK_MAC, host.mac)} if host.mac else set(),
         name=announce.name,
         manufacturer=MANUFACTURER,
-        model="Bridge",
-        hw_version=host.model,
+        model=host.model,  # shown for the cameras as well: a child device holds no model of its own
         serial_number=host.serial,
         sw_version=announce.software,
     )

@@ -6,6 +6,7 @@ from homeassistant.components.event import EventEntity, EventEntityDescription
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .configuration import read_schedules
 from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry
 from .entity import CameraEntity, async_follow
@@ -16,6 +17,9 @@ from .protocol.messages import CameraEvent, Film, JobState
 from .protocol.records import FrameRecord
 
 PARALLEL_UPDATES = 0
+
+TOLD_INTERVAL_S = 300.0
+"""Frames of schedules that photograph more often are counted, shown and stored, but are no events."""
 
 EVENT = EventEntityDescription(
     key="event",
@@ -48,7 +52,7 @@ def _make(coordinator: SkylapseCoordinator, subject: Subject) -> list[SkylapseEv
 
 
 class SkylapseEvent(CameraEntity, EventEntity):
-    """Tells of frames, windows, failures and films of a camera."""
+    """Tells of windows, failures and films of a camera, and of frames where they are rare."""
 
     entity_description: EventEntityDescription
 
@@ -66,11 +70,21 @@ class SkylapseEvent(CameraEntity, EventEntity):
 
     @callback
     def _happened(self, decoded: topics.Decoded) -> None:
+        if _is_routine(self.coordinator, decoded.message):
+            return
         told = _tell(self.coordinator, self.subject.id, decoded)
         if told is None or told[0] not in self.event_types:
             return
         self._trigger_event(*told)
         self.async_write_ha_state()
+
+
+def _is_routine(coordinator: SkylapseCoordinator, message: object) -> bool:
+    """Tell whether a frame is one of so many that telling of each would bury all else that happens."""
+    if not isinstance(message, FrameRecord) or message.schedule is None:
+        return False
+    schedule = read_schedules(coordinator.entry).get(message.schedule)
+    return schedule is not None and schedule.interval_s < TOLD_INTERVAL_S
 
 
 def _tell(

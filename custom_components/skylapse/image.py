@@ -61,6 +61,12 @@ class SkylapseImage(CameraEntity, ImageEntity):
     async def _picture(self) -> bytes | None:
         """Return the picture; raise ProcessorError where it cannot be had."""
 
+    @property
+    @override
+    def entity_picture(self) -> str | None:
+        """None while there is no picture: its icon is shown then, not an address that fails."""
+        return super().entity_picture if self._attr_image_last_updated else None
+
     @callback
     @override
     def _facts_changed(self) -> None:

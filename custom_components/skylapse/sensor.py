@@ -149,6 +149,7 @@ CAMERA_SENSORS: tuple[SkylapseSensorDescription[CameraFacts], ...] = (
         key="next_capture",
         translation_key="next_capture",
         device_class=SensorDeviceClass.TIMESTAMP,
+        entity_registry_enabled_default=False,
         value_fn=_next_capture,
     ),
     SkylapseSensorDescription(
@@ -229,7 +230,7 @@ BRIDGE_SENSORS: tuple[SkylapseSensorDescription[BridgeFacts], ...] = (
         device_class=SensorDeviceClass.DATA_SIZE,
         native_unit_of_measurement=UnitOfInformation.BYTES,
         suggested_unit_of_measurement=UnitOfInformation.MEGABYTES,
-        suggested_display_precision=1,
+        suggested_display_precision=0,
         state_class=SensorStateClass.MEASUREMENT,
         entity_category=EntityCategory.DIAGNOSTIC,
         value_fn=_bridge_health("spool_bytes"),

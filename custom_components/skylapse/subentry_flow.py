@@ -141,7 +141,7 @@ class ScheduleFlow(_SpecFlow):
                 probatio.Required("film", default=True): BooleanSelector(),
                 probatio.Required("recipe", default="clean"): _choice(RECIPES, "recipe"),
                 probatio.Required("size", default="1080p"): _choice(SIZES, "size"),
-                probatio.Required("rate", default=24): _number(1, 60, 1, "1/s"),
+                probatio.Required("rate", default=24): _number(1, 60, 1, "fps"),
                 probatio.Required("keep_days", default=0): _number(0, 36_500, 1, "d"),
             }
         )

@@ -43,7 +43,7 @@ EXPECTED = {
     "binary_sensor.roof_west_problem": "off",
     "button.roof_west_build_film_now": STATE_UNKNOWN,
     "button.roof_west_capture_now": STATE_UNKNOWN,
-    "image.roof_west_latest_film": "2026-06-21T20:00:00+00:00",
+    "image.roof_west_film": "2026-06-21T20:00:00+00:00",
     "sensor.house_films": "1",
     "sensor.house_frames": "236",
     "sensor.house_job_progress": "40.0",
@@ -64,9 +64,8 @@ EXPECTED = {
     "sensor.roof_west_frames_stored": "236",
     "sensor.roof_west_frames_today": "236",
     "sensor.roof_west_illuminance": "812.5",
-    "sensor.roof_west_last_film": "2026-06-21T20:00:00+00:00",
+    "sensor.roof_west_last_film_made": "2026-06-21T20:00:00+00:00",
     "sensor.roof_west_model": "imx519",
-    "sensor.roof_west_next_capture": "2026-06-21T18:00:15+00:00",
     "sensor.roof_west_scene_brightness": "9.4",
     "switch.roof_west_capture": "on",
 }
@@ -81,6 +80,7 @@ OFF_BY_DEFAULT = {
     "sensor.roof_west_colour_temperature": "5500",
     "sensor.roof_west_exposure_time": "12.5",
     "sensor.roof_west_gain": "2.02",
+    "sensor.roof_west_next_capture": "2026-06-21T18:00:15+00:00",
 }
 
 
@@ -135,6 +135,14 @@ async def test_entities_have_stable_ids_and_categories(hass: HomeAssistant, spok
     assert "sensor.roof_west_illuminance" not in diagnostic
 
 
+async def test_an_empty_spool_is_no_megabytes_without_a_fraction(
+    hass: HomeAssistant, spoken: MockConfigEntry
+) -> None:
+    entry = er.async_get(hass).async_get("sensor.roof_spool_size")
+    assert entry is not None
+    assert entry.options["sensor"]["suggested_display_precision"] == 0
+
+
 async def test_the_books_balance_on_the_dashboard(hass: HomeAssistant, spoken: MockConfigEntry) -> None:
     captured, stored, pending, dropped = (
         int(state(hass, f"sensor.roof_west_frames_{name}"))
@@ -170,7 +178,7 @@ async def test_a_bridge_that_goes_takes_its_entities_with_it_and_brings_them_bac
     assert state(hass, "sensor.roof_west_illuminance") == STATE_UNAVAILABLE
     assert state(hass, "sensor.roof_temperature") == STATE_UNAVAILABLE
     assert state(hass, "binary_sensor.roof_connectivity") == "off"
-    assert state(hass, "image.roof_west_latest_film") != STATE_UNAVAILABLE
+    assert state(hass, "image.roof_west_film") != STATE_UNAVAILABLE
     assert state(hass, "sensor.house_films") == "1"
     await bridge.say(topics.AVAILABILITY, "offline")
     await bridge.say(topics.AVAILABILITY, "online")
@@ -203,7 +211,7 @@ async def test_what_is_wrong_is_said_with_its_reason(
 
 
 async def test_times_of_a_simulated_bridge_are_shown_in_real_time(
-    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
+    hass: HomeAssistant, all_enabled: None, loaded: MockConfigEntry, bridge: Bridge
 ) -> None:
     anchor = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
     await bridge.arrive(clock=Clock(start=NOW, anchor=anchor, rate=60.0))
@@ -248,15 +256,34 @@ async def test_after_a_restart_the_latest_frame_comes_from_the_store(
 async def test_the_latest_film_is_shown_by_its_poster(
     hass: HomeAssistant, spoken: MockConfigEntry, processor: Processor, processor_server: FakeProcessor
 ) -> None:
-    assert (await async_get_image(hass, "image.roof_west_latest_film")).content == POSTER
+    assert (await async_get_image(hass, "image.roof_west_film")).content == POSTER
     newer = replace(FILM, id="00000000000000f2", created_at=FILM.created_at + timedelta(days=1))
     await processor.film(newer)
-    assert state(hass, "image.roof_west_latest_film") == "2026-06-22T20:00:00+00:00"
+    assert state(hass, "image.roof_west_film") == "2026-06-22T20:00:00+00:00"
     await processor.film(replace(newer, change="removed"))
-    assert state(hass, "image.roof_west_latest_film") == "2026-06-21T20:00:00+00:00"
+    assert state(hass, "image.roof_west_film") == "2026-06-21T20:00:00+00:00"
     processor_server.broken = 500
     with pytest.raises(HomeAssistantError, match="answered 500"):
-        await async_get_image(hass, "image.roof_west_latest_film")
+        await async_get_image(hass, "image.roof_west_film")
+
+
+async def test_an_address_of_a_picture_is_given_only_where_there_is_one(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    def addresses() -> dict[str, bool]:
+        return {
+            each.entity_id: "entity_picture" in each.attributes for each in hass.states.async_all("image")
+        }
+
+    await bridge.arrive()
+    await processor.arrive()
+    assert addresses() == {"image.roof_west": False, "image.roof_west_film": False}
+    await bridge.say(topics.PREVIEW, JPEG)
+    assert addresses() == {"image.roof_west": True, "image.roof_west_film": False}
+    await processor.film(FILM)
+    assert addresses() == {"image.roof_west": True, "image.roof_west_film": True}
+    await processor.film(replace(FILM, change="removed"))
+    assert addresses() == {"image.roof_west": True, "image.roof_west_film": False}
 
 
 @pytest.mark.parametrize("entry_data", [{"root": "skylapse"}])
@@ -264,12 +291,12 @@ async def test_without_a_processors_key_there_is_no_poster(
     hass: HomeAssistant, spoken: MockConfigEntry
 ) -> None:
     with pytest.raises(HomeAssistantError):
-        await async_get_image(hass, "image.roof_west_latest_film")
-    assert state(hass, "sensor.roof_west_last_film") == "2026-06-21T20:00:00+00:00"
+        await async_get_image(hass, "image.roof_west_film")
+    assert state(hass, "sensor.roof_west_last_film_made") == "2026-06-21T20:00:00+00:00"
 
 
 async def test_the_last_film_says_how_to_play_it(hass: HomeAssistant, spoken: MockConfigEntry) -> None:
-    found = hass.states.get("sensor.roof_west_last_film")
+    found = hass.states.get("sensor.roof_west_last_film_made")
     assert found is not None
     assert found.attributes["media_content_id"] == f"media-source://skylapse/film/{FILM.id}"
     assert found.attributes["frames"] == 240
@@ -288,7 +315,7 @@ async def test_what_happens_is_an_event(
         assert found is not None
         return found.attributes["event_type"], dict(found.attributes)
 
-    await bridge.say(topics.FRAME, replace(FRAME, seq=241))
+    await bridge.say(topics.FRAME, replace(FRAME, seq=241, schedule=None, window=None))
     kind, facts = told()
     assert kind == "capture_completed"
     assert facts["frame"].endswith("-241")
@@ -309,6 +336,20 @@ async def test_what_happens_is_an_event(
     await processor.film(replace(FILM, change="changed", pinned=True))
     await processor.film(replace(FILM, id="00000000000000f9", camera="roof/east"))
     assert told()[1]["film"] == FILM.id
+
+
+async def test_frames_that_come_often_are_no_events(
+    hass: HomeAssistant, spoken: MockConfigEntry, bridge: Bridge
+) -> None:
+    entity = "event.roof_west_events"
+    before = state(hass, entity)
+    for seq, schedule in enumerate(("sunset", "sunrise", "night"), start=241):
+        await bridge.say(topics.FRAME, replace(FRAME, seq=seq, schedule=schedule))
+    assert state(hass, entity) == before
+    await bridge.say(topics.FRAME, replace(FRAME, seq=250, schedule="hourly"))
+    found = hass.states.get(entity)
+    assert found is not None
+    assert (found.attributes["event_type"], found.attributes["schedule"]) == ("capture_completed", "hourly")
 
 
 async def test_old_news_that_a_broker_kept_are_no_events(

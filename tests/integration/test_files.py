@@ -140,6 +140,13 @@ def test_every_language_says_everything_with_the_same_holes(language: str) -> No
     assert LANGUAGES == ["de", "en"]
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_word_depends_on_how_many_bridges_there_are(language: str) -> None:
+    texts = [text for _, text in leaves(load(f"translations/{language}.json")) if "{bridges}" in text]
+    assert texts
+    assert not [text for text in texts if re.search(r"\{bridges\} \w", text)]
+
+
 def test_every_field_of_every_form_is_named_and_described() -> None:
     steps = {
         "user": USER_SCHEMA,

@@ -52,7 +52,7 @@ async def test_devices_come_without_a_click(
     await bridge.tell_all()
     await processor.tell_all()
     roof, west, house = (device(hass, loaded, name) for name in ("roof", "roof/west", "processor"))
-    assert (roof.name, roof.hw_version, roof.sw_version) == ("Roof", "Raspberry Pi 4", "0.1.0")
+    assert (roof.name, roof.model, roof.sw_version) == ("Roof", "Raspberry Pi 4", "0.1.0")
     assert roof.serial_number == "100000003d1d1c36"
     assert ("mac", "dc:a6:32:01:02:03") in roof.connections
     assert (west.name, west.parent_device_id) == ("West", roof.id)
@@ -216,7 +216,7 @@ async def test_films_are_read_when_the_processor_comes(
     processor.server.put(FILM)
     await bridge.arrive()
     await processor.arrive()
-    state = hass.states.get("sensor.roof_west_last_film")
+    state = hass.states.get("sensor.roof_west_last_film_made")
     assert state is not None
     assert state.state == "2026-06-21T20:00:00+00:00"
 
@@ -240,7 +240,7 @@ async def test_a_camera_that_comes_after_its_films_finds_them(
     processor.server.put(FILM)
     await processor.arrive()
     await bridge.arrive()
-    state = hass.states.get("sensor.roof_west_last_film")
+    state = hass.states.get("sensor.roof_west_last_film_made")
     assert state is not None
     assert state.state == "2026-06-21T20:00:00+00:00"
 

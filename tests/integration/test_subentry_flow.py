@@ -72,6 +72,12 @@ async def test_the_sunset_is_made_longer(
     assert last(mqtt, "skylapse/roof/west/plan/set").revision == 2
 
 
+async def test_a_films_rate_is_in_frames_a_second(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
+    form = await change(hass, loaded, "sunset")
+    rate = next(field for key, field in form["data_schema"].schema.items() if str(key) == "rate")
+    assert rate.config["unit_of_measurement"] == "fps"
+
+
 async def test_a_new_schedule_is_deployed(
     hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
 ) -> None:
