@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import voluptuous as vol
@@ -34,9 +34,16 @@ _CODES: tuple[tuple[type[BridgeError], str], ...] = (
 )
 """What is told of an error: the first that fits."""
 
-_EXPOSURE_US = vol.All(int, vol.Range(min=1, max=1_000_000_000))
-_GAIN = vol.All(vol.Any(int, float), vol.Coerce(float), vol.Range(min=0.1, max=1000))
-_ID = vol.All(str, vol.Length(min=1, max=64))
+_EXPOSURE_US = vol.All(
+    int, vol.Range(min=1, max=1_000_000_000), msg="is no whole number from 1 to 1000000000"
+)
+_GAIN = vol.All(
+    vol.Any(int, float), vol.Coerce(float), vol.Range(min=0.1, max=1000), msg="is no number from 0.1 to 1000"
+)
+_ID = vol.All(str, vol.Length(min=1, max=64), msg="is no text of 1 to 64 characters")
+_DIOPTRE = vol.All(vol.Any(int, float), vol.Range(min=0, max=50), msg="is no number from 0 to 50")
+_MODE = vol.All(str, vol.In(["live", "deployed"]), msg="is neither live nor deployed")
+_SWITCH = vol.All(bool, msg="is neither true nor false")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,11 +147,9 @@ COMMANDS: dict[str, CommandKind] = {
     ),
     "meter": CommandKind(args={vol.Optional("profile"): _ID}, obey=_meter),
     "preview": CommandKind(args={}, obey=_preview),
-    "focus": CommandKind(
-        args={vol.Optional("dioptre"): vol.All(vol.Any(int, float), vol.Range(min=0, max=50))}, obey=_focus
-    ),
-    "set_mode": CommandKind(args={vol.Required("mode"): vol.In(["live", "deployed"])}, obey=_set_mode),
-    "set_enabled": CommandKind(args={vol.Required("enabled"): bool}, obey=_set_enabled),
+    "focus": CommandKind(args={vol.Optional("dioptre"): _DIOPTRE}, obey=_focus),
+    "set_mode": CommandKind(args={vol.Required("mode"): _MODE}, obey=_set_mode),
+    "set_enabled": CommandKind(args={vol.Required("enabled"): _SWITCH}, obey=_set_enabled),
     "identify": CommandKind(args={}, obey=_identify),
     "flush": CommandKind(args={}, obey=_flush),
     "restart": CommandKind(args={}, obey=_restart),
@@ -191,9 +196,10 @@ class CommandDesk:
         return Reply(id=command.id, ok=True, result=result)
 
     async def _result(self, camera: str, command: Command) -> dict[str, Any]:
-        if command.expires_at <= self._clock.now():
-            late_s = (self._clock.now() - command.expires_at) / timedelta(seconds=1)
-            raise CommandRefusedError("expired", f"the command expired {late_s:.1f} s ago")
+        now = self._clock.now()
+        if command.expires_at <= now:
+            when = f"expired at {_moment(command.expires_at)}; it is {_moment(now)} here"
+            raise CommandRefusedError("expired", f"the command {when}")
         runner = self._runners.get(camera)
         if runner is None:
             raise CommandRefusedError("unknown_camera", f"this bridge has no camera {camera!r}")
@@ -202,9 +208,25 @@ class CommandDesk:
             raise CommandRefusedError("unknown_command", f"{command.name!r} is none of {', '.join(COMMANDS)}")
         try:
             args = vol.Schema(kind.args)(dict(command.args))
-        except vol.Invalid as error:
-            raise CommandRefusedError("bad_arguments", str(error)) from error
+        except vol.MultipleInvalid as error:
+            why = "; ".join(_mistake(command.name, kind, mistake) for mistake in error.errors)
+            raise CommandRefusedError("bad_arguments", why) from error
         return await kind.obey(Request(runner=runner, clock=self._clock, bridge=self._bridge, args=args))
+
+
+def _mistake(name: str, kind: CommandKind, mistake: vol.Invalid) -> str:
+    """Return what is wrong with one argument of a command."""
+    argument = str(mistake.path[0])
+    if argument not in kind.args:
+        known = ", ".join(map(str, kind.args)) or "no arguments"
+        return f"{argument}: is not known; {name} takes {known}"
+    missing = isinstance(mistake, vol.RequiredFieldInvalid)
+    return f"{argument}: {'is missing' if missing else mistake.error_message}"
+
+
+def _moment(moment: datetime) -> str:
+    """Return a moment as people read it."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _profile(runner: Runner, wanted: str | None, clock: Clock) -> Any:

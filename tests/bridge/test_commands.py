@@ -138,6 +138,37 @@ async def test_what_cannot_be_done_is_refused_with_a_code(
     assert house.listener.all(FRAME) == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (
+            command("capture", colour="red"),
+            "colour: is not known; capture takes exposure_us, gain, profile, test_id",
+        ),
+        (command("preview", width=9), "width: is not known; preview takes no arguments"),
+        (command("set_mode"), "mode: is missing"),
+        (command("set_mode", mode="party"), "mode: is neither live nor deployed"),
+        (command("set_mode", mode=[1]), "mode: is neither live nor deployed"),
+        (command("set_enabled", enabled="yes"), "enabled: is neither true nor false"),
+        (command("focus", dioptre=99), "dioptre: is no number from 0 to 50"),
+        (command("meter", profile=""), "profile: is no text of 1 to 64 characters"),
+        (
+            command("capture", exposure_us=0, gain="x"),
+            "exposure_us: is no whole number from 1 to 1000000000; gain: is no number from 0.1 to 1000",
+        ),
+        (
+            command("capture", expires_in_s=-3600),
+            "the command expired at 2026-03-20 16:00:00 UTC; it is 2026-03-20 17:00:00 UTC here",
+        ),
+    ],
+)
+async def test_a_refusal_says_in_words_what_is_wrong(house: House, asked: Command, words: str) -> None:
+    await ready(house)
+    reply = await house.listener.ask(asked)
+    assert reply.error is not None
+    assert sorted(reply.error.message.split("; ")) == sorted(words.split("; "))
+
+
 async def test_a_retained_command_is_refused_now_and_after_a_restart(house: House) -> None:
     await ready(house)
     assert code(await house.listener.ask(command("capture"), retain=True)) == "retained"
