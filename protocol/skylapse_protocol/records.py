@@ -6,14 +6,16 @@ It travels as MQTT message, as tus metadata, as JSON beside every stored frame a
 
 import re
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from .codec import read, write
 from .errors import ProtocolError
-from .identifiers import CameraName, FrameName, parse_bridge, parse_camera, parse_day, parse_spool
+from .identifiers import CameraName, FrameName, parse_bridge, parse_camera, parse_day, parse_id, parse_spool
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_IDS = ("window", "schedule", "profile", "test_id", "sensor")
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _NOT_IN_EXIF = frozenset({"bytes", "sha256"})
 
 
@@ -73,11 +75,17 @@ class FrameRecord:
     media_type: str = "image/jpeg"
 
     def __post_init__(self) -> None:
-        """Refuse what no frame can be: ids, digest, day and sizes are checked here, once."""
+        """Refuse what no frame can be: ids, digest, times and sizes are checked here, once."""
         parse_bridge(self.bridge)
         parse_camera(self.camera)
         parse_spool(self.spool)
         parse_day(self.day)
+        for name in _IDS:
+            word = getattr(self, name)
+            if word is not None:
+                parse_id(word, name)
+        if not _EARLIEST <= self.captured_at < _LATEST:
+            raise ProtocolError("record", "captured_at", "is not from 1970 to 2199")
         if not _SHA256.match(self.sha256):
             raise ProtocolError("record", "sha256", "is no SHA-256 in lower-case hexadecimal")
         for name in ("seq", "width", "height", "bytes"):

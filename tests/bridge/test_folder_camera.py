@@ -84,6 +84,7 @@ def test_facts_come_from_the_sidecar_else_from_exif_else_from_nowhere(tmp_path: 
     (tmp_path / "2.jpg").write_bytes(picture(exif=taken_at("2024:06:19 20:33:02")))
     (tmp_path / "2.json").write_text("{broken", "utf-8")
     (tmp_path / "3.jpg").write_bytes(picture())
+    (tmp_path / "3.json").write_text('{"exposure_us": 5, "sensor": "no <id>"}', "utf-8")
     reel = camera(tmp_path)
     facts = [reel.capture(SETTINGS) for _ in range(3)]
     assert [(f.exposure_us, f.analogue_gain, f.tone_curve) for f in facts] == [

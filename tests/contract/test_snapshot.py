@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.snapshot import (
+    Arm,
     LuxTable,
     Metering,
     Plan,
@@ -181,3 +182,8 @@ def test_a_snapshot_finds_its_profiles() -> None:
     assert snapshot.profile("z") is None
     assert isinstance(PROFILE, Profile)
     assert Metering(mode="spot").regions == ()
+
+
+def test_an_arm_has_a_test_id_that_frames_can_carry() -> None:
+    with pytest.raises(ProtocolError, match="test_id"):
+        Arm(test_id="Warmer!", profile=PROFILE)

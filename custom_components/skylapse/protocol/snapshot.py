@@ -104,6 +104,10 @@ class Arm:
     test_id: str
     profile: Profile
 
+    def __post_init__(self) -> None:
+        """Refuse a test id that no frame could carry."""
+        parse_id(self.test_id, "test_id")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Experiment:

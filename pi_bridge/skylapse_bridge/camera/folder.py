@@ -22,6 +22,7 @@ from skylapse_bridge.clock import Clock
 from skylapse_bridge.errors import CameraEndError, CameraError, CameraLostError, UnsupportedError
 from skylapse_protocol.codec import read
 from skylapse_protocol.errors import ProtocolError
+from skylapse_protocol.identifiers import parse_id
 from skylapse_protocol.messages import CameraInfo
 
 from .factory import CameraIdentity
@@ -51,6 +52,11 @@ class Facts:
     sensor: str | None = None
     tone_curve: str | None = None
     sensor_temperature_c: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a sensor that no frame record could name."""
+        if self.sensor is not None:
+            parse_id(self.sensor, "sensor")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
