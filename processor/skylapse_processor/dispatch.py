@@ -210,7 +210,8 @@ class Dispatch:
                 _log.exception("the queue of renders could not be looked after; it is tried again")
             for event, longest_s in ((self._stirred, _LOOK_EVERY_S), (self._wake, _GATHER_S)):
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(event.wait(), longest_s)
+                    async with asyncio.timeout(longest_s):  # wait_for may swallow a cancel on Python 3.11
+                        await event.wait()
             self._stirred.clear()
             self._wake.clear()
 

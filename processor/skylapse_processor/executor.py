@@ -136,7 +136,8 @@ async def _listen(process: asyncio.subprocess.Process, tell: Callable[[Progress]
 async def _next_line(stream: asyncio.StreamReader) -> bytes:
     """Return the next report, empty at the end; raise FilmError where none comes for long."""
     try:
-        return await asyncio.wait_for(stream.readline(), SILENCE_S)
+        async with asyncio.timeout(SILENCE_S):  # wait_for may swallow a cancel on Python 3.11
+            return await stream.readline()
     except TimeoutError:
         raise FilmError(f"the render gave no sign of life for {SILENCE_S:g} s") from None
 
@@ -156,7 +157,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     try:
-        await asyncio.wait_for(process.wait(), _KILL_AFTER_S)
+        async with asyncio.timeout(_KILL_AFTER_S):
+            await process.wait()
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -302,3 +302,15 @@ async def test_a_key_of_no_characters_at_all_is_answered_as_unknown(tmp_path: Pa
     async with serving(write_config(tmp_path / "processor")) as (_service, client):
         body, kind = b'{"key":"\\ud800"}', {"Content-Type": "application/json"}
         assert (await client.ask("POST", "session", data=body, headers=kind)).status == 401
+
+
+async def test_it_stops_though_news_come_in_the_same_moment(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "processor")
+    for steps in range(6):
+        async with serving(config) as (service, _client):
+            await until(lambda: service._dispatch._stirred._waiters)  # type: ignore[attr-defined]
+            service._dispatch.poke()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            async with asyncio.timeout(20):
+                await service._dispatch.stop()
