@@ -72,8 +72,6 @@ class Reader:
         (folder / "processor-key").write_text("00" * 32, encoding="utf-8")
         (folder / "processor-key").chmod(0o600)
         write_sequence(folder / "photos", Sequence(frames=3, width=320, height=180))
-        example = ROOT / "processor" / "processor.example.yaml"
-        (folder / "processor.yaml").write_text(example.read_text(encoding="utf-8"), encoding="utf-8")
 
     def _fit_bridge(self, words: dict[str, Any]) -> None:
         """Put this machine's places into the example of a bridge."""

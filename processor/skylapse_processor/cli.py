@@ -1,4 +1,4 @@
-"""The command line: `serve`, `keys`, `render`.
+"""The command line: `example-config`, `serve`, `keys`, `render`.
 
 A render is a process of its own: it starts without the server's libraries, twice as fast and 30 MB smaller.
 """
@@ -11,14 +11,29 @@ from importlib.metadata import version
 
 from .errors import ProcessorError
 
-_HOMES = {"serve": "cli_serve", "keys": "cli_serve", "render": "cli_render"}
+_HOMES = {
+    "example-config": "cli_serve",
+    "serve": "cli_serve",
+    "keys": "cli_serve",
+    "render": "cli_render",
+}
 """Which module knows a command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    parsed = _parser(words[0] if words else "").parse_args(words)
+    try:
+        parsed = _parser(words[0] if words else "").parse_args(words)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("skylapse"):
+            raise
+        print(
+            f"skylapse-processor: {error.name} is not installed; the processor needs what comes with "
+            "'skylapse[processor]'",
+            file=sys.stderr,
+        )
+        return 1
     try:
         return int(parsed.run(parsed))
     except ProcessorError as error:

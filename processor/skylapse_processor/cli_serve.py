@@ -1,10 +1,11 @@
-"""The commands `serve` and `keys`."""
+"""The commands `example-config`, `serve` and `keys`."""
 
 import argparse
 import asyncio
 import logging
 import signal
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 from .clock import utc_now
@@ -17,7 +18,9 @@ _DEFAULT_CONFIG = Path("processor.yaml")
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `serve` and `keys`."""
+    """Register `example-config`, `serve` and `keys`."""
+    example = commands.add_parser("example-config", help="print a configuration that explains every setting")
+    example.set_defaults(run=_example)
     serve = commands.add_parser("serve", help="run the processor")
     _add_config(serve)
     serve.set_defaults(run=_serve)
@@ -44,6 +47,11 @@ def _add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     revoke.set_defaults(run=_revoke_key)
     for parser in (add, listing, revoke):
         _add_config(parser)
+
+
+def _example(_arguments: argparse.Namespace) -> int:
+    print(files(__package__).joinpath("processor.example.yaml").read_text("utf-8"), end="")
+    return 0
 
 
 def _keys(arguments: argparse.Namespace) -> Keys:

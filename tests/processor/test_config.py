@@ -1,6 +1,8 @@
 """Configurations: what is wrong is named with file, line and path; what is not said has a default."""
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,3 +122,22 @@ def test_every_line_says_whose_it_is_and_none_speaks_of_numbers_and_codecs(proce
     for file, words in (("nowhere.yaml", "No such file or directory"), ("latin.yaml", "is no text in UTF-8")):
         said = processor.run("serve", "--config", file).stderr
         assert said == f"skylapse-processor: {file}: cannot be read ({words})\n"
+
+
+def test_the_program_prints_the_example_that_the_repository_shows(processor: Processor) -> None:
+    printed = processor.run("example-config")
+    assert (printed.returncode, printed.stdout) == (0, EXAMPLE.read_text("utf-8"))
+
+
+def test_a_missing_library_is_told_in_one_line_with_what_to_install() -> None:
+    without = (
+        "import sys; sys.modules['aiohttp'] = None; from skylapse_processor.cli import main; sys.exit(main())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", without, "--help"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "skylapse-processor: aiohttp is not installed; the processor needs what comes with "
+        "'skylapse[processor]'\n"
+    )
