@@ -57,11 +57,13 @@ $(UV):
 	touch $@
 
 .venv-ha/.stamp: requirements-ha.lock .python/path | $(UV)
+	@echo "installing Home Assistant 2026.11 into .venv-ha, about a minute"
 	[ -x .venv-ha/bin/python ] || $(UV) venv --quiet --python "$$(cat .python/path)" .venv-ha
 	$(UV) pip sync --quiet --python .venv-ha/bin/python --require-hashes requirements-ha.lock
 	touch $@
 
 .venv-ha-10/.stamp: requirements-ha-2026.10.lock .python/path | $(UV)
+	@echo "installing Home Assistant 2026.10 into .venv-ha-10, about a minute"
 	[ -x .venv-ha-10/bin/python ] || $(UV) venv --quiet --python "$$(cat .python/path)" .venv-ha-10
 	$(UV) pip sync --quiet --python .venv-ha-10/bin/python --require-hashes requirements-ha-2026.10.lock
 	touch $@
@@ -135,14 +137,19 @@ lint: venv venv-314 venv-ha  ## format check, ruff, mypy, vendored copy, house t
 	diff --recursive --brief --exclude=__pycache__ protocol/skylapse_protocol custom_components/skylapse/protocol
 	.venv-314/bin/python $(PYTEST) tests/test_house.py
 
-.PHONY: test test-programs test-314 test-home-assistant test-end-to-end
-test: test-programs test-314 test-home-assistant test-end-to-end  ## every test, on every Python and Home Assistant
+ROOT_TESTS := $(if $(filter 0,$(shell id -u)),test-power-cut)
+
+.PHONY: test test-programs test-314 test-power-cut test-home-assistant test-end-to-end
+test: test-programs test-314 $(ROOT_TESTS) test-home-assistant test-end-to-end  ## every test, on every Python and Home Assistant
 
 test-programs: venv tools  ## contract, bridge and processor on Python 3.11
 	.venv/bin/python $(PYTEST) tests $(HOME_ASSISTANT_TESTS:%=--ignore=%) --ignore=tests/end_to_end --ignore=tests/test_house.py
 
 test-314: venv-314 tools  ## contract, bridge and the house on Python 3.14
 	.venv-314/bin/python $(PYTEST) tests/contract tests/bridge tests/test_house.py
+
+test-power-cut: venv  ## power cuts on a file system of their own, for which one must be root
+	.venv/bin/python $(PYTEST) tests/power_cut
 
 test-home-assistant: venv-ha venv-ha-10 tools  ## the integration on Home Assistant 2026.10 and 2026.11
 	.venv-ha-10/bin/python $(HOME_ASSISTANT_PYTEST) $(HOME_ASSISTANT_TESTS)
