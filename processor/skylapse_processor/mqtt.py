@@ -76,6 +76,7 @@ class Mqtt:
         self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._connected = asyncio.Event()
+        self._missed = False
         self._max_packet = _DEFAULT_MAX_PACKET
         self._echo_at = 0.0
 
@@ -129,6 +130,7 @@ class Mqtt:
         client.reconnect_delay_set(*_RECONNECT_S)
         client.suppress_exceptions = True
         client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.connect_async(self._config.host, self._config.port, keepalive=_KEEPALIVE_S)
@@ -166,6 +168,9 @@ class Mqtt:
         client.subscribe([*topics, (self._config.birth_topic, SubscribeOptions(qos=1))])
         self._hand_over(self._on_connected)
 
+    def _on_connect_fail(self, _client: paho.Client, _data: object) -> None:
+        self._hand_over(self._on_missed)
+
     def _on_disconnect(
         self, _client: paho.Client, _data: object, _flags: object, reason: ReasonCode, _properties: object
     ) -> None:
@@ -192,9 +197,17 @@ class Mqtt:
 
     async def _on_connected(self) -> None:
         _log.info("connected to the broker at %s:%d", self._config.host, self._config.port)
+        self._missed = False
         self._connected.set()
         self._echo_at = time.monotonic()
         await self._say_everything()
+
+    async def _on_missed(self) -> None:
+        """Say once that nobody is there; `_on_connected` says when somebody is."""
+        if not self._missed:
+            host, port = self._config.host, self._config.port
+            _log.warning("the broker at %s:%d cannot be reached; trying on", host, port)
+        self._missed = True
 
     async def _on_lost(self, reason: str) -> None:
         if self._connected.is_set():

@@ -272,3 +272,25 @@ async def test_a_dead_connection_is_built_anew(tmp_path: Path, broker: Broker, l
         await until(lambda: mqtt._client is not first and mqtt.connected.is_set(), timeout_s=20)
         before = len(listener.on("skylapse/processor/availability"))
         await until(lambda: "online" in listener.on("skylapse/processor/availability")[before:])
+
+
+async def test_a_broker_that_is_not_there_is_told_once_and_so_is_its_coming(
+    tmp_path: Path, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "skylapse_processor.mqtt")
+    broker.kill()
+    async with serving(write_config(tmp_path / "processor", broker)) as (service, _client):
+        mqtt = service._mqtt
+        assert mqtt is not None
+        await until(lambda: mqtt._missed, timeout_s=20)
+        assert mqtt._client is not None
+        mqtt._on_connect_fail(mqtt._client, None)
+        await until(mqtt._queue.empty)
+        broker.start()
+        await until(mqtt.connected.is_set, timeout_s=40)
+        place = f"{broker.host}:{broker.port}"
+        told = [record.getMessage() for record in caplog.records if place in record.getMessage()]
+    assert told == [
+        f"the broker at {place} cannot be reached; trying on",
+        f"connected to the broker at {place}",
+    ]
