@@ -143,7 +143,7 @@ ROOT_TESTS := $(if $(filter 0,$(shell id -u)),test-power-cut)
 test: test-programs test-314 $(ROOT_TESTS) test-home-assistant test-end-to-end  ## every test, on every Python and Home Assistant
 
 test-programs: venv tools  ## contract, bridge and processor on Python 3.11
-	.venv/bin/python $(PYTEST) tests $(HOME_ASSISTANT_TESTS:%=--ignore=%) --ignore=tests/end_to_end --ignore=tests/test_house.py
+	.venv/bin/python $(PYTEST) tests $(HOME_ASSISTANT_TESTS:%=--ignore=%) --ignore=tests/end_to_end --ignore=tests/power_cut --ignore=tests/test_house.py
 
 test-314: venv-314 tools  ## contract, bridge and the house on Python 3.14
 	.venv-314/bin/python $(PYTEST) tests/contract tests/bridge tests/test_house.py
