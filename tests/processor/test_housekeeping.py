@@ -308,7 +308,7 @@ async def test_it_stops_though_news_come_in_the_same_moment(tmp_path: Path) -> N
     config = write_config(tmp_path / "processor")
     for steps in range(6):
         async with serving(config) as (service, _client):
-            await until(lambda: service._dispatch._stirred._waiters)  # type: ignore[attr-defined]
+            await until(lambda: service._dispatch._stirred._waiters)
             service._dispatch.poke()
             for _ in range(steps):
                 await asyncio.sleep(0)
