@@ -37,6 +37,7 @@ class Result:
     frames_stored: int
     frames_pending: int
     frames_dropped: int
+    ticks_skipped: int
     seconds: float
 
 
@@ -58,6 +59,7 @@ async def show(system: System, screen: Screen, kept: Path) -> Result:
         frames_stored=frames.stored,
         frames_pending=frames.pending,
         frames_dropped=frames.dropped,
+        ticks_skipped=frames.skipped,
         seconds=round(screen.seconds, 1),
     )
 
@@ -93,15 +95,11 @@ def _keep(path: Path, film: bytes) -> None:
 
 async def _go_on(system: System, screen: Screen) -> None:
     """Keep everything running until somebody ends it."""
-    screen.say(f"Look around: {system.house.url}, sign in as {_sign_in(system)}. Ctrl-C ends it.")
+    screen.say(f"Look around. {system.doors}. Ctrl-C ends it.")
     while True:
         system.check()
         screen.progress(_progress(system))
         await asyncio.sleep(1)
-
-
-def _sign_in(system: System) -> str:
-    return f"{system.house.sign_in.username} with the password {system.house.sign_in.password}"
 
 
 async def run(plan: Plan, *, once: bool) -> Result:
@@ -110,7 +108,7 @@ async def run(plan: Plan, *, once: bool) -> Result:
     system = System(plan, screen.say)
     try:
         await system.start()
-        screen.say(f"Home Assistant: {system.house.url}, sign in as {_sign_in(system)}")
+        screen.say(system.doors)
         result = await show(system, screen, plan.folder.parent / "films")
         if not once:
             await _go_on(system, screen)

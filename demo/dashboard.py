@@ -27,7 +27,7 @@ async def make_dashboard(house: HomeAssistant, cameras: int) -> str:
         show_in_sidebar=True,
         mode="storage",
     )
-    await house.ask("lovelace/config/save", url_path=PATH, config=_layout(entries, devices))
+    await house.ask("lovelace/config/save", url_path=PATH, config=lay_out(entries, devices))
     return f"/{PATH}"
 
 
@@ -39,7 +39,8 @@ async def _entities(house: HomeAssistant, cameras: int) -> list[dict[str, Any]] 
     return own if len(with_pictures) >= cameras else None
 
 
-def _layout(entries: list[dict[str, Any]], devices: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def lay_out(entries: list[dict[str, Any]], devices: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Answer the dashboard of these entities and devices, as their registries list them."""
     by_device: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for entry in entries:
         by_device[entry["device_id"]].append(entry)
@@ -72,5 +73,11 @@ def _domain(entry: dict[str, Any]) -> str:
 
 def _picture(entity: str) -> dict[str, Any]:
     if entity.startswith("image."):
-        return {"type": "picture", "image_entity": entity, "tap_action": {"action": "more-info"}}
+        has_picture = {"condition": "state", "entity": entity, "state_not": ["unknown", "unavailable"]}
+        return {
+            "type": "picture",
+            "image_entity": entity,
+            "tap_action": {"action": "more-info"},
+            "visibility": [has_picture],
+        }
     return {"type": "picture-entity", "entity": entity, "show_state": False}

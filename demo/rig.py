@@ -72,9 +72,13 @@ class Rig:
         self._write("bridge.yaml", words)
         self.bridge.start()
 
+    def key_file(self, client: str) -> Path:
+        """The file that holds a client's key."""
+        return self.folder / f"{client}.key"
+
     def key_of(self, client: str) -> str:
         """Make a key for a client of the processor; answer it, and keep it in a file of its own."""
-        path = self.folder / f"{client}.key"
+        path = self.key_file(client)
         made = subprocess.run(
             [
                 console("skylapse-processor"),

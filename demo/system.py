@@ -20,6 +20,7 @@ from .watch import Watch
 BRIDGE = "demo"
 TWIN = "lake"
 FOLDER = "pictures"
+STORE_CLIENT = "demo"
 _PICTURES_S = 240.0
 _CAMERAS_S = 30.0
 
@@ -47,11 +48,15 @@ class Balance:
     stored: int
     pending: int
     dropped: int
+    skipped: int = 0
+    """Frames that were due and not taken; they are on no side of the balance."""
 
     def __str__(self) -> str:
+        frames = "frame" if self.captured == 1 else "frames"
+        skipped = f"; {self.skipped} due but not taken" if self.skipped else ""
         return (
-            f"{self.captured} frames captured = {self.stored} stored + {self.pending} pending"
-            f" + {self.dropped} dropped"
+            f"{self.captured} {frames} captured = {self.stored} stored + {self.pending} pending"
+            f" + {self.dropped} dropped{skipped}"
         )
 
 
@@ -88,7 +93,7 @@ class System:
         if self.plan.own_pictures is None:
             self._painter.start()
         self.rig.start_processor()
-        await self.store.start(self.rig.key_of("demo"))
+        await self.store.start(self.rig.key_of(STORE_CLIENT))
         self._say(f"the processor answers on {self.rig.url}")
         await self._start_house()
         await self._wait_for_pictures()
@@ -103,6 +108,16 @@ class System:
         self._painter.stop()
         self.rig.stop()
 
+    @property
+    def doors(self) -> str:
+        """Where to look, and what opens it."""
+        sign_in = self.house.sign_in
+        key_file = self.rig.key_file(STORE_CLIENT)
+        return (
+            f"Home Assistant: {self.house.url}, sign in as {sign_in.username} with the password"
+            f" {sign_in.password}. Gallery: {self.rig.url}, opened by the key in {key_file}"
+        )
+
     def check(self) -> None:
         """Raise ProgramError with its last words when a program has ended."""
         for needed in (self.rig.broker.program, self.rig.processor, self.house.program, self.rig.bridge):
@@ -115,7 +130,13 @@ class System:
         """
         heard = self.watch.heard
         stored = sum([await self.store.stored(camera) for camera in heard.cameras])
-        now = Balance(captured=heard.captured, stored=stored, pending=heard.pending, dropped=heard.dropped)
+        now = Balance(
+            captured=heard.captured,
+            stored=stored,
+            pending=heard.pending,
+            dropped=heard.dropped,
+            skipped=heard.skipped,
+        )
         return now if now.captured == now.stored + now.pending + now.dropped else None
 
     def tails(self) -> str:
@@ -124,6 +145,7 @@ class System:
 
     async def _start_house(self) -> None:
         self.house.prepare()
+        self._say("starting Home Assistant for the first time, up to a minute")
         await self.house.start()
         await self.house.onboard()
         self._say(f"Home Assistant answers on {self.house.url}")
@@ -138,6 +160,8 @@ class System:
         self._say(f"Skylapse is set up, with a sunset of ± {evening.around_min:g} minutes")
 
     async def _wait_for_pictures(self) -> None:
+        if self._painter.running:
+            self._say("waiting for the pictures that the folder camera is to show")
         await until(
             lambda: not self._painter.running, timeout_s=_PICTURES_S, what="the folder camera's pictures"
         )

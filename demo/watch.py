@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass, field
 
 from skylapse_protocol.errors import ProtocolError
-from skylapse_protocol.messages import CameraState, Film, JobState, StoreState
-from skylapse_protocol.topics import FILM, JOB, STATE, STORE_STATE, decode
+from skylapse_protocol.messages import CameraEvent, CameraState, Film, JobState, StoreState
+from skylapse_protocol.topics import EVENT, FILM, JOB, STATE, STORE_STATE, decode
 
 from .home_assistant import Connection, HomeAssistant
 
@@ -18,6 +18,8 @@ class Heard:
     stores: dict[str, StoreState] = field(default_factory=dict)
     jobs: dict[str, JobState] = field(default_factory=dict)
     films: dict[str, Film] = field(default_factory=dict)
+    skipped: int = 0
+    """Frames that were due and not taken: the camera was busy, the machine slept."""
 
     def take(self, topic: str, payload: bytes) -> None:
         """Remember one message; what is no message of the contract is left aside."""
@@ -35,6 +37,9 @@ class Heard:
                 self.jobs[job.id] = job
             case Film() as film:
                 self.films[film.id] = film
+            case CameraEvent(type="tick_skipped", reason=reason):
+                count = (reason or "").partition(" ")[0]
+                self.skipped += int(count) if count.isdecimal() else 1
 
     @property
     def captured(self) -> int:
@@ -74,7 +79,7 @@ class Watch:
     async def start(self) -> None:
         """Subscribe to everything that the progress is told from."""
         self._connection = await self._house.connect()
-        for row in (STATE, STORE_STATE, JOB, FILM):
+        for row in (STATE, STORE_STATE, JOB, FILM, EVENT):
             await self._connection.ask("mqtt/subscribe", topic=row.filter(), qos=1)
         self._listening = asyncio.create_task(self._listen(self._connection))
 

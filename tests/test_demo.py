@@ -1,6 +1,8 @@
 """The demo's own parts, without the programs that it starts."""
 
 import os
+import re
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,13 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from demo.dashboard import lay_out
 from demo.flows import fill_in
-from demo.processes import Program, ProgramError
+from demo.processes import REPOSITORY, Program, ProgramError
 from demo.rig import died
 from demo.sunset import Evening
+from demo.system import Balance, Plan, System
 from demo.watch import Heard
-from skylapse_protocol.messages import CameraState, Counts, StoreState
-from skylapse_protocol.topics import STATE, STORE_STATE, TOPICS, encode
+from skylapse_protocol.messages import CameraEvent, CameraState, Counts, StoreState
+from skylapse_protocol.topics import EVENT, STATE, STORE_STATE, TOPICS, encode
 from tests.support.waiting import wait_until
 
 
@@ -55,6 +59,57 @@ def test_what_is_heard_adds_up() -> None:
     heard.take(STATE.name(bridge="demo", camera="lake"), encode(STATE, state))
     heard.take(STORE_STATE.name(bridge="demo", camera="lake"), encode(STORE_STATE, StoreState(frames=6)))
     assert heard.captured == heard.stored + heard.pending + heard.dropped
+
+
+def test_frames_that_were_due_and_not_taken_are_told() -> None:
+    heard = Heard()
+    for reason in ("3 too late since 17:40:15", None):
+        event = CameraEvent(at=datetime(2026, 9, 12, tzinfo=UTC), type="tick_skipped", reason=reason)
+        heard.take(EVENT.name(bridge="demo", camera="lake"), encode(EVENT, event))
+    assert heard.skipped == 4
+    figures = {"captured": 1, "stored": 1, "pending": 0, "dropped": 0}
+    assert str(Balance(**figures)) == "1 frame captured = 1 stored + 0 pending + 0 dropped"
+    assert str(Balance(**figures, skipped=heard.skipped)).endswith("0 dropped; 4 due but not taken")
+
+
+def test_a_picture_is_on_the_dashboard_only_while_there_is_one() -> None:
+    entry = {"device_id": "d", "entity_id": "image.lake_film", "name": None, "original_name": "Film"}
+    (view,) = lay_out([entry], {"d": {"name": "Lake"}})["views"]
+    (card,) = [card for card in view["sections"][0]["cards"] if card["type"] == "picture"]
+    assert card["visibility"] == [
+        {"condition": "state", "entity": "image.lake_film", "state_not": ["unknown", "unavailable"]}
+    ]
+
+
+def test_both_doors_are_told_with_what_opens_them(tmp_path: Path) -> None:
+    system = System(Plan(folder=tmp_path / "demo"), lambda _: None)
+    for words in (system.house.url, "as demo with the password", system.rig.url, "demo/demo.key"):
+        assert words in system.doors
+
+
+def test_what_the_first_page_makes_is_ignored_by_git() -> None:
+    page = (REPOSITORY / "README.md").read_text("utf-8")
+    made = re.findall(r" (?:-o|--out) (\S+)", page)
+    assert {"pictures", "film.mp4"} <= set(made)
+    for name in made:
+        folder = "" if "." in name else "/"
+        ignored = subprocess.run(
+            ["git", "check-ignore", "-q", f"{name}{folder}"], cwd=REPOSITORY, check=False
+        )
+        assert ignored.returncode == 0, name
+
+
+@pytest.mark.parametrize("environment", [".venv-ha", ".venv-ha-10"])
+def test_the_long_installation_is_announced(environment: str) -> None:
+    lock = "requirements-ha-2026.10.lock" if environment.endswith("10") else "requirements-ha.lock"
+    planned = subprocess.run(
+        ["make", "-n", "-W", lock, f"{environment}/.stamp"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "installing Home Assistant" in planned.stdout
 
 
 @given(
