@@ -7,7 +7,7 @@ import secrets
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from skylapse_protocol.identifiers import CameraName
@@ -319,7 +319,7 @@ class Dispatch:
             schedule=spec.schedule,
             profile=spec.profile,
             recipe=spec.recipe,
-            title=self.title(spec),
+            title=await asyncio.to_thread(self._title_of, spec),
             created_at=self._clock(),
             content=await asyncio.to_thread(content_of, product.video),
             frames=product.frames,
@@ -334,6 +334,12 @@ class Dispatch:
         )
         await self._library.promote(film, product.video, product.poster, product.thumb)
         await self._change(job.id, lambda now: jobs.finish(now, job.attempt, self._clock()))
+
+    def _title_of(self, spec: RenderSpec) -> str:
+        """Name a film; its profile only where the window has frames of another one, too."""
+        beside = self._catalogue.frames(Selection(camera=spec.camera, day=spec.day, window=spec.window))
+        alone = len({frame.profile for frame in beside}) <= 1
+        return self.title(replace(spec, profile=None) if alone else spec)
 
     def _frames_of(self, spec: RenderSpec) -> tuple[StoredFrame, ...]:
         selection = Selection(
@@ -385,8 +391,13 @@ class Dispatch:
 
 def plain_title(spec: RenderSpec) -> str:
     """Return a title out of ids."""
-    parts = (str(spec.camera), spec.day, spec.schedule, spec.profile)
-    return " · ".join(part for part in parts if part)
+    return title_of(str(spec.camera), spec)
+
+
+def title_of(camera: str, spec: RenderSpec) -> str:
+    """Return a title for people: camera, day, schedule and profile, as far as they are known."""
+    schedule = (spec.schedule or "").replace("_", " ").replace("-", " ").capitalize()
+    return " · ".join(part for part in (camera, spec.day, schedule, spec.profile) if part)
 
 
 def _new_id() -> str:

@@ -32,7 +32,7 @@ from .bridges import Bridges
 from .clock import Clock, utc_now
 from .commands import Commands
 from .config import Config
-from .dispatch import Dispatch
+from .dispatch import Dispatch, title_of
 from .errors import ProcessorError
 from .executor import Executor
 from .ingest import Ingest
@@ -194,8 +194,7 @@ class Service:
         self.port = int(addresses[0][1]) if addresses else self._config.http.port
 
     def _title(self, spec: RenderSpec) -> str:
-        parts = (self._bridges.name(spec.camera), spec.day, spec.schedule, spec.profile)
-        return " · ".join(part for part in parts if part)
+        return title_of(self._bridges.name(spec.camera), spec)
 
     def _on_stored(self, camera: CameraName) -> None:
         self._changed.add(camera)

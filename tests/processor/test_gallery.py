@@ -73,6 +73,8 @@ async def test_films_are_found_played_and_pinned(tmp_path: Path, browser: Browse
         page.on("pageerror", lambda error: faults.append(str(error)))
         await sign_in(page, service.base_url, client.key)
         assert await page.inner_text(".day h2") == "Monday, June 1, 2026"
+        assert await page.inner_text(".card .name") == "roof/west · Sunset"
+        assert await page.inner_text(".card .detail") == "24 frames"
         thumb = "() => document.querySelector('.card img').naturalWidth"
         assert await until(lambda: page.evaluate(thumb)) == 400
         await play_and_pin(page)

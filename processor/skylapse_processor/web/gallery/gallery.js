@@ -46,12 +46,10 @@ function size(bytes) {
   return `${value < 10 && unit ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-const detail = (film) =>
-  [film.schedule, film.profile && `profile ${film.profile}`, `${number.format(film.frames)} frames`]
-    .filter(Boolean).join(" · ");
+const frames = (count) => `${number.format(count)} ${count === 1 ? "frame" : "frames"}`;
 
 function facts(film) {
-  const parts = [nameOfDay(film.day), `${number.format(film.frames)} frames`, `${film.rate.toFixed(0)} a second`,
+  const parts = [nameOfDay(film.day), frames(film.frames), `${film.rate.toFixed(0)} a second`,
     `${film.width} × ${film.height}`, size(film.bytes), `recipe ${film.recipe}`];
   if (film.skipped) parts.push(`${film.skipped} left out`);
   if (film.flicker_mev !== null) parts.push(`flicker ${film.flicker_mev.toFixed(1)} mEV`);
@@ -66,7 +64,7 @@ function card(film, index) {
   element.querySelector(".length").textContent = length(film.duration_s);
   element.querySelector(".star").hidden = !film.pinned;
   element.querySelector(".name").textContent = film.title.replace(` · ${film.day}`, "");
-  element.querySelector(".detail").textContent = detail(film);
+  element.querySelector(".detail").textContent = frames(film.frames);
   element.dataset.film = film.id;
   element.addEventListener("click", () => show(index));
   return element;
@@ -118,7 +116,7 @@ async function loadCameras() {
     const element = made("camera");
     if (item.last_frame) element.querySelector("img").src = address(item.last_frame.thumb);
     element.querySelector(".name").textContent = item.name;
-    element.querySelector(".detail").textContent = `${number.format(item.frames)} frames`;
+    element.querySelector(".detail").textContent = frames(item.frames);
     element.setAttribute("aria-pressed", String(state.camera === item.camera));
     element.addEventListener("click", () => {
       state.camera = state.camera === item.camera ? null : item.camera;
