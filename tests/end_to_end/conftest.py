@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest_asyncio
 from playwright.async_api import Page, async_playwright, expect
 
-from demo.__main__ import Result, show
+from demo.__main__ import FILM_S, Result, show
 from demo.processes import REPOSITORY, find_program
 from demo.screen import Screen
 from demo.sunset import Evening
 from demo.system import Plan, System
+from demo.waiting import until
 
 KEPT = REPOSITORY / "build/end-to-end"
 CHROMIUM = [
@@ -35,6 +37,12 @@ class Shown:
     result: Result
 
 
+def every_camera_has_a_film(system: System) -> bool:
+    """Tell whether the browser will find what the tests click on."""
+    heard = system.watch.heard
+    return set(heard.cameras) <= {film.camera for film in heard.films.values()}
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shown() -> AsyncIterator[Shown]:
     """The demo, up to its first film and on."""
@@ -43,7 +51,9 @@ async def shown() -> AsyncIterator[Shown]:
     system = System(plan, screen.say)
     try:
         await system.start()
-        yield Shown(system=system, result=await show(system, screen, KEPT / "films"))
+        result = await show(system, screen, KEPT / "films")
+        await until(partial(every_camera_has_a_film, system), timeout_s=FILM_S, what="a film of each camera")
+        yield Shown(system=system, result=result)
     finally:
         await system.stop()
 
