@@ -35,7 +35,6 @@ RUN_ELSEWHERE = {
     "make test": ".ci/run",
     "make lint": ".ci/run",
     "make demo": "tests/end_to_end",
-    "make bench": "tests/test_bench.py",
     "make venv": ".ci/run",
 }
 SERVERS = {

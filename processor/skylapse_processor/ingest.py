@@ -130,7 +130,7 @@ class Ingest:
             if verdict == "clash":
                 return await self.keep_aside(record, clash_reason(record))
             try:
-                await asyncio.to_thread(look, data, str(record.name))
+                await asyncio.to_thread(_check_picture, data, record)
             except PictureError as error:
                 return await self.keep_aside(record, error.why)
             if verdict == "new":
@@ -247,6 +247,16 @@ def read_stored_record(layout: Layout, frame: StoredFrame) -> FrameRecord | None
 def figures_of(frame: StoredFrame) -> Measurement | None:
     """Return what was measured of a frame."""
     return unpack(frame.figures, frame.width, frame.height) if frame.figures is not None else None
+
+
+def _check_picture(data: bytes, record: FrameRecord) -> None:
+    """Raise PictureError unless the head of the picture is sound and has the size that its record says."""
+    shape = look(data, str(record.name))
+    if sorted((shape.width, shape.height)) != sorted((record.width, record.height)):
+        raise PictureError(
+            str(record.name),
+            f"is {shape.width} × {shape.height}, its record says {record.width} × {record.height}",
+        )
 
 
 def _damage(data: bytes, record: FrameRecord) -> str | None:

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from skylapse_protocol.records import FrameRecord, write_record
 
@@ -28,8 +28,18 @@ def picture(number: int, size: tuple[int, int] = (160, 90)) -> bytes:
     return buffer.getvalue()
 
 
+def size_of(data: bytes) -> tuple[int, int]:
+    """The size that a picture's head tells; some of what is offered as a picture has no head."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.size
+    except (UnidentifiedImageError, Image.DecompressionBombError):
+        return 160, 90
+
+
 def record_of(data: bytes, seq: int, **changes: object) -> FrameRecord:
     """The record of a picture, with the exposure facts that levelling wants."""
+    width, height = size_of(data)
     record = FrameRecord(
         bridge="roof",
         camera="west",
@@ -46,8 +56,8 @@ def record_of(data: bytes, seq: int, **changes: object) -> FrameRecord:
         exposure_us=1000,
         analogue_gain=1.0,
         digital_gain=1.0,
-        width=160,
-        height=90,
+        width=width,
+        height=height,
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
     )

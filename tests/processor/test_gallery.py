@@ -29,7 +29,7 @@ async def make_film(client: Client) -> None:
     """Have a film of two seconds made."""
     for seq in range(1, 25):
         data = picture(seq, size=(640, 360))
-        await client.upload(data, record_of(data, seq, width=640, height=360))
+        await client.upload(data, record_of(data, seq))
     wish = {"camera": "roof/west", "day": DAY, "size": "480p", "rate": 12}
     await client.ask("POST", "renders", json=wish)
 

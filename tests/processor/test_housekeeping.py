@@ -251,7 +251,7 @@ async def test_a_cancelled_render_is_gone_with_its_process_and_files(tmp_path: P
     async with serving(write_config(tmp_path / "processor")) as (_service, client):
         for seq in range(1, 60):
             data = picture(seq, size=(640, 360))
-            await client.upload(data, record_of(data, seq, width=640, height=360))
+            await client.upload(data, record_of(data, seq))
         running = (await client.ask("POST", "renders", json=WISH)).value["job"]
         waiting = (await client.ask("POST", "renders", json={**WISH, "recipe": "raw"})).value["job"]
 

@@ -153,7 +153,7 @@ async def test_a_render_that_a_kill_interrupted_is_done_again(processor: Process
     async with Client(processor.url, processor.key) as client:
         for seq in range(1, 60):
             data = picture(seq, size=(640, 360))
-            record = record_of(data, seq, width=640, height=360)
+            record = record_of(data, seq)
             assert (await client.upload(data, record)).status == 201
         wish = {"camera": "roof/west", "day": DAY, "size": "480p"}
         job = (await client.ask("POST", "renders", json=wish)).value["job"]

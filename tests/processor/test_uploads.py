@@ -72,6 +72,30 @@ async def test_a_frame_with_its_creation_is_stored_whole(client: Client, store: 
     assert list((store / "uploads").rglob("*.*")) == []
 
 
+async def test_a_record_that_tells_another_size_is_kept_aside_with_its_picture(
+    client: Client, store: Path
+) -> None:
+    data, record = frame(3, width=7)
+    answer = await client.upload(data, record)
+    assert answer.status == 422
+    assert "its record says 7 ×" in answer.value["detail"]
+    assert await stored(client) == []
+    assert [path.read_bytes() for path in (store / "quarantine").rglob("*.jpg")] == [data]
+
+
+@pytest.mark.parametrize("left", [b"", b'{"bridge": "ro'])
+async def test_an_upload_whose_beginning_a_kill_cut_short_begins_anew(
+    client: Client, store: Path, left: bytes
+) -> None:
+    data, record = frame(4)
+    address = await create(client, record)
+    (noted,) = (store / "uploads").rglob("*.json")
+    noted.write_bytes(left)
+    assert await create(client, record) == address
+    answer = await patch(client, address, 0, data)
+    assert (answer.status, answer.headers["Upload-Offset"]) == (204, str(len(data)))
+
+
 async def test_pieces_arrive_one_after_the_other(client: Client) -> None:
     data, record = frame(2)
     address = await create(client, record)

@@ -49,7 +49,7 @@ class Frames:
         return page([_day_item(day, by_day[day]) for day in days[:limit]], cursor)
 
     async def frames(self, request: web.Request) -> web.Response:
-        """GET /cameras/<bridge>/<camera>/frames?day=&window=&profile=&from=&to=&cursor=."""
+        """GET /cameras/<bridge>/<camera>/frames?day=&window=&profile=&cursor=."""
         camera = await self._camera(request)
         after = read_cursor(request, str)
         limit = page_size(request)

@@ -192,11 +192,10 @@ class Uploads:
         """Open the part of an upload, or start it anew where its bytes come along; return its offset."""
         part = self._layout.part(upload)
         part.parent.mkdir(parents=True, exist_ok=True)
-        if restart or not self._layout.part_record(upload).exists():
+        # A kill may have cut the record short: one that cannot be read is as good as none.
+        if restart or self._stored_record(upload) is None:
             part.write_bytes(b"")
             self._layout.part_record(upload).write_text(json.dumps(write_record(record)), encoding="utf-8")
-        elif not part.exists():
-            part.write_bytes(b"")
         return part.stat().st_size
 
     def _progress(self, upload: UploadName) -> tuple[int, int]:
