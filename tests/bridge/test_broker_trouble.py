@@ -75,7 +75,7 @@ async def test_home_assistant_starting_hears_everything_again(house: House) -> N
     await house.listener.next(AVAILABILITY)
     before = {row.path: len(house.listener.all(row)) for row in RETAINED}
     house.listener.raw("homeassistant/status", b"online")
-    await until(
+    assert await until(
         lambda: all(len(house.listener.all(row)) > before[row.path] for row in RETAINED),
         what="another introduction",
     )

@@ -295,7 +295,7 @@ async def test_work_in_the_background_goes_on_after_a_failure(
 
     async with serving(write_config(tmp_path / "processor")) as (service, _client):
         monkeypatch.setattr(service._status, "announce", failing)
-        await until(lambda: len(asked) > 2)
+        assert await until(lambda: len(asked) > 2)
 
 
 async def test_a_key_of_no_characters_at_all_is_answered_as_unknown(tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ async def test_it_stops_though_news_come_in_the_same_moment(tmp_path: Path) -> N
     config = write_config(tmp_path / "processor")
     for steps in range(6):
         async with serving(config) as (service, _client):
-            await until(lambda: service._dispatch._stirred._waiters)
+            assert await until(lambda: service._dispatch._stirred._waiters)
             service._dispatch.poke()
             for _ in range(steps):
                 await asyncio.sleep(0)

@@ -116,7 +116,7 @@ async def test_home_assistants_birth_is_answered_with_everything(listener: Liste
     await until(lambda: "online" in listener.on("skylapse/processor/availability"))
     before = len(listener.on("skylapse/processor/announce"))
     listener.raw("homeassistant/status", b"online")
-    await until(lambda: len(listener.on("skylapse/processor/announce")) > before)
+    assert await until(lambda: len(listener.on("skylapse/processor/announce")) > before)
 
 
 async def test_commands_are_done_once_and_answered_every_time(served: Serving, listener: Listener) -> None:
@@ -255,7 +255,7 @@ async def test_cameras_have_the_names_that_their_bridge_gives_them(
     async def gone() -> bool:
         return bool((await client.get("cameras")).value["items"] == [])
 
-    await until(gone)
+    assert await until(gone)
 
 
 async def test_a_dead_connection_is_built_anew(tmp_path: Path, broker: Broker, listener: Listener) -> None:
