@@ -1,19 +1,50 @@
-"""The machine: files that appear whole or not at all, and the memory that this process took."""
+"""The machine: bytes to disk so that a power cut cannot take them back, and the memory of this process."""
 
 import os
 import resource
 from pathlib import Path
 
 
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, fsync it, rename it into place; the caller syncs the folder."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file's bytes are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on disk."""
+    sync_file(path)
+
+
+def make_folder(path: Path, root: Path) -> None:
+    """Make a folder under `root` and wait until it, and every folder made on the way, is on disk."""
+    missing = []
+    while path != root and not path.exists():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole, on disk, or not at all."""
+    """Write a file, and its folder where there is none, so that a power cut cannot take them back."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
+    write_durably(path, data)
+    sync_folder(path.parent)
 
 
 def peak_rss_mb() -> float:

@@ -27,9 +27,9 @@ from skylapse_protocol.records import FrameRecord, read_record, write_record
 from .clock import Clock
 from .decode import MAX_PIXELS, look
 from .errors import PictureError, RequestError
+from .files import make_folder, sync_file, sync_folder, write_durably
 from .measure import Measurement, measure
 from .store.figures import pack, unpack
-from .store.files import make_folder, sync_file, sync_folder, write_durably
 from .store.layout import Layout, UploadName
 from .store.rows import FrameState, StoredFrame
 from .store.store import Store

@@ -17,6 +17,7 @@ from skylapse_protocol.codec import format_time
 
 from .clock import Clock
 from .errors import KeyStoreError
+from .files import sync_folder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}\Z")
 _PREFIX = "sky_"
@@ -41,6 +42,7 @@ def write_secret(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        sync_folder(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -9,7 +9,7 @@ from typing import Literal
 from skylapse_protocol.messages import Film
 
 from .errors import NotFoundError, RequestError
-from .store.files import make_folder, sync_file, sync_folder
+from .files import make_folder, sync_file, sync_folder
 from .store.films import StoredFilm
 from .store.store import Store
 

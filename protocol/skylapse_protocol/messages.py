@@ -125,7 +125,7 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndedWindow:
-    """A window that is over, with what was captured in it, frame counts by profile included."""
+    """A window that is over, with how many frames were captured in it, and how many of them dropped."""
 
     window: str
     schedule: str

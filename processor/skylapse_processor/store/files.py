@@ -1,4 +1,4 @@
-"""Bytes to disk so that a power cut cannot take them back, and how much room there is."""
+"""How much room there is, what shows that the disk is the right one, and what a full disk is given back."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import NoRoomError
+from ..files import sync_folder, write_durably
 from .layout import Layout
 
 _MB = 1024 * 1024
@@ -22,41 +23,6 @@ class Room:
     def free_percent(self) -> float:
         """Share of the disk that is free."""
         return 100.0 * self.free_bytes / max(1, self.total_bytes)
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, fsync it, rename it into place; the caller syncs the folder."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def sync_file(path: Path) -> None:
-    """Wait until a file's bytes are on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_folder(path: Path) -> None:
-    """Wait until the names in a folder are on disk."""
-    sync_file(path)
-
-
-def make_folder(path: Path, root: Path) -> None:
-    """Make a folder under `root` and wait until it, and every folder made on the way, is on disk."""
-    missing = []
-    while path != root and not path.exists():
-        missing.append(path)
-        path = path.parent
-    for folder in reversed(missing):
-        folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
 
 
 def room(path: Path) -> Room:
