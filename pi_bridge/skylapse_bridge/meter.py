@@ -11,25 +11,20 @@ and the exposure value of the scene at ISO 100 is log2(lux / 2.5).
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from math import exp, hypot, log2
+from math import log2
 
 from skylapse_protocol.messages import Reading
-from skylapse_protocol.snapshot import MIN_LUX, Metering
+from skylapse_protocol.snapshot import MID_GREY, MIN_LUX, Metering, metering_weight
 from skylapse_protocol.tone import CURVES, FULL_SCALE, decode
 
 from .camera.port import LuxReference, SmallFrame
 
 LUX_AT_EV_0 = 2.5
-MID_GREY = 0.18
-"""The linear mean that a metered picture is exposed for, at an exposure compensation of zero."""
-
 F2_REFERENCE = LuxReference(exposure_us=10_000, gain=1.0, lux=1000.0, level=MID_GREY * FULL_SCALE)
 """A lens of f/2 by the exposure formula: log2(4 / 0.01 s) = 8.6 = log2(1000 lux / 2.5)."""
 
 _RED, _GREEN, _BLUE = 0.2126, 0.7152, 0.0722
 _WHITE, _BLACK = 254, 1
-_SPOT_RADIUS = 0.1
-_CENTRE_SIGMA = 0.25
 _OVEREXPOSED = 0.25
 _UNDEREXPOSED = 0.002
 
@@ -130,24 +125,8 @@ def _linear(tone_curve: str) -> tuple[float, ...]:
 def _weights(metering: Metering, width: int, height: int) -> tuple[float, ...]:
     """Return one weight a pixel, row by row."""
     weights = tuple(
-        _weight(metering, (column + 0.5) / width, (row + 0.5) / height)
+        metering_weight(metering, (column + 0.5) / width, (row + 0.5) / height)
         for row in range(height)
         for column in range(width)
     )
     return weights if any(weights) else (1.0,) * (width * height)
-
-
-def _weight(metering: Metering, x: float, y: float) -> float:
-    """Return the weight of one point; x and y are shares of width and height."""
-    from_centre = hypot(x - 0.5, y - 0.5)
-    if metering.mode == "spot":
-        return float(from_centre <= _SPOT_RADIUS)
-    if metering.mode == "centre":
-        return 0.1 + exp(-0.5 * (from_centre / _CENTRE_SIGMA) ** 2)
-    if metering.mode == "regions":
-        return sum(
-            region.weight
-            for region in metering.regions
-            if region.left <= x <= region.right and region.top <= y <= region.bottom
-        )
-    return 1.0

@@ -12,6 +12,16 @@ from .identifiers import CameraName, parse_bridge, parse_camera, parse_day, pars
 
 Mode = Literal["live", "deployed", "override"]
 Availability = Literal["online", "offline"]
+Throttling = Literal[
+    "under_voltage",
+    "frequency_capped",
+    "throttled",
+    "temperature_limit",
+    "under_voltage_before",
+    "frequency_capped_before",
+    "throttled_before",
+    "temperature_limit_before",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,9 +64,15 @@ class CameraInfo:
     min_gain: float | None = None
     max_gain: float | None = None
     controls_exposure: bool = False
+    controls_colour: bool = False
+    """Colour temperature and colour gains are obeyed."""
     brackets: bool = False
     focus: bool = False
+    max_dioptre: float | None = None
+    """The nearest focus; 0 dioptres are infinity."""
     raw: bool = False
+    sensor: str | None = None
+    """Sensor model in lower case, as in `imx519`."""
 
     def __post_init__(self) -> None:
         """Refuse a camera without a usable id."""
@@ -107,6 +123,8 @@ class BridgeHealth:
     clock_offset_s: float | None = None
     clock_synced: bool = True
     throttled: bool | None = None
+    throttling: tuple[Throttling, ...] = ()
+    """What slows the machine down now, and what did since it started."""
     uplink: str | None = None
     """Id of the processor that the bridge delivers to."""
     uplink_problem: str | None = None
@@ -145,6 +163,19 @@ class EndedWindow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Focus:
+    """Where a camera's infinity was found, and what the focus is now."""
+
+    infinity_dioptre: float
+    temperature_c: float | None = None
+    """Temperature of the sensor when it was found."""
+    found_at: datetime | None = None
+    figure: float | None = None
+    """Sharpness that was found there, in the camera's own units."""
+    drifted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CameraState:
     """What a camera does now."""
 
@@ -162,6 +193,10 @@ class CameraState:
     counts: Counts = Counts()
     ended_windows: tuple[EndedWindow, ...] = ()
     """The last twenty windows that ended, oldest first."""
+    focus: Focus | None = None
+    """Null where the focus is fixed or was never looked for."""
+    experiments: tuple[str, ...] = ()
+    """Ids of the A/B tests that run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,6 +213,7 @@ class CameraEvent:
         "camera_lost",
         "camera_back",
         "focus_drift",
+        "settings_not_followed",
     ]
     reason: str | None = None
     window: str | None = None
@@ -385,6 +421,52 @@ class Film:
     def __post_init__(self) -> None:
         """Refuse films that could not be fetched."""
         parse_film(self.id)
+        CameraName.parse(self.camera)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArmScore:
+    """What the frames of one arm of an A/B test are worth; null where it cannot be measured."""
+
+    test_id: str
+    profile: str | None
+    frames: int
+    exposure_error_ev: float | None = None
+    """Rms distance, in stops, of the pictures' brightness from what the profile asked for at their light."""
+    clipped_low: float | None = None
+    """Mean share of black pixels."""
+    clipped_high: float | None = None
+    """Mean share of white pixels."""
+    noise: float | None = None
+    """Standard deviation of fine grain in smooth parts of the picture, share of full scale, linear light."""
+    sharpness: float | None = None
+    colour_drift: float | None = None
+    """Rms step of the colour of grey from frame to frame, in stops of red to blue."""
+    flicker_mev: float | None = None
+    """Flicker that a film of these frames would have, levelled as the film would be."""
+    score: float | None = None
+    """0 to 100: the mean rank of the figures above among the arms, higher is better."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """The scored comparison that an A/B test ends with."""
+
+    id: str
+    """Of the experiment."""
+    camera: str
+    compared_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    arms: tuple[ArmScore, ...]
+    pairs: tuple[tuple[str, ...], ...] = ()
+    """Names of frames taken next to each other, one of each arm in their order; at most fifty."""
+    winner: str | None = None
+    """Test id of the arm with the best score; null where no arm is clearly better."""
+
+    def __post_init__(self) -> None:
+        """Refuse comparisons that could not be filed."""
+        parse_id(self.id, "experiment")
         CameraName.parse(self.camera)
 
 

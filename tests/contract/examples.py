@@ -15,6 +15,7 @@ from skylapse_protocol.messages import (
     Counts,
     EndedWindow,
     Film,
+    Focus,
     Host,
     Ingest,
     JobState,
@@ -37,6 +38,7 @@ from skylapse_protocol.snapshot import (
     Region,
     Snapshot,
     SunTable,
+    Variant,
     WhiteBalance,
     Window,
 )
@@ -60,6 +62,18 @@ FIXED = Profile(
     version=1,
     metering=Metering(mode="matrix"),
     white_balance=WhiteBalance(mode="fixed", kelvin=5500),
+)
+VARIANT = Profile(
+    id="c",
+    name="Conservative adaptive",
+    version=3,
+    metering=Metering(mode="spot"),
+    white_balance=WhiteBalance(mode="auto"),
+    bracket_ev=(-2.0, 0.0, 2.0),
+    average=4,
+    focus_dioptre=0.2,
+    focus_bracket=(0.0, 1.5),
+    raw=True,
 )
 WINDOW = Window(
     id="sunset-2026-06-21",
@@ -102,6 +116,9 @@ RECORD = FrameRecord(
     height=3496,
     bytes=4_718_592,
     sha256="3b" * 32,
+    bracket_ev=-2.0,
+    bracket_dioptre=0.5,
+    averaged=8,
 )
 BRIDGE_CAMERA = CameraInfo(
     id="west",
@@ -118,6 +135,9 @@ BRIDGE_CAMERA = CameraInfo(
     brackets=True,
     focus=True,
     raw=True,
+    controls_colour=True,
+    max_dioptre=12.0,
+    sensor="imx519",
 )
 
 EXAMPLES: dict[str, Any] = {
@@ -152,6 +172,7 @@ EXAMPLES: dict[str, Any] = {
         buffer_hours_left=51.5,
         clock_offset_s=0.002,
         throttled=False,
+        throttling=("under_voltage_before",),
         uplink="attic",
         uplink_problem="connection refused",
     ),
@@ -183,6 +204,8 @@ EXAMPLES: dict[str, Any] = {
                 dropped=1,
             ),
         ),
+        focus=Focus(infinity_dioptre=0.25, temperature_c=31.5, found_at=NOW, figure=120.5),
+        experiments=("warmth",),
     ),
     "command": Command(
         id="01jz8vq3c9k2",
@@ -287,7 +310,8 @@ EXAMPLES: dict[str, Any] = {
         version=3,
         created_at=NOW,
         profiles=(PROFILE, FIXED),
-        experiments=(Experiment(id="warmth", arms=(Arm(test_id="warmer", profile=PROFILE),)),),
+        experiments=(Experiment(id="warmth", arms=(Arm(test_id="warmer", profile=PROFILE),), ends_at=NOW),),
+        variants=(Variant(schedule="sunset", profile=VARIANT),),
     ),
     "store_state": StoreState(
         day="2026-06-21",

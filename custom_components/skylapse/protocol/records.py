@@ -52,6 +52,12 @@ class FrameRecord:
     test_id: str | None = None
     place: int | None = None
     """Place in a bracket or burst, from 0."""
+    bracket_ev: float | None = None
+    """Stops away from the metered exposure; null outside an exposure bracket."""
+    bracket_dioptre: float | None = None
+    """Dioptres away from the profile's focus; null outside a focus bracket."""
+    averaged: int | None = None
+    """Exposures that this picture is the mean of; null is one. `exposure_us` is that of each of them."""
     asked: Asked | None = None
     exposure_us: int | None = None
     """Exposure time that the sensor delivered."""
@@ -91,6 +97,12 @@ class FrameRecord:
         for name in ("seq", "width", "height", "bytes"):
             if getattr(self, name) <= 0:
                 raise ProtocolError("record", name, "is not above zero")
+
+    @property
+    def leads(self) -> bool:
+        """Tell whether this is a frame of ordinary films: no test, no DNG, no other member of a bracket."""
+        middle = not self.bracket_ev and not self.bracket_dioptre
+        return middle and self.test_id is None and self.media_type == "image/jpeg"
 
     @property
     def camera_name(self) -> CameraName:

@@ -20,6 +20,20 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MIN_LUX = 1e-6
 """Light below this is evaluated as this: its logarithm must exist."""
 
+MID_GREY = 0.18
+"""The linear mean, 0…1, that a metered picture is exposed for at an exposure compensation of zero."""
+
+_SPOT_RADIUS = 0.1
+_CENTRE_SIGMA = 0.25
+
+MOST_AVERAGED = 64
+"""One frame is averaged from at most this many exposures."""
+
+MOST_BRACKETED = 9
+"""A bracket has at most this many frames."""
+
+MOST_DIOPTRES = 50
+
 LuxTable = tuple[tuple[float, float], ...]
 """Pairs of lux (rising) and value."""
 
@@ -84,6 +98,16 @@ class Profile:
     highlight_share: float = 0.02
     """Share of clipped pixels above which the exposure is held back."""
     jpeg_quality: int = 92
+    bracket_ev: tuple[float, ...] = ()
+    """Stops away from the metered exposure, one frame each; empty is one frame as metered."""
+    average: int = 1
+    """Exposures of one frame: several, spread over the interval, are averaged in linear light."""
+    focus_dioptre: float | None = None
+    """Null is the camera's stored infinity."""
+    focus_bracket: tuple[float, ...] = ()
+    """Dioptres away from the profile's focus, one frame each; empty is one frame."""
+    raw: bool = False
+    """A DNG is kept beside each JPEG, where the camera can."""
 
     def __post_init__(self) -> None:
         """Refuse figures that no camera could follow."""
@@ -95,6 +119,12 @@ class Profile:
             raise ProtocolError("snapshot", "max_stops_per_hour", "is not above zero")
         if not 1 <= self.jpeg_quality <= 100:
             raise ProtocolError("snapshot", "jpeg_quality", "is not between 1 and 100")
+        if not 1 <= self.average <= MOST_AVERAGED:
+            raise ProtocolError("snapshot", "average", f"is not between 1 and {MOST_AVERAGED}")
+        _check_bracket(self.bracket_ev, "bracket_ev", 10)
+        _check_bracket(self.focus_bracket, "focus_bracket", 20)
+        if self.focus_dioptre is not None and not 0 <= self.focus_dioptre <= MOST_DIOPTRES:
+            raise ProtocolError("snapshot", "focus_dioptre", f"is not between 0 and {MOST_DIOPTRES}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +145,26 @@ class Experiment:
 
     id: str
     arms: tuple[Arm, ...]
+    ends_at: datetime | None = None
+    """The test ends by itself then; null when the snapshot without it comes."""
+
+    def __post_init__(self) -> None:
+        """Refuse tests whose frames could not be told apart."""
+        parse_id(self.id, "experiment")
+        if len({arm.test_id for arm in self.arms}) != len(self.arms):
+            raise ProtocolError("snapshot", f"experiments.{self.id}", "two arms share one test id")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """A profile as it is executed within the windows of one schedule."""
+
+    schedule: str
+    profile: Profile
+
+    def __post_init__(self) -> None:
+        """Refuse a schedule that no window could name."""
+        parse_id(self.schedule, "schedule")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,10 +177,13 @@ class Snapshot:
     created_at: datetime
     profiles: tuple[Profile, ...]
     experiments: tuple[Experiment, ...] = ()
+    variants: tuple[Variant, ...] = ()
+    """Profiles that are executed otherwise within one schedule, under the same id."""
 
-    def profile(self, profile_id: str) -> Profile | None:
-        """Return the profile with this id, None where the snapshot has none."""
-        return next((profile for profile in self.profiles if profile.id == profile_id), None)
+    def profile(self, profile_id: str, schedule: str | None = None) -> Profile | None:
+        """Return the profile with this id, as the schedule wants it; None where the snapshot has none."""
+        own = (variant.profile for variant in self.variants if variant.schedule == schedule)
+        return next((profile for profile in (*own, *self.profiles) if profile.id == profile_id), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,6 +249,18 @@ def check_table(table: LuxTable, place: str) -> None:
         raise ProtocolError("snapshot", place, "its lux must be above zero and rise from point to point")
 
 
+def _check_bracket(offsets: tuple[float, ...], place: str, most: float) -> None:
+    """Raise ProtocolError for a bracket without its own middle, with doubles, too long or too wide."""
+    if not offsets:
+        return
+    if len(offsets) > MOST_BRACKETED or len(set(offsets)) != len(offsets) or 0 not in offsets:
+        raise ProtocolError(
+            "snapshot", place, f"needs 0 among at most {MOST_BRACKETED} offsets, each named once"
+        )
+    if not all(abs(offset) <= most for offset in offsets):
+        raise ProtocolError("snapshot", place, f"is not between −{most} and {most}")
+
+
 def at_lux(table: LuxTable, lux: float) -> float:
     """Interpolate a table linearly in log-lux; its ends reach on for ever."""
     position = math.log(max(lux, MIN_LUX))
@@ -207,6 +272,22 @@ def at_lux(table: LuxTable, lux: float) -> float:
         return table[-1][1]
     share = (position - places[right - 1]) / (places[right] - places[right - 1])
     return table[right - 1][1] + share * (table[right][1] - table[right - 1][1])
+
+
+def metering_weight(metering: Metering, x: float, y: float) -> float:
+    """Return how much one point of the picture counts; x and y are shares of width and height."""
+    from_centre = math.hypot(x - 0.5, y - 0.5)
+    if metering.mode == "spot":
+        return float(from_centre <= _SPOT_RADIUS)
+    if metering.mode == "centre":
+        return 0.1 + math.exp(-0.5 * (from_centre / _CENTRE_SIGMA) ** 2)
+    if metering.mode == "regions":
+        return sum(
+            region.weight
+            for region in metering.regions
+            if region.left <= x <= region.right and region.top <= y <= region.bottom
+        )
+    return 1.0
 
 
 def colour_temperature_at(profile: Profile, lux: float) -> int | None:

@@ -84,7 +84,7 @@ class FolderCamera:
         self._last_path: Path | None = None
         self._model = "folder"
 
-    def start(self) -> None:
+    def start(self, bookmark: str | None = None) -> None:  # noqa: ARG002 the port's signature
         """Look through the folder; raise CameraLostError where there is none."""
         if not self._path.is_dir():
             raise CameraLostError(f"{self._path} is no folder")

@@ -33,7 +33,16 @@ class CaptureSettings:
     gain: float | None = None
     """Analogue gain, 1.0 is ISO 100; None leaves it to the camera."""
     colour_temperature_k: int | None = None
-    """None is automatic white balance."""
+    """None is automatic white balance, unless `colour_gains` are given."""
+    colour_gains: tuple[float, float] | None = None
+    """Red and blue relative to green; they win over `colour_temperature_k`."""
+    focus_dioptre: float | None = None
+    """None leaves the focus where it is."""
+    average: int = 1
+    """So many exposures, spread evenly over `over_s`, are averaged in linear light into one picture."""
+    over_s: float = 0.0
+    raw: bool = False
+    """A DNG of the same exposure is wanted beside the JPEG."""
     jpeg_quality: int = 92
 
 
@@ -93,13 +102,33 @@ class CapturedFrame:
     tone_curve: str | None = None
     """Id of the tone curve of the JPEG (`skylapse_protocol.tone.CURVES`); None is taken as srgb."""
     sensor_temperature_c: float | None = None
+    averaged: int = 1
+    """Exposures that the picture is the mean of."""
+    raw: bytes | None = None
+    """A whole DNG file, where one was asked for and the camera can."""
+    bookmark: str | None = None
+    """Where a camera that replays pictures goes on after this one; kept with the frame."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FocusFigure:
+    """How sharp a picture is."""
+
+    figure: float
+    """In the camera's own units; larger is sharper, comparable between pictures of one scene and size."""
+    dioptre: float
+    """Where the lens stood."""
+    temperature_c: float | None = None
 
 
 class Camera(Protocol):
     """One camera."""
 
-    def start(self) -> None:
-        """Open the camera and start it; return when `capture` can be called."""
+    def start(self, bookmark: str | None = None) -> None:
+        """Open the camera and start it; return when `capture` can be called.
+
+        `bookmark` is that of the last frame that was made safe; cameras of the present ignore it.
+        """
 
     def stop(self) -> None:
         """Close the camera; closing a closed one does nothing."""
@@ -117,4 +146,10 @@ class Camera(Protocol):
         """Return what the camera sees as JPEG, long side ≤ `PREVIEW_SIDE_PX`, ≤ `PREVIEW_BYTES`."""
 
     def focus(self, dioptre: float | None) -> float:
-        """Set the focus, or find it with None; return the distance in dioptres."""
+        """Set the focus, or let the camera's own autofocus find it with None; return the dioptres.
+
+        Raise UnsupportedError where the lens does not move, or has no autofocus of its own.
+        """
+
+    def focus_figure(self, settings: CaptureSettings) -> FocusFigure:
+        """Return how sharp the picture is with these settings, `focus_dioptre` among them."""

@@ -85,7 +85,7 @@ class TwinCamera:
         self._running = False
         self._focus = INFINITY_DIOPTRE
 
-    def start(self) -> None:
+    def start(self, bookmark: str | None = None) -> None:  # noqa: ARG002 the port's signature
         """Start, with everything that stands still already drawn; settings in flight before are forgotten."""
         for side in (SMALL_SIDE_PX, PREVIEW_SIDE_PX, max(self._size)):
             self._twin(*self._fitted(side)).scene.view(self._clock.now())
