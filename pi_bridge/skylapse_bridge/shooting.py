@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,16 +17,15 @@ from skylapse_protocol.snapshot import (
     Profile,
     Snapshot,
     WhiteBalance,
-    Window,
-    colour_temperature_at,
     sun_elevation_at,
 )
 
 from . import jpeg
+from .aiming import Aim, Purpose, aim_at, limits_for, member_of, settings_for
 from .camera.port import Camera, CapturedFrame, CaptureSettings
 from .clock import Clock
 from .errors import CameraError
-from .exposure import Exposure, ExposureState, Limits, limits_of, split, step
+from .exposure import Exposure, ExposureState, Limits, split
 from .meter import Light, measure
 from .worker import Worker
 
@@ -35,7 +34,6 @@ T = TypeVar("T")
 
 _PATIENCE_S = 30.0
 _METER_ATTEMPTS = 8
-_LOWEST_K, _HIGHEST_K = 1_000, 40_000
 _FIRST_EXPOSURE_US = 10_000
 _CORRECTION = 8.0
 _UNKNOWN_DIGEST = "0" * 64
@@ -50,35 +48,6 @@ AUTOMATIC = Profile(
 """What a camera without a snapshot is metered by."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Purpose:
-    """What a frame is taken for."""
-
-    at: datetime
-    profile: Profile
-    window: Window | None = None
-    test_id: str | None = None
-    place: int | None = None
-    burst: int = 1
-    asked: Asked | None = None
-    """Settings that were asked for from outside; None lets the bridge decide."""
-
-    @property
-    def key(self) -> str:
-        """Frames with the same key share one exposure state."""
-        return self.test_id or self.profile.id
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Aim:
-    """A frame that is metered and decided, but not yet taken."""
-
-    purpose: Purpose
-    settings: CaptureSettings
-    light: Light
-    exposure: ExposureState | None
-
-
 class Shooter:
     """Meters and captures with one camera, and remembers its exposures."""
 
@@ -91,10 +60,12 @@ class Shooter:
         self.info: CameraInfo | None = None
         """What the camera is; known once it was started, also after a restart of the bridge."""
         self.exposures: dict[str, ExposureState] = {}
+        self.rest_dioptre: float | None = None
+        """Where the lens stands for profiles that do not say; None leaves it alone."""
 
-    async def start(self) -> CameraInfo:
-        """Start the camera; raise CameraError."""
-        await self.call(self._camera.start)
+    async def start(self, bookmark: str | None = None) -> CameraInfo:
+        """Start the camera behind the last frame that was made safe; raise CameraError."""
+        await self.call(lambda: self._camera.start(bookmark))
         self.info = await self.call(self._camera.capabilities)
         return self.info
 
@@ -118,38 +89,27 @@ class Shooter:
     async def aim(self, purpose: Purpose, plan: Plan | None) -> Aim:
         """Meter, and decide how the frame is to be taken; nothing is remembered before `shoot`."""
         info = self._known_info()
-        interval_s = purpose.window.interval_s if purpose.window else 15.0
-        limits = limits_of(info, purpose.profile, interval_s, purpose.burst)
-        settings = CaptureSettings(at=purpose.at, jpeg_quality=purpose.profile.jpeg_quality)
+        limits = limits_for(purpose, info)
+        settings = settings_for(purpose, info, self.rest_dioptre)
         if not info.controls_exposure:
-            return Aim(
-                purpose=purpose, settings=settings, light=await self._meter(settings, purpose), exposure=None
-            )
+            light = await self._meter(settings, purpose)
+            return Aim(purpose=purpose, settings=settings, light=light, limits=limits)
         state = self.exposures.get(purpose.key)
         light = await self._meter_well(settings, purpose, state, limits)
-        if light.scene_ev is None:
-            raise CameraError("the camera controls its exposure but does not say which one it used")
-        kelvin = colour_temperature_at(purpose.profile, light.lux or 0.0)
-        if kelvin is not None:
-            settings = replace(settings, colour_temperature_k=min(max(kelvin, _LOWEST_K), _HIGHEST_K))
-        if purpose.asked is not None:
-            asked = purpose.asked
-            settings = replace(settings, exposure_us=asked.exposure_us, gain=asked.gain)
-            return Aim(purpose=purpose, settings=settings, light=light, exposure=None)
-        state = step(state, light, purpose.profile, plan, purpose.at, limits)
-        exposure = split(state.log2_exposure, limits)
-        settings = replace(settings, exposure_us=exposure.exposure_us, gain=exposure.gain)
-        return Aim(purpose=purpose, settings=settings, light=light, exposure=state)
+        return aim_at(purpose, settings, light, limits, state, plan)
+
+    def member(self, middle: Aim, purpose: Purpose) -> Aim:
+        """Return how another frame of a bracket is to be taken that was metered for its middle."""
+        return member_of(middle, purpose, self._known_info(), self.rest_dioptre)
 
     async def shoot(self, aim: Aim) -> CapturedFrame:
         """Take the frame; raise CameraError, also for a picture that is no JPEG."""
-        longer_s = (aim.settings.exposure_us or 0) / 1e6
-        captured = await self.call(lambda: self._camera.capture(aim.settings), longer_s)
+        captured = await self.call(lambda: self._camera.capture(aim.settings), length_s(aim.settings))
         try:
             jpeg.size(captured.jpeg)
         except ValueError as error:
             raise CameraError(f"the camera delivered no picture: {error}") from error
-        if aim.exposure is not None:
+        if aim.exposure is not None and aim.purpose.leads:
             self.exposures[aim.purpose.key] = aim.exposure
         return captured
 
@@ -178,6 +138,9 @@ class Shooter:
             snapshot_version=version,
             test_id=purpose.test_id,
             place=purpose.place,
+            bracket_ev=purpose.bracket_ev,
+            bracket_dioptre=purpose.bracket_dioptre,
+            averaged=captured.averaged if captured.averaged > 1 else None,
             asked=asked,
             exposure_us=captured.exposure_us,
             analogue_gain=captured.analogue_gain,
@@ -197,8 +160,9 @@ class Shooter:
         )
 
     async def _meter(self, settings: CaptureSettings, purpose: Purpose) -> Light:
-        frame = await self.call(lambda: self._camera.meter(settings), (settings.exposure_us or 0) / 1e6)
-        return measure(frame, purpose.profile.metering, settings.at)
+        settings = replace(settings, average=1, over_s=0.0, raw=False)
+        frame = await self.call(lambda: self._camera.meter(settings), length_s(settings))
+        return measure(frame, purpose.profile.metering, frame.seen_at or settings.at)
 
     async def _meter_well(
         self, settings: CaptureSettings, purpose: Purpose, state: ExposureState | None, limits: Limits
@@ -219,6 +183,11 @@ class Shooter:
         if self.info is None:
             raise CameraError("the camera was never started")
         return self.info
+
+
+def length_s(settings: CaptureSettings) -> float:
+    """Return how long the exposures of one picture take."""
+    return max((settings.exposure_us or 0) / 1e6 * settings.average, settings.over_s)
 
 
 def local_day(moment: datetime, plan: Plan | None) -> str:

@@ -74,6 +74,9 @@ class SmallFrame:
     lux_reference: LuxReference | None = None
     """None: the light is estimated for a lens of f/2."""
     colour_temperature_k: int | None = None
+    seen_at: datetime | None = None
+    """When this light was seen; None is the moment that was asked for. Twilight halves in two minutes: a
+    camera that meters some seconds ahead of the tick says so."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
