@@ -18,9 +18,9 @@ How to use it. A sweep is a value: `Sweep().next(span)` says at which dioptre to
 
 A `Found` becomes a `Find` with the moment and the temperature; `remember(finds, find)` says which finds to
 keep on disk; `infinity_at(finds, temperature_c)` is where to put the lens. By day, every ten minutes or so,
-measure `Seen` at that focus (with `focus_figure` again, so that it can be compared with the sweep), keep those
-of the last hour, and ask `drifted(seen, finds, temperature_c=…, alarmed=whether it was so before)`: a reason,
-or None.
+measure `Seen` at that focus, with `focus_figure` again, so that it compares with the sweep; keep those of the
+last hour, and ask `drifted(seen, finds, temperature_c=…, alarmed=…)`: a reason, or None. `alarmed` is whether
+there was a reason before.
 """
 
 from collections.abc import Sequence

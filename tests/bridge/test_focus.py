@@ -88,7 +88,7 @@ def test_a_lens_that_does_not_move_has_no_sweep() -> None:
 
 def test_light_that_changes_during_the_sweep_is_told() -> None:
     """The last looks are sharp at both sides of a valley, when a cloud broke."""
-    looks = iter([1.0, 1.1, 9.0, 1.1, *[1.0] * 9, *[8.0] * 6, 20.0, 9.0, 9.0, 9.0, 9.0, 19.0])
+    looks = iter([1.0, 1.1, 19.0, 1.1, *[1.0] * 9, *[8.0] * 6, 20.0, 8.0, 9.0, 9.0, 8.0, 21.0])
     end, _ = swept(LENS, lambda _: next(looks))
     assert isinstance(end, Failed)
     assert "the light or the scene changed" in end.reason
