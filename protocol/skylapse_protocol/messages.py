@@ -121,7 +121,10 @@ class BridgeHealth:
     oldest_undelivered_at: datetime | None = None
     buffer_hours_left: float | None = None
     clock_offset_s: float | None = None
+    """How far the machine's clock is ahead of the true time; null where nobody can tell."""
     clock_synced: bool = True
+    bridge_memory_bytes: int | None = None
+    """Resident memory of the bridge itself."""
     throttled: bool | None = None
     throttling: tuple[Throttling, ...] = ()
     """What slows the machine down now, and what did since it started."""

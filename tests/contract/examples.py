@@ -173,6 +173,7 @@ EXAMPLES: dict[str, Any] = {
         clock_offset_s=0.002,
         throttled=False,
         throttling=("under_voltage_before",),
+        bridge_memory_bytes=62_000_000,
         uplink="attic",
         uplink_problem="connection refused",
     ),
