@@ -6,7 +6,7 @@ import logging
 import secrets
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -23,7 +23,7 @@ from .progress import Progress
 from .retention import WindowKey
 from .store.films import StoredFilm
 from .store.jobtable import EndedRow
-from .store.rows import FrameState, Selection, StoredFrame
+from .store.rows import FrameRole, FrameState, Selection, StoredFrame, Stretch
 from .store.store import Store
 from .wish import FilmWish
 
@@ -129,6 +129,7 @@ class Dispatch:
             profile=wanted.profile,
             from_at=wanted.from_at,
             to_at=wanted.to_at,
+            role=FrameRole.LEADS,
         )
         frames = await asyncio.to_thread(self._catalogue.frames, selection)
         spec = wanted.spec([frame for frame in frames if frame.state != FrameState.BAD])
@@ -219,8 +220,8 @@ class Dispatch:
         now = self._clock()
         orders = (await asyncio.to_thread(self._table.orders)).orders
         rows = await asyncio.to_thread(self._table.ended, now - REMEMBER)
-        stored = await asyncio.to_thread(self._stored, rows)
-        windows = [self._facts(row, stored, now) for row in rows]
+        counts = await asyncio.to_thread(self._counts, rows)
+        windows = [self._facts(row, counts, now) for row in rows]
         rows_by_key = {(row.camera, row.day, row.window): row for row in rows}
         self._seen = {key: seen for key, seen in self._seen.items() if key in rows_by_key}
         for settle in jobs.decide(orders, windows, now, self._late_after):
@@ -230,7 +231,7 @@ class Dispatch:
                     origin="order",
                     spec=spec,
                     status="queued",
-                    frames=settle.frames,
+                    frames=settle.window.leading.get(spec.profile, 0),
                     created_at=now,
                     changed_at=now,
                 )
@@ -241,21 +242,21 @@ class Dispatch:
             for job in new:
                 self._announce(job)
 
-    def _stored(self, rows: Sequence[EndedRow]) -> dict[WindowKey, dict[str | None, int]]:
+    def _counts(self, rows: Sequence[EndedRow]) -> dict[WindowKey, list[Stretch]]:
         """Count what is stored of the cameras and days in question."""
-        counts: dict[WindowKey, dict[str | None, int]] = defaultdict(dict)
+        counts: dict[WindowKey, list[Stretch]] = defaultdict(list)
         for camera, day in {(row.camera, row.day) for row in rows}:
             for stretch in self._catalogue.stretches(camera, day):
                 if stretch.window is not None:
-                    counts[camera, day, stretch.window][stretch.profile] = stretch.frames + stretch.gone
+                    counts[camera, day, stretch.window].append(stretch)
         return counts
 
     def _facts(
-        self, row: EndedRow, stored: dict[WindowKey, dict[str | None, int]], now: datetime
+        self, row: EndedRow, counts: Mapping[WindowKey, Sequence[Stretch]], now: datetime
     ) -> WindowFacts:
         key = (row.camera, row.day, row.window)
-        counts = stored.get(key, {})
-        total = sum(counts.values())
+        stretches = counts.get(key, ())
+        total = sum(stretch.frames + stretch.gone for stretch in stretches)
         if self._seen.get(key, (None, now))[0] != total:
             self._seen[key] = (total, now)
         return WindowFacts(
@@ -269,7 +270,8 @@ class Dispatch:
             heard_at=row.heard_at,
             settled_frames=row.settled_frames,
             remade=row.remade,
-            stored=counts,
+            frames=total,
+            leading={stretch.profile: stretch.leading for stretch in stretches},
             quiet_since=self._seen[key][1],
         )
 
@@ -337,7 +339,9 @@ class Dispatch:
 
     def _title_of(self, spec: RenderSpec) -> str:
         """Name a film; its profile only where the window has frames of another one, too."""
-        beside = self._catalogue.frames(Selection(camera=spec.camera, day=spec.day, window=spec.window))
+        beside = self._catalogue.frames(
+            Selection(camera=spec.camera, day=spec.day, window=spec.window, role=FrameRole.LEADS)
+        )
         alone = len({frame.profile for frame in beside}) <= 1
         return self.title(replace(spec, profile=None) if alone else spec)
 
@@ -349,6 +353,7 @@ class Dispatch:
             profile=spec.profile,
             from_at=spec.from_at,
             to_at=spec.to_at,
+            role=FrameRole.LEADS,
         )
         found = self._catalogue.frames(selection)
         good = tuple(frame for frame in found if frame.state != FrameState.BAD)

@@ -1,8 +1,8 @@
 """Frames come in: judged by their record, verified as bytes, made durable, catalogued, measured, announced.
 
-A frame counts as stored once its bytes match the digest taken at capture, its structure is a JPEG's,
-picture and record are fsynced under their final names, the folder is fsynced and the row is committed; only
-then is it acknowledged. Measuring follows: a picture that does not decode after all is kept and marked,
+A frame counts as stored once its bytes match the digest taken at capture, its structure is a JPEG's or a
+DNG's, picture and record are fsynced under their final names, the folder is fsynced and the row is committed;
+only then is it acknowledged. Measuring a JPEG follows: one that does not decode after all is kept and marked,
 films leave it out.
 """
 
@@ -26,11 +26,12 @@ from skylapse_protocol.records import FrameRecord, read_record, write_record
 
 from .clock import Clock
 from .decode import MAX_PIXELS, look
+from .dng import check_dng
 from .errors import PictureError, RequestError
 from .files import make_folder, sync_file, sync_folder, write_durably
 from .measure import Measurement, measure
 from .store.figures import pack, unpack
-from .store.layout import Layout, UploadName
+from .store.layout import DNG, SUFFIXES, Layout, UploadName
 from .store.rows import FrameState, StoredFrame
 from .store.store import Store
 
@@ -63,8 +64,10 @@ def check_record(record: FrameRecord, sha256: str, length: int, max_bytes: int) 
         raise RequestError("record.bytes", f"is {record.bytes}, the upload's length is {length}")
     if length > max_bytes:
         raise RequestError("record.bytes", f"{length} bytes are more than {max_bytes}")
-    if record.media_type != "image/jpeg":
-        raise RequestError("record.media_type", f"{record.media_type[:80]!r} is not image/jpeg")
+    if record.media_type not in SUFFIXES:
+        raise RequestError(
+            "record.media_type", f"{record.media_type[:80]!r} is none of {', '.join(SUFFIXES)}"
+        )
     if record.width * record.height > MAX_PIXELS:
         raise RequestError("record.width", f"{record.width} × {record.height} are above {MAX_PIXELS} pixels")
     if record.captured_at < _EARLIEST:
@@ -140,11 +143,17 @@ class Ingest:
         return Outcome(stored=True)
 
     async def catalogue_frame(self, record: FrameRecord) -> bool:
-        """Commit the row of a frame whose files are in place, and have it measured; False if it was there."""
+        """Commit the row of a frame whose files are in place; False if it was there.
+
+        A JPEG is measured next; a raw picture is only kept.
+        """
         frame = StoredFrame.of(record)
         added = await asyncio.wrap_future(self._catalogue.add(frame, self._clock()))
         if added:
-            self._waiting.put_nowait(frame)
+            if frame.state is FrameState.UNMEASURED:
+                self._waiting.put_nowait(frame)
+            else:
+                self._tell(IngestMessage(frame=str(frame.name), stored=True, sha256=frame.sha256))
             self.stored(record.camera_name)
         return added
 
@@ -173,7 +182,7 @@ class Ingest:
     def _promote(self, record: FrameRecord) -> None:
         """Give picture and record their final names, durably; the picture's name is the last to appear."""
         part = self._layout.part(upload_name(record))
-        picture = self._layout.picture(record.name, record.day)
+        picture = self._layout.picture(record.name, record.day, record.media_type)
         make_folder(picture.parent, self._layout.root)
         sync_file(part)
         write_durably(self._layout.record(record.name, record.day), _json(record))
@@ -183,7 +192,7 @@ class Ingest:
     def _move_aside(self, record: FrameRecord) -> None:
         """Keep the part and the record in quarantine, durably."""
         upload = upload_name(record)
-        kept = self._layout.quarantined(upload)
+        kept = self._layout.quarantined(upload, record.media_type)
         make_folder(kept.parent, self._layout.root)
         write_durably(kept.with_suffix(".json"), _json(record))
         part = self._layout.part(upload)
@@ -250,7 +259,13 @@ def figures_of(frame: StoredFrame) -> Measurement | None:
 
 
 def _check_picture(data: bytes, record: FrameRecord) -> None:
-    """Raise PictureError unless the head of the picture is sound and has the size that its record says."""
+    """Raise PictureError unless the head of the picture is sound, and a JPEG has its record's size.
+
+    The size of a DNG is not looked for: its first image is often a thumbnail.
+    """
+    if record.media_type == DNG:
+        check_dng(data, str(record.name))
+        return
     shape = look(data, str(record.name))
     if sorted((shape.width, shape.height)) != sorted((record.width, record.height)):
         raise PictureError(

@@ -85,15 +85,12 @@ class WindowFacts:
     settled_frames: int | None = None
     """Frames that were stored when its films were started; None before."""
     remade: bool = False
-    stored: Mapping[str | None, int]
-    """Frames stored of each profile."""
+    frames: int
+    """All frames that are stored: those of tests, brackets and raw pictures count, as the bridge counts."""
+    leading: Mapping[str | None, int]
+    """Of them, for each profile, those that films are made of."""
     quiet_since: datetime
     """When the last of them came, or when the processor started."""
-
-    @property
-    def frames(self) -> int:
-        """All frames that are stored."""
-        return sum(self.stored.values())
 
     @property
     def complete(self) -> bool:
@@ -141,8 +138,8 @@ def _is_due(window: WindowFacts, now: datetime, late_after: timedelta) -> bool:
 
 
 def _specs(order: Order, window: WindowFacts) -> list[RenderSpec]:
-    """Return a film for each profile that the order means and that has frames."""
-    profiles = [p for p, frames in window.stored.items() if frames and order.profile in (None, p)]
+    """Return a film for each profile that the order means and that has frames for one."""
+    profiles = [p for p, frames in window.leading.items() if frames and order.profile in (None, p)]
     return [
         RenderSpec(
             camera=window.camera,

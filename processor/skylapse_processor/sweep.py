@@ -99,7 +99,7 @@ class Sweep:
         known = await asyncio.to_thread(self._catalogue.find, record.camera_name, record.spool, record.seq)
         if known is not None:
             return False
-        picture = self._layout.picture(record.name, record.day)
+        picture = self._layout.picture(record.name, record.day, record.media_type)
         if not await asyncio.to_thread(_is_whole, picture, record):
             return False
         return await ingest.catalogue_frame(record)
@@ -124,7 +124,11 @@ class Sweep:
 
     def _missing(self, camera: CameraName) -> list[StoredFrame]:
         frames = self._catalogue.frames(Selection(camera=camera))
-        return [frame for frame in frames if not self._layout.picture(frame.name, frame.day).exists()]
+        return [
+            frame
+            for frame in frames
+            if not self._layout.picture(frame.name, frame.day, frame.media_type).exists()
+        ]
 
     async def _drop_missing(self, camera: CameraName, lost: Sequence[StoredFrame]) -> int:
         """Drop the rows of files that are gone; raise BreakerError where that smells of a lost disk."""
@@ -146,7 +150,7 @@ class Sweep:
     def _unlink(self, frames: Sequence[StoredFrame]) -> None:
         for frame in frames:
             for path in (
-                self._layout.picture(frame.name, frame.day),
+                self._layout.picture(frame.name, frame.day, frame.media_type),
                 self._layout.thumb(frame.name, frame.day),
                 self._layout.record(frame.name, frame.day),
             ):

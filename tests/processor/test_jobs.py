@@ -30,7 +30,8 @@ def window(stored: int = 10, **changes: object) -> WindowFacts:
         captured=10,
         dropped=0,
         heard_at=NOON,
-        stored={"f": stored},
+        frames=stored,
+        leading={"f": stored},
         quiet_since=NOON,
     )
     return replace(facts, **changes)  # type: ignore[arg-type]
@@ -67,7 +68,7 @@ def test_orders_that_come_after_the_window_still_make_its_film() -> None:
 
 
 def test_a_film_for_each_profile_unless_one_is_ordered() -> None:
-    both = replace(window(), stored={"f": 5, "a": 5, "b": 0})
+    both = replace(window(), leading={"f": 5, "a": 5, "b": 0})
     assert films(decide([ORDER], [both], NOON)) == ["a", "f"]
     assert films(decide([replace(ORDER, profile="f")], [both], NOON)) == ["f"]
 
@@ -97,7 +98,7 @@ def test_however_frames_trickle_in_a_window_is_made_once_and_remade_at_most_once
     for more, pause in zip(arrivals, quiet, strict=False):
         total = min(10, facts.frames + more)
         if total != facts.frames:
-            facts = replace(facts, stored={"f": total}, quiet_since=now)
+            facts = replace(facts, frames=total, leading={"f": total}, quiet_since=now)
         now += LATE if pause else timedelta(seconds=15)
         for settle in decide([ORDER], [facts], now):
             started += 1

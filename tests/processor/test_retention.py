@@ -24,6 +24,7 @@ OLD = Stretch(
     frames=100,
     bad=0,
     gone=0,
+    leading=100,
     bytes=10**6,
     first_at=NOW - timedelta(days=29),
     last_at=NOW - timedelta(days=29),

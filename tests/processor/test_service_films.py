@@ -13,6 +13,7 @@ from .client import Client
 from .conftest import serving, write_config
 from .frames_made import DAY, frame
 from .listener import Listener
+from .test_raw_pictures import dng, raw_frame
 
 ORDER = Order(camera="roof/west", schedule="sunset", size="480p", rate=12.0)
 
@@ -87,6 +88,52 @@ async def test_a_window_is_made_once_however_often_and_long_it_is_told_of(
             (film,) = (await client.get("films")).value["items"]
     assert film["frames"] == 2
     assert [told["change"] for told in listener.on("skylapse/processor/film")] == ["added"]
+
+
+async def test_a_film_is_made_of_production_frames_and_starts_when_all_frames_are_here(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    production = [frame(seq) for seq in range(1, 6)]
+    middles = [frame(seq, bracket_ev=0.0, bracket_dioptre=0.0, place=0) for seq in (6, 7)]
+    beside = [
+        *(frame(seq, test_id="arm-a") for seq in (11, 12)),
+        *(frame(seq, test_id="arm-b", profile="variant") for seq in (13, 14)),
+        *(frame(seq, bracket_ev=ev, place=place) for seq, ev, place in ((15, -2.0, 1), (16, 2.0, 2))),
+        frame(17, bracket_dioptre=0.5, place=3),
+        raw_frame(18, dng()),
+    ]
+    async with serving(write_config(tmp_path / "processor", broker)) as (service, client):
+        listener.say(ORDERS, Orders(revision=1, orders=(ORDER,)))
+        for data, record in (*production, *middles, *beside[:-1]):
+            assert (await client.upload(data, record)).status == 201
+        listener.say(STATE, ended(captured=15), bridge="roof", camera="west")
+        await until(lambda: service._dispatch._heard)
+        await service._dispatch._settle_windows()
+        assert (await client.get("renders")).value["items"] == [], "one of fifteen frames is still to come"
+        assert (await client.upload(*beside[-1])).status == 201
+        told = (await until(lambda: listener.on("skylapse/processor/film"), timeout_s=60))[0]
+        assert (told["frames"], told["skipped"], told["profile"]) == (7, 0, "f")
+        (film,) = (await client.get("films")).value["items"]
+        assert film["title"] == "roof/west · 2026-06-01 · Sunset", "the arms' profile names no film"
+        asked = await client.ask("POST", "renders", json={"camera": "roof/west", "day": DAY, "size": "480p"})
+        assert asked.value["film"] == told["id"], "whoever asks for the day gets that film"
+        jobs = (await client.get("renders")).value["items"]
+        assert [job["frames"] for job in jobs] == [7, 7]
+
+
+async def test_no_film_is_made_of_nothing_but_a_test(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    async with serving(write_config(tmp_path / "processor", broker)) as (service, client):
+        listener.say(ORDERS, Orders(revision=1, orders=(ORDER,)))
+        for seq in (1, 2):
+            await client.upload(*frame(seq, test_id="arm-a"))
+        listener.say(STATE, ended(captured=2), bridge="roof", camera="west")
+        await until(lambda: service._dispatch._heard)
+        await service._dispatch._settle_windows()
+        assert (await client.get("renders")).value["items"] == []
+        asked = await client.ask("POST", "renders", json={"camera": "roof/west", "day": DAY})
+        assert (asked.status, asked.value["field"]) == (400, "camera")
 
 
 async def renders_are(client: Client, states: list[str]) -> bool:

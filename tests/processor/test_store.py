@@ -18,7 +18,7 @@ from skylapse_processor.store.database import Connection, Database
 from skylapse_processor.store.figures import pack, unpack
 from skylapse_processor.store.films import FilmQuery, FilmTable, StoredFilm
 from skylapse_processor.store.jobtable import JobTable
-from skylapse_processor.store.rows import FrameState, Selection, StoredFrame, day_number, day_text
+from skylapse_processor.store.rows import FrameRole, FrameState, Selection, StoredFrame, day_number, day_text
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import EndedWindow
 
@@ -105,6 +105,42 @@ def test_a_migration_copies_first_and_ends_like_a_fresh_catalogue(
     assert copy.execute("SELECT count(*) FROM frames").fetchone() == (1,)
     assert copy.execute("SELECT name FROM sqlite_master WHERE name = 'sequels'").fetchone() is None
     copy.close()
+
+
+def test_frames_of_tests_that_an_older_release_stored_lead_no_film(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "catalogue.db"
+    with monkeypatch.context() as before:
+        before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
+        old = Database(path)
+        old.start()
+        old.write(_frames_of_release_two).result()
+        old.stop()
+    new = Database(path)
+    new.start()
+    catalogue = Catalogue(new)
+    (stretch,) = catalogue.stretches(WEST)
+    found = catalogue.frames(Selection(camera=WEST))
+    new.stop()
+    assert (stretch.frames, stretch.leading) == (2, 1)
+    assert [(frame.test_id, frame.role) for frame in found] == [
+        (None, FrameRole.LEADS),
+        ("arm-b", FrameRole.BESIDE),
+    ]
+
+
+def _frames_of_release_two(connection: Connection) -> None:
+    """Rows as schema 2 had them: one of a film, one of a test."""
+    connection.execute("INSERT INTO cameras VALUES (1, 'roof', 'west')")
+    connection.execute("INSERT INTO spools VALUES (1, '00112233445566aa')")
+    connection.execute("INSERT INTO words VALUES (1, 'sunset'), (2, 'f'), (3, 'arm-b')")
+    for seq, test in ((1, 0), (2, 3)):
+        connection.execute(
+            "INSERT INTO frames VALUES (1, ?, 1, ?, 20260601, 1, 1, 2, ?, 1, 9, 16, 9, ?, NULL)",
+            (seq, seq, test, bytes(32)),
+        )
+    connection.execute("INSERT INTO stretches VALUES (1, 20260601, 1, 2, 1, 2, 0, 0, 18, 1, 2, 2)")
 
 
 def test_a_window_that_went_on_after_all_may_be_made_and_remade_again(database: Database) -> None:

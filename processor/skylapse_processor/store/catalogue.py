@@ -9,12 +9,12 @@ from skylapse_protocol.records import FrameRecord
 
 from ..clock import from_us, to_us
 from .database import Connection, Database, Row
-from .rows import FrameState, Selection, StoredFrame, Stretch, Totals, day_number, day_text
+from .rows import FrameRole, FrameState, Selection, StoredFrame, Stretch, Totals, day_number, day_text
 
 _FRAME = """
     SELECT c.bridge, c.camera AS camera_id, f.captured_us, s.spool, f.seq, f.day, w.word AS window,
            k.word AS schedule, p.word AS profile, t.word AS test, f.state, f.bytes, f.width, f.height,
-           f.sha256, f.figures
+           f.sha256, f.figures, f.role
     FROM frames f
     JOIN cameras c ON c.id = f.camera
     JOIN spools s ON s.id = f.spool
@@ -75,7 +75,7 @@ class Catalogue:
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT c.bridge, c.camera AS camera_id, x.day, w.word AS window, k.word AS schedule,"
-                " p.word AS profile, x.frames, x.bad, x.gone, x.bytes, x.first_us, x.last_us,"
+                " p.word AS profile, x.frames, x.bad, x.gone, x.leading, x.bytes, x.first_us, x.last_us,"
                 " x.stored_us FROM stretches x"
                 " JOIN cameras c ON c.id = x.camera LEFT JOIN words w ON w.id = x.window"
                 " LEFT JOIN words k ON k.id = x.schedule LEFT JOIN words p ON p.id = x.profile"
@@ -131,14 +131,17 @@ class Catalogue:
         return tuple(_frame(row) for row in rows)
 
     def newest(self, camera: CameraName) -> StoredFrame | None:
-        """Return the frame that was captured last."""
+        """Return the frame that was captured last: of those that films are made of, else any picture."""
         with self._database.reading() as connection:
-            row = connection.execute(
-                f"{_FRAME} WHERE f.camera = (SELECT id FROM cameras WHERE bridge = ? AND camera = ?)"
-                " AND f.state <> 3 ORDER BY f.captured_us DESC LIMIT 1",
-                (camera.bridge, camera.camera),
-            ).fetchone()
-        return _frame(row) if row is not None else None
+            for role in (FrameRole.LEADS, FrameRole.BESIDE):
+                row = connection.execute(
+                    f"{_FRAME} WHERE f.camera = (SELECT id FROM cameras WHERE bridge = ? AND camera = ?)"
+                    " AND f.state <> 3 AND f.role = ? ORDER BY f.captured_us DESC LIMIT 1",
+                    (camera.bridge, camera.camera, int(role)),
+                ).fetchone()
+                if row is not None:
+                    return _frame(row)
+        return None
 
     def frames(self, wanted: Selection, limit: int = -1) -> tuple[StoredFrame, ...]:
         """Return frames in the order of their capture."""
@@ -190,18 +193,22 @@ def _add(connection: Connection, frame: StoredFrame, at: datetime) -> bool:
     if known is not None:
         return False
     connection.execute(
-        "INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        "INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
         (
             *(camera, captured_us, spool, frame.name.seq, day, window, schedule, profile, test),
             *(int(frame.state), frame.bytes, frame.width, frame.height, bytes.fromhex(frame.sha256)),
+            int(frame.role),
         ),
     )
     connection.execute(
-        "INSERT INTO stretches VALUES (?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-        " frames = frames + 1, bytes = bytes + excluded.bytes,"
+        "INSERT INTO stretches VALUES (?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " frames = frames + 1, bytes = bytes + excluded.bytes, leading = leading + excluded.leading,"
         " first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us),"
         " stored_us = max(stored_us, excluded.stored_us)",
-        (camera, day, window, profile, schedule, frame.bytes, captured_us, captured_us, to_us(at)),
+        (
+            *(camera, day, window, profile, schedule, frame.bytes, captured_us, captured_us, to_us(at)),
+            int(frame.role is FrameRole.LEADS),
+        ),
     )
     return True
 
@@ -273,7 +280,8 @@ def frames_query(wanted: Selection) -> tuple[str, list[object]]:
     Left to itself SQLite walks the primary key, which is in order already, through all the days before.
     """
     where, values = _narrow(wanted)
-    frames = _FRAME.replace("frames f", "frames f INDEXED BY frame_day") if wanted.day else _FRAME
+    index = "frame_test" if wanted.test_id else "frame_day" if wanted.day else None
+    frames = _FRAME.replace("frames f", f"frames f INDEXED BY {index}") if index else _FRAME
     return f"{frames} WHERE {where} ORDER BY f.captured_us, f.spool, f.seq LIMIT ?", values
 
 
@@ -285,6 +293,8 @@ def _narrow(wanted: Selection) -> tuple[str, list[object]]:
         ("f.day = ?", wanted.day and day_number(wanted.day)),
         ("f.window = (SELECT id FROM words WHERE word = ?)", wanted.window),
         ("f.profile = (SELECT id FROM words WHERE word = ?)", wanted.profile),
+        ("f.test <> 0 AND f.test = (SELECT id FROM words WHERE word = ?)", wanted.test_id),
+        ("f.role = ?", None if wanted.role is None else int(wanted.role)),
         ("f.captured_us >= ?", wanted.from_at and to_us(wanted.from_at)),
         ("f.captured_us < ?", wanted.to_at and to_us(wanted.to_at)),
     ):
@@ -317,6 +327,7 @@ def _frame(row: Row) -> StoredFrame:
         height=row["height"],
         sha256=row["sha256"].hex(),
         figures=row["figures"],
+        role=FrameRole(row["role"]),
     )
 
 
@@ -330,6 +341,7 @@ def _stretch(row: Row) -> Stretch:
         frames=row["frames"],
         bad=row["bad"],
         gone=row["gone"],
+        leading=row["leading"],
         bytes=row["bytes"],
         first_at=from_us(row["first_us"]),
         last_at=from_us(row["last_us"]),

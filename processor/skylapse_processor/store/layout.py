@@ -1,10 +1,10 @@
 """Where things lie under the store's root. Paths are built from checked identifiers only.
 
 ```
-frames/<bridge>/<camera>/<day>/<captured>-<spool>-<seq>.jpg     and .json (record), .thumb.jpg
+frames/<bridge>/<camera>/<day>/<captured>-<spool>-<seq>.jpg     or .dng, and .json (record), .thumb.jpg
 films/<bridge>/<camera>/<day>/<film>.mp4                        and .poster.jpg, .thumb.jpg
 uploads/      unfinished uploads: <upload>.part and its record
-quarantine/   pictures that were refused and kept, as <bridge>/<camera>/<stem>-<digest>.jpg
+quarantine/   pictures that were refused and kept, as <bridge>/<camera>/<stem>-<digest>.jpg or .dng
 renders/      job files and the unpromoted output of renders
 state/        catalogue, keys, ballast (or wherever the configuration puts them)
 ```
@@ -16,6 +16,9 @@ from pathlib import Path
 from skylapse_protocol.identifiers import CameraName, FrameName, parse_day, parse_film
 
 SENTINEL = ".skylapse-store"
+JPEG, DNG = "image/jpeg", "image/x-adobe-dng"
+SUFFIXES = {JPEG: ".jpg", DNG: ".dng"}
+"""The kinds of pictures that are stored, and how their names end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,9 +80,9 @@ class Layout:
         """The folder of one camera's frames of one day."""
         return self.frames / camera.bridge / camera.camera / parse_day(day)
 
-    def picture(self, frame: FrameName, day: str) -> Path:
+    def picture(self, frame: FrameName, day: str, media_type: str = JPEG) -> Path:
         """A stored frame."""
-        return self.day(frame.camera, day) / f"{frame.stem}.jpg"
+        return self.day(frame.camera, day) / f"{frame.stem}{SUFFIXES[media_type]}"
 
     def record(self, frame: FrameName, day: str) -> Path:
         """The record beside a stored frame."""
@@ -98,10 +101,12 @@ class Layout:
         """The record of an unfinished upload."""
         return self.part(upload).with_suffix(".json")
 
-    def quarantined(self, upload: UploadName) -> Path:
+    def quarantined(self, upload: UploadName, media_type: str = JPEG) -> Path:
         """A picture that was refused and kept; its record lies beside it."""
         camera = upload.frame.camera
-        return self.root / "quarantine" / camera.bridge / camera.camera / f"{upload.stem}.jpg"
+        return (
+            self.root / "quarantine" / camera.bridge / camera.camera / f"{upload.stem}{SUFFIXES[media_type]}"
+        )
 
     def film(self, camera: CameraName, day: str, film: str) -> Path:
         """A film."""

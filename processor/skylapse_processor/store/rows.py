@@ -7,6 +7,8 @@ from enum import IntEnum
 from skylapse_protocol.identifiers import CameraName, FrameName
 from skylapse_protocol.records import FrameRecord
 
+from .layout import DNG, JPEG
+
 Packed = bytes
 """Figures as `figures.pack` packs them."""
 
@@ -20,6 +22,17 @@ class FrameState(IntEnum):
     """Kept and marked; films leave it out."""
     DELETING = 3
     """Its files may be gone already."""
+
+
+class FrameRole(IntEnum):
+    """What a stored frame is for."""
+
+    LEADS = 0
+    """Ordinary films are made of it."""
+    BESIDE = 1
+    """Of an A/B test, or another member of a bracket."""
+    RAW = 2
+    """The DNG beside a picture."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,11 +51,19 @@ class StoredFrame:
     height: int
     sha256: str
     figures: Packed | None = None
-    """What ingest measured, as `figures` packs it; None before."""
+    """What ingest measured, as `figures` packs it; None before, and for raw pictures."""
+    role: FrameRole = FrameRole.LEADS
+
+    @property
+    def media_type(self) -> str:
+        """What kind of file it is."""
+        return DNG if self.role is FrameRole.RAW else JPEG
 
     @classmethod
     def of(cls, record: FrameRecord) -> "StoredFrame":
-        """Return the row that a record makes."""
+        """Return the row that a record makes: raw pictures are not measured."""
+        raw = record.media_type == DNG
+        beside = FrameRole.RAW if raw else FrameRole.BESIDE
         return cls(
             name=record.name,
             day=record.day,
@@ -50,11 +71,12 @@ class StoredFrame:
             schedule=record.schedule,
             profile=record.profile,
             test_id=record.test_id,
-            state=FrameState.UNMEASURED,
+            state=FrameState.GOOD if raw else FrameState.UNMEASURED,
             bytes=record.bytes,
             width=record.width,
             height=record.height,
             sha256=record.sha256,
+            role=FrameRole.LEADS if record.leads else beside,
         )
 
 
@@ -71,6 +93,8 @@ class Stretch:
     bad: int
     gone: int
     """Frames that retention has deleted."""
+    leading: int
+    """Frames that films are made of, those that are gone included."""
     bytes: int
     first_at: datetime
     last_at: datetime
@@ -102,6 +126,8 @@ class Selection:
     profile: str | None = None
     from_at: datetime | None = None
     to_at: datetime | None = None
+    test_id: str | None = None
+    role: FrameRole | None = None
     after: FrameName | None = None
 
 

@@ -129,6 +129,24 @@ MIGRATIONS = (
     ALTER TABLE stretches ADD COLUMN stored_us INTEGER NOT NULL DEFAULT 0;
     UPDATE stretches SET stored_us = last_us;
     """,
+    """
+    ALTER TABLE frames ADD COLUMN role INTEGER NOT NULL DEFAULT 0;
+    UPDATE frames SET role = 1 WHERE test <> 0;
+    CREATE INDEX frame_test ON frames (camera, test, captured_us) WHERE test <> 0;
+    ALTER TABLE stretches ADD COLUMN leading INTEGER NOT NULL DEFAULT 0;
+    UPDATE stretches SET leading = frames + gone - (
+        SELECT count(*) FROM frames f WHERE f.camera = stretches.camera AND f.day = stretches.day
+        AND f.window = stretches.window AND f.profile = stretches.profile AND f.role <> 0
+    );
+    CREATE TABLE comparisons (
+        camera INTEGER NOT NULL REFERENCES cameras (id),
+        id TEXT NOT NULL,
+        compared_us INTEGER NOT NULL,
+        comparison TEXT NOT NULL,
+        PRIMARY KEY (camera, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX comparison_time ON comparisons (compared_us, camera, id);
+    """,
 )
 """Append only: what has been released is never edited."""
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 
 from aiohttp import web
@@ -14,7 +15,7 @@ from skylapse_protocol.identifiers import CameraName, FrameName, parse_day
 from ..bridges import Bridges
 from ..errors import NotFoundError, PictureError, RequestError
 from ..ingest import Ingest
-from ..store.rows import Selection, StoredFrame, Stretch
+from ..store.rows import FrameRole, Selection, StoredFrame, Stretch
 from ..store.store import Store
 from .paging import page, page_size, read_cursor, write_cursor
 
@@ -68,7 +69,8 @@ class Frames:
     async def picture(self, request: web.Request) -> web.StreamResponse:
         """GET /frames/<bridge>/<camera>/<stem>."""
         frame = await self._frame(request)
-        return self._file(self._layout.picture(frame.name, frame.day), frame, "image/jpeg")
+        path = self._layout.picture(frame.name, frame.day, frame.media_type)
+        return self._file(path, frame, frame.media_type)
 
     async def record(self, request: web.Request) -> web.StreamResponse:
         """GET /frames/<bridge>/<camera>/<stem>/record."""
@@ -76,8 +78,10 @@ class Frames:
         return self._file(self._layout.record(frame.name, frame.day), frame, "application/json")
 
     async def thumb(self, request: web.Request) -> web.StreamResponse:
-        """GET /frames/<bridge>/<camera>/<stem>/thumb."""
+        """GET /frames/<bridge>/<camera>/<stem>/thumb; of a raw picture, that of the JPEG beside it."""
         frame = await self._frame(request)
+        if frame.role is FrameRole.RAW:
+            frame = await asyncio.to_thread(self._jpeg_beside, frame)
         path = self._layout.thumb(frame.name, frame.day)
         if not path.exists():
             try:
@@ -85,6 +89,17 @@ class Frames:
             except (PictureError, OSError) as error:
                 raise NotFoundError(f"{frame.name}: no thumbnail ({error})") from error
         return self._file(path, frame, "image/jpeg")
+
+    def _jpeg_beside(self, raw: StoredFrame) -> StoredFrame:
+        """Return the JPEG of the same exposure; raise NotFoundError where it is not stored."""
+        at = raw.name.captured_at
+        wanted = Selection(camera=raw.name.camera, from_at=at, to_at=at + timedelta(microseconds=1))
+        beside = [frame for frame in self._catalogue.frames(wanted) if frame.role is not FrameRole.RAW]
+        if not beside:
+            raise NotFoundError(
+                f"{raw.name}: a raw picture has no thumbnail, and no JPEG is stored beside it"
+            )
+        return beside[0]
 
     def _file(self, path: Path, frame: StoredFrame, kind: str) -> web.StreamResponse:
         if not path.exists():
@@ -156,6 +171,8 @@ def frame_item(frame: StoredFrame) -> dict[str, object]:
         "profile": frame.profile,
         "test_id": frame.test_id,
         "state": frame.state.name.lower(),
+        "leads": frame.role is FrameRole.LEADS,
+        "media_type": frame.media_type,
         "width": frame.width,
         "height": frame.height,
         "bytes": frame.bytes,

@@ -94,7 +94,7 @@ class Uploads:
         if verdict == "same":
             await _drain(request, record.bytes)
             return self._answer(201, upload, record.bytes, record.bytes)
-        if verdict == "clash" and self._layout.quarantined(upload).exists():
+        if verdict == "clash" and self._layout.quarantined(upload, record.media_type).exists():
             await _drain(request, record.bytes)
             return _refusal(await self._ingest.keep_aside(record, clash_reason(record)))
         await asyncio.to_thread(self._disk.check, record.bytes)
