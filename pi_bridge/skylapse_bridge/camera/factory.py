@@ -15,7 +15,9 @@ from skylapse_bridge.clock import Clock
 
 from .port import Camera
 
-DRIVERS: Mapping[str, str] = MappingProxyType({"folder": ".folder", "twin": ".twin"})
+DRIVERS: Mapping[str, str] = MappingProxyType(
+    {name: f".{name}" for name in ("auto", "folder", "http", "picamera", "stream", "twin", "v4l2")}
+)
 """Name of a driver and its module in this package."""
 
 
