@@ -1,7 +1,6 @@
 """Time as an argument: real, or simulated at a multiple of its speed."""
 
 import asyncio
-import ctypes
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from skylapse_protocol import messages
+
+from .kernel_time import kernel_time
 
 _OLDEST_PLAUSIBLE = datetime(2025, 1, 1, tzinfo=UTC)
 """No release of Skylapse is older: a clock before this was never set."""
@@ -18,8 +19,6 @@ _LONGEST_SLEEP_S = 5.0
 
 _BOARD = Path("/proc/device-tree/model")
 _RTC = Path("/sys/class/rtc/rtc0")
-_TIME_ERROR = 5
-_TIMEX_BYTES = 512
 
 
 class Clock(Protocol):
@@ -103,7 +102,7 @@ def machine_is_synced() -> bool:
     """
     if not _BOARD.exists() or _RTC.exists():
         return True
-    return bool(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES)) != _TIME_ERROR)
+    return kernel_time().synchronised
 
 
 def make_clock(parameters: messages.Clock | None) -> Clock:

@@ -7,18 +7,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from skylapse_protocol.messages import BridgeHealth, Host
+from skylapse_protocol.messages import BridgeHealth, Host, Throttling
 from skylapse_protocol.snapshot import Plan
 
 from .spool import Limits, Totals
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_MODEL = Path("/proc/device-tree/model")
-_SERIAL = Path("/proc/device-tree/serial-number")
-_TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
-_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
-_MEMORY = Path("/proc/meminfo")
+_THROTTLED = ("sys/devices/platform/soc*/soc*firmware/get_throttled", "sys/class/hwmon/hwmon*/get_throttled")
+_THROTTLING: dict[int, Throttling] = {
+    0: "under_voltage",
+    1: "frequency_capped",
+    2: "throttled",
+    3: "temperature_limit",
+    16: "under_voltage_before",
+    17: "frequency_capped_before",
+    18: "throttled_before",
+    19: "temperature_limit_before",
+}
+"""The bits of the firmware's `get_throttled`: what is so now, and what was so at some time since boot."""
+
 _THROTTLED_NOW = 0b1111
+_PROCESSOR_ZONES = ("cpu", "soc", "x86_pkg_temp", "acpitz")
 _DAY = timedelta(days=1)
 
 
@@ -30,47 +38,103 @@ class Uplink:
     problem: str | None
 
 
-def boot_id() -> str:
-    """Return what names this boot of the machine."""
-    return _read(_BOOT_ID) or "unknown"
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClockHealth:
+    """How the machine's clock fares."""
+
+    synced: bool
+    offset_s: float | None = None
+    """How far it is ahead; None where nobody can tell."""
 
 
-def host() -> Host:
-    """Return what the machine is."""
-    return Host(
-        model=_read(_MODEL) or platform.machine() or "unknown",
-        os=_os_name(),
-        python=platform.python_version(),
-        serial=_read(_SERIAL),
-    )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """A machine by the files in which its kernel tells of it."""
+
+    root: Path = Path("/")
+
+    def boot_id(self) -> str:
+        """Return what names this boot of the machine."""
+        return self._read("proc/sys/kernel/random/boot_id") or "unknown"
+
+    def host(self) -> Host:
+        """Return what the machine is."""
+        return Host(
+            model=self._read("proc/device-tree/model") or platform.machine() or "unknown",
+            os=_os_name(),
+            python=platform.python_version(),
+            serial=self._read("proc/device-tree/serial-number"),
+        )
+
+    def temperature_c(self) -> float | None:
+        """Return the temperature of the processor, of the hottest zone where none is called so."""
+        found: dict[str, float] = {}
+        for zone in sorted(self.root.glob("sys/class/thermal/thermal_zone*")):
+            text = _read(zone / "temp")
+            if text and text.lstrip("-").isdecimal():
+                found[_read(zone / "type") or zone.name] = int(text) / 1000
+        named = [value for name, value in found.items() if name.startswith(_PROCESSOR_ZONES)]
+        return max(named or found.values(), default=None)
+
+    def throttled(self) -> int | None:
+        """Return the firmware's flags; None on machines that have none."""
+        for pattern in _THROTTLED:
+            for path in self.root.glob(pattern):
+                try:
+                    return int(_read(path) or "", 16)
+                except ValueError:
+                    continue
+        return None
+
+    def memory_used_percent(self) -> float | None:
+        """Return how much of the memory is in use."""
+        total, free = (_kilobytes(self._read("proc/meminfo"), name) for name in ("MemTotal", "MemAvailable"))
+        return round(100 * (1 - free / total), 1) if total and free is not None else None
+
+    def own_memory_bytes(self) -> int | None:
+        """Return the resident memory of this process."""
+        resident = _kilobytes(self._read("proc/self/status"), "VmRSS")
+        return None if resident is None else resident * 1024
+
+    def _read(self, name: str) -> str | None:
+        return _read(self.root / name)
+
+
+def throttling(flags: int | None) -> tuple[Throttling, ...]:
+    """Return what the firmware's flags mean."""
+    return tuple(word for bit, word in _THROTTLING.items() if (flags or 0) & 1 << bit)
 
 
 def health(
+    machine: Machine,
     *,
     at: datetime,
     started_s: float,
-    clock_synced: bool,
+    clock: ClockHealth,
     folder: Path,
     totals: Totals,
     hours_left: float | None,
     uplink: Uplink,
 ) -> BridgeHealth:
     """Return the message; `started_s` is the monotonic time at which the bridge started."""
-    disk = os.statvfs(folder)
+    disk, flags = os.statvfs(folder), machine.throttled()
     return BridgeHealth(
         at=at,
         uptime_s=round(time.monotonic() - started_s, 1),
-        cpu_temperature_c=_temperature_c(),
+        cpu_temperature_c=machine.temperature_c(),
         load=round(os.getloadavg()[0], 2),
-        memory_used_percent=_memory_used_percent(),
+        memory_used_percent=machine.memory_used_percent(),
         disk_free_bytes=disk.f_bavail * disk.f_frsize,
         disk_total_bytes=disk.f_blocks * disk.f_frsize,
         spool_frames=totals.frames,
         spool_bytes=totals.bytes,
         oldest_undelivered_at=totals.oldest_at,
         buffer_hours_left=hours_left,
-        clock_synced=clock_synced,
-        throttled=_throttled(),
+        clock_offset_s=clock.offset_s,
+        clock_synced=clock.synced,
+        bridge_memory_bytes=machine.own_memory_bytes(),
+        throttled=None if flags is None else bool(flags & _THROTTLED_NOW),
+        throttling=throttling(flags),
         uplink=uplink.processor,
         uplink_problem=uplink.problem,
     )
@@ -110,23 +174,10 @@ def _os_name() -> str:
         return platform.system()
 
 
-def _temperature_c() -> float | None:
-    text = _read(_TEMPERATURE)
-    return int(text) / 1000 if text and text.lstrip("-").isdecimal() else None
-
-
-def _throttled() -> bool | None:
-    text = _read(_THROTTLED)
-    try:
-        return bool(int(text, 16) & _THROTTLED_NOW) if text else None
-    except ValueError:
-        return None
-
-
-def _memory_used_percent() -> float | None:
-    fields = dict(line.split(":", 1) for line in (_read(_MEMORY) or "").splitlines() if ":" in line)
-    try:
-        total, free = (int(fields[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
-    except (KeyError, ValueError, IndexError):
-        return None
-    return round(100 * (1 - free / total), 1) if total else None
+def _kilobytes(table: str | None, name: str) -> int | None:
+    """Return one figure of a table like /proc/meminfo."""
+    for line in (table or "").splitlines():
+        words = line.split()
+        if len(words) == 3 and words[0] == f"{name}:" and words[1].isdecimal() and words[2] == "kB":
+            return int(words[1])
+    return None

@@ -1,8 +1,8 @@
 """What the bridge says of its work: lines for people, or one JSON object a line for programs.
 
 Every room logs through the standard library. What a line is about (camera, frame) is bound around the work
-with `about`, or given as `extra`, and stands in its own field. Where systemd keeps the journal, each line begins
-with its priority (sd-daemon(3)) and the time is left to the journal.
+with `about`, or given as `extra`, and stands in its own field. Where systemd keeps the journal, each line
+begins with its priority (sd-daemon(3)) and the time is left to the journal.
 """
 
 import logging

@@ -18,6 +18,7 @@ from skylapse_protocol.topics import EVENT, FRAME, PREVIEW, READING, Topic
 from .clock import Clock
 from .deployment import Deployment
 from .errors import BridgeError, CameraEndError, CameraError, CameraLostError, SpoolError, SpoolFullError
+from .logs import about
 from .meter import reading
 from .outbox import Outbox
 from .sequence import (
@@ -43,6 +44,8 @@ _LOGGER = logging.getLogger(__name__)
 
 _PREVIEW_EVERY_S = 5.0
 _START_AGAIN_S = (1.0, 5.0, 30.0)
+_STANDSTILL_S = 180.0
+"""Work on one event may take this long, that on one frame an interval longer."""
 FRAME_BYTES = 8_000_000
 """Room that is made before a frame is taken."""
 _TURNS: dict[str, Literal["window_started", "window_ended"]] = {
@@ -87,6 +90,7 @@ class Runner:
         self._last_error: str | None = None
         self._last_preview_s = 0.0
         self._ended = False
+        self._due_s: float | None = None
 
     async def start(self) -> None:
         """Take up what was deployed before, then start the camera and go to work."""
@@ -109,7 +113,8 @@ class Runner:
             _LOGGER.warning("camera %s did not stop: %s", self.id, error)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+        with about(camera=self.id):
+            task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 
@@ -120,6 +125,14 @@ class Runner:
             self._parts.on_failure(error)
 
     # ------------------------------------------------------------------ what others ask for
+
+    def alive(self, now_s: float) -> bool:
+        """Tell whether the camera's work goes on at this loop time: it waits, or is not long overdue."""
+        return self._due_s is None or now_s < self._due_s
+
+    def _expect_round(self, longer_s: float = 0.0) -> None:
+        """Promise to come round again in time."""
+        self._due_s = asyncio.get_running_loop().time() + _STANDSTILL_S + longer_s
 
     @property
     def full(self) -> bool:
@@ -234,12 +247,14 @@ class Runner:
     async def _run(self) -> None:
         event: Event = Woken()
         while True:
+            self._expect_round()
             self._sequence, instructions = step(self._sequence, event, self._parts.clock.now())
             self._parts.on_change(self.id)
             event = Woken()
             for instruction in instructions:
                 match instruction:
                     case WaitUntil(moment=moment):
+                        self._due_s = None
                         event = await self._next_event(moment)
                     case Shoot():
                         await self._obey_shoot(instruction)
@@ -283,6 +298,7 @@ class Runner:
         if not shoot.shots:
             self._tell("capture_failed", f"the snapshot knows none of {', '.join(shoot.window.profiles)}")
         for shot in shoot.shots:
+            self._expect_round(shoot.window.interval_s)
             purpose = Purpose(
                 at=shoot.at,
                 profile=shot.profile,

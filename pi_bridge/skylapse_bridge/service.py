@@ -34,8 +34,9 @@ from .config import BridgeConfig
 from .deployment import check_plan
 from .errors import DamagedError, SpoolError, SpoolFullError
 from .frame_files import StoredFrame, free_bytes
+from .health import ClockHealth, Machine, buffer_hours_left, health
 from .health import Uplink as UplinkHealth
-from .health import boot_id, buffer_hours_left, health, host
+from .kernel_time import kernel_time
 from .mqtt import Incoming
 from .notify import notify
 from .outbox import Outbox
@@ -44,6 +45,7 @@ from .retime import Now, retimed
 from .runner import FRAME_BYTES, Parts, Runner
 from .shooting import Shooter
 from .spool import Spool
+from .timesync import server_time
 from .upload import Pace, Uploader
 from .worker import Worker
 
@@ -52,6 +54,7 @@ _LOGGER = logging.getLogger(__name__)
 _HEALTH_EVERY_S = 30.0
 _HOUSEKEEPING_EVERY_S = 1.0
 _STATE_EVERY_S = 0.2
+_COMPARE_CLOCKS_EVERY_S = 600.0
 
 
 class Bridge:
@@ -60,8 +63,9 @@ class Bridge:
     def __init__(self, config: BridgeConfig, clock: Clock, *, pace: Pace | None = None) -> None:
         self._config = config
         self._clock = clock
-        self._boot_id = boot_id()
-        self._host = host()
+        self._machine = Machine()
+        self._boot_id = self._machine.boot_id()
+        self._host = self._machine.host()
         self._software = metadata.version("skylapse")
         self._started_s = time.monotonic()
         self._spool = Spool(config.state_dir, config.spool)
@@ -89,6 +93,8 @@ class Bridge:
         self._over: asyncio.Future[bool] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._told_kinds: set[str] = set()
+        self._standing: set[str] = set()
+        self._told_offset_s: float | None = None
         self._may_hold = True
 
     # ------------------------------------------------------------------ start and stop
@@ -105,6 +111,8 @@ class Bridge:
         await self._publisher.start()
         self._spawn(self._tell_states())
         self._spawn(self._keep_house())
+        if self._clock.simulated is None:
+            self._spawn(self._compare_clocks())
         notify("READY=1")
 
     async def stop(self) -> None:
@@ -283,9 +291,10 @@ class Bridge:
             plans, totals, self._config.spool, free_bytes(folder), now, totals.bytes / max(totals.frames, 1)
         )
         return health(
+            self._machine,
             at=now,
             started_s=self._started_s,
-            clock_synced=self._clock.synced(),
+            clock=self._clock_health(),
             folder=folder,
             totals=totals,
             hours_left=hours,
@@ -320,7 +329,7 @@ class Bridge:
         """Watch clock, room and delivery; tell health every half minute, and when delivery changes."""
         told_s, told = 0.0, self._uplink_problem()
         while True:
-            notify("WATCHDOG=1")
+            self._feed_watchdog()
             if self._may_hold:
                 await self._let_go()
             await self._look_for_room()
@@ -330,6 +339,31 @@ class Bridge:
                 await self._forget_old()
                 self._publisher.publish(HEALTH, await self._health())
             await asyncio.sleep(_HOUSEKEEPING_EVERY_S)
+
+    def _feed_watchdog(self) -> None:
+        """Tell systemd that all is well while every camera's work goes on; else it starts the bridge anew."""
+        now_s = asyncio.get_running_loop().time()
+        standing = {camera for camera, runner in self._runners.items() if not runner.alive(now_s)}
+        for camera in standing - self._standing:
+            _LOGGER.error("camera %s stands still; the watchdog is not fed any more", camera)
+        self._standing = standing
+        if not standing:
+            notify("WATCHDOG=1")
+
+    async def _compare_clocks(self) -> None:
+        """Ask the processor for the time, again and again, while no time server sets this machine's clock."""
+        while True:
+            url = self._config.processor.url if self._config.processor else None
+            told = await server_time(url, self._clock.now) if url and not kernel_time().synchronised else None
+            self._told_offset_s = round(told.offset_s, 3) if told is not None else None
+            await asyncio.sleep(_COMPARE_CLOCKS_EVERY_S if told is not None else _HEALTH_EVERY_S)
+
+    def _clock_health(self) -> ClockHealth:
+        if self._clock.simulated is not None:
+            return ClockHealth(synced=self._clock.synced())
+        kernel = kernel_time()
+        offset_s = kernel.offset_s if kernel.synchronised else self._told_offset_s
+        return ClockHealth(synced=self._clock.synced(), offset_s=offset_s)
 
     async def _forget_old(self) -> None:
         """Delete what was delivered long ago; a disk that refuses even that is tried again later."""

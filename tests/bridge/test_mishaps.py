@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from skylapse_bridge.deployment import Deployment
-from skylapse_bridge.health import boot_id
+from skylapse_bridge.health import Machine
 from skylapse_bridge.service import Bridge
 from skylapse_bridge.spool import Limits, Spool
 from skylapse_protocol.messages import Counts
@@ -121,7 +121,7 @@ async def test_frames_of_a_camera_that_is_configured_no_more_are_delivered(house
 
 @pytest.mark.parametrize("damage", ["one byte", "all bytes", "gone"])
 async def test_a_damaged_frame_that_waits_for_the_clock_is_given_up(house: House, damage: str) -> None:
-    bad, _ = fill(house.config.state_dir, 2, clock_synced=False, boot_id=boot_id())
+    bad, _ = fill(house.config.state_dir, 2, clock_synced=False, boot_id=Machine().boot_id())
     data = bad.read_bytes()
     house.clock.pass_time(300)
     spoil = {"one byte": data[:-40] + bytes([data[-40] ^ 0xFF]) + data[-39:], "all bytes": bytes(len(data))}
