@@ -18,10 +18,11 @@ from skylapse_protocol.messages import Command, CommandError, Reply
 from skylapse_protocol.records import Asked, write_record
 from skylapse_protocol.snapshot import active_window
 
+from .aiming import Purpose
 from .clock import Clock
 from .errors import BridgeError, CameraError, CommandRefusedError, SpoolFullError, UnsupportedError
 from .runner import Runner
-from .shooting import AUTOMATIC, Purpose
+from .shooting import AUTOMATIC
 
 _LOGGER = logging.getLogger(__name__)
 

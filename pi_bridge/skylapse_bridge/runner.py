@@ -15,6 +15,7 @@ from skylapse_protocol.records import FrameRecord
 from skylapse_protocol.snapshot import Plan, Snapshot, active_window
 from skylapse_protocol.topics import EVENT, FRAME, PREVIEW, READING, Topic
 
+from .aiming import Purpose
 from .clock import Clock
 from .deployment import Deployment
 from .errors import BridgeError, CameraEndError, CameraError, CameraLostError, SpoolError, SpoolFullError
@@ -37,7 +38,7 @@ from .sequence import (
     Woken,
     step,
 )
-from .shooting import Purpose, Shooter, read_exposures, read_info, version_of, write_exposures
+from .shooting import Shooter, read_exposures, read_info, version_of, write_exposures
 from .spool import Spool
 
 _LOGGER = logging.getLogger(__name__)

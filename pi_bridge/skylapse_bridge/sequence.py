@@ -2,8 +2,8 @@
 
 Ticks are whole multiples of a window's interval since the epoch, so that cameras on one clock shoot
 together. A tick is begun a little early, to meter and to set the controls. A tick that comes too late (the
-camera was busy, the machine slept) is skipped and counted, never stacked. Several profiles in a window are
-a burst: one frame each, every tick. The arms of an experiment take turns beside them.
+camera was busy, the machine slept) is skipped and counted, never stacked. Which frames a tick has is
+decided in `shots.py`.
 
 Windows begin and end by their own times, whichever of them rules; a window that disappears from the plan
 ends at once. One that began stays open while the clock stands before it: a machine without a clock of its own
@@ -12,13 +12,14 @@ wakes up long ago, and is told the time later.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from skylapse_protocol.messages import Mode
-from skylapse_protocol.snapshot import Plan, Profile, Snapshot, Window, next_tick
+from skylapse_protocol.snapshot import Plan, Snapshot, Window, next_tick
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from .shots import Shot, shots_of
+
 _MOMENT = timedelta(microseconds=1)
 _LEAD_S = 4.0
 _LEAD_SHARE = 0.5
@@ -26,16 +27,6 @@ _LATE_S = 30.0
 _SET_BACK = timedelta(seconds=2 * _LEAD_S)
 """Ticks are never done so far ahead of time: the clock was set back."""
 _MOST_SKIPPED_ONE_BY_ONE = 100
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shot:
-    """One frame of a tick."""
-
-    profile: Profile
-    place: int | None = None
-    """Place in a burst, from 0; None where the tick has one frame."""
-    test_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,10 +140,14 @@ class Sequence:
 
     def next_tick_at(self, now: datetime) -> datetime | None:
         """Return when the next frame is due, None where none is."""
+        due = self.due(now)
+        return due[0] if due else None
+
+    def due(self, now: datetime) -> tuple[datetime, Window] | None:
+        """Return the next tick and its window, None where none comes."""
         if not self.shooting or self.plan is None:
             return None
-        found = next_tick(self.plan, max(self.done_until or now, now))
-        return found[0] if found else None
+        return next_tick(self.plan, max(self.done_until or now, now))
 
 
 def step(state: Sequence, event: Event, now: datetime) -> tuple[Sequence, tuple[Instruction, ...]]:
@@ -171,6 +166,11 @@ def step(state: Sequence, event: Event, now: datetime) -> tuple[Sequence, tuple[
     return state, (*turned, *skipped, *then)
 
 
+def lead_s(window: Window) -> float:
+    """Return how long before its moment a tick is begun."""
+    return min(_LEAD_S, _LEAD_SHARE * window.interval_s)
+
+
 def _next(
     state: Sequence, plan: Plan, snapshot: Snapshot, now: datetime
 ) -> tuple[Sequence, tuple[Instruction, ...]]:
@@ -180,7 +180,7 @@ def _next(
     if found is None:
         return state, (WaitUntil(moment=boundary),)
     at, window = found
-    begin = at - timedelta(seconds=min(_LEAD_S, _LEAD_SHARE * window.interval_s))
+    begin = at - timedelta(seconds=lead_s(window))
     if begin > now:
         return state, (WaitUntil(moment=begin if boundary is None else min(begin, boundary)),)
     shoot = Shoot(at=at, window=window, shots=shots_of(snapshot, window, at))
@@ -190,24 +190,6 @@ def _next(
     # The first tick of a window is begun before the window: its frame must find the window open.
     state = replace(state, open_windows=(*state.open_windows, window))
     return state, (WindowTurned(change="started", window=window, at=window.starts_at), shoot)
-
-
-def shots_of(snapshot: Snapshot, window: Window, at: datetime) -> tuple[Shot, ...]:
-    """Return the frames of one tick: the window's profiles, then one arm of each experiment in turn."""
-    profiles = (snapshot.profile(profile_id) for profile_id in window.profiles)
-    wanted: list[tuple[Profile, str | None]] = [
-        (profile, None) for profile in profiles if profile is not None
-    ]
-    turn = (at - _EPOCH) // timedelta(seconds=window.interval_s)
-    for experiment in snapshot.experiments:
-        if experiment.arms:
-            arm = experiment.arms[turn % len(experiment.arms)]
-            wanted.append((arm.profile, arm.test_id))
-    alone = len(wanted) == 1
-    return tuple(
-        Shot(profile=profile, test_id=test_id, place=None if alone else place)
-        for place, (profile, test_id) in enumerate(wanted)
-    )
 
 
 def _turn_windows(state: Sequence, now: datetime) -> tuple[Sequence, tuple[WindowTurned, ...]]:

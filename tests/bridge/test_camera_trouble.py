@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from skylapse_bridge.camera.factory import CameraConfig
-from skylapse_bridge.camera.port import CapturedFrame, CaptureSettings, SmallFrame
+from skylapse_bridge.camera.port import CapturedFrame, CaptureSettings, FocusFigure, SmallFrame
 from skylapse_bridge.errors import CameraError, CameraLostError, UnsupportedError
 from skylapse_bridge.service import Bridge
 from skylapse_bridge.worker import Worker
@@ -28,11 +28,13 @@ class MoodyCamera:
 
     def __init__(self) -> None:
         self.starts = 0
+        self.bookmarks: list[str | None] = []
         self.may_start = True
         self.moods: list[Callable[[], CapturedFrame | None]] = []
 
-    def start(self) -> None:
+    def start(self, bookmark: str | None = None) -> None:
         """Count."""
+        self.bookmarks.append(bookmark)
         self.starts += 1
         if not self.may_start:
             raise CameraLostError("the cable is out")
@@ -62,6 +64,10 @@ class MoodyCamera:
     def focus(self, dioptre: float | None) -> float:
         """Refuse."""
         raise UnsupportedError(f"no focus ({dioptre})")
+
+    def focus_figure(self, settings: CaptureSettings) -> FocusFigure:
+        """Refuse."""
+        raise UnsupportedError(f"no focus ({settings.focus_dioptre})")
 
 
 @pytest.fixture

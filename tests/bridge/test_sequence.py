@@ -23,9 +23,9 @@ from skylapse_bridge.sequence import (
     WaitUntil,
     WindowTurned,
     Woken,
-    shots_of,
     step,
 )
+from skylapse_bridge.shots import shots_of
 from skylapse_protocol.snapshot import Arm, Experiment
 
 from .made import START, plan, profile, snapshot, window
@@ -197,8 +197,8 @@ def test_the_arms_of_an_experiment_take_turns_beside_production() -> None:
     arms = tuple(Arm(test_id=name, profile=profile(name)) for name in ("x", "y"))
     deployed = snapshot(experiments=(Experiment(id="e", arms=arms),))
     seen = [shots_of(deployed, window(), START + 15 * k * SECOND) for k in range(4)]
-    assert [[shot.profile.id for shot in shots] for shots in seen] == [["f", "x"], ["f", "y"]] * 2
-    assert [shots[1].test_id for shots in seen] == ["x", "y"] * 2
+    assert [[shot.profile.id for shot in shots] for shots in seen] == [["f", arm] for arm in "xyyx"]
+    assert [shots[1].test_id for shots in seen] == list("xyyx")
 
 
 @given(
