@@ -11,14 +11,13 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .bands import STRIP_ROWS, in_bands, strips
 from .landscape import FIELD_OF_VIEW_DEG, HORIZON, WATERLINE, Landscape, Layer
 from .palette import Palette
 from .texture import Plane
 
 Light: TypeAlias = npt.NDArray[np.float32]
 """Linear red, green and blue, shape (3, rows, columns)."""
-
-STRIP_ROWS = 16
 
 _DRIFT_S = (2900.0, 4300.0)
 """How long each sheet of clouds takes to cross the picture."""
@@ -69,24 +68,27 @@ def sky(
     )
     near = _around(sun, columns)
     narrow = narrow.within(near)
-    shade, shine = _cloud_light(colours, sun, land)
+    shade, shine, across = _cloud_light(colours, sun, land)
     shifts = [int(columns * time_s / drift_s) % columns for drift_s in _DRIFT_S]
     veil = np.empty((rows, columns), dtype=np.float32)
-    scratch = np.empty((3, STRIP_ROWS, columns), dtype=np.float32)
-    for top in range(0, rows, STRIP_ROWS):
-        strip = slice(top, min(top + STRIP_ROWS, rows))
-        air, spare = light[:, strip], scratch[:, : strip.stop - strip.start]
-        wide.write(strip, air)
-        air += base[:, strip, None]
-        narrow.write(strip, spare[:, :, near])
-        air[:, :, near] += spare[:, :, near]
-        facing = _clouds(land, strip, shifts, coverage, veil[strip])
-        shine.write(strip, spare)
-        spare *= facing
-        spare += shade[:, strip, None]
-        spare -= air
-        spare *= veil[strip]
-        air += spare
+
+    def paint_band(band: slice) -> None:
+        scratch = np.empty((3, STRIP_ROWS, columns), dtype=np.float32)
+        for strip in strips(band):
+            air, spare = light[:, strip], scratch[:, : strip.stop - strip.start]
+            wide.write(strip, air)
+            air += base[:, strip, None]
+            narrow.write(strip, spare[:, :, near])
+            air[:, :, near] += spare[:, :, near]
+            facing = _clouds(land, strip, shifts, coverage, veil[strip])
+            facing *= across
+            np.multiply(shine[:, strip, None], facing, out=spare)
+            spare += shade[:, strip, None]
+            spare -= air
+            spare *= veil[strip]
+            air += spare
+
+    in_bands(0, rows, paint_band)
     return veil
 
 
@@ -148,8 +150,11 @@ def _bell(distance: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
 
 def _cloud_light(
     colours: Palette, sun: SunInView, land: Landscape
-) -> tuple[npt.NDArray[np.float32], _Product]:
-    """Return the clouds' own shade by row, and the light that falls on their undersides."""
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the clouds' own shade by row, the light that falls on their undersides by row and by column.
+
+    Shapes (3, rows), (3, rows), (columns,).
+    """
     up = np.clip(1.0 - np.arange(land.sky_rows) / (HORIZON * land.rows), 0.0, 1.0)
     shade = colours.cloud_shade[:, None] * (1.05 - 0.35 * up)
     shade += 0.22 * colours.horizon[:, None] * np.exp(-up / 0.12)
@@ -157,10 +162,7 @@ def _cloud_light(
     by_row = 0.85 * colours.cloud_lit[:, None] * (1.0 - 0.45 * low_sun * up)
     x = (np.arange(land.columns) - sun.x) / sun.degree
     across = 1.0 - low_sun * (0.72 - 0.72 * _bell(x / 20.0))
-    return shade.astype(np.float32), _Product(
-        by_row=by_row.astype(np.float32),
-        by_column=np.broadcast_to(across, (3, land.columns)).astype(np.float32),
-    )
+    return shade.astype(np.float32), by_row.astype(np.float32), across.astype(np.float32)
 
 
 def stars(
@@ -205,12 +207,15 @@ def layer(light: Light, sheet: Layer, colours: Palette) -> None:
     """Lay one sheet of land over what is behind it."""
     air = 0.5 * (colours.horizon + colours.middle)
     colour = 0.62 * (1.0 - sheet.haze) * colours.land + 0.36 * sheet.haze * air
-    for top in range(sheet.rows.start, sheet.rows.stop, STRIP_ROWS):
-        strip = slice(top, min(top + STRIP_ROWS, sheet.rows.stop))
-        part = slice(strip.start - sheet.rows.start, strip.stop - sheet.rows.start)
-        area = light[:, strip]
-        area *= sheet.clear[part]
-        area += sheet.lit[part] * colour.astype(np.float32)[:, None, None]
+
+    def paint_band(band: slice) -> None:
+        for strip in strips(band):
+            part = slice(strip.start - sheet.rows.start, strip.stop - sheet.rows.start)
+            area = light[:, strip]
+            area *= sheet.clear[part]
+            area += sheet.lit[part] * colour.astype(np.float32)[:, None, None]
+
+    in_bands(sheet.rows.start, sheet.rows.stop, paint_band)
 
 
 def lake(light: Light, land: Landscape, time_s: float) -> None:
@@ -223,9 +228,15 @@ def lake(light: Light, land: Landscape, time_s: float) -> None:
     rows = np.clip(source.astype(np.intp), 0, shore - 1)
     shift = int(time_s * land.columns / 700.0) % land.columns
     fall = (0.80 - 0.38 * nearness)[:, None].astype(np.float32)
-    waves = land.ripples[:, shift : shift + land.columns] * fall
-    for channel, tint in enumerate((0.92, 0.97, 1.04)):
-        np.multiply(light[channel, rows], waves * np.float32(tint), out=light[channel, shore:])
+    waves = land.ripples[:, shift : shift + land.columns]
+
+    def paint_band(band: slice) -> None:
+        part = slice(band.start - shore, band.stop - shore)
+        shine = waves[part] * fall[part]
+        for channel, tint in enumerate((0.92, 0.97, 1.04)):
+            np.multiply(light[channel, rows[part]], shine * np.float32(tint), out=light[channel, band])
+
+    in_bands(shore, land.rows, paint_band)
 
 
 def shadow(columns: int, centre: float, elevation_deg: float) -> npt.NDArray[np.float32]:

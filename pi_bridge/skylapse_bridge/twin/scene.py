@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import paint
+from .bands import in_bands
 from .landscape import FIELD_OF_VIEW_DEG, HORIZON, WATERLINE, Landscape, landscape
 from .light import lux
 from .paint import Light, SunInView
@@ -123,14 +124,16 @@ def _light_up(light: Light, shade: npt.NDArray[np.float32], mean: float) -> floa
     top, full = int(rows * (WATERLINE - 0.08)), int(rows * WATERLINE)
     onset = np.linspace(0.0, 1.0, full - top, dtype=np.float32)[:, None]
     edge = 1.0 - onset * (1.0 - shade)
-    above, across, below = light[:, :top], light[:, top:full], light[:, full:].sum(axis=1)
-    free = above.sum(axis=2).sum(axis=1, dtype=np.float64)
-    total = _luminance(free, across.sum(axis=1), below)
-    shaded = _luminance(free, (across * edge).sum(axis=1), below * shade)
+    above = sum(in_bands(0, top, lambda band: light[:, band].sum(axis=2).sum(axis=1, dtype=np.float64)))
+    below = sum(in_bands(full, rows, lambda band: light[:, band].sum(axis=1)))
+    across = light[:, top:full]
+    total = _luminance(above, across.sum(axis=1), below)
+    shaded = _luminance(above, (across * edge).sum(axis=1), below * shade)
     factor = np.float32(mean * light[0].size / total)
-    above *= factor
-    across *= factor * edge
-    light[:, full:] *= factor * shade
+    edge *= factor
+    across *= edge
+    in_bands(0, top, lambda band: np.multiply(light[:, band], factor, out=light[:, band]))
+    in_bands(full, rows, lambda band: np.multiply(light[:, band], factor * shade, out=light[:, band]))
     return shaded / total
 
 

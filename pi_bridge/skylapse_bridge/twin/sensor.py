@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from skylapse_protocol.tone import CURVES, FULL_SCALE
 
-from .paint import STRIP_ROWS, Light
+from .bands import STRIP_ROWS, in_bands, strips
+from .paint import Light
 
 Planes: TypeAlias = npt.NDArray[np.uint8]
 """A developed picture, shape (3, rows, columns)."""
@@ -228,17 +229,23 @@ def develop(light: Light, sensor: SensorModel, delivered: Delivered, rng: np.ran
     starts = rng.integers(0, _NOISE_POOL, size=rows // STRIP_ROWS + 1)
     table = _root_table(sensor.tone_curve)
     planes = np.empty(light.shape, dtype=np.uint8)
-    roots = np.empty((3, STRIP_ROWS, columns), dtype=np.float32)
-    for number, top in enumerate(range(0, rows, STRIP_ROWS)):
-        strip = light[:, top : top + STRIP_ROWS]
-        root = roots[:, : strip.shape[1]]
-        np.multiply(strip, scale, out=root)
-        root -= np.float32(deviation**2)
-        np.maximum(root, 0.0, out=root)
-        np.sqrt(root, out=root)
-        start = int(starts[number])
-        root += noise[start : start + root.size].reshape(root.shape)
-        planes[:, top : top + STRIP_ROWS] = np.take(table, root.astype(np.intp), mode="clip")
+
+    def develop_band(band: slice) -> None:
+        roots = np.empty((3, STRIP_ROWS, columns), dtype=np.float32)
+        places = np.empty((3, STRIP_ROWS, columns), dtype=np.intp)
+        for strip in strips(band):
+            count = strip.stop - strip.start
+            root, place = roots[:, :count], places[:, :count]
+            np.multiply(light[:, strip], scale, out=root)
+            root -= np.float32(deviation**2)
+            np.maximum(root, 0.0, out=root)
+            np.sqrt(root, out=root)
+            start = int(starts[strip.start // STRIP_ROWS])
+            root += noise[start : start + root.size].reshape(root.shape)
+            np.copyto(place, root, casting="unsafe")
+            np.take(table, place, mode="clip", out=planes[:, strip])
+
+    in_bands(0, rows, develop_band)
     return planes
 
 
