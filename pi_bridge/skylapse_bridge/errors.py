@@ -6,6 +6,7 @@ BridgeError
 ├── ClockError               a moment that the bridge's clock cannot give
 ├── CameraError              a camera did not do what it was asked
 │   ├── CameraLostError      it does not answer, and has to be started anew
+│   ├── CameraBusyError      another program has it
 │   ├── CameraEndError       it has no more pictures (a folder that was replayed)
 │   └── UnsupportedError     it cannot do this at all
 ├── SpoolError               the outbox cannot be used
@@ -41,6 +42,10 @@ class CameraError(BridgeError):
 
 class CameraLostError(CameraError):
     """A camera does not answer and has to be started anew."""
+
+
+class CameraBusyError(CameraError):
+    """Another program has the camera."""
 
 
 class CameraEndError(CameraError):
