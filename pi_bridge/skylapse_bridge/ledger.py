@@ -91,8 +91,42 @@ class Ledger:
     def set_note(self, camera: str, name: str, value: object) -> None:
         """Keep a small thing, anything that JSON can hold, over restarts."""
         with self._rows.transaction() as database:
-            database.execute(
-                "INSERT INTO note VALUES (?, ?, ?)"
-                " ON CONFLICT (camera, name) DO UPDATE SET value = excluded.value",
-                (camera, name, json.dumps(value)),
-            )
+            write_note(database, camera, name, value)
+
+
+def write_note(database: Any, camera: str, name: str, value: object) -> None:
+    """Keep a small thing within a transaction."""
+    database.execute(
+        "INSERT INTO note VALUES (?, ?, ?) ON CONFLICT (camera, name) DO UPDATE SET value = excluded.value",
+        (camera, name, json.dumps(value)),
+    )
+
+
+def promise_notes(database: Any, camera: str, number: int, notes: dict[str, object]) -> None:
+    """Lay notes down that become true together with a frame, whether it is completed or adopted."""
+    if notes:
+        write_note(database, camera, _promise(number), notes)
+
+
+def keep_promise(database: Any, camera: str, number: int) -> None:
+    """Let the notes of a frame become true, in the transaction that makes it safe."""
+    for (value,) in _take_promise(database, camera, number):
+        for name, note in json.loads(value).items():
+            write_note(database, camera, name, note)
+
+
+def forget_promise(database: Any, camera: str, number: int) -> None:
+    """Forget the notes of a frame that never became safe."""
+    _take_promise(database, camera, number)
+
+
+def _take_promise(database: Any, camera: str, number: int) -> list[tuple[str]]:
+    """Take the notes of a frame out."""
+    taken: list[tuple[str]] = database.execute(
+        "DELETE FROM note WHERE camera = ? AND name = ? RETURNING value", (camera, _promise(number))
+    ).fetchall()
+    return taken
+
+
+def _promise(number: int) -> str:
+    return f"with frame {number}"

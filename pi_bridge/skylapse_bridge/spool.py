@@ -8,15 +8,16 @@ The order of things
 3. The row is completed with the record, size and digest, and committed; the camera's and the window's counts
    rise in the same transaction. SQLite runs with WAL and `synchronous=FULL`: NORMAL loses acknowledged
    commits in a power cut. From here the frame is *safe*, and only now is it announced.
-4. When the processor has acknowledged it, the row becomes delivered; the file stays for `keep_hours`, or
-until
-   room is short, oldest first. What is not delivered is never deleted, except on the user's word
+4. When the processor has acknowledged it, the row becomes delivered; the file stays for `keep_hours`,
+   or until room is short, oldest first. What is not delivered is never deleted, except on the user's word
    (`on_full: drop_oldest`), and then counted.
 
 A kill between 1 and 2 leaves a reserved row: it is deleted, nobody ever heard of it. Between 2 and 3 it
-leaves a whole file without a completed row: it is adopted at the next start, its record read from its EXIF.
-A row whose file is gone or fails its digest is dropped, counted, with the reason. So at every moment, for
-each camera,
+leaves a whole file without a completed row: it is adopted at the next start (`recovery.py`), its record read
+from its EXIF, or from beside a raw picture. What is to be remembered with a frame, as where a folder goes
+on, is laid down with the reservation and becomes true with the completion, in the same transaction. A row
+whose file is gone or fails its digest is dropped, counted, with the reason. So at every moment, for each
+camera,
 
     captured = delivered + pending + dropped.
 
@@ -27,7 +28,6 @@ before the row changes, so that a kill in between leaves one of the two whole.
 One thread owns the connection (`outbox.py`). Only this module knows SQL.
 """
 
-import hashlib
 import json
 import logging
 import secrets
@@ -43,11 +43,19 @@ from skylapse_protocol.codec import format_time
 from skylapse_protocol.messages import Counts
 from skylapse_protocol.records import FrameRecord, read_record, write_record
 
-from . import exif
-from .durable import PART_SUFFIX, make_folder, write_durably
+from .durable import make_folder
 from .errors import SpoolError, SpoolFullError
-from .frame_files import StoredFrame, free_bytes, read_verified, record_in
-from .ledger import Ledger
+from .frame_files import (
+    StoredFrame,
+    file_name,
+    free_bytes,
+    put_aside,
+    read_verified,
+    remove_frame,
+    write_frame,
+)
+from .ledger import Ledger, forget_promise, keep_promise, promise_notes
+from .recovery import recover
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -116,9 +124,9 @@ class Totals:
 class Spool:
     """The outbox in one folder. Every method blocks and belongs to one thread."""
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
-        self._folder = folder
-        self._frames = folder / "frames"
+    def __init__(self, state_dir: Path, limits: Limits) -> None:
+        self._state_dir = state_dir
+        self.folder = state_dir / "frames"
         self._limits = limits
         self._database: sqlite3.Connection | None = None
         self._used_bytes = 0
@@ -131,11 +139,11 @@ class Spool:
     def open(self) -> None:
         """Open the spool, making a new one where there is none, and put in order what a kill left behind."""
         try:
-            make_folder(self._frames)
+            make_folder(self.folder)
             self._database = self._connect()
-            self._sweep()
+            recover(self)
         except OSError as error:
-            raise SpoolError(f"the spool in {self._folder} cannot be used: {error}") from error
+            raise SpoolError(f"the spool in {self._state_dir} cannot be used: {error}") from error
         self._used_bytes = int(self._one("SELECT coalesce(sum(bytes), 0) FROM frame")[0])
 
     def close(self) -> None:
@@ -146,7 +154,7 @@ class Spool:
 
     def _connect(self) -> sqlite3.Connection:
         """Open the database; a broken one is put aside, its frames are adopted again."""
-        path = self._folder / "spool.db"
+        path = self._state_dir / "spool.db"
         try:
             return self._open_database(path)
         except sqlite3.DatabaseError as error:
@@ -170,27 +178,41 @@ class Spool:
 
     # ------------------------------------------------------------------ frames
 
-    def add(self, record: FrameRecord, picture: bytes, *, make: str = "", model: str = "") -> FrameRecord:
-        """Make a frame safe and return its final record.
+    def add(
+        self,
+        record: FrameRecord,
+        picture: bytes,
+        *,
+        make: str = "",
+        model: str = "",
+        notes: dict[str, object] | None = None,
+    ) -> FrameRecord:
+        """Make a frame safe, and the camera's notes with it; return its final record.
 
         `spool`, `seq`, `bytes` and `sha256` are filled in here. Raise SpoolFullError without room, ValueError
-        where the picture is no JPEG.
+        where the picture is not what its record says.
         """
         self.make_room(len(picture))
+        record = self._reserve(replace(record, spool=self.id), notes or {})
+        file = file_name(record)
+        try:
+            record = write_frame(self.folder / file, record, picture, make=make, model=model)
+        except BaseException:
+            self.forget_reserved(record.seq)
+            raise
+        self.complete(record.seq, file, record)
+        return record
+
+    def _reserve(self, record: FrameRecord, notes: dict[str, object]) -> FrameRecord:
+        """Give a frame its number, for ever."""
         with self.transaction() as database:
             number = database.execute(
                 "INSERT INTO frame (camera, spool, seq, state, file) VALUES (?, ?, -1, 'reserved', '')",
                 (record.camera, self.id),
             ).lastrowid
-            file = f"{record.camera}/{self.id}-{number}.jpg"
-            database.execute("UPDATE frame SET seq = id, file = ? WHERE id = ?", (file, number))
-        try:
-            record = replace(record, spool=self.id, seq=int(number or 0))
-            record = self._write(file, record, picture, make=make, model=model)
-        except BaseException:
-            self._forget_reserved(int(number or 0))
-            raise
-        self._complete(record.seq, file, record)
+            record = replace(record, seq=int(number or 0))
+            database.execute("UPDATE frame SET seq = id, file = ? WHERE id = ?", (file_name(record), number))
+            promise_notes(database, record.camera, record.seq, notes)
         return record
 
     def pending(self, limit: int, skip: frozenset[int] = frozenset()) -> list[StoredFrame]:
@@ -222,12 +244,10 @@ class Spool:
     def drop_damaged(self, number: int, reason: str) -> None:
         """Give a frame up whose file is gone or damaged, counted; what is left of it is put aside."""
         for (file,) in self.all("SELECT file FROM frame WHERE id = ?", (number,)):
-            path = self._frames / file
             try:
-                make_folder(self._folder / "damaged")
-                path.rename(self._folder / "damaged" / path.name)
+                put_aside(self.folder / file, self._state_dir / "damaged")
             except OSError as error:
-                _LOGGER.warning("%s cannot be put aside: %s", path, error)
+                _LOGGER.warning("%s cannot be put aside: %s", self.folder / file, error)
         self.drop(number, reason)
 
     def drop(self, number: int, reason: str) -> None:
@@ -246,7 +266,7 @@ class Spool:
                 "UPDATE window SET dropped = dropped + 1 WHERE camera = ? AND id = ?", (camera, window)
             )
         self._used_bytes -= size
-        (self._frames / file).unlink(missing_ok=True)
+        remove_frame(self.folder / file)
         _LOGGER.error("frame %s of camera %s is dropped: %s", number, camera, reason)
 
     def release(self, number: int, record: FrameRecord) -> FrameRecord:
@@ -257,42 +277,29 @@ class Spool:
         frame = next((frame for frame in self.held() if frame.id == number), None)
         if frame is None:
             raise SpoolError(f"frame {number} is not held")
-        old, file = frame.path, str(frame.path.relative_to(self._frames))
+        old, file = frame.path, str(frame.path.relative_to(self.folder))
         picture = read_verified(frame)
         if record != frame.record:
-            file = f"{record.camera}/{record.spool}-{record.seq}-timed.jpg"
-            record = self._write(file, record, picture)
+            file = file_name(record, timed=True)
+            record = write_frame(self.folder / file, record, picture)
         with self.transaction() as database:
             database.execute(
                 "UPDATE frame SET state = 'pending', file = ?, bytes = ?, record = ? WHERE id = ?",
                 (file, record.bytes, _dump(record), number),
             )
-        if self._frames / file != old:
-            old.unlink(missing_ok=True)
+        if self.folder / file != old:
+            remove_frame(old)
         return record
 
-    def _write(
-        self, file: str, record: FrameRecord, picture: bytes, *, make: str = "", model: str = ""
-    ) -> FrameRecord:
-        """Write the picture with its record inside; return the record with size and digest."""
-        data = exif.write_exif(picture, record, make=make, model=model)
-        path = self._frames / file
-        try:
-            make_folder(path.parent)
-            write_durably(path, data)
-        except OSError as error:
-            path.with_name(path.name + PART_SUFFIX).unlink(missing_ok=True)
-            raise SpoolFullError(f"{path} cannot be written: {error}") from error
-        return replace(record, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
-
-    def _complete(self, number: int, file: str, record: FrameRecord) -> None:
-        """Commit a frame whose file is durable, and count it."""
+    def complete(self, number: int, file: str, record: FrameRecord) -> None:
+        """Commit a frame whose file is durable, count it, and let its notes become true."""
         with self.transaction() as database:
             database.execute(
                 "UPDATE frame SET state = ?, file = ?, bytes = ?, window = ?, record = ? WHERE id = ?",
                 (_first_state(record), file, record.bytes, record.window, _dump(record), number),
             )
             self._count_captured(database, record)
+            keep_promise(database, record.camera, number)
         self._used_bytes += record.bytes
 
     def _count_captured(self, database: sqlite3.Connection, record: FrameRecord) -> None:
@@ -306,13 +313,17 @@ class Spool:
             (record.camera, record.window),
         )
 
-    def _forget_reserved(self, number: int) -> None:
+    def forget_reserved(self, number: int) -> None:
+        """Take back a reservation of which nobody heard; its number is not given again."""
         with self.transaction() as database:
-            database.execute("DELETE FROM frame WHERE id = ? AND state = 'reserved'", (number,))
+            for (camera,) in database.execute(
+                "DELETE FROM frame WHERE id = ? AND state = 'reserved' RETURNING camera", (number,)
+            ).fetchall():
+                forget_promise(database, camera, number)
 
     def _stored(self, row: tuple[int, str, str]) -> StoredFrame:
         number, file, record = row
-        return StoredFrame(id=number, path=self._frames / file, record=read_record(json.loads(record)))
+        return StoredFrame(id=number, path=self.folder / file, record=read_record(json.loads(record)))
 
     # ------------------------------------------------------------------ room
 
@@ -323,7 +334,7 @@ class Spool:
                 "SELECT id, file, bytes FROM frame WHERE state = 'delivered' ORDER BY id LIMIT 20"
             )
             if oldest:
-                self._delete(oldest)
+                self.delete(oldest)
                 continue
             victim = self._oldest_undelivered() if self._limits.on_full == "drop_oldest" else None
             if victim is None:
@@ -337,15 +348,15 @@ class Spool:
             "SELECT id, file, bytes FROM frame WHERE state = 'delivered' AND delivered_at < ? LIMIT 100",
             (since,),
         ):
-            self._delete(old)
+            self.delete(old)
 
     def _lack(self, size: int) -> str | None:
         """Return what stands against `size` more bytes, None where nothing does."""
         if self._used_bytes + size > self._limits.max_bytes:
             return f"the spool is full: it may hold {self._limits.max_bytes // 2**20} MB"
-        free = free_bytes(self._folder)
+        free = free_bytes(self._state_dir)
         if free < self._limits.min_free_bytes + size:
-            return f"the disk is full: {free // 2**20} MB are left in {self._folder}"
+            return f"the disk is full: {free // 2**20} MB are left in {self._state_dir}"
         return None
 
     def _oldest_undelivered(self) -> int | None:
@@ -355,10 +366,10 @@ class Spool:
         )
         return next((number for (number,) in rows if number not in self.on_their_way), None)
 
-    def _delete(self, rows: list[tuple[int, str, int]]) -> None:
+    def delete(self, rows: list[tuple[int, str, int]]) -> None:
         """Delete files first: a full disk may refuse to change the database before there is room."""
         for _, file, _ in rows:
-            (self._frames / file).unlink(missing_ok=True)
+            remove_frame(self.folder / file)
         with self.transaction() as database:
             database.executemany("DELETE FROM frame WHERE id = ?", [(row[0],) for row in rows])
         self._used_bytes -= sum(row[2] for row in rows)
@@ -384,53 +395,6 @@ class Spool:
             record = self._one("SELECT record FROM frame WHERE id = ?", (first,))[0]
             oldest_at = read_record(json.loads(record)).captured_at
         return Totals(frames=frames, bytes=size, oldest_at=oldest_at, used_bytes=self._used_bytes)
-
-    # ------------------------------------------------------------------ what a kill left behind
-
-    def _sweep(self) -> None:
-        """Delete what is unfinished, adopt what is whole, drop what is gone."""
-        for part in self._frames.rglob(f"*{PART_SUFFIX}"):
-            part.unlink()
-        for number, file in self.all("SELECT id, file FROM frame WHERE state = 'reserved'"):
-            if not (self._frames / file).is_file() or not self._adopt(number, file):
-                self._forget_reserved(number)
-        for number, file, state, size in self.all(
-            "SELECT id, file, state, bytes FROM frame WHERE state <> 'reserved'"
-        ):
-            if not (self._frames / file).is_file():
-                if state == "delivered":
-                    self._delete([(number, file, size)])
-                else:
-                    self.drop(number, "its file is gone")
-        known = {row[0] for row in self.all("SELECT file FROM frame")}
-        for path in sorted(self._frames.glob("*/*.jpg")):
-            if str(path.relative_to(self._frames)) not in known:
-                self._take_in(path)
-
-    def _adopt(self, number: int, file: str) -> bool:
-        """Complete a row from the file that was written for it."""
-        record = record_in(self._frames / file)
-        if record is None:
-            return False
-        self._complete(number, file, record)
-        _LOGGER.info("frame %s was written but not committed before the bridge ended; it is adopted", number)
-        return True
-
-    def _take_in(self, path: Path) -> None:
-        """Give a file without a row one, unless its frame has a row: then it was left over by `release`."""
-        record = record_in(path)
-        if record is None:
-            _LOGGER.warning("%s holds no frame and is left alone", path)
-            return
-        if self.all("SELECT 1 FROM frame WHERE spool = ? AND seq = ?", (record.spool, record.seq)):
-            path.unlink()
-            return
-        with self.transaction() as database:
-            number = database.execute(
-                "INSERT INTO frame (camera, spool, seq, state, file) VALUES (?, ?, ?, 'reserved', ?)",
-                (record.camera, record.spool, record.seq, str(path.relative_to(self._frames))),
-            ).lastrowid
-        self._complete(int(number or 0), str(path.relative_to(self._frames)), record)
 
     # ------------------------------------------------------------------ the database
 

@@ -232,7 +232,7 @@ async def test_a_disk_that_takes_nothing_does_not_end_the_bridge(
     await house.listener.next(STATE, capturing=True)
     with monkeypatch.context() as patch:
         patch.setattr("skylapse_bridge.deployment.write_durably", full)
-        patch.setattr("skylapse_bridge.spool.write_durably", full)
+        patch.setattr("skylapse_bridge.frame_files.write_durably", full)
         patch.setattr(Ledger, "open_window", lambda *_: _refuse())
         house.deploy(PLAN_NOW, snapshot())
 

@@ -10,21 +10,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skylapse_bridge import exif
-from skylapse_bridge import spool as spool_room
+from skylapse_bridge import exif, frame_files
+from skylapse_bridge.durable import write_durably
 from skylapse_bridge.errors import DamagedError, SpoolError, SpoolFullError
 from skylapse_bridge.frame_files import read_verified
 from skylapse_bridge.spool import Limits, Spool
 from skylapse_protocol.messages import Counts
-from skylapse_protocol.records import write_exif_record
+from skylapse_protocol.records import FrameRecord, write_exif_record
 
 from .made import DAY, START, draft, picture, window
 
+DNG = b"II*\0 what a raw picture is made of" * 20
 ROOMY = Limits(max_bytes=10**9, min_free_bytes=1)
 
 
@@ -61,6 +63,63 @@ def test_a_frame_is_whole_on_disk_with_its_record_inside(spool: Spool) -> None:
     assert (record.bytes, record.sha256) == (len(data), hashlib.sha256(data).hexdigest())
     assert exif.read_record_values(data) == write_exif_record(record)
     assert read_verified(frame) == data
+
+
+def raw(**facts: Any) -> FrameRecord:
+    """The record of a raw picture as it comes to the spool."""
+    return draft(media_type="image/x-adobe-dng", **facts)
+
+
+def test_a_raw_picture_is_kept_as_it_came_with_its_record_beside_it(spool: Spool, tmp_path: Path) -> None:
+    spool.add(draft(), picture())
+    record = spool.add(raw(), DNG)
+    _, frame = again(spool).pending(9)
+    assert frame.record == record
+    assert read_verified(frame) == DNG
+    assert (frame.path.suffix, record.seq, record.leads) == (".dng", 2, False)
+    assert spool.counts("west") == Counts(captured=2, pending=2)
+    for one in spool.pending(9):
+        spool.delivered(one.id, START)
+    spool.forget_old(START + timedelta(hours=100))
+    assert files(tmp_path / "state") == []
+
+
+def test_a_raw_picture_from_before_the_clock_was_set_gets_its_true_time(spool: Spool, tmp_path: Path) -> None:
+    spool.add(raw(clock_synced=False), DNG)
+    (held,) = spool.held()
+    record = spool.release(held.id, replace(held.record, captured_at=START, clock_synced=True))
+    (frame,) = again(spool).pending(9)
+    assert frame.record == record
+    assert read_verified(frame) == DNG
+    assert files(tmp_path / "state") == sorted([frame.path.name, frame.path.with_suffix(".json").name])
+
+
+def test_a_raw_picture_outlives_the_database_that_knew_it(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, ROOMY)
+    spool.open()
+    record = spool.add(raw(), DNG)
+    spool.close()
+    (tmp_path / "spool.db").write_bytes(b"this was a database once" * 100)
+    spool.open()
+    assert [frame.record for frame in spool.pending(9)] == [record]
+    spool.close()
+
+
+@pytest.mark.parametrize("damage", ["picture", "record"])
+def test_a_raw_picture_that_nobody_knows_and_that_is_damaged_is_left_alone(
+    spool: Spool, tmp_path: Path, damage: str
+) -> None:
+    folder = tmp_path / "state" / "frames" / "west"
+    spool.add(raw(), DNG)
+    (frame,) = spool.pending(9)
+    path = frame.path
+    texts = path.read_bytes(), path.with_suffix(".json").read_bytes()
+    spool.drop(frame.id, "as the test wants")
+    path.write_bytes(texts[0] + b"?" * (damage == "picture"))
+    path.with_suffix(".json").write_bytes(texts[1][: None if damage == "picture" else 9])
+    assert again(spool).pending(9) == []
+    assert path.parent == folder
+    assert path.exists()
 
 
 def test_numbers_never_come_again(spool: Spool) -> None:
@@ -303,8 +362,8 @@ def test_a_kill_leaves_a_whole_frame_or_none(
 ) -> None:
     spool.add(draft(), picture())
     with monkeypatch.context() as patch:
-        patch.setattr(spool_room, "write_durably", cut)
-        patch.setattr(Spool, "_forget_reserved", lambda *_: None)
+        patch.setattr(frame_files, "write_durably", cut)
+        patch.setattr(Spool, "forget_reserved", lambda *_: None)
         with pytest.raises(PowerCutError):
             spool.add(draft(), picture())
     again(spool)
@@ -315,6 +374,43 @@ def test_a_kill_leaves_a_whole_frame_or_none(
     assert spool.add(draft(), picture()).seq == 3
 
 
+@pytest.mark.parametrize("media_type", ["image/jpeg", "image/x-adobe-dng"])
+@pytest.mark.parametrize(
+    ("cut", "survives"), [(cut_before_writing, False), (cut_in_mid_writing, False), (cut_after_writing, True)]
+)
+def test_notes_become_true_with_their_frame_or_not_at_all(
+    spool: Spool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cut: Callable[[Path, bytes], None],
+    survives: bool,  # noqa: FBT001 a parameter of the test
+    media_type: str,
+) -> None:
+    shot = DNG if media_type != "image/jpeg" else picture()
+    spool.add(draft(media_type=media_type), shot, notes={"bookmark": "1.jpg"})
+    assert spool.ledger.note("west", "bookmark") == "1.jpg"
+    with monkeypatch.context() as patch:
+        patch.setattr(frame_files, "write_durably", only_pictures(cut))
+        patch.setattr(Spool, "forget_reserved", lambda *_: None)
+        with pytest.raises(PowerCutError):
+            spool.add(draft(media_type=media_type), shot, notes={"bookmark": "2.jpg"})
+    assert spool.ledger.note("west", "bookmark") == "1.jpg"
+    again(spool)
+    assert len(spool.pending(9)) == (2 if survives else 1)
+    assert spool.ledger.note("west", "bookmark") == ("2.jpg" if survives else "1.jpg")
+    assert spool.all("SELECT name FROM note") == [("bookmark",)]
+    assert len(list(frame_files.pictures(tmp_path / "state" / "frames"))) == len(spool.pending(9))
+
+
+def only_pictures(cut: Callable[[Path, bytes], None]) -> Callable[[Path, bytes], None]:
+    """Cut the power at a picture, not at the record beside it."""
+
+    def write(path: Path, data: bytes) -> None:
+        (write_durably if path.suffix == ".json" else cut)(path, data)
+
+    return write
+
+
 @pytest.mark.parametrize("cut", [cut_in_mid_writing, cut_after_writing])
 def test_a_kill_while_a_frame_is_timed_leaves_one_frame(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: Callable[[Path, bytes], None]
@@ -322,7 +418,7 @@ def test_a_kill_while_a_frame_is_timed_leaves_one_frame(
     spool.add(draft(clock_synced=False), picture())
     (held,) = spool.held()
     with monkeypatch.context() as patch:
-        patch.setattr(spool_room, "write_durably", cut)
+        patch.setattr(frame_files, "write_durably", cut)
         with pytest.raises(PowerCutError):
             spool.release(held.id, replace(held.record, captured_at=START + timedelta(days=1)))
     assert [frame.record for frame in again(spool).held()] == [held.record]
@@ -334,7 +430,7 @@ def test_a_kill_while_a_frame_is_timed_leaves_one_frame(
 @settings(max_examples=25, deadline=None)
 @given(
     steps=st.lists(
-        st.sampled_from(["add", "hold", "deliver", "drop", "release", "restart", "lose"]), max_size=25
+        st.sampled_from(["add", "hold", "raw", "deliver", "drop", "release", "restart", "lose"]), max_size=25
     )
 )
 def test_the_equation_always_holds(tmp_path_factory: pytest.TempPathFactory, steps: list[str]) -> None:
@@ -344,6 +440,8 @@ def test_the_equation_always_holds(tmp_path_factory: pytest.TempPathFactory, ste
         waiting = spool.pending(1)
         if step in {"add", "hold"}:
             spool.add(draft(clock_synced=step == "add"), picture())
+        elif step == "raw":
+            spool.add(raw(), DNG)
         elif step == "restart":
             again(spool)
         elif step == "release" and spool.held():
@@ -358,7 +456,7 @@ def test_the_equation_always_holds(tmp_path_factory: pytest.TempPathFactory, ste
     again(spool)
     counts = spool.counts("west")
     assert equation(counts)
-    assert counts.captured == steps.count("add") + steps.count("hold")
+    assert counts.captured == sum(steps.count(step) for step in ("add", "hold", "raw"))
     assert counts.pending == len(spool.pending(99)) + len(spool.held())
     spool.close()
 
