@@ -7,14 +7,16 @@ all the noise of metering as flicker; averaging alone would be late: at dusk the
 stops an hour, and a mean over three minutes is ninety seconds, up to 0.7 stops, behind.
 
 *Feed-forward.* Most of the change is known beforehand: it is the sun's. M(t) = log2 of the twilight table
-(`twin/light.py`) at the sun's elevation, which the plan carries. What is averaged is therefore not S but
-the rest R = S − M(t), which clouds and the lie of the land make, and which moves slowly; the scene at the
-moment of the next tick is mean(R) + M(tick). Nothing is late, and since S is absolute light, not the
-brightness of the last picture, there is no loop that could swing. Without a table of the sun M is 0 and the
-mean is short.
+(`twin/light.py`) at the sun's elevation, which the plan carries. So every measurement S is first carried to
+the moment of the next tick, S + M(tick) − M(then), and what is averaged is what clouds and the lie of the
+land make of the light, which moves slowly. Nothing is late, and since S is absolute light, not the brightness
+of the last picture, there is no loop that could swing. Where the table does not reach either moment, nothing
+is carried and the mean is late by half its memory.
 
-*The mean* is trimmed by a fifth at either end and reaches back over `_MEMORY_S`; one bird or one headlight
-does not move it.
+*The mean* is trimmed by a fifth at either end (of three, the middle one is left), so that a bird, a
+headlight or a black picture does not move it. It reaches back over `_MEMORY_S`: on the twin a cloud changes
+the light by up to 0.3 stops a minute, so that a minute's mean is behind it by 0.15 stops at most, three
+minutes' by 0.45. Where frames are further apart it reaches back over three, within `_LONGEST_MEMORY_S`.
 
 *Highlight guard.* When more than the profile's share of pixels is clipped, a guard grows slowly up to one
 stop and is taken off the target; it shrinks more slowly, and only when clipping has fallen to a quarter, so
@@ -22,20 +24,26 @@ that it does not swing.
 
 *Limits.* A step is at most `max_stops_per_hour` × the time since the last step (30 stops an hour are 0.125
 stops at 15 s). Turning round needs `_TURN_EV` of cause: small errors against the direction of travel are
-left alone, so that noise under a clear sky makes no reversals.
+left alone, so that noise under a clear sky makes no reversals. At the sensor's end the exposure stays where
+it is and the picture darkens with the light.
 
 *Restart.* The state is a value that is kept on disk with every frame. A new start goes on where the old one
 ended, at most the limit for the time that has passed; only a state older than `_FORGET_S` (or none) jumps
 straight to the target.
 
+*A clock that is set* changes no light. Set back, it leaves measurements of the future behind: they are
+forgotten, the exposure is kept for one frame and goes on from there. Set forward, it looks like a pause: the
+old measurements are out of reach, and the light that is measured anew is the same light.
+
 *Splitting.* Time is used before gain: up to the longest exposure that sensor, profile and interval allow,
-with the smallest gain; then gain, continuously, never in steps.
+with the smallest gain; then gain, continuously, never in steps. Time counts in whole microseconds; what is
+lost by that, a hundredth at the shortest exposures, is made up by gain.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import log2
+from math import floor, log2
 
 from skylapse_protocol.messages import CameraInfo
 from skylapse_protocol.snapshot import Plan, Profile, ev_at, sun_elevation_at
@@ -43,9 +51,10 @@ from skylapse_protocol.snapshot import Plan, Profile, ev_at, sun_elevation_at
 from .meter import LUX_AT_EV_0, Light, log2_exposure_for
 from .twin.light import lux as twilight_lux
 
-_MEMORY_S = 180.0
-_MEMORY_WITHOUT_SUN_S = 45.0
+_MEMORY_S = 60.0
 _MEMORY_SPACING_S = 6.0
+_LEAST_SAMPLES = 3
+_LONGEST_MEMORY_S = 900.0
 _TRIM = 0.2
 _TURN_EV = 0.06
 _FORGET_S = 3 * 3600.0
@@ -73,10 +82,10 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
-    """One measurement without the sun's share: scene EV − log2 of the table's light."""
+    """One measurement."""
 
     at: datetime
-    rest_ev: float
+    scene_ev: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,20 +133,22 @@ def step(
     limits: Limits,
 ) -> ExposureState:
     """Return the state for the tick at `at`, from a measurement whose `scene_ev` is known."""
-    scene_ev = light.scene_ev
-    if scene_ev is None:
+    if light.scene_ev is None:
         raise ValueError("the light of this measurement is unknown")
-    if state is not None and not timedelta(0) <= at - state.at <= timedelta(seconds=_FORGET_S):
+    if state is not None and at - state.at > timedelta(seconds=_FORGET_S):
         state = None
-    samples = _remember(state.samples if state else (), light.at, scene_ev - _sun_ev(plan, light.at))
-    expected_ev = _trimmed_mean([sample.rest_ev for sample in _recent(samples, plan, at)]) + _sun_ev(plan, at)
-    guard_ev = _guard(state, light, profile, at)
+    samples = _remember(state.samples if state else (), Sample(at=light.at, scene_ev=light.scene_ev))
+    carried_ev = [sample.scene_ev + _sun_change_ev(plan, sample.at, at) for sample in samples]
+    expected_ev = _trimmed_mean(carried_ev)
+    passed_s = max((at - state.at).total_seconds(), 0.0) if state else 0.0
+    guard_ev = _guard(state.guard_ev, light, profile, passed_s) if state else 0.0
     ev = ev_at(profile, LUX_AT_EV_0 * 2.0**expected_ev) - guard_ev
     low, high = limits.log2_range
     target = min(max(log2_exposure_for(expected_ev, ev, light.reference), low), high)
     if state is None:
         return ExposureState(at=at, log2_exposure=target, guard_ev=guard_ev, samples=samples)
-    change = _limited(target - state.log2_exposure, state, profile, at)
+    most = profile.max_stops_per_hour * passed_s / 3600
+    change = _limited(target - state.log2_exposure, state.direction, most)
     return ExposureState(
         at=at,
         log2_exposure=min(max(state.log2_exposure + change, low), high),
@@ -151,59 +162,56 @@ def split(log2_exposure: float, limits: Limits) -> Exposure:
     """Return time and gain for an exposure: time first, then gain, both continuous."""
     low, high = limits.log2_range
     total = 2.0 ** min(max(log2_exposure, low), high)
-    exposure_us = min(max(round(total / limits.min_gain), limits.min_exposure_us), limits.max_exposure_us)
+    exposure_us = min(max(floor(total / limits.min_gain), limits.min_exposure_us), limits.max_exposure_us)
     return Exposure(
         exposure_us=exposure_us, gain=min(max(total / exposure_us, limits.min_gain), limits.max_gain)
     )
 
 
-def _sun_ev(plan: Plan | None, at: datetime) -> float:
-    """Return log2 of the light that the sun's elevation alone makes, 0 where the plan does not know it."""
-    elevation = sun_elevation_at(plan, at) if plan is not None else None
-    return 0.0 if elevation is None else log2(twilight_lux(elevation) / LUX_AT_EV_0)
+def _sun_change_ev(plan: Plan | None, since: datetime, until: datetime) -> float:
+    """Return by how many stops the sun alone changes the light, 0 where the plan does not know."""
+    if plan is None:
+        return 0.0
+    before, after = sun_elevation_at(plan, since), sun_elevation_at(plan, until)
+    if before is None or after is None:
+        return 0.0
+    return log2(_sun_lux(after) / _sun_lux(before))
 
 
-def _remember(samples: tuple[Sample, ...], at: datetime, rest_ev: float) -> tuple[Sample, ...]:
-    """Return the samples with the newest; those too close before it make room."""
-    spacing = timedelta(seconds=_MEMORY_SPACING_S)
-    reach = timedelta(seconds=_MEMORY_S)
-    kept = [sample for sample in samples if timedelta(0) <= at - sample.at <= reach]
-    if len(kept) >= 2 and kept[-1].at - kept[-2].at < spacing:
-        kept.pop()
-    return (*kept, Sample(at=at, rest_ev=rest_ev))
+def _sun_lux(elevation_deg: float) -> float:
+    """Return the table's light; no plan moves the sun beyond the zenith."""
+    return twilight_lux(min(max(elevation_deg, -90.0), 90.0))
 
 
-def _recent(samples: tuple[Sample, ...], plan: Plan | None, at: datetime) -> tuple[Sample, ...]:
-    """Return the samples that count: few where the sun's course is unknown."""
-    if plan is not None and sun_elevation_at(plan, at) is not None:
-        return samples
-    since = samples[-1].at - timedelta(seconds=_MEMORY_WITHOUT_SUN_S)
-    return tuple(sample for sample in samples if sample.at >= since)
+def _remember(samples: tuple[Sample, ...], newest: Sample) -> tuple[Sample, ...]:
+    """Return the samples with the newest; those too close before it make room, those after it are no more."""
+    ages = [(newest.at - sample.at).total_seconds() for sample in samples]
+    known = [sample for sample, age in zip(samples, ages, strict=True) if 0 <= age <= _LONGEST_MEMORY_S]
+    if len(known) > 1 and (known[-1].at - known[-2].at).total_seconds() < _MEMORY_SPACING_S:
+        known.pop()
+    recent = sum((newest.at - sample.at).total_seconds() <= _MEMORY_S for sample in known)
+    return (*known[-max(recent, _LEAST_SAMPLES - 1) :], newest)
 
 
 def _trimmed_mean(values: Sequence[float]) -> float:
-    """Return the mean without the lowest and the highest fifth."""
-    cut = int(len(values) * _TRIM)
+    """Return the mean without the lowest and the highest fifth, rounded."""
+    cut = round(len(values) * _TRIM)
     kept = sorted(values)[cut : len(values) - cut]
     return sum(kept) / len(kept)
 
 
-def _guard(state: ExposureState | None, light: Light, profile: Profile, at: datetime) -> float:
+def _guard(guard_ev: float, light: Light, profile: Profile, passed_s: float) -> float:
     """Return by how many stops highlights hold the exposure back."""
-    if state is None:
-        return 0.0
-    passed_s = (at - state.at).total_seconds()
     if light.clipped_high > profile.highlight_share:
-        return min(state.guard_ev + _GUARD_RISE_EV_PER_S * passed_s, _GUARD_MAX_EV)
+        return min(guard_ev + _GUARD_RISE_EV_PER_S * passed_s, _GUARD_MAX_EV)
     if light.clipped_high < _GUARD_RELEASE * profile.highlight_share:
-        return max(state.guard_ev - _GUARD_FALL_EV_PER_S * passed_s, 0.0)
-    return state.guard_ev
+        return max(guard_ev - _GUARD_FALL_EV_PER_S * passed_s, 0.0)
+    return guard_ev
 
 
-def _limited(error: float, state: ExposureState, profile: Profile, at: datetime) -> float:
+def _limited(error: float, direction: int, most: float) -> float:
     """Return the step towards the target that pace and direction allow."""
     sign = (error > 0) - (error < 0)
-    if sign != state.direction and abs(error) < _TURN_EV:
+    if sign != direction and abs(error) < _TURN_EV:
         return 0.0
-    most = profile.max_stops_per_hour * (at - state.at).total_seconds() / 3600
     return min(max(error, -most), most)
