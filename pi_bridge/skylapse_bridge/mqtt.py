@@ -10,12 +10,15 @@ health.
 import asyncio
 import contextlib
 import logging
+import queue
 import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -126,7 +129,7 @@ class Broker:
         client.max_queued_messages_set(1000)
         client.reconnect_delay_set(min_delay=1, max_delay=30)
         client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
-        self._authenticate(client)
+        authenticate(client, self._config)
         client.on_connect = self._connected
         client.on_connect_fail = self._not_reached
         client.on_disconnect = self._disconnected
@@ -138,17 +141,6 @@ class Broker:
             target=client.loop_forever, kwargs={"retry_first_connection": True}, name="mqtt", daemon=True
         )
         self._thread.start()
-
-    def _authenticate(self, client: paho.Client) -> None:
-        config = self._config
-        try:
-            if config.username is not None:
-                password = config.password_file.read_text("utf-8").strip() if config.password_file else None
-                client.username_pw_set(config.username, password)
-            if config.ca_file is not None:
-                client.tls_set_context(ssl.create_default_context(cafile=config.ca_file))
-        except (OSError, UnicodeDecodeError) as error:
-            raise BrokerError(f"the broker's password or certificate cannot be read: {error}") from error
 
     def _close(self) -> None:
         if self._client is not None and self._thread is not None:
@@ -192,7 +184,7 @@ class Broker:
         properties: Properties | None,
     ) -> None:
         if reason.is_failure:
-            self._call(self._note_problem, self._why_refused(reason))
+            self._call(self._note_problem, why_refused(self._config, reason))
             return
         largest = getattr(properties, "MaximumPacketSize", None)
         options = SubscribeOptions(qos=1, retainAsPublished=True)
@@ -261,13 +253,113 @@ class Broker:
             _LOGGER.error("the broker refuses what the bridge publishes: %s", refusal)
             self.problem = refusal
 
-    def _why_refused(self, reason: ReasonCode) -> str:
-        if reason.value == _UNSUPPORTED_VERSION:
-            return (
-                f"the broker at {self._config.host}:{self._config.port} speaks only MQTT 3.1.1; Skylapse"
-                " needs MQTT 5 (Mosquitto 1.6 or newer, without `max_protocol_version`)"
-            )
-        return f"the broker refuses the connection: {reason}"
+
+def authenticate(client: paho.Client, config: MqttConfig) -> None:
+    """Give a client name, password and certificate; raise BrokerError where they cannot be read."""
+    try:
+        if config.username is not None:
+            password = config.password_file.read_text("utf-8").strip() if config.password_file else None
+            client.username_pw_set(config.username, password)
+        if config.ca_file is not None:
+            client.tls_set_context(ssl.create_default_context(cafile=config.ca_file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BrokerError(f"the broker's password or certificate cannot be read: {error}") from error
+
+
+def why_refused(config: MqttConfig, reason: ReasonCode) -> str:
+    """Return what a broker's refusal means."""
+    if reason.value == _UNSUPPORTED_VERSION:
+        return (
+            f"the broker at {config.host}:{config.port} speaks only MQTT 3.1.1; Skylapse"
+            " needs MQTT 5 (Mosquitto 1.6 or newer, without `max_protocol_version`)"
+        )
+    return f"the broker refuses the connection: {reason}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Visit:
+    """What came of a short visit to a broker."""
+
+    problem: str | None = None
+    """Why there was no visit; None where there was one."""
+    largest_packet: int | None = None
+    refused: tuple[str, ...] = ()
+    """What may not be heard or said, each with the broker's reason."""
+    retained: Mapping[str, bytes] = field(default_factory=dict)
+    """What the broker had kept of the topics that were asked for."""
+
+
+class Visitor:
+    """Visits a broker with the bridge's name and password, beside the bridge itself if that runs.
+
+    Subscribes to `filters` and publishes `sayings`, which must mean nothing to anybody, to see whether it
+    may; `wishes` are subscribed to as well, but no broker is blamed for refusing them.
+    """
+
+    def __init__(self, config: MqttConfig, *, client_id: str, timeout_s: float = 10.0) -> None:
+        self._config = config
+        self._client_id = client_id
+        self._timeout_s = timeout_s
+        self._told: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._retained: dict[str, bytes] = {}
+
+    def visit(self, filters: Sequence[str], wishes: Sequence[str], sayings: Mapping[str, bytes]) -> Visit:
+        """Connect, listen, speak, leave. Blocks; what fails is told in the answer."""
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=self._client_id, protocol=paho.MQTTv5)
+        client.on_connect = lambda _c, _u, _f, reason, facts: self._told.put(("connect", (reason, facts)))
+        client.on_subscribe = lambda _c, _u, _m, reasons, _p: self._told.put(("subscribe", reasons))
+        client.on_publish = lambda _c, _u, number, reason, _p: self._told.put(("publish", (number, reason)))
+        client.on_message = lambda _c, _u, message: self._retained.update(
+            {message.topic: bytes(message.payload)}
+        )
+        try:
+            authenticate(client, self._config)
+            client.connect(self._config.host, self._config.port, keepalive=_KEEPALIVE_S)
+        except socket.gaierror:
+            return Visit(problem=f"the broker's name {self._config.host!r} cannot be resolved")
+        except BrokerError as error:
+            return Visit(problem=str(error))
+        except OSError as error:
+            return Visit(problem=f"no broker answers: {error.strerror or error}")
+        client.loop_start()
+        try:
+            return self._look_round(client, filters, wishes, sayings)
+        except queue.Empty:
+            return Visit(problem=f"the broker did not answer within {self._timeout_s:.0f} s")
+        finally:
+            client.disconnect()
+            client.loop_stop()
+
+    def _look_round(
+        self, client: paho.Client, filters: Sequence[str], wishes: Sequence[str], sayings: Mapping[str, bytes]
+    ) -> Visit:
+        reason, facts = self._hear("connect")
+        if reason.is_failure:
+            return Visit(problem=why_refused(self._config, reason))
+        refused = []
+        client.subscribe([(name, SubscribeOptions(qos=1)) for name in (*filters, *wishes)])
+        for name, answer in zip(filters, self._hear("subscribe"), strict=False):
+            if answer.is_failure:
+                refused.append(f"{name} may not be heard: {answer}")
+        for topic, payload in sayings.items():
+            number = client.publish(topic, payload, qos=1).mid
+            while (answer := self._hear("publish"))[0] != number:
+                pass
+            if answer[1].is_failure:
+                refused.append(f"{topic} may not be said: {answer[1]}")
+        return Visit(
+            largest_packet=getattr(facts, "MaximumPacketSize", None),
+            refused=tuple(refused),
+            retained=dict(self._retained),
+        )
+
+    def _hear(self, what: str) -> Any:
+        """Return the broker's next answer of a kind; raise queue.Empty where none comes."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            kind, answer = self._told.get(timeout=max(deadline - time.monotonic(), 0.001))
+            if kind == what:
+                return answer
 
 
 def _log(_client: paho.Client, _userdata: object, _level: int, words: str) -> None:

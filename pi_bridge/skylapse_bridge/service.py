@@ -37,14 +37,17 @@ from .frame_files import StoredFrame, free_bytes
 from .health import ClockHealth, Machine, buffer_hours_left, health
 from .health import Uplink as UplinkHealth
 from .kernel_time import kernel_time
+from .lock import StateLock
 from .mqtt import Incoming
 from .notify import notify
 from .outbox import Outbox
 from .publisher import BIRTH_TOPIC, Publisher
 from .retime import Now, retimed
-from .runner import FRAME_BYTES, Parts, Runner
+from .runner import Runner
 from .shooting import Shooter
 from .spool import Spool
+from .taking import FRAME_BYTES
+from .telling import Parts
 from .timesync import server_time
 from .upload import Pace, Uploader
 from .worker import Worker
@@ -68,6 +71,7 @@ class Bridge:
         self._host = self._machine.host()
         self._software = metadata.version("skylapse")
         self._started_s = time.monotonic()
+        self._lock = StateLock(config.state_dir)
         self._spool = Spool(config.state_dir, config.spool)
         self._outbox = Outbox(self._spool)
         self._publisher = Publisher(
@@ -102,6 +106,7 @@ class Bridge:
     async def start(self) -> None:
         """Open the spool, go to work, connect; raise BridgeError."""
         self._over = asyncio.get_running_loop().create_future()
+        await self._lock.start()
         await self._outbox.start()
         if self._uploader is not None and self._config.processor is not None:
             self._uploader.deliver_to(self._config.processor.url)
@@ -127,6 +132,7 @@ class Bridge:
             await self._uploader.stop()
         await self._publisher.stop()
         await self._outbox.stop()
+        self._lock.stop()
 
     async def over(self) -> bool:
         """Wait until somebody asks for the end; tell whether to start again. Raise what went wrong."""
