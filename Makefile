@@ -68,11 +68,27 @@ $(UV):
 	$(UV) pip sync --quiet --python .venv-ha-10/bin/python --require-hashes requirements-ha-2026.10.lock
 	touch $@
 
-.PHONY: venv venv-314 venv-ha venv-ha-10 python
+.libcamera/path: tools/libcamera.sh tools/debian_testing.sh tests/libcamera_rig/shim.c
+	mkdir -p .libcamera
+	tools/libcamera.sh .libcamera .tools >$@
+
+.venv-picamera/.locked: requirements-picamera.lock .libcamera/path | $(UV)
+	$(UV) venv --clear --quiet --python "$$(cat .libcamera/path)" .venv-picamera
+	$(UV) pip sync --quiet --python .venv-picamera/bin/python --require-hashes requirements-picamera.lock
+	printf '%s\n' $(CURDIR)/.libcamera/usr/lib/python3/dist-packages $(CURDIR)/tests/libcamera_rig/stubs \
+		>"$$(echo .venv-picamera/lib/python3.*/site-packages)/libcamera_rig.pth"
+	touch $@
+
+.venv-picamera/.stamp: .venv-picamera/.locked pyproject.toml
+	$(UV) pip install --quiet --python .venv-picamera/bin/python --no-deps --editable .
+	touch $@
+
+.PHONY: venv venv-314 venv-ha venv-ha-10 python libcamera
 venv: .venv/.stamp  ## .venv: the programs and their tests, Python 3.11
 venv-314: .venv-314/.stamp  ## .venv-314: the same on Python 3.14
 venv-ha: .venv-ha/.stamp  ## .venv-ha: Home Assistant 2026.11
 venv-ha-10: .venv-ha-10/.stamp  ## .venv-ha-10: Home Assistant 2026.10
+libcamera: .venv-picamera/.stamp  ## .venv-picamera: picamera2 and libcamera with its virtual camera, for tests
 python: .python/path  ## a Python >= 3.14.2 for Home Assistant
 
 COMPILE_OPTIONS := --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
@@ -86,6 +102,9 @@ lock: | $(UV)  ## resolve the lock files anew from pyproject.toml
 		--override tools/override-2026.11.txt $(COMPILE_OPTIONS) -o requirements-ha.lock
 	$(UV) pip compile --group home-assistant-2026-10 --python-version 3.14.2 \
 		$(COMPILE_OPTIONS) -o requirements-ha-2026.10.lock
+	$(UV) pip compile pyproject.toml --extra bridge --group picamera --python-version 3.14 --python-platform linux \
+		--constraints requirements.lock --override tools/override-picamera.txt \
+		$(filter-out --universal,$(COMPILE_OPTIONS)) -o requirements-picamera.lock
 
 .PHONY: tools
 tools: .tools/bin/mosquitto .tools/bin/mosquitto_sub .tools/bin/mosquitto_pub .tools/bin/chromium .tools/bin/ffmpeg  ## Mosquitto, Chromium, ffmpeg: from the PATH, else Debian's packages
@@ -139,14 +158,17 @@ lint: venv venv-314 venv-ha  ## format check, ruff, mypy, vendored copy, house t
 
 ROOT_TESTS := $(if $(filter 0,$(shell id -u)),test-power-cut)
 
-.PHONY: test test-programs test-314 test-power-cut test-home-assistant test-end-to-end
-test: test-programs test-314 $(ROOT_TESTS) test-home-assistant test-end-to-end  ## every test, on every Python and Home Assistant
+.PHONY: test test-programs test-314 test-picamera test-power-cut test-home-assistant test-end-to-end
+test: test-programs test-314 test-picamera $(ROOT_TESTS) test-home-assistant test-end-to-end  ## every test, on every Python and Home Assistant
 
 test-programs: venv tools  ## contract, bridge and processor on Python 3.11
-	.venv/bin/python $(PYTEST) tests $(HOME_ASSISTANT_TESTS:%=--ignore=%) --ignore=tests/end_to_end --ignore=tests/power_cut --ignore=tests/test_house.py
+	.venv/bin/python $(PYTEST) tests $(HOME_ASSISTANT_TESTS:%=--ignore=%) --ignore=tests/end_to_end --ignore=tests/power_cut --ignore=tests/picamera --ignore=tests/test_house.py
 
 test-314: venv-314 tools  ## contract, bridge and the house on Python 3.14
 	.venv-314/bin/python $(PYTEST) tests/contract tests/bridge tests/test_house.py
+
+test-picamera: libcamera .tools/bin/mosquitto  ## the driver of the Raspberry Pi's cameras on real picamera2 and libcamera
+	.venv-picamera/bin/python $(PYTEST) tests/picamera
 
 test-power-cut: venv  ## power cuts on a file system of their own, for which one must be root
 	.venv/bin/python $(PYTEST) tests/power_cut
@@ -160,4 +182,4 @@ test-end-to-end: venv venv-ha tools  ## the whole system in a real Home Assistan
 
 .PHONY: clean
 clean:  ## remove everything that was made here
-	rm -rf .venv .venv-314 .venv-ha .venv-ha-10 .tools .python build .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-314 .venv-ha .venv-ha-10 .venv-picamera .tools .python .libcamera build .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -15,7 +15,7 @@ PROGRAMS = {
 }
 INTEGRATION = "custom_components/skylapse"
 _MADE_HERE = re.compile(
-    r"^(\.venv.*|\.git|\.tools|\.python|build|dist|__pycache__|\.\w+_cache|\.hypothesis)$"
+    r"^(\.venv.*|\.git|\.tools|\.python|\.libcamera|build|dist|__pycache__|\.\w+_cache|\.hypothesis)$"
 )
 _FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`\n]+)`")

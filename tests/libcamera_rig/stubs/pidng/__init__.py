@@ -1,0 +1,1 @@
+"""Stands for the package that writes raw pictures: the virtual camera has none."""

@@ -1,0 +1,5 @@
+"""What picamera2 imports by name."""
+
+
+class Picamera2Camera:
+    """Describes a raw picture."""
