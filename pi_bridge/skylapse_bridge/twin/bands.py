@@ -4,7 +4,7 @@ The halves are cut at the same row whatever the machine is, and strips within th
 the picture is the same to the last bit on one core and on many.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
@@ -16,6 +16,7 @@ _SMALL_ROWS = 256
 """Pictures this small are done before a thread has started."""
 
 _T = TypeVar("_T")
+_Item = TypeVar("_Item")
 
 
 def in_bands(start: int, stop: int, work: Callable[[slice], _T]) -> list[_T]:
@@ -29,6 +30,11 @@ def in_bands(start: int, stop: int, work: Callable[[slice], _T]) -> list[_T]:
         return [work(slice(start, stop))]
     other = _pool().submit(work, slice(middle, stop))
     return [work(slice(start, middle)), other.result()]
+
+
+def each(items: Sequence[_Item], work: Callable[[_Item], _T]) -> list[_T]:
+    """Call `work` for each item, two at a time; return what it returned, in order."""
+    return list(_pool().map(work, items))
 
 
 def strips(band: slice) -> list[slice]:

@@ -239,8 +239,11 @@ def lake(light: Light, land: Landscape, time_s: float) -> None:
     in_bands(shore, land.rows, paint_band)
 
 
-def shadow(columns: int, centre: float, elevation_deg: float) -> npt.NDArray[np.float32]:
-    """Return what a wandering shadow leaves of the light of each column; it is weak when the sun is down."""
+def shadow(columns: int, centre: float, elevation_deg: float, clouds: float = 1.0) -> npt.NDArray[np.float32]:
+    """Return what a wandering shadow leaves of the light of each column; it is weak when the sun is down.
+
+    It belongs to clouds: without them, at 0, there is none.
+    """
     strength = 0.20 + 0.35 * float(np.clip((elevation_deg + 2.0) / 4.0, 0.0, 1.0))
     across = (np.arange(columns) + 0.5) / columns
-    return (1.0 - strength * np.exp(-(((across - centre) / 0.24) ** 4))).astype(np.float32)
+    return (1.0 - clouds * strength * np.exp(-(((across - centre) / 0.24) ** 4))).astype(np.float32)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from . import paint
 from .bands import in_bands
+from .fog import Fog
 from .landscape import FIELD_OF_VIEW_DEG, HORIZON, WATERLINE, Landscape, landscape
 from .light import lux
 from .paint import Light, SunInView
@@ -69,20 +70,26 @@ class Scene:
         """Return the scene's EV without the shadow, known without painting."""
         return log2(lux(self.place.elevation_deg(at))) + self.weather.cloud_ev(at.timestamp())
 
-    def view(self, at: datetime) -> View:
-        """Paint the scene of one moment."""
+    def view(self, at: datetime, *, fog: float = 0.0) -> View:
+        """Paint the scene of one moment, behind fog of 0…1; fog takes contrast, not light."""
         land, time_s, sun = self.landscape, at.timestamp(), self._sun(at)
         colours = palette(sun.elevation_deg)
         light = np.empty((3, self.height, self.width), dtype=np.float32)
         veil = paint.sky(light, land, colours, sun, time_s, self.weather.coverage(time_s))
         paint.stars(light, land, colours, veil, self._pole(), time_s)
         paint.disc(light, colours, sun, veil)
-        for layer in land.layers:
+        air = Fog(colours, land, fog)
+        air.over_the_sky(light)
+        for number, layer in enumerate(land.layers):
             paint.layer(light, layer, colours)
+            air.before(light, number)
         paint.lake(light, land, time_s)
+        air.over_the_lake(light)
         paint.layer(light, land.shore, colours)
         clear, cloud_ev = lux(sun.elevation_deg), self.weather.cloud_ev(time_s)
-        shade = paint.shadow(self.width, self.weather.shadow_centre(time_s), sun.elevation_deg)
+        shade = paint.shadow(
+            self.width, self.weather.shadow_centre(time_s), sun.elevation_deg, self.weather.clouds
+        )
         share = _light_up(light, shade, clear * 2.0**cloud_ev)
         return View(
             light=light,

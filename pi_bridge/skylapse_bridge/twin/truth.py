@@ -21,7 +21,7 @@ def truth(name: str, photograph: Photograph) -> dict[str, Any]:
 
     `scene_ev` is log2 of the scene's mean luminance in lux, everything included, `cloud_ev` and `shadow_ev`
     are the parts of it that clouds and shadow make; `exposure_us`, `analogue_gain`, `digital_gain` were
-    delivered.
+    delivered; `injected` is what was spoiled on purpose (`faults.Injected`).
     """
     view, delivered = photograph.view, photograph.delivered
     return {
@@ -36,6 +36,7 @@ def truth(name: str, photograph: Photograph) -> dict[str, Any]:
         "exposure_us": delivered.exposure_us,
         "analogue_gain": delivered.analogue_gain,
         "digital_gain": delivered.digital_gain,
+        "injected": photograph.injected.as_json(),
     }
 
 
@@ -54,6 +55,7 @@ def record(photograph: Photograph, sensor: SensorModel, jpeg: bytes) -> dict[str
         "lux": round(2.0**photograph.view.scene_ev, 6),
         "sensor": sensor.id,
         "tone_curve": sensor.tone_curve,
+        "sensor_temperature_c": round(photograph.injected.sensor_temperature_c, 2),
         "sun_elevation_deg": round(photograph.view.sun_elevation_deg, 4),
         "width": columns,
         "height": rows,

@@ -9,8 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from .faults import Faults, Injected
+from .light import lux
+from .optics import through_the_lens
+from .paint import Light
 from .scene import Scene, View
 from .sensor import Delivered, Planes, SensorModel, deliver, develop
+
+_NOTHING = Faults()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +27,20 @@ class Wish:
     gain: float
     colour_gains: tuple[float, float] | None = None
     """Red and blue; None is daylight."""
+    focus_dioptre: float | None = None
+    """None is in focus."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Truth:
+    """What is true about a moment, known without a picture of it."""
+
+    sun_elevation_deg: float
+    lux: float
+    """Illuminance of the clear sky by the sun's elevation."""
+    cloud_ev: float
+    """Effect of the clouds on the light, in stops."""
+    injected: Injected
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +52,9 @@ class Photograph:
     wish: Wish
     delivered: Delivered
     view: View
+    light: Light
+    """What fell on the sensor: the view, spoiled by what was injected."""
+    injected: Injected
 
     def rgb(self) -> npt.NDArray[np.uint8]:
         """Return the picture as an array of shape (rows, columns, 3)."""
@@ -46,27 +69,67 @@ class Twin:
     """A computed camera; all it does is a pure function of (seed, camera, time) and of what is asked."""
 
     def __init__(
-        self, *, scene: Scene, sensor: SensorModel, camera: str = "twin", wobble_ev: float = 0.02
+        self,
+        *,
+        scene: Scene,
+        sensor: SensorModel,
+        camera: str = "twin",
+        wobble_ev: float = 0.02,
+        faults: Faults = _NOTHING,
+        full_width: int | None = None,
     ) -> None:
-        """Remember. `wobble_ev` is the deviation of the digital gain that nobody asked for, in stops."""
+        """Remember.
+
+        `wobble_ev` is the deviation of the digital gain that nobody asked for, in stops; `full_width` is the
+        width of the full picture where this twin makes small ones of the same camera.
+        """
         self.scene = scene
         self.sensor = sensor
+        self.faults = faults
         self._camera = crc32(camera.encode())
         self._wobble_ev = wobble_ev
+        self._full_width = scene.width if full_width is None else full_width
+
+    def truth(self, at: datetime) -> Truth:
+        """Return what is true about one moment."""
+        elevation = self.scene.place.elevation_deg(at)
+        return Truth(
+            sun_elevation_deg=elevation,
+            lux=lux(elevation),
+            cloud_ev=self.scene.weather.cloud_ev(at.timestamp()),
+            injected=self.faults.at(at, self._camera, self.scene.place, self._full_width),
+        )
+
+    def look(self, at: datetime, injected: Injected, focus_dioptre: float | None) -> tuple[View, Light]:
+        """Return the scene of one moment, and what falls on the sensor of it."""
+        view = self.scene.view(at, fog=injected.fog)
+        defocus = 0.0 if focus_dioptre is None else focus_dioptre - injected.infinity_dioptre
+        scale = self.scene.width / self._full_width
+        return view, through_the_lens(view.light, injected, defocus_dioptre=defocus, shake_scale=scale)
 
     def photograph(self, at: datetime, wish: Wish) -> Photograph:
         """Take the picture of one moment."""
         random = np.random.default_rng((self._camera, round(at.timestamp() * 1e6)))
+        wobble_ev = self._wobble_ev * 12.0**0.5 * random.random()
+        chance = np.random.default_rng((self._camera, round(at.timestamp() * 1e6), 3)).random()
         delivered = deliver(
             self.sensor,
-            exposure_us=wish.exposure_us,
+            exposure_us=self.faults.exposure_us(wish.exposure_us, chance),
             gain=wish.gain,
             colour_gains=wish.colour_gains,
-            wobble_ev=self._wobble_ev * 12.0**0.5 * random.random(),
+            wobble_ev=wobble_ev,
         )
-        view = self.scene.view(at)
-        planes = develop(view.light, self.sensor, delivered, random)
-        return Photograph(planes=planes, captured_at=at, wish=wish, delivered=delivered, view=view)
+        injected = self.faults.at(at, self._camera, self.scene.place, self._full_width)
+        view, light = self.look(at, injected, wish.focus_dioptre)
+        return Photograph(
+            planes=develop(light, self.sensor, delivered, random),
+            captured_at=at,
+            wish=wish,
+            delivered=delivered,
+            view=view,
+            light=light,
+            injected=injected,
+        )
 
 
 def encode_jpeg(planes: Planes, *, quality: int, exif: Image.Exif | None = None) -> bytes:

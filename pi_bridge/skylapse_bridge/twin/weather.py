@@ -10,6 +10,9 @@ from math import exp, floor
 
 import numpy as np
 
+_CLEARNESS = 2.0
+"""Taken off the coverage under a clear sky: enough for no wisp to be left."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Passage:
@@ -28,16 +31,25 @@ class Weather:
     cloud_every_s: float = 1500.0
     """One passage of cloud in every stretch of this length; it takes about a quarter of it."""
     shadow_every_s: float = 1100.0
+    clouds: float = 1.0
+    """0 is a clear sky without any shadow, 1 is as cloudy as it gets."""
 
     def cloud_ev(self, time_s: float) -> float:
         """Return the effect of thick cloud on the light, in stops, at most 0; `time_s` from the epoch."""
+        if self.clouds == 0.0:
+            return 0.0
         slot = floor(time_s / self.cloud_every_s)
         near = (_passage(self.seed, self.cloud_every_s, k) for k in (slot - 1, slot, slot + 1))
-        return -sum(p.depth_ev * exp(-(((time_s - p.centre_s) / p.sigma_s) ** 2) / 2.0) for p in near)
+        return -self.clouds * sum(
+            p.depth_ev * exp(-(((time_s - p.centre_s) / p.sigma_s) ** 2) / 2.0) for p in near
+        )
 
     def coverage(self, time_s: float) -> float:
-        """Return how much of the sky is clouded, 0…1: some always, more while a passage lasts."""
-        return min(0.30 + 0.60 * -self.cloud_ev(time_s), 1.0)
+        """Return how much of the sky is clouded, up to 1: some always, more while a passage lasts.
+
+        It falls below 0 under a clear sky: the farther, the fewer wisps are left.
+        """
+        return min(0.30 + 0.60 * -self.cloud_ev(time_s), 1.0) - _CLEARNESS * (1.0 - self.clouds)
 
     def shadow_centre(self, time_s: float) -> float:
         """Return where the middle of the shadow stands, in picture widths; seen within −0.4…1.4."""
