@@ -66,6 +66,8 @@ class Request:
     clock: Clock
     bridge: BridgeActions
     args: dict[str, Any]
+    until: datetime
+    """When the command expires."""
 
     def purpose(self, asked: Asked | None = None) -> Purpose:
         """Return what a frame of this request is for."""
@@ -92,20 +94,20 @@ async def _capture(request: Request) -> dict[str, Any]:
         if not {"exposure_us", "gain"} <= args.keys():
             raise CommandRefusedError("bad_arguments", "exposure_us and gain are asked for together")
         asked = Asked(exposure_us=args["exposure_us"], gain=args["gain"])
-    record = await request.runner.take(request.purpose(asked))
+    record = await request.runner.take(request.purpose(asked), request.until)
     return {"record": write_record(record)}
 
 
 async def _meter(request: Request) -> dict[str, Any]:
-    return {"reading": write(await request.runner.meter(request.purpose()))}
+    return {"reading": write(await request.runner.meter(request.purpose(), request.until))}
 
 
 async def _preview(request: Request) -> dict[str, Any]:
-    return {"bytes": await request.runner.preview()}
+    return {"bytes": await request.runner.preview(request.until)}
 
 
 async def _focus(request: Request) -> dict[str, Any]:
-    return {"dioptre": await request.runner.focus(request.args.get("dioptre"))}
+    return {"dioptre": await request.runner.focus(request.args.get("dioptre"), request.until)}
 
 
 async def _set_mode(request: Request) -> dict[str, Any]:
@@ -212,7 +214,11 @@ class CommandDesk:
         except vol.MultipleInvalid as error:
             why = "; ".join(_mistake(command.name, kind, mistake) for mistake in error.errors)
             raise CommandRefusedError("bad_arguments", why) from error
-        return await kind.obey(Request(runner=runner, clock=self._clock, bridge=self._bridge, args=args))
+        return await kind.obey(
+            Request(
+                runner=runner, clock=self._clock, bridge=self._bridge, args=args, until=command.expires_at
+            )
+        )
 
 
 def _mistake(name: str, kind: CommandKind, mistake: vol.Invalid) -> str:

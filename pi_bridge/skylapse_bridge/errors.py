@@ -6,6 +6,7 @@ BridgeError
 ├── ClockError               a moment that the bridge's clock cannot give
 ├── CameraError              a camera did not do what it was asked
 │   ├── CameraLostError      it does not answer, and has to be started anew
+│   │   └── CameraHungError  a call of its driver does not return
 │   ├── CameraBusyError      another program has it
 │   ├── CameraEndError       it has no more pictures (a folder that was replayed)
 │   └── UnsupportedError     it cannot do this at all
@@ -46,6 +47,10 @@ class CameraLostError(CameraError):
 
 class CameraBusyError(CameraError):
     """Another program has the camera."""
+
+
+class CameraHungError(CameraLostError):
+    """A call of a camera's driver does not return: the thread that made it is left behind."""
 
 
 class CameraEndError(CameraError):

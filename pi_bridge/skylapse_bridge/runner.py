@@ -2,26 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from skylapse_protocol.codec import write
 from skylapse_protocol.messages import CameraEvent, CameraState, Mode, Reading
 from skylapse_protocol.records import FrameRecord
 from skylapse_protocol.snapshot import Plan, Snapshot, active_window
-from skylapse_protocol.topics import EVENT, FRAME, PREVIEW, READING, Topic
+from skylapse_protocol.topics import EVENT, STATE
 
-from .aiming import Purpose
-from .clock import Clock
+from .aiming import Aim, Purpose
+from .camera_time import CameraTime, Gap
 from .deployment import Deployment
 from .errors import BridgeError, CameraEndError, CameraError, CameraLostError, SpoolError, SpoolFullError
 from .logs import about
-from .meter import reading
-from .outbox import Outbox
 from .sequence import (
     CameraChanged,
     EnabledChanged,
@@ -36,19 +33,20 @@ from .sequence import (
     WaitUntil,
     WindowTurned,
     Woken,
+    lead_s,
     step,
 )
-from .shooting import Shooter, read_exposures, read_info, version_of, write_exposures
+from .shooting import Shooter, length_s, read_exposures, read_info, version_of
+from .shots import Shot, possible, running
 from .spool import Spool
+from .taking import Taker
+from .telling import Matter, Parts, Voice
+from .tending import Tending
 
 _LOGGER = logging.getLogger(__name__)
 
-_PREVIEW_EVERY_S = 5.0
-_START_AGAIN_S = (1.0, 5.0, 30.0)
 _STANDSTILL_S = 180.0
 """Work on one event may take this long, that on one frame an interval longer."""
-FRAME_BYTES = 8_000_000
-"""Room that is made before a frame is taken."""
 _TURNS: dict[str, Literal["window_started", "window_ended"]] = {
     "started": "window_started",
     "ended": "window_ended",
@@ -56,24 +54,6 @@ _TURNS: dict[str, Literal["window_started", "window_ended"]] = {
 _MODES: dict[str, Mode] = {"live": "live", "deployed": "deployed"}
 
 D = TypeVar("D", Plan, Snapshot)
-Publish = Callable[[Topic[Any], str, Any], bool]
-"""Publishes a message about a camera: row of the map, camera id, message."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Parts:
-    """What a runner works with."""
-
-    bridge: str
-    clock: Clock
-    outbox: Outbox
-    publish: Publish
-    on_stored: Callable[[], None]
-    """Called when the spool holds another frame."""
-    on_change: Callable[[str], None]
-    """Called with the camera's id when its state is to be published."""
-    on_failure: Callable[[BaseException], None]
-    """Called when a camera's work ended for a reason that nobody foresaw."""
 
 
 class Runner:
@@ -82,15 +62,16 @@ class Runner:
     def __init__(self, camera_id: str, shooter: Shooter, parts: Parts, *, state_dir: Path) -> None:
         self.id = camera_id
         self.shooter = shooter
+        self.time = CameraTime(parts.clock, self._gap)
         self._parts = parts
+        self._voice = Voice(camera_id, parts)
         self._deployment = Deployment(state_dir, parts.bridge, camera_id)
+        self._taker = Taker(camera_id, shooter, parts, self._voice)
+        self._tending = Tending(camera_id, shooter, parts, self._voice, self.time, on_up=self._up)
         self._events: asyncio.Queue[Event] = asyncio.Queue()
-        self._camera = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sequence = Sequence()
-        self._last_error: str | None = None
-        self._last_preview_s = 0.0
-        self._ended = False
+        self._overrides = 0
         self._due_s: float | None = None
 
     async def start(self) -> None:
@@ -100,7 +81,7 @@ class Runner:
         ledger = await self._parts.outbox.run(self._recall)
         self._sequence = replace(ledger, plan=plan, snapshot=snapshot)
         self._spawn(self._run())
-        self._spawn(self._start_camera())
+        self._spawn(self._tending.start())
 
     async def stop(self) -> None:
         """Stop work and camera; a frame that is being made safe is finished."""
@@ -152,23 +133,27 @@ class Runner:
 
     async def deploy_plan(self, plan: Plan | None, payload: bytes) -> None:
         """Keep a plan as it came, and act by it."""
-        await self._keep_deployed(self._deployment.keep_plan, plan, payload)
+        await self._keep_deployed("plan", self._deployment.keep_plan, plan, payload)
         self._events.put_nowait(PlanChanged(plan=plan))
 
     async def deploy_snapshot(self, snapshot: Snapshot | None, payload: bytes) -> None:
         """Keep a snapshot as it came, and act by it."""
-        await self._keep_deployed(self._deployment.keep_snapshot, snapshot, payload)
+        await self._keep_deployed("snapshot", self._deployment.keep_snapshot, snapshot, payload)
         self._events.put_nowait(SnapshotChanged(snapshot=snapshot))
 
     async def _keep_deployed(
-        self, keep: Callable[[D | None, bytes], None], message: D | None, payload: bytes
+        self, matter: Matter, keep: Callable[[D | None, bytes], None], message: D | None, payload: bytes
     ) -> None:
         """Keep a message on disk; one that finds no room there is obeyed all the same, and that is told."""
+        self._voice.well(matter)
         try:
             await asyncio.to_thread(keep, message, payload)
         except OSError as error:
-            self._last_error = f"what is deployed cannot be kept: {error}"
-            _LOGGER.error("camera %s: %s", self.id, self._last_error)  # noqa: TRY400
+            self._voice.complain(matter, f"what is deployed cannot be kept: {error}")
+
+    def refuse(self, matter: Matter, reason: str) -> None:
+        """Hear that a plan or snapshot came that cannot be used; the one in force stays so."""
+        self._voice.complain(matter, f"the {matter} that came is refused, the one before stays: {reason}")
 
     async def set_mode(self, mode: Mode) -> None:
         """Photograph by the plan (deployed) or on request only (live)."""
@@ -185,50 +170,85 @@ class Runner:
         if full != self._sequence.full:
             self._events.put_nowait(RoomChanged(full=full))
 
-    async def take(self, purpose: Purpose) -> FrameRecord:
-        """Take one frame now, beside the plan; raise CameraError or SpoolError."""
-        async with self._camera:
-            return await self._take(purpose)
+    async def take(self, purpose: Purpose, until: datetime, *, override: bool = False) -> FrameRecord:
+        """Take one frame between the ticks of the plan; an override is told in the state while it runs.
 
-    async def meter(self, purpose: Purpose) -> Reading:
+        Raise CommandRefusedError where the plan leaves no time before `until`, CameraError or SpoolError.
+        """
+        async with self._as_override(told=override):
+            exposures_s = 0.0
+            while True:
+                async with self._between_ticks("capture", until, exposures_s):
+                    purpose = replace(purpose, at=self._parts.clock.now())
+                    aim = await self._taker.aim(purpose, self.plan)
+                    needed_s = length_s(aim.settings)
+                    if needed_s <= exposures_s or self.time.fits("capture", needed_s):
+                        return await self._taker.take(aim, self.plan, version_of(self.snapshot))
+                exposures_s = needed_s
+
+    @asynccontextmanager
+    async def _between_ticks(
+        self, kind: str, until: datetime, exposures_s: float = 0.0
+    ) -> AsyncIterator[None]:
+        """Have the camera for something beside the plan; one that is lost meanwhile is started anew."""
+        try:
+            async with self.time.spare(kind, exposures_s, until):
+                yield
+        except CameraLostError as error:
+            self._lose(error)
+            raise
+
+    @asynccontextmanager
+    async def _as_override(self, *, told: bool) -> AsyncIterator[None]:
+        """Tell that production is interrupted for something else, and that it is not any more."""
+        if not told or self._sequence.mode != "deployed":
+            yield
+            return
+        self._overrides += 1
+        self._parts.publish(STATE, self.id, await self.state())
+        try:
+            yield
+        finally:
+            self._overrides -= 1
+            self._parts.on_change(self.id)
+
+    async def meter(self, purpose: Purpose, until: datetime) -> Reading:
         """Meter now; return and publish the reading."""
-        async with self._camera:
+        async with self._between_ticks("meter", until):
             aim = await self.shooter.aim(purpose, self.plan)
-        message = reading(aim.light, aim.settings.exposure_us, aim.settings.gain)
-        self._parts.publish(READING, self.id, message)
-        return message
+        return self._taker.publish_reading(aim)
 
-    async def preview(self) -> int:
+    async def preview(self, until: datetime) -> int:
         """Publish what the camera sees; return its size in bytes."""
-        async with self._camera:
-            picture = await self.shooter.preview()
-        self._parts.publish(PREVIEW, self.id, picture)
-        return len(picture)
+        async with self._between_ticks("preview", until):
+            return await self._taker.preview()
 
-    async def focus(self, dioptre: float | None) -> float:
+    async def focus(self, dioptre: float | None, until: datetime) -> float:
         """Focus; return the distance in dioptres."""
-        async with self._camera:
+        async with self._between_ticks("focus", until):
             return await self.shooter.focus(dioptre)
 
     async def state(self) -> CameraState:
         """Return the message about what the camera does now."""
-        counts, ended = await self._parts.outbox.run(
+        counts, windows = await self._parts.outbox.run(
             lambda spool: (spool.counts(self.id), spool.ledger.ended_windows(self.id))
         )
         sequence, now = self._sequence, self._parts.clock.now()
         window = active_window(sequence.plan, now) if sequence.plan else None
+        ended = self._tending.ended
         return CameraState(
-            mode=sequence.mode,
-            capturing=sequence.enabled and sequence.camera_up and not sequence.full and not self._ended,
+            mode="override" if self._overrides else sequence.mode,
+            capturing=sequence.enabled and sequence.camera_up and not sequence.full and not ended,
             enabled=sequence.enabled,
             active_window=window.id if window else None,
             snapshot_id=sequence.snapshot.id if sequence.snapshot else None,
             snapshot_version=version_of(sequence.snapshot),
             plan_revision=sequence.plan.revision if sequence.plan else None,
-            next_capture_at=None if self._ended else sequence.next_tick_at(now),
-            last_error=self._last_error,
+            next_capture_at=None if ended else sequence.next_tick_at(now),
+            last_error=self._voice.last_error,
             counts=counts,
-            ended_windows=ended,
+            ended_windows=windows,
+            experiments=tuple(experiment.id for experiment in running(sequence.snapshot, now)),
         )
 
     # ------------------------------------------------------------------ obeying the sequence
@@ -251,6 +271,7 @@ class Runner:
             self._expect_round()
             self._sequence, instructions = step(self._sequence, event, self._parts.clock.now())
             self._parts.on_change(self.id)
+            self.time.moved()
             event = Woken()
             for instruction in instructions:
                 match instruction:
@@ -263,7 +284,8 @@ class Runner:
                     case WindowTurned():
                         await self._obey_turn(instruction)
                     case Skip():
-                        self._tell("tick_skipped", f"{instruction.ticks} too late since {instruction.first}")
+                        late = f"{instruction.ticks} too late since {instruction.first}"
+                        self._voice.fail("tick_skipped", late)
 
     async def _next_event(self, moment: datetime | None) -> Event:
         """Return the next event, `Woken` when the moment comes first."""
@@ -288,134 +310,83 @@ class Runner:
             else:
                 await self._parts.outbox.run(lambda spool: spool.ledger.end_window(self.id, window, at))
         except SpoolError as error:
-            self._tell("capture_failed", str(error))
+            self._voice.fail("capture_failed", str(error))
         kind = _TURNS[turn.change]
         message = CameraEvent(at=at, type=kind, window=window.id, schedule=window.schedule)
         self._parts.publish(EVENT, self.id, message)
         self._parts.on_change(self.id)
 
     async def _obey_shoot(self, shoot: Shoot) -> None:
-        """Take the frames of one tick; what fails is told and costs this tick only."""
-        if not shoot.shots:
-            self._tell("capture_failed", f"the snapshot knows none of {', '.join(shoot.window.profiles)}")
-        for shot in shoot.shots:
-            self._expect_round(shoot.window.interval_s)
-            purpose = Purpose(
-                at=shoot.at,
-                profile=shot.profile,
-                window=shoot.window,
-                test_id=shot.test_id,
-                place=shot.place,
-                burst=len(shoot.shots),
-            )
-            try:
-                await self.take(purpose)
-            except CameraEndError as error:
-                self._note_end(str(error))
-            except CameraLostError as error:
-                self._lose(str(error))
-            except SpoolFullError as error:
-                self._tell("capture_failed", str(error))
-                self.room_changed(full=True)
-            except BridgeError as error:
-                self._tell("capture_failed", str(error))
+        """Take the frames of one tick; what fails is told, and costs this frame or this tick only."""
+        shots = possible(shoot.shots, self.shooter.info)
+        if not shots:
+            known = ", ".join(shoot.window.profiles)
+            self._voice.fail("capture_failed", f"the snapshot knows none of {known}")
+        middles: dict[tuple[str, str | None], Aim] = {}
+        async with self.time.first():
+            for shot in shots:
+                self._expect_round(shoot.window.interval_s)
+                try:
+                    await self._obey_shot(shoot, shot, len(shots), middles)
+                except CameraEndError as error:
+                    self._tending.note_end(str(error))
+                    return
+                except CameraLostError as error:
+                    self._lose(error)
+                    return
+                except SpoolFullError as error:
+                    self._voice.fail("capture_failed", str(error))
+                    self.room_changed(full=True)
+                    return
+                except BridgeError as error:
+                    self._voice.fail("capture_failed", str(error))
+            if self.time.fits("preview", max(map(_length_s, middles.values()), default=0.0)):
+                await self._taker.maybe_preview()
 
-    async def _take(self, purpose: Purpose) -> FrameRecord:
-        """Meter, wait for the moment, capture, make safe, announce."""
-        parts, plan, version = self._parts, self.plan, version_of(self.snapshot)
-        await parts.outbox.run(lambda spool: spool.make_room(FRAME_BYTES))
-        aim = await self.shooter.aim(purpose, plan)
-        parts.publish(READING, self.id, reading(aim.light, aim.settings.exposure_us, aim.settings.gain))
-        await parts.clock.wait_until(purpose.at)
-        captured = await self.shooter.shoot(aim)
-        draft = self.shooter.describe(aim, captured, plan, version)
-        record = await parts.outbox.run(partial(self._keep, draft=draft, picture=captured.jpeg))
-        if record.clock_synced:
-            parts.publish(FRAME, self.id, record)
-        self._last_error, self._ended = None, False
-        parts.on_stored()
-        parts.on_change(self.id)
-        await self._maybe_preview()
-        return record
+    async def _obey_shot(
+        self, shoot: Shoot, shot: Shot, burst: int, middles: dict[tuple[str, str | None], Aim]
+    ) -> None:
+        """Take one frame of a tick; what belongs to one bracket is metered once."""
+        purpose = Purpose(
+            at=shoot.at,
+            profile=shot.profile,
+            window=shoot.window,
+            test_id=shot.test_id,
+            place=shot.place,
+            burst=burst,
+            bracket_ev=shot.bracket_ev,
+            bracket_dioptre=shot.bracket_dioptre,
+        )
+        key = shot.profile.id, shot.test_id
+        plan, version = self.plan, version_of(self.snapshot)
+        if key in middles:
+            aim = self.shooter.member(middles[key], purpose)
+        else:
+            aim = middles[key] = await self._taker.aim(purpose, plan)
+        await self._taker.take(aim, plan, version)
+        self._tending.took()
 
-    def _keep(self, spool: Spool, draft: FrameRecord, picture: bytes) -> FrameRecord:
-        """Make the frame safe, and the exposures that led to it."""
-        model = self.shooter.info.model if self.shooter.info else ""
-        record = spool.add(draft, picture, make="Skylapse", model=model)
-        spool.ledger.set_note(self.id, "exposures", write_exposures(self.shooter.exposures))
-        return record
+    def _gap(self, now: datetime) -> Gap | None:
+        """Return the time until the plan wants the camera, None where it does not."""
+        due = self._sequence.due(now) if not self._tending.ended else None
+        if due is None:
+            return None
+        at, window = due
+        early_s = lead_s(window)
+        return Gap(ends_at=at - timedelta(seconds=early_s), longest_s=window.interval_s - early_s)
 
-    async def _maybe_preview(self) -> None:
-        """Publish a preview every few seconds; one that fails is told and matters no more."""
-        now_s = asyncio.get_running_loop().time()
-        if now_s - self._last_preview_s < _PREVIEW_EVERY_S:
-            return
-        self._last_preview_s = now_s
-        try:
-            self._parts.publish(PREVIEW, self.id, await self.shooter.preview())
-        except CameraError as error:
-            _LOGGER.warning("camera %s: no preview: %s", self.id, error)
+    def _up(self) -> None:
+        """Hear that the camera answers."""
+        self._events.put_nowait(CameraChanged(camera_up=True))
 
-    # ------------------------------------------------------------------ the camera's health
-
-    async def _start_camera(self) -> None:
-        """Start the camera, again and again until it answers."""
-        failures, lost = 0, False
-        while True:
-            try:
-                async with self._camera:
-                    await self.shooter.start()
-            except CameraError as error:
-                wait_s = _START_AGAIN_S[min(failures, len(_START_AGAIN_S) - 1)]
-                failures += 1
-                lost = self._note_absence(error) or lost
-                await asyncio.sleep(wait_s)
-                continue
-            self._ended = False
-            if lost:
-                self._last_error = None
-                self._tell_event("camera_back", None)
-            self._events.put_nowait(CameraChanged(camera_up=True))
-            await self._remember_info()
-            return
-
-    async def _remember_info(self) -> None:
-        """Keep what the camera is, so that it is announced even while it is away."""
-        info = write(self.shooter.info)
-        try:
-            await self._parts.outbox.run(lambda spool: spool.ledger.set_note(self.id, "info", info))
-        except SpoolError as error:
-            _LOGGER.warning("camera %s: what it is cannot be kept: %s", self.id, error)
-
-    def _lose(self, reason: str) -> None:
+    def _lose(self, error: CameraLostError) -> None:
         """Hear that the camera does not answer; start it anew."""
-        self._tell("camera_lost", reason)
+        if self._tending.starting:
+            return
+        self._tending.lost(error)
         self._events.put_nowait(CameraChanged(camera_up=False))
-        self._spawn(self._start_camera())
+        self._spawn(self._tending.start(lost=True))
 
-    def _note_absence(self, error: CameraError) -> bool:
-        """Hear why a camera did not start; tell whether that is a fault."""
-        if isinstance(error, CameraEndError):
-            self._note_end(str(error))
-            return False
-        if self._last_error != str(error):
-            self._tell("camera_lost", str(error))
-        return True
 
-    def _note_end(self, reason: str) -> None:
-        """Hear that the camera has no more pictures: no fault, it goes on when another one is there."""
-        if not self._ended:
-            self._ended, self._last_error = True, None
-            _LOGGER.info("camera %s: %s", self.id, reason)
-            self._parts.on_change(self.id)
-
-    def _tell(self, kind: Any, reason: str) -> None:
-        """Log, remember and publish what went wrong."""
-        _LOGGER.warning("camera %s: %s: %s", self.id, kind, reason)
-        self._last_error = reason
-        self._tell_event(kind, reason)
-
-    def _tell_event(self, kind: Any, reason: str | None) -> None:
-        message = CameraEvent(at=self._parts.clock.now(), type=kind, reason=reason)
-        self._parts.publish(EVENT, self.id, message)
-        self._parts.on_change(self.id)
+def _length_s(aim: Aim) -> float:
+    return length_s(aim.settings)

@@ -27,6 +27,7 @@ from .clock import Clock
 from .errors import CameraError
 from .exposure import Exposure, ExposureState, Limits, split
 from .meter import Light, measure
+from .obedience import Obedience, after
 from .worker import Worker
 
 _LOGGER = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Shooter:
         self.info: CameraInfo | None = None
         """What the camera is; known once it was started, also after a restart of the bridge."""
         self.exposures: dict[str, ExposureState] = {}
+        self.obedience = Obedience()
         self.rest_dioptre: float | None = None
         """Where the lens stands for profiles that do not say; None leaves it alone."""
 
@@ -89,18 +91,22 @@ class Shooter:
     async def aim(self, purpose: Purpose, plan: Plan | None) -> Aim:
         """Meter, and decide how the frame is to be taken; nothing is remembered before `shoot`."""
         info = self._known_info()
-        limits = limits_for(purpose, info)
+        limits = self.obedience.within(limits_for(purpose, info))
         settings = settings_for(purpose, info, self.rest_dioptre)
         if not info.controls_exposure:
             light = await self._meter(settings, purpose)
             return Aim(purpose=purpose, settings=settings, light=light, limits=limits)
         state = self.exposures.get(purpose.key)
         light = await self._meter_well(settings, purpose, state, limits)
-        return aim_at(purpose, settings, light, limits, state, plan)
+        return self._asking(aim_at(purpose, settings, light, limits, state, plan))
 
     def member(self, middle: Aim, purpose: Purpose) -> Aim:
         """Return how another frame of a bracket is to be taken that was metered for its middle."""
-        return member_of(middle, purpose, self._known_info(), self.rest_dioptre)
+        return self._asking(member_of(middle, purpose, self._known_info(), self.rest_dioptre))
+
+    def _asking(self, aim: Aim) -> Aim:
+        """Ask for what makes the camera deliver the exposure that was decided."""
+        return aim if aim.exposure is None else replace(aim, settings=self.obedience.asking(aim.settings))
 
     async def shoot(self, aim: Aim) -> CapturedFrame:
         """Take the frame; raise CameraError, also for a picture that is no JPEG."""
@@ -112,6 +118,11 @@ class Shooter:
         if aim.exposure is not None and aim.purpose.leads:
             self.exposures[aim.purpose.key] = aim.exposure
         return captured
+
+    def compare(self, aim: Aim, captured: CapturedFrame) -> str | None:
+        """Learn how the camera obeys; return what is to be told of it."""
+        self.obedience, figures = after(self.obedience, aim.settings, captured)
+        return figures
 
     def describe(
         self, aim: Aim, captured: CapturedFrame, plan: Plan | None, version: int | None

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .errors import CameraError, CameraLostError
+from .errors import CameraError, CameraHungError
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ class Worker:
         self._jobs: queue.SimpleQueue[_Job | None] | None = None
 
     async def call(self, work: Callable[[], T], timeout_s: float) -> T:
-        """Run a call; raise CameraLostError when it does not return in time."""
+        """Run a call; raise CameraHungError when it does not return in time."""
         if self._jobs is None:
             self._jobs = queue.SimpleQueue()
             threading.Thread(target=_work, args=(self._jobs,), name=self._name, daemon=True).start()
@@ -33,7 +33,7 @@ class Worker:
                 return await future
         except TimeoutError as error:
             self.stop()
-            raise CameraLostError(f"the camera did not answer within {timeout_s:.0f} s") from error
+            raise CameraHungError(f"the camera did not answer within {timeout_s:.0f} s") from error
 
     def stop(self) -> None:
         """Let the thread end after the call that it is busy with."""

@@ -75,7 +75,7 @@ def moody(monkeypatch: pytest.MonkeyPatch) -> MoodyCamera:
     """The camera of the house has moods."""
     camera = MoodyCamera()
     monkeypatch.setattr("skylapse_bridge.service.make_camera", lambda *_: camera)
-    monkeypatch.setattr("skylapse_bridge.runner._START_AGAIN_S", (0.05,))
+    monkeypatch.setattr("skylapse_bridge.tending._START_AGAIN_S", (0.05,))
     return camera
 
 
@@ -229,7 +229,7 @@ async def test_the_end_of_a_folder_is_no_fault(house: House, tmp_path: Path) -> 
 async def test_a_folder_that_is_empty_at_the_start_is_waited_for(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skylapse_bridge.runner._START_AGAIN_S", (0.05,))
+    monkeypatch.setattr("skylapse_bridge.tending._START_AGAIN_S", (0.05,))
     await house.start(cameras=(picture_folder(tmp_path / "reel", pictures=0),))
     house.deploy(PLAN_NOW, snapshot())
     await until(lambda: at_its_end(house), what="the state")

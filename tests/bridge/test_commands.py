@@ -100,7 +100,7 @@ async def test_the_same_command_twice_is_done_once_and_answered_twice(house: Hou
 
 async def test_what_nobody_foresaw_is_answered_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     await ready(house)
-    monkeypatch.setattr(Runner, "preview", lambda _: 1 / 0)
+    monkeypatch.setattr(Runner, "preview", lambda *_: 1 / 0)
     for _ in range(2):
         reply = await house.listener.ask(command("preview", "odd"))
         assert reply.error is not None

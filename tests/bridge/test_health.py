@@ -241,7 +241,7 @@ async def test_the_watchdog_is_fed_only_while_every_camera_comes_round(
 
     monkeypatch.setattr(runner_room, "_STANDSTILL_S", -1000.0)
     runner = bridge._runners["west"]
-    async with runner._camera:
+    async with runner.time.first():
 
         def standing() -> bool:
             house.clock.pass_time(5)

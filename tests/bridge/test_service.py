@@ -208,7 +208,7 @@ async def test_frames_from_before_the_clock_was_set_wait_and_get_their_true_time
 
     await until(captured, what="three frames of 1970")
     assert house.listener.all(FRAME) == []
-    assert house.server.requests == []
+    assert house.server.uploads == []
     held = await bridge._outbox.run(Spool.held)
     now_ns = house.clock.monotonic_ns()
     house.clock.is_synced = True
