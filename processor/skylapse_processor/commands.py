@@ -13,6 +13,7 @@ from skylapse_protocol.identifiers import parse_film
 from skylapse_protocol.messages import Command, CommandError, Reply
 
 from .clock import Clock
+from .compare import Comparer
 from .dispatch import Dispatch
 from .errors import NoRoomError, NotFoundError, ProcessorError, RequestError
 from .library import Library, film_message
@@ -39,11 +40,13 @@ class Commands:
         self,
         dispatch: Dispatch,
         library: Library,
+        comparer: Comparer,
         rescan: Callable[[], Awaitable[dict[str, Any]]],
         clock: Clock,
     ) -> None:
         self._dispatch = dispatch
         self._library = library
+        self._comparer = comparer
         self._rescan_store = rescan
         self._clock = clock
         self._replies: OrderedDict[str, tuple[datetime, asyncio.Future[Reply]]] = OrderedDict()
@@ -54,6 +57,7 @@ class Commands:
             "link": self._link,
             "delete": self._delete,
             "rescan": self._rescan,
+            "compare": self._compare,
         }
 
     async def obey(self, command: Command, *, retained: bool) -> Reply:
@@ -114,6 +118,9 @@ class Commands:
 
     async def _rescan(self, _args: Args) -> dict[str, Any]:
         return await self._rescan_store()
+
+    async def _compare(self, args: Args) -> dict[str, Any]:
+        return {"comparison": write(await self._comparer.compare(args))}
 
     async def _change(self, args: Args, changes: Mapping[str, object]) -> dict[str, Any]:
         film = await self._library.change(parse_film(_text(args, "film")), changes)

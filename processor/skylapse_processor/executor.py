@@ -90,7 +90,9 @@ class Executor:
         folder.mkdir(parents=True, exist_ok=True)
         spec = job.spec
         request = RenderRequest(
-            frames=tuple(self._source(frame) for frame in frames),
+            frames=tuple(
+                source_frame(self._layout, frame, read_stored_record(self._layout, frame)) for frame in frames
+            ),
             output=folder / "film.mp4",
             recipe=spec.recipe,
             size=spec.size,
@@ -104,16 +106,17 @@ class Executor:
         (folder / "job.json").write_text(json.dumps(to_json(request)), encoding="utf-8")
         return request
 
-    def _source(self, frame: StoredFrame) -> SourceFrame:
-        record = read_stored_record(self._layout, frame)
-        return SourceFrame(
-            path=self._layout.picture(frame.name, frame.day),
-            name=frame.name.stem,
-            captured_at=frame.name.captured_at,
-            facts=facts_of_record(_known(record)) if record is not None else None,
-            measured=figures_of(frame),
-            size=(frame.width, frame.height),
-        )
+
+def source_frame(layout: Layout, frame: StoredFrame, record: FrameRecord | None) -> SourceFrame:
+    """Return a stored frame as recipes see it."""
+    return SourceFrame(
+        path=layout.picture(frame.name, frame.day),
+        name=frame.name.stem,
+        captured_at=frame.name.captured_at,
+        facts=facts_of_record(_known(record)) if record is not None else None,
+        measured=figures_of(frame),
+        size=(frame.width, frame.height),
+    )
 
 
 def _known(record: FrameRecord) -> Mapping[str, Any]:

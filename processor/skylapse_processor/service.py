@@ -31,6 +31,7 @@ from skylapse_protocol.topics import (
 from .bridges import Bridges
 from .clock import Clock, utc_now
 from .commands import Commands
+from .compare import Comparer
 from .config import Config
 from .dispatch import Dispatch, title_of
 from .errors import ProcessorError
@@ -47,6 +48,7 @@ from .store.store import Store
 from .sweep import Sweep
 from .web.app import build
 from .web.auth import Auth
+from .web.comparisons import Comparisons
 from .web.films import Films
 from .web.frames import Frames
 from .web.renders import Renders
@@ -92,7 +94,8 @@ class Service:
         self._dispatch.title = self._title
         expire_after = timedelta(hours=config.uploads.expire_hours)
         self._sweep = Sweep(self._store, clock, expire_after)
-        self._commands = Commands(self._dispatch, self._library, self.rescan, clock)
+        comparer = Comparer(self._store, clock)
+        self._commands = Commands(self._dispatch, self._library, comparer, self.rescan, clock)
         self._status = Status(
             config,
             self._store,
@@ -166,6 +169,7 @@ class Service:
             frames=Frames(self._store, self._ingest, self._bridges),
             films=Films(self._store, self._library),
             renders=Renders(self._store, self._dispatch),
+            comparisons=Comparisons(self._store),
             status=self._status,
             auth=self._auth,
             software=self.software,

@@ -126,7 +126,7 @@ def test_frames_of_tests_that_an_older_release_stored_lead_no_film(
     assert (stretch.frames, stretch.leading) == (2, 1)
     assert [(frame.test_id, frame.role) for frame in found] == [
         (None, FrameRole.LEADS),
-        ("arm-b", FrameRole.BESIDE),
+        ("arm-b", FrameRole.TEST),
     ]
 
 

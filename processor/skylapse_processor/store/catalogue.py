@@ -133,7 +133,7 @@ class Catalogue:
     def newest(self, camera: CameraName) -> StoredFrame | None:
         """Return the frame that was captured last: of those that films are made of, else any picture."""
         with self._database.reading() as connection:
-            for role in (FrameRole.LEADS, FrameRole.BESIDE):
+            for role in (FrameRole.LEADS, FrameRole.TEST, FrameRole.MEMBER):
                 row = connection.execute(
                     f"{_FRAME} WHERE f.camera = (SELECT id FROM cameras WHERE bridge = ? AND camera = ?)"
                     " AND f.state <> 3 AND f.role = ? ORDER BY f.captured_us DESC LIMIT 1",

@@ -29,10 +29,12 @@ class FrameRole(IntEnum):
 
     LEADS = 0
     """Ordinary films are made of it."""
-    BESIDE = 1
-    """Of an A/B test, or another member of a bracket."""
+    TEST = 1
+    """Of an arm of an A/B test: comparisons are made of it."""
     RAW = 2
     """The DNG beside a picture."""
+    MEMBER = 3
+    """Of a bracket, and not its middle."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,8 +64,7 @@ class StoredFrame:
     @classmethod
     def of(cls, record: FrameRecord) -> "StoredFrame":
         """Return the row that a record makes: raw pictures are not measured."""
-        raw = record.media_type == DNG
-        beside = FrameRole.RAW if raw else FrameRole.BESIDE
+        role = _role(record)
         return cls(
             name=record.name,
             day=record.day,
@@ -71,12 +72,12 @@ class StoredFrame:
             schedule=record.schedule,
             profile=record.profile,
             test_id=record.test_id,
-            state=FrameState.GOOD if raw else FrameState.UNMEASURED,
+            state=FrameState.GOOD if role is FrameRole.RAW else FrameState.UNMEASURED,
             bytes=record.bytes,
             width=record.width,
             height=record.height,
             sha256=record.sha256,
-            role=FrameRole.LEADS if record.leads else beside,
+            role=role,
         )
 
 
@@ -129,6 +130,14 @@ class Selection:
     test_id: str | None = None
     role: FrameRole | None = None
     after: FrameName | None = None
+
+
+def _role(record: FrameRecord) -> FrameRole:
+    if record.leads:
+        return FrameRole.LEADS
+    if record.media_type == DNG:
+        return FrameRole.RAW
+    return FrameRole.MEMBER if record.bracket_ev or record.bracket_dioptre else FrameRole.TEST
 
 
 def day_number(day: str) -> int:

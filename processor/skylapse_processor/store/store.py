@@ -3,6 +3,7 @@
 from ..config import StoreConfig
 from ..errors import StoreError
 from .catalogue import Catalogue
+from .comparisons import ComparisonTable
 from .database import Database
 from .files import Disk
 from .films import FilmTable
@@ -25,6 +26,7 @@ class Store:
         self.frames = Catalogue(self._database)
         self.films = FilmTable(self._database)
         self.jobs = JobTable(self._database)
+        self.comparisons = ComparisonTable(self._database)
 
     def start(self) -> None:
         """Open the catalogue and make the folders; raise StoreError where that cannot be done."""

@@ -55,6 +55,7 @@ _SCHEMAS: dict[str, Any] = {
     },
     "Film": {"type": "object", "required": ["id", "camera", "day", "title", "video", "poster", "thumb"]},
     "Render": {"type": "object", "required": ["id", "state", "percent"]},
+    "Test": {"type": "object", "required": ["id", "camera", "compared_at", "arms", "pairs", "winner"]},
     "Record": {"type": "object", "required": ["bridge", "camera", "spool", "seq", "captured_at", "sha256"]},
     "Stats": {"type": "object", "required": ["cameras", "films", "storage"]},
     "Health": {
@@ -79,7 +80,7 @@ def describe(routes: Sequence[Route], software: str) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for route in routes:
         paths.setdefault(route.full_path, {})[route.method.lower()] = _operation(route)
-    lists = {name: _list() for name in ("Cameras", "Days", "Frames", "Films", "Renders")}
+    lists = {name: _list() for name in ("Cameras", "Days", "Frames", "Films", "Renders", "Tests")}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Skylapse processor", "version": software},

@@ -9,6 +9,7 @@ from aiohttp import web
 from ..status import Status
 from .app import Route
 from .auth import Auth
+from .comparisons import Comparisons
 from .films import Films
 from .frames import Frames
 from .openapi import describe
@@ -26,6 +27,7 @@ class Rooms:
     frames: Frames
     films: Films
     renders: Renders
+    comparisons: Comparisons
     status: Status
     auth: Auth
     software: str
@@ -34,7 +36,7 @@ class Rooms:
 def routes(rooms: Rooms) -> list[Route]:
     """Return the whole table."""
     table = [*_uploads(rooms.uploads), *_frames(rooms.frames), *_films(rooms.films), *_renders(rooms.renders)]
-    table += _about(rooms)
+    table += [*_comparisons(rooms.comparisons), *_about(rooms)]
     document = json.dumps(describe(table, rooms.software))
 
     async def openapi(_request: web.Request) -> web.Response:
@@ -194,6 +196,27 @@ def _renders(renders: Renders) -> list[Route]:
         ),
         Route(method="GET", path=one, handler=renders.get, summary="A render", schema="Render"),
         Route(method="DELETE", path=one, handler=renders.delete, summary="Cancel a render", schema="Render"),
+    ]
+
+
+def _comparisons(comparisons: Comparisons) -> list[Route]:
+    return [
+        Route(
+            method="GET",
+            path="/tests",
+            handler=comparisons.list,
+            summary="A/B tests that were compared, newest first",
+            query=("camera", *_PAGE),
+            schema="Tests",
+        ),
+        Route(
+            method="GET",
+            path="/tests/{test}",
+            handler=comparisons.get,
+            summary="The comparison of an A/B test",
+            query=("camera",),
+            schema="Test",
+        ),
     ]
 
 
