@@ -1,30 +1,39 @@
 """The driver of the twin: a computed landscape behind the port of every camera.
 
 It photographs the moment of the tick, obeys exposure, gain and colour temperature within its sensor's limits,
-and says what it really delivered. Faults of real cameras are simulated on request: settings that take effect
-some pictures later, pictures that are dropped, a camera that is lost until it is started anew.
+and says what it really delivered. Faults of real cameras are simulated on request (`twin/options.py`):
+settings that take effect some pictures later, exposures that are halved, pictures that are dropped, a camera
+that is lost or hangs until it is started anew, wind, water, fog and warmth.
 """
 
+import threading
 from collections import deque
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from math import exp
+from statistics import fmean
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 import voluptuous as vol
-from PIL import Image, ImageFilter
 
 from skylapse_bridge.clock import Clock
 from skylapse_bridge.errors import CameraError, CameraLostError, UnsupportedError
+from skylapse_bridge.twin.faults import INFINITY_DIOPTRE
+from skylapse_bridge.twin.optics import WHOLE
+from skylapse_bridge.twin.options import OPTIONS, faults_of
 from skylapse_bridge.twin.ramp import exposure_ev, split
-from skylapse_bridge.twin.scene import Scene
-from skylapse_bridge.twin.sensor import SENSORS, Planes
+from skylapse_bridge.twin.scene import LUMINANCE, Scene
+from skylapse_bridge.twin.sensor import SENSORS, Planes, linear_light
 from skylapse_bridge.twin.sun import Place
-from skylapse_bridge.twin.twin import Photograph, Twin, Wish, encode_jpeg
+from skylapse_bridge.twin.twin import Photograph, Truth, Twin, Wish, encode_jpeg
+from skylapse_bridge.twin.weather import Weather
 from skylapse_protocol.messages import CameraInfo
 
+from . import sharpness
+from .averaging import Averager
 from .factory import CameraIdentity
 from .port import (
     PREVIEW_BYTES,
@@ -32,37 +41,16 @@ from .port import (
     SMALL_SIDE_PX,
     CapturedFrame,
     CaptureSettings,
+    FocusFigure,
     LuxReference,
     SmallFrame,
 )
 
-_SIDE = vol.All(int, vol.Range(min=32, max=8192))
-_SHARE = vol.All(vol.Coerce(float), vol.Range(min=0.0, max=1.0))
-
-OPTIONS = {
-    vol.Optional("width", default=1920): _SIDE,
-    vol.Optional("height", default=1080): _SIDE,
-    # Which landscape, which weather.
-    vol.Optional("seed", default=1): vol.All(int, vol.Range(min=0)),
-    vol.Optional("latitude", default=0.0): vol.All(vol.Coerce(float), vol.Range(min=-90.0, max=90.0)),
-    vol.Optional("longitude", default=0.0): vol.All(vol.Coerce(float), vol.Range(min=-180.0, max=180.0)),
-    vol.Optional("sensor", default="imx519"): vol.In(sorted(SENSORS)),
-    # Deviation of the digital gain, in stops: real modules wobble between 1.000 and 1.016.
-    vol.Optional("wobble_ev", default=0.0066): vol.All(vol.Coerce(float), vol.Range(min=0.0, max=0.2)),
-    # Settings take effect so many pictures later.
-    vol.Optional("latency_frames", default=0): vol.All(int, vol.Range(min=0, max=30)),
-    # Share of captures that fail, and share at which the camera is lost until it is started anew.
-    vol.Optional("drop_share", default=0.0): _SHARE,
-    vol.Optional("lose_share", default=0.0): _SHARE,
-}
-
-INFINITY_DIOPTRE = 0.25
-"""Where the landscape is sharp: on real modules infinity is not quite 0 either."""
-
 _AUTO_INTERVAL_S = 15.0
 """Automatic exposure never takes longer than a picture every so often allows."""
 
-_AUTOFOCUS = frozenset({"imx519", "imx708"})
+_FOCUSED_ON = (slice(1, 2), slice(1, 3))
+"""Where sharpness is measured, in halves of the height and quarters of the width: on land, not on clouds."""
 
 
 def make_camera(identity: CameraIdentity, options: Mapping[str, Any], clock: Clock) -> "TwinCamera":
@@ -84,17 +72,27 @@ class TwinCamera:
         self._twins: dict[tuple[int, int], Twin] = {}
         self._running = False
         self._focus = INFINITY_DIOPTRE
+        self._faults = faults_of(options)
+        self._captures = 0
+        self._hung = False
+        self._let_go = threading.Event()
 
     def start(self, bookmark: str | None = None) -> None:  # noqa: ARG002 the port's signature
         """Start, with everything that stands still already drawn; settings in flight before are forgotten."""
         for side in (SMALL_SIDE_PX, PREVIEW_SIDE_PX, max(self._size)):
             self._twin(*self._fitted(side)).scene.view(self._clock.now())
         self._asked.clear()
+        self._let_go.clear()
         self._running = True
 
     def stop(self) -> None:
-        """Stop."""
+        """Stop; a camera that hangs in another thread is lost then."""
         self._running = False
+        self._let_go.set()
+
+    def truth(self, at: datetime) -> Truth:
+        """Return what is true about one moment, injected faults included."""
+        return self._twin(*self._size).truth(at)
 
     def capabilities(self) -> CameraInfo:
         """Return the limits of the sensor."""
@@ -111,8 +109,12 @@ class TwinCamera:
             min_gain=self._sensor.gain[0],
             max_gain=self._sensor.gain[1],
             controls_exposure=True,
+            controls_colour=True,
             brackets=True,
-            focus=self._sensor.id in _AUTOFOCUS,
+            focus=self._sensor.max_dioptre is not None,
+            max_dioptre=self._sensor.max_dioptre,
+            raw=True,
+            sensor=self._sensor.id,
         )
 
     def meter(self, settings: CaptureSettings) -> SmallFrame:
@@ -138,14 +140,15 @@ class TwinCamera:
         )
 
     def capture(self, settings: CaptureSettings) -> CapturedFrame:
-        """Photograph the moment of the tick."""
+        """Photograph the moment of the tick; exposures that are averaged follow it, each in its own light."""
         self._require_running()
         self._fail_on_purpose(settings.at)
         monotonic_ns = self._clock.monotonic_ns()
-        photograph = self._photograph(settings, *self._size)
-        delivered = photograph.delivered
+        first = self._photograph(settings, *self._size)
+        planes, lux = self._averaged(first, settings)
+        delivered = first.delivered
         return CapturedFrame(
-            jpeg=encode_jpeg(self._focused(photograph.planes), quality=settings.jpeg_quality),
+            jpeg=encode_jpeg(planes, quality=settings.jpeg_quality),
             width=self._size[0],
             height=self._size[1],
             captured_at=settings.at,
@@ -155,11 +158,28 @@ class TwinCamera:
             digital_gain=delivered.digital_gain,
             colour_gains=delivered.colour_gains,
             colour_temperature_k=self._kelvin(settings),
-            lux=2.0**photograph.view.scene_ev,
-            focus_dioptre=self._focus if self._sensor.id in _AUTOFOCUS else None,
+            lux=lux,
+            focus_dioptre=None if self._sensor.max_dioptre is None else self._focus,
             sensor=self._sensor.id,
             tone_curve=self._sensor.tone_curve,
+            sensor_temperature_c=round(first.injected.sensor_temperature_c, 1),
+            averaged=settings.average,
+            raw=first.raw(self._sensor) if settings.raw else None,
         )
+
+    def _averaged(self, first: Photograph, settings: CaptureSettings) -> tuple[Planes, float]:
+        """Return the mean of as many exposures as are asked for, and their mean lux."""
+        lux = [2.0**first.view.scene_ev]
+        if settings.average == 1:
+            return first.planes, lux[0]
+        averager = Averager(self._sensor.tone_curve)
+        averager.add(first.rgb())
+        step = timedelta(seconds=settings.over_s / settings.average)
+        for number in range(1, settings.average):
+            photograph = self._photograph(replace(settings, at=settings.at + number * step), *self._size)
+            averager.add(photograph.rgb())
+            lux.append(2.0**photograph.view.scene_ev)
+        return np.ascontiguousarray(np.moveaxis(averager.mean(), 2, 0)), fmean(lux)
 
     def preview(self) -> bytes:
         """Return what the camera sees now, with the exposure last asked for."""
@@ -167,7 +187,8 @@ class TwinCamera:
         width, height = self._fitted(PREVIEW_SIDE_PX)
         now = self._clock.now()
         wish = self._asked[-1] if self._asked else self._wish(CaptureSettings(at=now))
-        planes = self._focused(self._twin(width, height).photograph(now, wish).planes)
+        wish = replace(wish, focus_dioptre=self._focus)
+        planes = self._twin(width, height).photograph(now, wish).planes
         for quality in (85, 70, 50, 25):
             jpeg = encode_jpeg(planes, quality=quality)
             if len(jpeg) <= PREVIEW_BYTES:
@@ -177,24 +198,51 @@ class TwinCamera:
     def focus(self, dioptre: float | None) -> float:
         """Set the focus, or find it."""
         self._require_running()
-        if self._sensor.id not in _AUTOFOCUS:
-            raise UnsupportedError(f"camera {self._identity.id}: the {self._sensor.model} has a fixed focus")
-        self._focus = INFINITY_DIOPTRE if dioptre is None else dioptre
+        nearest = self._require_lens()
+        if dioptre is None:
+            dioptre = self.truth(self._clock.now()).injected.infinity_dioptre
+        self._focus = min(max(dioptre, 0.0), nearest)
         return self._focus
 
-    def _photograph(self, settings: CaptureSettings, width: int, height: int) -> Photograph:
+    def focus_figure(self, settings: CaptureSettings) -> FocusFigure:
+        """Return how sharp the land in the middle of the picture is, at full size, in linear light."""
+        self._require_running()
+        self._require_lens()
+        width, height = self._size
+        area = tuple(
+            slice(part.start * side // count, part.stop * side // count)
+            for part, side, count in zip(_FOCUSED_ON, (height, width), (2, 4), strict=True)
+        )
+        photograph = self._photograph(settings, width, height, area)
+        grey = np.tensordot(LUMINANCE, linear_light(photograph.planes, self._sensor.tone_curve), axes=1)
+        return FocusFigure(
+            figure=sharpness.figure(grey),
+            dioptre=self._focus,
+            temperature_c=round(photograph.injected.sensor_temperature_c, 1),
+        )
+
+    def _photograph(
+        self, settings: CaptureSettings, width: int, height: int, area: tuple[slice, ...] = WHOLE
+    ) -> Photograph:
         """Ask for settings, and photograph with those that are in force by now."""
+        if settings.focus_dioptre is not None and self._sensor.max_dioptre is not None:
+            self._focus = min(max(settings.focus_dioptre, 0.0), self._sensor.max_dioptre)
         self._asked.append(self._wish(settings))
-        return self._twin(width, height).photograph(settings.at, self._asked[0])
+        wish = replace(self._asked[0], focus_dioptre=self._focus)
+        return self._twin(width, height).photograph(settings.at, wish, area=area)
 
     def _twin(self, width: int, height: int) -> Twin:
         """Return the same camera at one picture size; its landscape is drawn once."""
         if (width, height) not in self._twins:
+            seed = self._options["seed"]
+            weather = Weather(seed=seed, clouds=self._options["clouds"])
             self._twins[width, height] = Twin(
-                scene=Scene(width=width, height=height, seed=self._options["seed"], place=self._place),
+                scene=Scene(width=width, height=height, seed=seed, place=self._place, weather=weather),
                 sensor=self._sensor,
                 camera=f"{self._identity.bridge}/{self._identity.id}",
                 wobble_ev=self._options["wobble_ev"],
+                faults=self._faults,
+                full_width=self._size[0],
             )
         return self._twins[width, height]
 
@@ -205,10 +253,15 @@ class TwinCamera:
         return Wish(
             exposure_us=auto.exposure_us if settings.exposure_us is None else settings.exposure_us,
             gain=auto.gain if settings.gain is None else settings.gain,
-            colour_gains=self._sensor.colour_gains(self._kelvin(settings)),
+            colour_gains=settings.colour_gains or self._sensor.colour_gains(self._balance(settings)),
+            focus_dioptre=self._focus,
         )
 
-    def _kelvin(self, settings: CaptureSettings) -> int:
+    def _kelvin(self, settings: CaptureSettings) -> int | None:
+        """Return the colour temperature in force; none where gains were given instead."""
+        return None if settings.colour_gains else self._balance(settings)
+
+    def _balance(self, settings: CaptureSettings) -> int:
         """Return the colour temperature asked for; by itself a low one at sunset and a high one at dusk."""
         if settings.colour_temperature_k is not None:
             return settings.colour_temperature_k
@@ -216,21 +269,20 @@ class TwinCamera:
         golden, blue = exp(-(((elevation - 1.0) / 4.0) ** 2)), exp(-(((elevation + 8.0) / 4.0) ** 2))
         return round(5500.0 - 700.0 * golden + 1200.0 * blue)
 
-    def _focused(self, planes: Planes) -> Planes:
-        """Blur the picture as far as the focus is off."""
-        radius = 6.0 * abs(self._focus - INFINITY_DIOPTRE) * planes.shape[2] / 1920.0
-        if radius < 0.3:
-            return planes
-        blur = ImageFilter.GaussianBlur(radius)
-        return np.stack([np.asarray(Image.fromarray(plane).filter(blur)) for plane in planes])
-
     def _fitted(self, side: int) -> tuple[int, int]:
         """Return width and height with the long side at most `side`, in the picture's proportions."""
         share = min(side / max(*self._size), 1.0)
         return max(round(self._size[0] * share), 2), max(round(self._size[1] * share), 2)
 
     def _fail_on_purpose(self, at: datetime) -> None:
-        """Drop a picture, or lose the camera, as often as the options say; the same at the same moment."""
+        """Drop a picture, lose the camera or hang, as the options say; the same at the same moment."""
+        self._captures += 1
+        if self._captures == self._options.get("hang_at_capture") or self._hangs(at):
+            self._let_go.wait()
+            raise CameraLostError(f"camera {self._identity.id}: hung, as its options ask for")
+        every = self._options.get("drop_every")
+        if every is not None and self._captures % every == 0:
+            raise CameraError(f"camera {self._identity.id}: picture dropped, as its options ask for")
         key = crc32(
             f"{self._identity.bridge}/{self._identity.id} {self._options['seed']} {at.timestamp()}".encode()
         )
@@ -240,6 +292,20 @@ class TwinCamera:
             raise CameraLostError(f"camera {self._identity.id}: lost, as its options ask for")
         if draw < self._options["lose_share"] + self._options["drop_share"]:
             raise CameraError(f"camera {self._identity.id}: picture dropped, as its options ask for")
+
+    def _hangs(self, at: datetime) -> bool:
+        """Tell whether this is the moment to hang; it comes once."""
+        moment = self._options.get("hang_at")
+        if moment is None or at < moment or self._hung:
+            return False
+        self._hung = True
+        return True
+
+    def _require_lens(self) -> float:
+        """Return the nearest focus; refuse where the lens does not move."""
+        if self._sensor.max_dioptre is None:
+            raise UnsupportedError(f"camera {self._identity.id}: the {self._sensor.model} has a fixed focus")
+        return self._sensor.max_dioptre
 
     def _require_running(self) -> None:
         """Refuse work before `start` and after a loss."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from skylapse_bridge.errors import OutputError
 
+from .faults import Faults
 from .ramp import RAMPS
 from .sensor import SENSORS
 from .sun import Place
@@ -36,6 +37,13 @@ def add_twin_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument(
         "--exposure", choices=list(RAMPS), default="reactive", help="default reactive, the hard one"
     )
+    parser.add_argument("--clouds", type=_share, default=1.0, help="0 is a clear sky (default 1)")
+    parser.add_argument("--shake", type=_figure, default=0.0, help="wind moves the picture, in pixels")
+    parser.add_argument("--droplets", type=_seed, default=0, help="number of drops on the lens")
+    parser.add_argument("--fog", type=_share, default=0.0, help="0 to 1")
+    parser.add_argument("--dew", type=_share, default=0.0, help="0 to 1, on the whole lens")
+    parser.add_argument("--since", type=_moment, help="RFC 3339; wind, drops, fog and dew come then")
+    parser.add_argument("--until", type=_moment, help="RFC 3339; and go then")
     parser.add_argument("--quality", type=int, default=92, help="JPEG quality (default 92)")
     parser.add_argument("--no-records", action="store_true", help="write no record beside each picture")
     parser.set_defaults(run=_run)
@@ -54,6 +62,15 @@ def _run(arguments: argparse.Namespace) -> int:
         place=Place(latitude_deg=arguments.latitude, longitude_deg=arguments.longitude),
         sensor=arguments.sensor,
         exposure=arguments.exposure,
+        clouds=arguments.clouds,
+        faults=Faults(
+            shake_px=arguments.shake,
+            droplets=arguments.droplets,
+            fog=arguments.fog,
+            dew=arguments.dew,
+            since=arguments.since,
+            until=arguments.until,
+        ),
         records=not arguments.no_records,
         quality=arguments.quality,
     )
@@ -95,6 +112,25 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
     return int(text)
+
+
+def _share(text: str) -> float:
+    """Parse a share, 0 to 1."""
+    share = _figure(text)
+    if share > 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1")
+    return share
+
+
+def _figure(text: str) -> float:
+    """Parse a figure of 0 or above."""
+    try:
+        figure = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    if not 0.0 <= figure < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is below 0")
+    return figure
 
 
 def _seconds(text: str) -> float:

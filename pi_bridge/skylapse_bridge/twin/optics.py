@@ -20,6 +20,9 @@ BLUR_PX_PER_DIOPTRE = 6.0
 """Deviation of the blur in a picture 1920 wide. A module of 4.3 mm and f/1.75 blurs by a sixth of that: the
 twin exaggerates, so that its focus can be judged on small pictures too."""
 
+WHOLE = (slice(None), slice(None))
+"""All rows, all columns."""
+
 _SHARP_PX = 0.1
 """Blur below this is none."""
 
@@ -30,22 +33,27 @@ _DEW_FINE = 0.0010
 
 
 def through_the_lens(
-    light: Light, injected: Injected, *, defocus_dioptre: float, shake_scale: float
+    light: Light,
+    injected: Injected,
+    *,
+    defocus_dioptre: float,
+    shake_scale: float = 1.0,
+    area: tuple[slice, ...] = WHOLE,
 ) -> Light:
-    """Return the light as it falls on the sensor; the same array where nothing is wrong.
+    """Return the light as it falls on an area of the sensor; the same light where nothing is wrong.
 
     `shake_scale` is the width of this picture by that of the full one.
     """
+    width = light.shape[2]
     if injected.shake_x_px or injected.shake_y_px or injected.shake_rotation_deg:
         light = _shaken(light, injected, shake_scale)
     if injected.droplets:
         light = _wet(light, injected.droplets)
-    return blurred(light, defocus_dioptre=defocus_dioptre, dew=injected.dew)
+    return _blurred(light[:, area[0], area[1]], width, defocus_dioptre, injected.dew)
 
 
-def blurred(light: Light, *, defocus_dioptre: float, dew: float = 0.0, width: int | None = None) -> Light:
+def _blurred(light: Light, width: int, defocus_dioptre: float, dew: float) -> Light:
     """Return the light blurred by a focus that is off and by dew; `width` is that of the whole picture."""
-    width = light.shape[2] if width is None else width
     sigma = BLUR_PX_PER_DIOPTRE * abs(defocus_dioptre) * width / 1920.0
     bells = [(1.0, sigma)]
     if dew > 0.0:
@@ -71,7 +79,7 @@ def _spread(plane: Plane, bells: list[tuple[float, float]]) -> Plane:
 
 def _bell(frequency: npt.NDArray[np.floating], sigma: float) -> npt.NDArray[np.floating]:
     """Return what a bell of this deviation in pixels passes of each frequency, in cycles a pixel."""
-    return np.exp(-2.0 * (np.pi * sigma * frequency) ** 2)
+    return np.asarray(np.exp(-2.0 * (np.pi * sigma * frequency) ** 2))
 
 
 def _shaken(light: Light, injected: Injected, scale: float) -> Light:

@@ -1,9 +1,15 @@
 """The sensor: how light becomes the numbers of a JPEG, with the limits and habits of real camera modules.
 
 Figures of a model are those of its public tuning file (raspberrypi/libcamera, `src/ipa/rpi/vc4/data/*.json`:
-`rpi.lux`, `rpi.noise`, `rpi.awb.ct_curve`), of its gain formula (`cam_helper_*.cpp`: gain = codes / (codes −
-code)) and of the maker's published limits of exposure. Lux = reference_lux · (reference_exposure ·
-reference_gain) / (exposure · gain) · Y / reference_Y turned around gives the linear value of a pixel.
+`rpi.lux`, `rpi.noise`, `rpi.awb.ct_curve`) and of its gain formula (`cam_helper_*.cpp`: gain = codes / (codes
+− code)). Longest exposures: imx219 11.76 s (what rpicam-still says, AllskyTeam/allsky issue 4181), imx477
+670 s and imx708 112 s (Raspberry Pi's camera documentation), imx519 200 s (Arducam; unconfirmed on a module:
+the drivers allow 128 × 65500 lines of 25 or 30 µs in the full mode, 206 or 248 s). Shortest ones differ by
+mode; the imx519's 100 µs are unconfirmed, its driver's 20 lines are 500 µs and more in the full mode. That
+the lenses of imx519 and imx708 focus up to 12 dioptres is unconfirmed too.
+
+Lux = reference_lux · (reference_exposure · reference_gain) / (exposure · gain) · Y / reference_Y turned
+around gives the linear value of a pixel.
 
 Shot noise grows with the root of the signal, so its deviation is the same everywhere once the root is taken:
 the pixels are developed in that domain, where noise is one addition and the tone curve one small table.
@@ -17,7 +23,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from skylapse_protocol.tone import CURVES, FULL_SCALE
+from skylapse_protocol.tone import CURVES, FULL_SCALE, decode
 
 from .bands import STRIP_ROWS, in_bands, strips
 from .paint import Light
@@ -29,7 +35,7 @@ NEUTRAL_K = 5500.0
 """Colour temperature at which the scene is shown in its own colours."""
 
 _ROOT_STEPS = 4096
-_BINNED = 0.5
+BINNED = 0.5
 """The picture is a full frame scaled down: at least 2 × 2 pixels make one, which halves the noise."""
 
 _NOISE_POOL = 1 << 20
@@ -53,6 +59,10 @@ class SensorModel:
     gain: tuple[float, float]
     """Smallest and largest analogue gain."""
     gain_codes: int
+    bits: int
+    """Of a raw sample."""
+    max_dioptre: float | None
+    """The nearest focus of a lens that moves."""
     ct_curve: tuple[tuple[float, float, float], ...]
     """Rows of (kelvin, red, blue): what a grey card gives in red and blue when green is 1."""
 
@@ -86,6 +96,8 @@ SENSORS = {
             exposure_us=(75, 11_760_000),
             gain=(1.0, 10.666667),
             gain_codes=256,
+            bits=10,
+            max_dioptre=None,
             ct_curve=(
                 (2498, 0.9309, 0.3599),
                 (2911, 0.8682, 0.4283),
@@ -109,6 +121,8 @@ SENSORS = {
             exposure_us=(60, 670_740_000),
             gain=(1.0, 22.260870),
             gain_codes=1024,
+            bits=12,
+            max_dioptre=None,
             ct_curve=(
                 (2360, 0.6009, 0.3093),
                 (2848, 0.5071, 0.4000),
@@ -137,6 +151,8 @@ SENSORS = {
             exposure_us=(100, 200_000_000),
             gain=(1.0, 16.0),
             gain_codes=1024,
+            bits=10,
+            max_dioptre=12.0,
             ct_curve=(
                 (2890, 0.7328, 0.3734),
                 (3550, 0.6228, 0.4763),
@@ -158,6 +174,8 @@ SENSORS = {
             exposure_us=(26, 112_015_000),
             gain=(1.122807, 16.0),
             gain_codes=1024,
+            bits=10,
+            max_dioptre=12.0,
             ct_curve=(
                 (2498, 0.8733, 0.2606),
                 (2821, 0.7707, 0.3245),
@@ -224,7 +242,7 @@ def develop(light: Light, sensor: SensorModel, delivered: Delivered, rng: np.ran
     balance = (delivered.colour_gains[0] / neutral[0], 1.0, delivered.colour_gains[1] / neutral[1])
     exposure = sensor.response() * delivered.total * _ROOT_STEPS**2
     scale = (exposure * np.array(balance)).astype(np.float32)[:, None, None]
-    deviation = _ROOT_STEPS * _BINNED * sensor.noise_slope * sqrt(delivered.analogue_gain) / 512.0
+    deviation = _ROOT_STEPS * BINNED * sensor.noise_slope * sqrt(delivered.analogue_gain) / 512.0
     noise = _noise_pool() * np.float32(deviation)
     starts = rng.integers(0, _NOISE_POOL, size=rows // STRIP_ROWS + 1)
     table = _root_table(sensor.tone_curve)
@@ -247,6 +265,18 @@ def develop(light: Light, sensor: SensorModel, delivered: Delivered, rng: np.ran
 
     in_bands(0, rows, develop_band)
     return planes
+
+
+def linear_light(planes: Planes, tone_curve: str) -> npt.NDArray[np.float32]:
+    """Return the linear light of a picture, 1 = clipped, in the picture's shape."""
+    return _linear_table(tone_curve)[planes]
+
+
+@lru_cache(maxsize=8)
+def _linear_table(tone_curve: str) -> npt.NDArray[np.float32]:
+    """Return the linear light of each of eight bits."""
+    curve = CURVES[tone_curve]
+    return np.array([decode(curve, 257.0 * code) / FULL_SCALE for code in range(256)], dtype=np.float32)
 
 
 @lru_cache(maxsize=1)

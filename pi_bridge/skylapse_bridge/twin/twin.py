@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from .dng import dng
 from .faults import Faults, Injected
 from .light import lux
-from .optics import through_the_lens
+from .optics import WHOLE, through_the_lens
 from .paint import Light
 from .scene import Scene, View
 from .sensor import Delivered, Planes, SensorModel, deliver, develop
@@ -55,6 +56,12 @@ class Photograph:
     light: Light
     """What fell on the sensor: the view, spoiled by what was injected."""
     injected: Injected
+    key: tuple[int, ...]
+    """What its random numbers are drawn from."""
+
+    def raw(self, sensor: SensorModel) -> bytes:
+        """Return what the sensor counted, as a DNG file; the same bytes every time."""
+        return dng(self.light, sensor, self.delivered, self.captured_at, np.random.default_rng(self.key))
 
     def rgb(self) -> npt.NDArray[np.uint8]:
         """Return the picture as an array of shape (rows, columns, 3)."""
@@ -100,18 +107,12 @@ class Twin:
             injected=self.faults.at(at, self._camera, self.scene.place, self._full_width),
         )
 
-    def look(self, at: datetime, injected: Injected, focus_dioptre: float | None) -> tuple[View, Light]:
-        """Return the scene of one moment, and what falls on the sensor of it."""
-        view = self.scene.view(at, fog=injected.fog)
-        defocus = 0.0 if focus_dioptre is None else focus_dioptre - injected.infinity_dioptre
-        scale = self.scene.width / self._full_width
-        return view, through_the_lens(view.light, injected, defocus_dioptre=defocus, shake_scale=scale)
-
-    def photograph(self, at: datetime, wish: Wish) -> Photograph:
-        """Take the picture of one moment."""
-        random = np.random.default_rng((self._camera, round(at.timestamp() * 1e6)))
+    def photograph(self, at: datetime, wish: Wish, *, area: tuple[slice, ...] = WHOLE) -> Photograph:
+        """Take the picture of one moment, or of an area of rows and columns of it."""
+        key = (self._camera, round(at.timestamp() * 1e6))
+        random = np.random.default_rng(key)
         wobble_ev = self._wobble_ev * 12.0**0.5 * random.random()
-        chance = np.random.default_rng((self._camera, round(at.timestamp() * 1e6), 3)).random()
+        chance = np.random.default_rng((*key, 3)).random()
         delivered = deliver(
             self.sensor,
             exposure_us=self.faults.exposure_us(wish.exposure_us, chance),
@@ -120,7 +121,15 @@ class Twin:
             wobble_ev=wobble_ev,
         )
         injected = self.faults.at(at, self._camera, self.scene.place, self._full_width)
-        view, light = self.look(at, injected, wish.focus_dioptre)
+        view = self.scene.view(at, fog=injected.fog)
+        focus = wish.focus_dioptre
+        light = through_the_lens(
+            view.light,
+            injected,
+            defocus_dioptre=0.0 if focus is None else focus - injected.infinity_dioptre,
+            shake_scale=self.scene.width / self._full_width,
+            area=area,
+        )
         return Photograph(
             planes=develop(light, self.sensor, delivered, random),
             captured_at=at,
@@ -129,6 +138,7 @@ class Twin:
             view=view,
             light=light,
             injected=injected,
+            key=(*key, 4),
         )
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from .faults import Faults
 from .ramp import RAMPS, exposure_ev, split
 from .scene import Scene
 from .sensor import SENSORS
@@ -45,6 +46,9 @@ class Sequence:
     records: bool = True
     quality: int = 92
     wobble_ev: float = 0.02
+    clouds: float = 1.0
+    """0 is a clear sky."""
+    faults: Faults = field(default_factory=Faults)
 
     def moments(self) -> list[datetime]:
         """Return when each frame is taken."""
@@ -76,9 +80,14 @@ def twin_of(sequence: Sequence) -> Twin:
         height=sequence.height,
         seed=sequence.seed,
         place=sequence.place,
-        weather=Weather(seed=sequence.seed, cloud_every_s=_CLOUD_EVERY_FRAMES * sequence.interval_s),
+        weather=Weather(
+            seed=sequence.seed,
+            cloud_every_s=_CLOUD_EVERY_FRAMES * sequence.interval_s,
+            clouds=sequence.clouds,
+        ),
     )
-    return Twin(scene=scene, sensor=SENSORS[sequence.sensor], wobble_ev=sequence.wobble_ev)
+    sensor = SENSORS[sequence.sensor]
+    return Twin(scene=scene, sensor=sensor, wobble_ev=sequence.wobble_ev, faults=sequence.faults)
 
 
 def wishes(sequence: Sequence, twin: Twin) -> list[Wish]:
