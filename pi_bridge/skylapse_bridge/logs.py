@@ -2,7 +2,7 @@
 
 Every room logs through the standard library. What a line is about (camera, frame) is bound around the work
 with `about`, or given as `extra`, and stands in its own field. Where systemd keeps the journal, each line
-begins with its priority (sd-daemon(3)) and the time is left to the journal.
+begins with its priority (sd-daemon(3)), and the time of a text is left to it.
 """
 
 import logging

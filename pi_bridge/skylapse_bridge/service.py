@@ -401,7 +401,8 @@ class Bridge:
         try:
             released = await self._outbox.run(partial(_release_or_drop, frame=frame, record=record))
         except SpoolError as error:
-            _LOGGER.warning("frame %s keeps waiting: %s", frame.id, error)
+            about = {"camera": frame.record.camera, "frame": str(frame.record.name)}
+            _LOGGER.warning("frame %s keeps waiting: %s", frame.id, error, extra=about)
             return
         self._delivered(frame)
         if released is not None:

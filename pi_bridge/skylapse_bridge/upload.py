@@ -177,7 +177,8 @@ class Uploader:
         try:
             await transfer.send(session, url, key)
         except QuarantinedError as error:
-            _LOGGER.warning("frame %s was put aside: %s", frame.record.name, error)
+            about = {"camera": frame.record.camera, "frame": str(frame.record.name)}
+            _LOGGER.warning("frame %s was put aside: %s", frame.record.name, error, extra=about)
         except RefusedError as error:
             self._report(str(error))
             self._refused[frame.id] = _monotonic() + _AGAIN_S
