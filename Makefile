@@ -96,7 +96,7 @@ COMPILE_OPTIONS := --quiet --universal --generate-hashes --no-emit-index-url --n
 
 .PHONY: lock
 lock: | $(UV)  ## resolve the lock files anew from pyproject.toml
-	$(UV) pip compile pyproject.toml --extra bridge --extra processor --group dev \
+	$(UV) pip compile pyproject.toml --extra bridge --extra calibrate --extra processor --group dev \
 		--python-version 3.11 $(COMPILE_OPTIONS) -o requirements.lock
 	$(UV) pip compile --group home-assistant --python-version 3.14.2 \
 		--override tools/override-2026.11.txt $(COMPILE_OPTIONS) -o requirements-ha.lock

@@ -43,7 +43,12 @@ DECLARED_AS = {"PIL": "pillow", "paho": "paho-mqtt", "yaml": "pyyaml", "cv2": "o
 """Distributions whose name is not that of their package."""
 
 FROM_THE_SYSTEM = {"picamera2", "libcamera"}
-EXTRAS = {"skylapse_bridge": "bridge", "skylapse_processor": "processor"}
+EXTRAS = {
+    "bridge": (PROGRAMS["skylapse_bridge"], None),
+    "calibrate": (f"{PROGRAMS['skylapse_bridge']}/calibrate", "bridge"),
+    "processor": (PROGRAMS["skylapse_processor"], None),
+}
+"""Which folder an extra is for, and the extra that is always installed beside it."""
 
 STANDARD_LIBRARY_ONLY = "protocol/skylapse_protocol"
 PROGRAM_FOLDERS = [*PROGRAMS.values(), INTEGRATION]
@@ -70,13 +75,17 @@ def test_the_contract_needs_the_standard_library_alone() -> None:
     assert foreign == set(), "imports inside the contract are relative, for the copy in the integration"
 
 
-@pytest.mark.parametrize("package", EXTRAS)
-def test_each_program_declares_what_it_imports(package: str) -> None:
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_each_program_declares_what_it_imports(extra: str) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    declared = {_distribution(entry) for entry in extras[EXTRAS[package]]}
-    foreign = {name for module in modules(PROGRAMS[package]) for name in module.imports()}
-    foreign -= {*sys.stdlib_module_names, *FROM_THE_SYSTEM, package, "skylapse_protocol"}
-    assert {DECLARED_AS.get(name, name) for name in foreign} == declared
+    declared = {_distribution(entry) for entry in extras[extra]}
+    folder, beside = EXTRAS[extra]
+    of_others = [other for other, _ in EXTRAS.values() if other.startswith(f"{folder}/")]
+    own = [module for module in modules(folder) if not module.path.startswith(tuple(of_others))]
+    foreign = {name for module in own for name in module.imports()}
+    foreign -= {*sys.stdlib_module_names, *FROM_THE_SYSTEM, *PROGRAMS}
+    with_it = {_distribution(entry) for entry in extras.get(beside or "", [])}
+    assert {DECLARED_AS.get(name, name) for name in foreign} - with_it == declared - with_it
 
 
 def _distribution(requirement: str) -> str:

@@ -1,0 +1,1 @@
+"""Calibration at the camera: chart, lens, tone curve, focus."""
