@@ -107,7 +107,7 @@ lock: | $(UV)  ## resolve the lock files anew from pyproject.toml
 		$(filter-out --universal,$(COMPILE_OPTIONS)) -o requirements-picamera.lock
 
 .PHONY: tools
-tools: .tools/bin/mosquitto .tools/bin/mosquitto_sub .tools/bin/mosquitto_pub .tools/bin/chromium .tools/bin/ffmpeg  ## Mosquitto, Chromium, ffmpeg: from the PATH, else Debian's packages
+tools: .tools/bin/mosquitto .tools/bin/mosquitto_sub .tools/bin/mosquitto_pub .tools/bin/chromium .tools/bin/ffmpeg .tools/bin/live555MediaServer  ## Mosquitto, Chromium, ffmpeg, an RTSP server: from the PATH, else Debian's packages
 
 .tools/bin/mosquitto .tools/bin/ffmpeg:
 	tools/system_tools.sh .tools $(@F)
@@ -115,6 +115,9 @@ tools: .tools/bin/mosquitto .tools/bin/mosquitto_sub .tools/bin/mosquitto_pub .t
 # Playwright's own driver needs a library that no package of Chromium brings.
 .tools/bin/chromium:
 	tools/system_tools.sh .tools chromium libatomic.so.1=libatomic1
+
+.tools/bin/live555MediaServer:
+	tools/rtsp_server.sh .tools
 
 .tools/bin/mosquitto_sub .tools/bin/mosquitto_pub:
 	tools/system_tools.sh .tools $(@F)=mosquitto-clients

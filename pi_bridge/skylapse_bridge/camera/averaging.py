@@ -1,10 +1,10 @@
 """Several exposures as one: their mean in linear light, as a neutral-density filter would have given it.
 
 A JPEG's numbers follow a tone curve, and the mean of encoded numbers is not the number of the mean light:
-moving highlights would come out too dark. So each number is turned into linear light (16 bits) by the curve of
-its camera, added up, and the mean is turned back. Where nothing moved both tables are exact: the mean of equal
-pictures is the picture. Elsewhere the mean is within one part in 65535 of linear light, which is 5 % of a step
-of 8 bits in the darkest sRGB.
+moving highlights would come out too dark. So each number is turned into linear light (16 bits) by the curve
+of its camera, added up, and the mean is turned back. Where nothing moved both tables are exact: the mean of
+equal pictures is the picture. Elsewhere the mean is within one part in 65535 of linear light, which is 5 %
+of a step of 8 bits in the darkest sRGB.
 
 The sums take 12 bytes a pixel, 192 MB at 16 megapixels, however many exposures there are; what is needed
 besides is as large as `_STRIP_ROWS` rows.

@@ -2,7 +2,8 @@
 
 A driver module that can look has a function `found() -> list[Found]`. Drivers are imported when they are
 asked; one that cannot be imported, or fails, is a row that says so rather than an error, for the others'
-cameras are there all the same. Network cameras do not announce themselves: they are named in the configuration.
+cameras are there all the same. Network cameras do not announce themselves: they are named in the
+configuration.
 """
 
 from collections.abc import Mapping
