@@ -15,10 +15,11 @@ import voluptuous as vol
 
 from skylapse_protocol.codec import write
 from skylapse_protocol.messages import Command, CommandError, Reply
-from skylapse_protocol.records import Asked, write_record
+from skylapse_protocol.records import write_record
 from skylapse_protocol.snapshot import active_window
 
 from .aiming import Purpose
+from .changes import CHANGES, Changes, read_changes
 from .clock import Clock
 from .errors import BridgeError, CameraError, CommandRefusedError, SpoolFullError, UnsupportedError
 from .runner import Runner
@@ -35,12 +36,6 @@ _CODES: tuple[tuple[type[BridgeError], str], ...] = (
 )
 """What is told of an error: the first that fits."""
 
-_EXPOSURE_US = vol.All(
-    int, vol.Range(min=1, max=1_000_000_000), msg="is no whole number from 1 to 1000000000"
-)
-_GAIN = vol.All(
-    vol.Any(int, float), vol.Coerce(float), vol.Range(min=0.1, max=1000), msg="is no number from 0.1 to 1000"
-)
 _ID = vol.All(str, vol.Length(min=1, max=64), msg="is no text of 1 to 64 characters")
 _DIOPTRE = vol.All(vol.Any(int, float), vol.Range(min=0, max=50), msg="is no number from 0 to 50")
 _MODE = vol.All(str, vol.In(["live", "deployed"]), msg="is neither live nor deployed")
@@ -69,13 +64,16 @@ class Request:
     until: datetime
     """When the command expires."""
 
-    def purpose(self, asked: Asked | None = None) -> Purpose:
-        """Return what a frame of this request is for."""
+    def purpose(self, changes: Changes | None = None) -> Purpose:
+        """Return what a frame of this request is for: a profile, changed as was asked."""
+        profile = _profile(self.runner, self.args.get("profile"), self.clock)
+        changes = changes or Changes()
         return Purpose(
             at=self.clock.now(),
-            profile=_profile(self.runner, self.args.get("profile"), self.clock),
+            profile=changes.apply(profile),
             test_id=self.args.get("test_id"),
-            asked=asked,
+            asked=changes.asked,
+            colour_gains=changes.colour_gains,
         )
 
 
@@ -88,13 +86,10 @@ class CommandKind:
 
 
 async def _capture(request: Request) -> dict[str, Any]:
-    args = request.args
-    asked = None
-    if "exposure_us" in args or "gain" in args:
-        if not {"exposure_us", "gain"} <= args.keys():
-            raise CommandRefusedError("bad_arguments", "exposure_us and gain are asked for together")
-        asked = Asked(exposure_us=args["exposure_us"], gain=args["gain"])
-    record = await request.runner.take(request.purpose(asked), request.until)
+    changes = read_changes(request.args, request.runner.shooter.info)
+    purpose = request.purpose(changes)
+    override = not request.args.keys() <= {"profile"}
+    record = await request.runner.take(purpose, request.until, override=override)
     return {"record": write_record(record)}
 
 
@@ -107,7 +102,7 @@ async def _preview(request: Request) -> dict[str, Any]:
 
 
 async def _focus(request: Request) -> dict[str, Any]:
-    return {"dioptre": await request.runner.focus(request.args.get("dioptre"), request.until)}
+    return await request.runner.focus(request.args.get("dioptre"), request.purpose(), request.until)
 
 
 async def _set_mode(request: Request) -> dict[str, Any]:
@@ -140,12 +135,7 @@ async def _restart(request: Request) -> dict[str, Any]:
 
 COMMANDS: dict[str, CommandKind] = {
     "capture": CommandKind(
-        args={
-            vol.Optional("exposure_us"): _EXPOSURE_US,
-            vol.Optional("gain"): _GAIN,
-            vol.Optional("profile"): _ID,
-            vol.Optional("test_id"): _ID,
-        },
+        args={vol.Optional("profile"): _ID, **CHANGES},
         obey=_capture,
     ),
     "meter": CommandKind(args={vol.Optional("profile"): _ID}, obey=_meter),

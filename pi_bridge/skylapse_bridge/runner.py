@@ -18,6 +18,7 @@ from .aiming import Aim, Purpose
 from .camera_time import CameraTime, Gap
 from .deployment import Deployment
 from .errors import BridgeError, CameraEndError, CameraError, CameraLostError, SpoolError, SpoolFullError
+from .focusing import Focusing
 from .logs import about
 from .sequence import (
     CameraChanged,
@@ -68,6 +69,7 @@ class Runner:
         self._deployment = Deployment(state_dir, parts.bridge, camera_id)
         self._taker = Taker(camera_id, shooter, parts, self._voice)
         self._tending = Tending(camera_id, shooter, parts, self._voice, self.time, on_up=self._up)
+        self._focusing = Focusing(camera_id, shooter, parts, self._voice, self._between_ticks)
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sequence = Sequence()
@@ -82,6 +84,7 @@ class Runner:
         self._sequence = replace(ledger, plan=plan, snapshot=snapshot)
         self._spawn(self._run())
         self._spawn(self._tending.start())
+        self._spawn(self._focusing.watch())
 
     async def stop(self) -> None:
         """Stop work and camera; a frame that is being made safe is finished."""
@@ -223,10 +226,11 @@ class Runner:
         async with self._between_ticks("preview", until):
             return await self._taker.preview()
 
-    async def focus(self, dioptre: float | None, until: datetime) -> float:
-        """Focus; return the distance in dioptres."""
-        async with self._between_ticks("focus", until):
-            return await self.shooter.focus(dioptre)
+    async def focus(self, dioptre: float | None, purpose: Purpose, until: datetime) -> dict[str, Any]:
+        """Take a distance for infinity, or look for infinity; return the result of the command."""
+        if dioptre is not None:
+            return await self._focusing.set(dioptre, purpose, until)
+        return await self._focusing.sweep(purpose, until)
 
     async def state(self) -> CameraState:
         """Return the message about what the camera does now."""
@@ -248,6 +252,7 @@ class Runner:
             last_error=self._voice.last_error,
             counts=counts,
             ended_windows=windows,
+            focus=self._focusing.state(),
             experiments=tuple(experiment.id for experiment in running(sequence.snapshot, now)),
         )
 
@@ -257,6 +262,7 @@ class Runner:
         """Return what the spool remembers of this camera."""
         now = self._parts.clock.now()
         self.shooter.exposures = read_exposures(spool.ledger.note(self.id, "exposures"), now)
+        self._focusing.recall(spool)
         self.shooter.info = read_info(spool.ledger.note(self.id, "info"))
         mode = spool.ledger.note(self.id, "mode")
         return Sequence(
@@ -365,6 +371,7 @@ class Runner:
             aim = middles[key] = await self._taker.aim(purpose, plan)
         await self._taker.take(aim, plan, version)
         self._tending.took()
+        self._focusing.apply()
 
     def _gap(self, now: datetime) -> Gap | None:
         """Return the time until the plan wants the camera, None where it does not."""

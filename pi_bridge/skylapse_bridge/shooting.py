@@ -22,7 +22,7 @@ from skylapse_protocol.snapshot import (
 
 from . import jpeg
 from .aiming import Aim, Purpose, aim_at, limits_for, member_of, settings_for
-from .camera.port import Camera, CapturedFrame, CaptureSettings
+from .camera.port import Camera, CapturedFrame, CaptureSettings, FocusFigure
 from .clock import Clock
 from .errors import CameraError
 from .exposure import Exposure, ExposureState, Limits, split
@@ -64,6 +64,11 @@ class Shooter:
         self.obedience = Obedience()
         self.rest_dioptre: float | None = None
         """Where the lens stands for profiles that do not say; None leaves it alone."""
+        self.light: Light | None = None
+        """What was metered last."""
+        self.temperature_c: float | None = None
+        """Of the sensor, as far as it tells."""
+        self._lens_dioptre: float | None = None
 
     async def start(self, bookmark: str | None = None) -> CameraInfo:
         """Start the camera behind the last frame that was made safe; raise CameraError."""
@@ -83,6 +88,15 @@ class Shooter:
     async def focus(self, dioptre: float | None) -> float:
         """Focus; return the distance."""
         return await self.call(lambda: self._camera.focus(dioptre))
+
+    async def focus_figure(self, settings: CaptureSettings) -> FocusFigure:
+        """Return how sharp the picture is with these settings."""
+        return await self.call(lambda: self._camera.focus_figure(settings), length_s(settings))
+
+    def stay_focused(self) -> None:
+        """Let frames that do not say where to focus be taken where the lens stands now, whatever comes."""
+        if self.rest_dioptre is None:
+            self.rest_dioptre = self._lens_dioptre
 
     async def call(self, work: Callable[[], T], longer_s: float = 0.0) -> T:
         """Run a call of the camera on its thread."""
@@ -110,11 +124,16 @@ class Shooter:
 
     async def shoot(self, aim: Aim) -> CapturedFrame:
         """Take the frame; raise CameraError, also for a picture that is no JPEG."""
+        if aim.purpose.window is None and aim.settings.focus_dioptre is not None:
+            self.stay_focused()
         captured = await self.call(lambda: self._camera.capture(aim.settings), length_s(aim.settings))
         try:
             jpeg.size(captured.jpeg)
         except ValueError as error:
             raise CameraError(f"the camera delivered no picture: {error}") from error
+        self._lens_dioptre = captured.focus_dioptre
+        if captured.sensor_temperature_c is not None:
+            self.temperature_c = captured.sensor_temperature_c
         if aim.exposure is not None and aim.purpose.leads:
             self.exposures[aim.purpose.key] = aim.exposure
         return captured
@@ -173,7 +192,8 @@ class Shooter:
     async def _meter(self, settings: CaptureSettings, purpose: Purpose) -> Light:
         settings = replace(settings, average=1, over_s=0.0, raw=False)
         frame = await self.call(lambda: self._camera.meter(settings), length_s(settings))
-        return measure(frame, purpose.profile.metering, frame.seen_at or settings.at)
+        self.light = measure(frame, purpose.profile.metering, frame.seen_at or settings.at)
+        return self.light
 
     async def _meter_well(
         self, settings: CaptureSettings, purpose: Purpose, state: ExposureState | None, limits: Limits
