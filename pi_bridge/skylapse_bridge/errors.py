@@ -2,6 +2,7 @@
 
 BridgeError
 ├── ConfigError              the configuration cannot be used; names file, line and key
+├── CalibrationError         a calibration that cannot be trusted, or not be made; says what to do better
 ├── OutputError              what was made cannot be written where it was asked to be
 ├── ClockError               a moment that the bridge's clock cannot give
 ├── CameraError              a camera did not do what it was asked
@@ -31,6 +32,10 @@ class ConfigError(BridgeError):
 
 class OutputError(BridgeError):
     """What was made cannot be written where it was asked to be."""
+
+
+class CalibrationError(BridgeError):
+    """A calibration cannot be made, or not be trusted; the words say what to do better."""
 
 
 class ClockError(BridgeError):
