@@ -4,6 +4,7 @@ Every mistake is told with file, line and the path of its key, all of them at on
 one that was probably meant.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -117,14 +118,27 @@ def _camera(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise vol.Invalid("is no camera with id and driver")
     driver = str(value.get("driver"))
-    options = driver_options(driver) if driver in DRIVERS else _options_of_any_driver()
+    options = _options(driver) if driver in DRIVERS else _options_of_any_driver()
     checked: dict[str, Any] = vol.Schema({**_CAMERA, **options})(value)
     return checked
 
 
+def _options(driver: str) -> dict[Any, Any]:
+    """Return what a driver may be told; refuse one whose libraries are not there."""
+    try:
+        return driver_options(driver)
+    except ImportError as error:
+        words = f"needs {error.name or error}, which is not installed here"
+        raise vol.Invalid(words, path=["driver"]) from error
+
+
 def _options_of_any_driver() -> dict[Any, Any]:
     """Return what may stand in a camera whose driver is not known."""
-    return {vol.Optional(str(key)): object for driver in DRIVERS for key in driver_options(driver)}
+    found: dict[Any, Any] = {}
+    for driver in DRIVERS:
+        with contextlib.suppress(vol.Invalid):
+            found |= {vol.Optional(str(key)): object for key in _options(driver)}
+    return found
 
 
 def _cameras(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -136,6 +150,7 @@ def _cameras(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 _NEEDED_FILES = (("mqtt", "password_file"), ("mqtt", "ca_file"))
+_FILES_OF_CAMERAS = ("password_file", "token_file", "ca_file")
 _AWAITED_FILES = (("processor", "key_file"),)
 """A bridge photographs on without its key, and delivers once it is there."""
 
@@ -193,7 +208,7 @@ def _checked(path: Path, files: tuple[Place, ...], *, folders: bool = False) -> 
         raise ConfigError(f"{path}:1: holds no settings; `skylapse-bridge example-config` prints some")
     checked, mistakes = {}, list(_missing_files(values, path.parent, files))
     if folders:
-        mistakes += _missing_folders(values, path.parent)
+        mistakes += _missing_places(values, path.parent)
     try:
         checked = vol.Schema(_SCHEMA)(values)
     except vol.MultipleInvalid as error:
@@ -219,13 +234,17 @@ def _missing_files(values: Any, folder: Path, places: tuple[Place, ...]) -> Iter
             yield vol.Invalid(f"{folder / name} cannot be read: {why}", path=[section, key])
 
 
-def _missing_folders(values: Any, folder: Path) -> Iterator[vol.Invalid]:
-    """Yield the cameras that replay a folder which is not there."""
+def _missing_places(values: Any, folder: Path) -> Iterator[vol.Invalid]:
+    """Yield the settings of cameras that name a folder or a file which is not there."""
     cameras = values.get("cameras")
     for index, camera in enumerate(cameras if isinstance(cameras, list) else []):
         name = camera.get("path") if isinstance(camera, dict) else None
         if isinstance(name, str) and not (folder / name).is_dir():
             yield vol.Invalid(f"{folder / name} is no folder", path=["cameras", index, "path"])
+        for key in _FILES_OF_CAMERAS:
+            name = camera.get(key) if isinstance(camera, dict) else None
+            if isinstance(name, str) and not (folder / name).is_file():
+                yield vol.Invalid(f"{folder / name} is no file", path=["cameras", index, key])
 
 
 def _build(values: dict[str, Any], folder: Path) -> BridgeConfig:
@@ -251,8 +270,12 @@ def _build(values: dict[str, Any], folder: Path) -> BridgeConfig:
 
 def _build_camera(values: dict[str, Any], folder: Path) -> CameraConfig:
     options = {key: value for key, value in values.items() if key not in {"id", "name", "driver"}}
-    if "path" in options:
-        options["path"] = str(folder / options["path"])
+    for key in ("path", *_FILES_OF_CAMERAS):
+        if key in options:
+            options[key] = str(folder / options[key])
+    tuning_file = options.get("tuning_file")
+    if tuning_file is not None and (folder / tuning_file).is_file():
+        options["tuning_file"] = str(folder / tuning_file)
     return CameraConfig(
         id=values["id"], name=values.get("name", values["id"]), driver=values["driver"], options=options
     )
@@ -286,7 +309,7 @@ def _known_keys(place: Place, values: object) -> list[str]:
     schema: Any = _SCHEMA
     if len(place) == 2 and place[0] == "cameras" and isinstance(values, dict):
         driver = values["cameras"][place[1]].get("driver")
-        schema = {**_CAMERA, **(driver_options(driver) if driver in DRIVERS else {})}
+        schema = {**_CAMERA, **(_options(driver) if driver in DRIVERS else {})}
     elif place:
         schema = next((value for key, value in _SCHEMA.items() if str(key) == place[0]), {})
     return [str(key) for key in schema] if isinstance(schema, dict) else []
