@@ -49,6 +49,9 @@ from .port import (
 _AUTO_INTERVAL_S = 15.0
 """Automatic exposure never takes longer than a picture every so often allows."""
 
+_NEXT = timedelta(microseconds=1)
+"""Exposures that are averaged are this far apart at least: each has noise of its own."""
+
 _FOCUSED_ON = (slice(1, 2), slice(1, 3))
 """Where sharpness is measured, in halves of the height and quarters of the width: on land, not on clouds."""
 
@@ -174,7 +177,7 @@ class TwinCamera:
             return first.planes, lux[0]
         averager = Averager(self._sensor.tone_curve)
         averager.add(first.rgb())
-        step = timedelta(seconds=settings.over_s / settings.average)
+        step = max(timedelta(seconds=settings.over_s / settings.average), _NEXT)
         for number in range(1, settings.average):
             photograph = self._photograph(replace(settings, at=settings.at + number * step), *self._size)
             averager.add(photograph.rgb())

@@ -20,6 +20,8 @@ REFERENCE_C = 25.0
 
 _WARMTH_LAGS = timedelta(hours=2)
 _MOST_SHAKE = 3.0
+_TURN = 0.25
+"""Wind turns a camera less than it pushes it: the edges move by an eighth of the shift."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +70,7 @@ class Faults:
         return Injected(
             shake_x_px=x,
             shake_y_px=y,
-            shake_rotation_deg=degrees(turn / width),
+            shake_rotation_deg=degrees(_TURN * turn / width),
             droplets=_droplets(camera, self.droplets),
             fog=self.fog,
             dew=self.dew,
@@ -77,7 +79,7 @@ class Faults:
         )
 
     def _shake(self, moment: datetime, camera: int) -> tuple[float, float, float]:
-        """Draw the shift of one moment, and how far the turn moves the edges, in pixels."""
+        """Draw the shift of one moment, and its turn, in pixels."""
         if self.shake_px == 0.0:
             return 0.0, 0.0, 0.0
         random = np.random.default_rng((camera, round(moment.timestamp() * 1e6), 1))
