@@ -37,7 +37,7 @@ old measurements are out of reach, and the light that is measured anew is the sa
 
 *Splitting.* Time is used before gain: up to the longest exposure that sensor, profile and interval allow,
 with the smallest gain; then gain, continuously, never in steps. Time counts in whole microseconds; what is
-lost by that, a hundredth at the shortest exposures, is made up by gain.
+lost by that, a hundredth at the shortest exposures, is made up by gain where the camera has any to set.
 """
 
 from collections.abc import Sequence
@@ -162,7 +162,10 @@ def split(log2_exposure: float, limits: Limits) -> Exposure:
     """Return time and gain for an exposure: time first, then gain, both continuous."""
     low, high = limits.log2_range
     total = 2.0 ** min(max(log2_exposure, low), high)
-    exposure_us = min(max(floor(total / limits.min_gain), limits.min_exposure_us), limits.max_exposure_us)
+    time_us = floor(total / limits.min_gain)
+    if total > time_us * limits.max_gain:
+        time_us = round(total / limits.min_gain)
+    exposure_us = min(max(time_us, limits.min_exposure_us), limits.max_exposure_us)
     return Exposure(
         exposure_us=exposure_us, gain=min(max(total / exposure_us, limits.min_gain), limits.max_gain)
     )

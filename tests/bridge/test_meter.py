@@ -7,8 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skylapse_bridge.camera.port import LuxReference, SmallFrame
-from skylapse_bridge.meter import F2_REFERENCE, MID_GREY, log2_exposure_for, lux_of, measure
-from skylapse_protocol.snapshot import Metering, Region
+from skylapse_bridge.meter import (
+    F2_REFERENCE,
+    log2_exposure_for,
+    lux_of,
+    measure,
+    reading,
+)
+from skylapse_protocol.snapshot import MID_GREY, Metering, Region
 from skylapse_protocol.tone import CURVES, FULL_SCALE, encode
 
 from .made import START
@@ -80,3 +86,78 @@ def test_clipped_shares_are_told() -> None:
 def test_a_spot_smaller_than_a_pixel_still_meters() -> None:
     tiny = SmallFrame(width=2, height=2, rgb=bytes([255] * 12))
     assert measure(tiny, Metering(mode="spot"), START).mean_linear == pytest.approx(1.0)
+
+
+def test_a_region_counts_as_much_as_its_weight() -> None:
+    regions = (
+        Region(left=0, top=0, right=0.5, bottom=1, weight=3.0),
+        Region(left=0.5, top=0, right=1, bottom=1, weight=1.0),
+    )
+    light = measure(split_frame(), Metering(mode="regions", regions=regions), START)
+    assert light.mean_linear == pytest.approx(0.25)
+
+
+def test_where_regions_overlap_their_weights_add_up() -> None:
+    whole = Region(left=0, top=0, right=1, bottom=1)
+    white = Region(left=0.5, top=0, right=1, bottom=1, weight=2.0)
+    light = measure(split_frame(), Metering(mode="regions", regions=(whole, white)), START)
+    assert light.mean_linear == pytest.approx(0.75)
+
+
+def test_regions_that_hold_no_pixel_leave_the_whole_picture() -> None:
+    for regions in ((), (Region(left=0.001, top=0.001, right=0.002, bottom=0.002),)):
+        light = measure(split_frame(), Metering(mode="regions", regions=regions), START)
+        assert light.mean_linear == pytest.approx(0.5)
+
+
+@given(
+    left=st.floats(0, 0.9),
+    top=st.floats(0, 0.9),
+    width=st.floats(0.1, 1),
+    height=st.floats(0.1, 1),
+    weight=st.floats(0.01, 100),
+)
+def test_an_even_picture_measures_the_same_through_any_region(
+    left: float, top: float, width: float, height: float, weight: float
+) -> None:
+    region = Region(
+        left=left, top=top, right=min(left + width, 1), bottom=min(top + height, 1), weight=weight
+    )
+    drawn = measure(frame(0.18), Metering(mode="regions", regions=(region,)), START)
+    whole = measure(frame(0.18), Metering(mode="matrix"), START)
+    assert drawn.mean_linear == pytest.approx(whole.mean_linear)
+
+
+def test_a_light_in_the_middle_counts_by_mode() -> None:
+    rows = [[0] * 3 * 20 for _ in range(20)]
+    for row in range(8, 12):
+        rows[row][3 * 8 : 3 * 12] = [255] * 12
+    shown = SmallFrame(width=20, height=20, rgb=bytes(value for row in rows for value in row))
+    spot, centre, matrix = (
+        measure(shown, Metering(mode=mode), START).mean_linear for mode in ("spot", "centre", "matrix")
+    )
+    assert spot == pytest.approx(1.0)
+    assert spot > centre > matrix == pytest.approx(0.04)
+
+
+def test_a_black_picture_is_measured_as_the_least_light() -> None:
+    black = SmallFrame(width=20, height=16, rgb=bytes(3 * 20 * 16), exposure_us=10_000, gain=1.0)
+    light = measure(black, Metering(mode="matrix"), START)
+    assert light.too_dark
+    assert not light.too_bright
+    assert light.clipped_low == 1.0
+    assert light.lux == pytest.approx(1e-6)
+
+
+def test_a_curve_that_nobody_knows_is_read_as_srgb() -> None:
+    unknown = SmallFrame(width=20, height=16, rgb=frame(0.18).rgb, tone_curve="of-tomorrow")
+    light = measure(unknown, Metering(mode="matrix"), START)
+    assert light.mean_linear == pytest.approx(0.18, rel=0.05)
+
+
+def test_a_reading_tells_what_was_measured_and_what_is_suggested() -> None:
+    light = measure(frame(0.18, exposure_us=10_000, gain=1.0), Metering(mode="matrix"), START)
+    message = reading(light, 9_000, 1.5)
+    assert (message.at, message.lux, message.mean_linear) == (START, light.lux, light.mean_linear)
+    assert (message.suggested_exposure_us, message.suggested_gain) == (9_000, 1.5)
+    assert message.lux == pytest.approx(1000, rel=0.05)
