@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,13 @@ from .made import START, HandClock, picture
 SETTINGS = CaptureSettings(at=START)
 
 
-def camera(folder: Path, *, at_end: str = "stop") -> Camera:
+def camera(folder: Path, bookmark: str | None = None, **options: str) -> Camera:
     """A started camera on a folder."""
-    options = {"path": str(folder), "at_end": at_end}
+    options = {"path": str(folder), **options}
     one = make_camera(
         "roof", CameraConfig(id="reel", name="Reel", driver="folder", options=options), HandClock()
     )
-    one.start()
+    one.start(bookmark)
     return one
 
 
@@ -120,6 +121,117 @@ def test_previews_fit_their_limits(tmp_path: Path) -> None:
     assert max(Image.open(io.BytesIO(small)).size) == 640
 
 
+def fill(folder: Path, *names: str) -> None:
+    """Pictures that differ by their width, each written a second after the one before it."""
+    for place, name in enumerate(names):
+        (folder / name).write_bytes(picture(width=64 + 16 * place))
+        os.utime(folder / name, (1_000_000 + place, 1_000_000 + place))
+
+
+def bookmarks(reel: Camera, number: int) -> list[str | None]:
+    return [reel.capture(SETTINGS).bookmark for _ in range(number)]
+
+
+@pytest.mark.parametrize("at_end", ["stop", "loop"])
+def test_a_bridge_that_starts_anew_goes_on_behind_its_bookmark(tmp_path: Path, at_end: str) -> None:
+    fill(tmp_path, "p1.jpg", "p2.jpg", "p10.jpg", "p11.jpg")
+    assert bookmarks(camera(tmp_path, at_end=at_end), 2) == ["p1.jpg", "p2.jpg"]
+    assert bookmarks(camera(tmp_path, "p2.jpg", at_end=at_end), 2) == ["p10.jpg", "p11.jpg"]
+
+
+def test_a_loop_goes_round_the_whole_folder_after_a_bookmark(tmp_path: Path) -> None:
+    fill(tmp_path, "1.jpg", "2.jpg", "3.jpg")
+    assert bookmarks(camera(tmp_path, "2.jpg", at_end="loop"), 4) == ["3.jpg", "1.jpg", "2.jpg", "3.jpg"]
+
+
+def test_a_bookmark_whose_file_is_gone_still_holds_the_place(tmp_path: Path) -> None:
+    fill(tmp_path, "1.jpg", "3.jpg")
+    reel = camera(tmp_path, "2.jpg")
+    assert bookmarks(reel, 1) == ["3.jpg"]
+    with pytest.raises(CameraEndError):
+        reel.capture(SETTINGS)
+
+
+def test_a_frame_that_was_not_made_safe_is_taken_again(tmp_path: Path) -> None:
+    fill(tmp_path, "1.jpg", "2.jpg", "3.jpg")
+    reel = camera(tmp_path)
+    assert bookmarks(reel, 2) == ["1.jpg", "2.jpg"]
+    reel.stop()
+    reel.start("1.jpg")
+    assert bookmarks(reel, 2) == ["2.jpg", "3.jpg"]
+
+
+def test_what_was_metered_is_taken_after_a_restart_too(tmp_path: Path) -> None:
+    fill(tmp_path, "1.jpg", "2.jpg")
+    reel = camera(tmp_path)
+    reel.meter(SETTINGS)
+    reel.stop()
+    reel.start()
+    assert bookmarks(reel, 2) == ["1.jpg", "2.jpg"]
+
+
+def test_a_file_that_is_still_being_written_is_taken_when_it_is_whole(tmp_path: Path) -> None:
+    whole = picture(width=96)
+    (tmp_path / "1.jpg").write_bytes(whole[:-40])
+    fill(tmp_path, "2.jpg")
+    reel = camera(tmp_path)
+    assert bookmarks(reel, 1) == ["2.jpg"]
+    with pytest.raises(CameraEndError):
+        reel.capture(SETTINGS)
+    (tmp_path / "1.jpg").write_bytes(whole)
+    taken = reel.capture(SETTINGS)
+    assert (taken.bookmark, taken.jpeg) == ("1.jpg", whole)
+
+
+def test_the_newest_picture_is_taken_and_older_ones_are_left_out(tmp_path: Path) -> None:
+    fill(tmp_path, "layer_3.jpg", "layer_1.jpg", "layer_2.jpg")
+    printer = camera(tmp_path, take="newest")
+    (tmp_path / "layer_4.jpg").write_bytes(picture(width=128))
+    assert bookmarks(printer, 1) == ["layer_4.jpg"]
+    with pytest.raises(CameraEndError):
+        printer.capture(SETTINGS)
+    (tmp_path / "layer_5.jpg").write_bytes(picture(width=160)[:-20])
+    with pytest.raises(CameraEndError):
+        printer.capture(SETTINGS)
+    (tmp_path / "layer_5.jpg").write_bytes(picture(width=160))
+    assert printer.capture(SETTINGS).width == 160
+    again = camera(tmp_path, "layer_5.jpg", take="newest")
+    with pytest.raises(CameraEndError):
+        again.capture(SETTINGS)
+
+
+def test_pictures_that_nobody_knows_the_curve_of_get_that_of_the_configuration(tmp_path: Path) -> None:
+    fill(tmp_path, "1.jpg", "2.jpg")
+    (tmp_path / "2.json").write_text('{"tone_curve": "imx708"}', "utf-8")
+    reel = camera(tmp_path, tone_curve="imx477")
+    assert reel.meter(SETTINGS).tone_curve == "imx477"
+    assert [reel.capture(SETTINGS).tone_curve for _ in range(2)] == ["imx477", "imx708"]
+
+
+def test_a_picture_of_one_pixel_is_none(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_bytes(picture(width=1, height=1))
+    fill(tmp_path, "2.jpg")
+    assert bookmarks(camera(tmp_path), 1) == ["2.jpg"]
+
+
+def test_a_folder_that_goes_away_is_a_lost_camera_and_comes_back(tmp_path: Path) -> None:
+    folder = tmp_path / "card"
+    folder.mkdir()
+    fill(folder, "1.jpg")
+    reel = camera(folder)
+    reel.capture(SETTINGS)
+    folder.rename(tmp_path / "away")
+    with pytest.raises(CameraLostError, match="cannot be read"):
+        reel.capture(SETTINGS)
+    (tmp_path / "away").rename(folder)
+    fill(folder, "1.jpg", "2.jpg")
+    reel.stop()
+    reel.start("1.jpg")
+    assert bookmarks(reel, 1) == ["2.jpg"]
+
+
 def test_a_folder_has_no_focus(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError):
         camera(tmp_path).focus(1.0)
+    with pytest.raises(UnsupportedError):
+        camera(tmp_path).focus_figure(SETTINGS)

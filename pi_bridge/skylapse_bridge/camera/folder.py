@@ -2,8 +2,14 @@
 
 Pictures come in the order of their EXIF times where all of them have one, else in the natural order of their
 names (2 before 10). Their pixels are left as they are. What is known of their exposure comes from a sidecar
-(`0001.json` beside `0001.jpg`, any subset of the frame record), else from EXIF, else it stays unknown. A file
-that is no whole JPEG is passed over. At the end the folder is looked through again for new pictures.
+(`0001.json` beside `0001.jpg`, any subset of the frame record), else from EXIF, else it stays unknown. At
+the end the folder is looked through again for new pictures; `at_end: loop` begins anew.
+
+A file that is no whole JPEG is set aside until it has changed: another program may still be writing it, and
+what changes while it is read is not taken either. With `take: newest` every picture is the newest one that
+was not taken yet, older ones are left out: for a folder into which another program photographs.
+
+The name of the last file is the bookmark of its frame. After a restart the folder goes on behind it.
 """
 
 import json
@@ -24,18 +30,27 @@ from skylapse_protocol.codec import read
 from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.identifiers import parse_id
 from skylapse_protocol.messages import CameraInfo
+from skylapse_protocol.tone import CURVES
 
 from .factory import CameraIdentity
-from .picture import preview, small_picture
-from .port import CapturedFrame, CaptureSettings, SmallFrame
+from .picture import check_size, preview, small_picture
+from .port import CapturedFrame, CaptureSettings, FocusFigure, SmallFrame
 
 OPTIONS = {
     vol.Required("path"): vol.All(str, vol.Length(min=1)),
     vol.Optional("at_end", default="stop"): vol.In(["stop", "loop"]),
+    vol.Optional("take", default="all"): vol.In(["all", "newest"]),
+    # Of pictures whose sidecar names none.
+    vol.Optional("tone_curve"): vol.In(sorted(CURVES)),
 }
 
 _LOGGER = logging.getLogger(__name__)
 _SUFFIXES = frozenset({".jpg", ".jpeg"})
+_HEAD_BYTES = 1 << 18
+"""EXIF stands at the beginning of a picture."""
+
+Signature = tuple[int, int]
+"""Size and time of change of a file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,26 +88,36 @@ class Picture:
 class FolderCamera:
     """A folder of JPEG files behind the camera port."""
 
-    def __init__(self, identity: CameraIdentity, path: Path, *, loop: bool, clock: Clock) -> None:
+    def __init__(self, identity: CameraIdentity, options: Mapping[str, Any], clock: Clock) -> None:
         self._identity = identity
-        self._path = path
-        self._loop = loop
+        self._path = Path(options["path"])
+        self._loop = options["at_end"] == "loop"
+        self._newest = options["take"] == "newest"
+        self._tone_curve: str | None = options.get("tone_curve")
         self._clock = clock
         self._waiting: list[Path] = []
         self._seen: set[Path] = set()
+        self._aside: dict[Path, Signature] = {}
         self._next: Picture | None = None
         self._last_path: Path | None = None
         self._model = "folder"
 
-    def start(self, bookmark: str | None = None) -> None:  # noqa: ARG002 the port's signature
-        """Look through the folder; raise CameraLostError where there is none."""
+    def start(self, bookmark: str | None = None) -> None:
+        """Look through the folder, from behind the bookmark on; raise CameraLostError where there is none."""
         if not self._path.is_dir():
             raise CameraLostError(f"{self._path} is no folder")
+        self._next = None
+        if bookmark is not None:
+            self._seen = set(behind(self._ordered(self._pictures()), bookmark))
+            self._waiting = []
         self._look()
 
     def stop(self) -> None:
         """Let go of the pictures in memory; the place in the folder is kept."""
-        self._next = None
+        if self._next is not None:
+            self._seen.discard(self._next.path)
+            self._next = None
+        self._let_wait()
 
     def capabilities(self) -> CameraInfo:
         """Return the size of the pictures; a folder controls nothing."""
@@ -115,7 +140,7 @@ class FolderCamera:
             width=small.width,
             height=small.height,
             rgb=small.rgb,
-            tone_curve=facts.tone_curve or "srgb",
+            tone_curve=facts.tone_curve or self._tone_curve or "srgb",
             exposure_us=facts.exposure_us,
             gain=None if facts.analogue_gain is None else facts.analogue_gain * (facts.digital_gain or 1.0),
             colour_temperature_k=facts.colour_temperature_k,
@@ -126,12 +151,14 @@ class FolderCamera:
         picture = self._peek()
         self._next, self._last_path = None, picture.path
         facts = {field.name: getattr(picture.facts, field.name) for field in fields(Facts)}
+        facts["tone_curve"] = facts["tone_curve"] or self._tone_curve
         return CapturedFrame(
             jpeg=picture.jpeg,
             width=picture.width,
             height=picture.height,
             captured_at=settings.at,
             monotonic_ns=self._clock.monotonic_ns(),
+            bookmark=picture.path.name,
             **facts,
         )
 
@@ -148,30 +175,86 @@ class FolderCamera:
         """Refuse: a folder has no lens."""
         raise UnsupportedError(f"a folder cannot be focused ({dioptre})")
 
+    def focus_figure(self, settings: CaptureSettings) -> FocusFigure:
+        """Refuse: a folder has no lens."""
+        raise UnsupportedError(f"a folder has no focus ({settings.focus_dioptre})")
+
     def _peek(self) -> Picture:
         """Return the next picture without taking it; raise CameraEndError where there is none."""
+        looked = False
+        if self._newest and self._next is None:
+            self._let_wait()
         while self._next is None:
-            if not self._waiting:
+            if not self._waiting and not looked:
                 self._look()
+                looked = True
             if not self._waiting:
                 raise CameraEndError(f"{self._path} has no more pictures")
-            self._next = _read(self._waiting.pop(0))
+            self._next = self._read(self._waiting.pop(0))
         return self._next
+
+    def _let_wait(self) -> None:
+        """Forget the line; whoever stands in it was not taken yet."""
+        self._seen.difference_update(self._waiting)
+        self._waiting = []
 
     def _look(self) -> None:
         """Line up the pictures that were not taken yet; all of them anew where the folder loops."""
-        found = [path for path in self._path.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file()]
+        found = self._pictures()
         if self._loop and self._seen.issuperset(found):
             self._seen.clear()
-        self._waiting = in_order([path for path in found if path not in self._seen])
+        self._waiting = self._ordered([path for path in found if path not in self._seen])
+        if self._newest:
+            self._waiting.reverse()
         self._seen.update(self._waiting)
         if self._waiting:
             self._model = _model(self._waiting[0])
 
+    def _pictures(self) -> list[Path]:
+        """Return the files that may be pictures, without those that were none and have not changed since."""
+        try:
+            found = [path for path in self._path.iterdir() if path.suffix.lower() in _SUFFIXES]
+            self._aside = {path: known for path, known in self._aside.items() if known == _signature(path)}
+            return [path for path in found if path.is_file() and path not in self._aside]
+        except OSError as error:
+            raise CameraLostError(f"{self._path} cannot be read: {error.strerror or error}") from error
+
+    def _ordered(self, paths: list[Path]) -> list[Path]:
+        """Return pictures as they are to be taken; as they were written where only the newest counts."""
+        if self._newest:
+            return sorted(paths, key=lambda path: (_written_ns(path), natural_key(path)))
+        return in_order(paths)
+
+    def _read(self, path: Path) -> Picture | None:
+        """Return a picture; None, and the file is set aside, where it is no whole JPEG yet."""
+        before = _signature(path)
+        try:
+            data = path.read_bytes()
+            width, height = check_size(*jpeg.size(data))
+            _require_still(path, before)
+        except (OSError, ValueError, CameraError) as error:
+            _LOGGER.warning("%s is passed over: %s", path, error)
+            self._seen.discard(path)
+            if before is not None:
+                self._aside[path] = before
+            return None
+        if self._newest:
+            self._waiting.clear()
+        return Picture(path=path, jpeg=data, width=width, height=height, facts=_facts(path, data))
+
 
 def make_camera(identity: CameraIdentity, options: Mapping[str, Any], clock: Clock) -> FolderCamera:
     """Return the camera for the options of the configuration."""
-    return FolderCamera(identity, Path(options["path"]), loop=options["at_end"] == "loop", clock=clock)
+    return FolderCamera(identity, vol.Schema(OPTIONS)(dict(options)), clock)
+
+
+def behind(ordered: list[Path], bookmark: str) -> list[Path]:
+    """Return the pictures up to the bookmark; by name alone where the file itself is gone."""
+    names = [path.name for path in ordered]
+    if bookmark in names:
+        return ordered[: names.index(bookmark) + 1]
+    place = natural_key(Path(bookmark))
+    return [path for path in ordered if natural_key(path) <= place]
 
 
 def in_order(paths: list[Path]) -> list[Path]:
@@ -192,27 +275,41 @@ def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
 
 def _time(path: Path) -> datetime | None:
     try:
-        return exif.original_time(path.read_bytes())
+        return exif.original_time(_head(path))
     except (OSError, ValueError):
         return None
 
 
 def _model(path: Path) -> str:
     try:
-        return exif.camera_model(path.read_bytes()) or "folder"
+        return exif.camera_model(_head(path)) or "folder"
     except (OSError, ValueError):
         return "folder"
 
 
-def _read(path: Path) -> Picture | None:
-    """Return a picture, None where the file holds no whole JPEG."""
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
+
+
+def _signature(path: Path) -> Signature | None:
+    """Return what tells whether a file has changed, None where it is gone."""
     try:
-        data = path.read_bytes()
-        width, height = jpeg.size(data)
-    except (OSError, ValueError) as error:
-        _LOGGER.warning("%s is passed over: %s", path, error)
+        facts = path.stat()
+    except OSError:
         return None
-    return Picture(path=path, jpeg=data, width=width, height=height, facts=_facts(path, data))
+    return facts.st_size, facts.st_mtime_ns
+
+
+def _require_still(path: Path, before: Signature | None) -> None:
+    """Raise ValueError for a file that has changed."""
+    if _signature(path) != before:
+        raise ValueError("another program is still writing it")
+
+
+def _written_ns(path: Path) -> int:
+    signature = _signature(path)
+    return signature[1] if signature else 0
 
 
 def _facts(path: Path, data: bytes) -> Facts:
