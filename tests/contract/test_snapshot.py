@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,18 +12,22 @@ from hypothesis import strategies as st
 from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.snapshot import (
     Arm,
+    Experiment,
     LuxTable,
     Metering,
     Plan,
     Profile,
     Region,
+    Snapshot,
     SunTable,
+    Variant,
     WhiteBalance,
     Window,
     active_window,
     at_lux,
     colour_temperature_at,
     ev_at,
+    metering_weight,
     next_tick,
     sun_elevation_at,
     tick_at_or_after,
@@ -187,3 +192,93 @@ def test_a_snapshot_finds_its_profiles() -> None:
 def test_an_arm_has_a_test_id_that_frames_can_carry() -> None:
     with pytest.raises(ProtocolError, match="test_id"):
         Arm(test_id="Warmer!", profile=PROFILE)
+
+
+@pytest.mark.parametrize("field", ["bracket_ev", "focus_bracket"])
+@pytest.mark.parametrize(
+    "offsets",
+    [
+        (-1.0, 1.0),
+        (0.0, 1.0, 1.0),
+        tuple(float(offset) for offset in range(10)),
+        (0.0, 21.0),
+        (0.0, math.nan),
+    ],
+)
+def test_brackets_that_no_tick_could_hold_are_refused(field: str, offsets: tuple[float, ...]) -> None:
+    change: dict[str, Any] = {field: offsets}
+    with pytest.raises(ProtocolError, match=field):
+        dataclasses.replace(PROFILE, **change)
+
+
+def test_brackets_around_their_middle_are_taken() -> None:
+    profile = dataclasses.replace(PROFILE, bracket_ev=(-2.0, 0.0, 2.0), focus_bracket=(0.0, 1.5))
+
+    assert profile.bracket_ev == (-2.0, 0.0, 2.0)
+    assert profile.focus_bracket == (0.0, 1.5)
+    with pytest.raises(ProtocolError, match="bracket_ev"):
+        dataclasses.replace(PROFILE, bracket_ev=(0.0, 10.5))
+
+
+@pytest.mark.parametrize(
+    "change", [{"average": 0}, {"average": 65}, {"focus_dioptre": -0.1}, {"focus_dioptre": 51.0}]
+)
+def test_averages_and_distances_beyond_any_camera_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError, match=next(iter(change))):
+        dataclasses.replace(PROFILE, **change)
+
+
+def test_a_profile_is_executed_as_its_schedule_wants_it() -> None:
+    snapshot = EXAMPLES["snapshot"]
+    assert isinstance(snapshot, Snapshot)
+    brighter = dataclasses.replace(FIXED, ev=1.0)
+    varied = dataclasses.replace(snapshot, variants=(Variant(schedule="sunset", profile=brighter),))
+
+    assert varied.profile("b", "sunset") is brighter
+    assert varied.profile("b", "sunrise") is FIXED
+    assert varied.profile("b") is FIXED
+    assert varied.profile("z", "sunset") is None
+    with pytest.raises(ProtocolError, match="schedule"):
+        Variant(schedule="At dusk", profile=brighter)
+
+
+def test_the_arms_of_a_test_can_be_told_apart_and_its_end_is_kept() -> None:
+    one, other = Arm(test_id="one", profile=PROFILE), Arm(test_id="other", profile=FIXED)
+    test = Experiment(id="t", arms=(one, other), ends_at=NOW)
+
+    assert test.ends_at == NOW
+    assert Experiment(id="t", arms=(one, other)).ends_at is None
+    with pytest.raises(ProtocolError, match="share one test id"):
+        Experiment(id="t", arms=(one, Arm(test_id="one", profile=FIXED)))
+    with pytest.raises(ProtocolError, match="experiment"):
+        Experiment(id="No id", arms=(one,))
+
+
+def test_spot_centre_and_matrix_weigh_the_picture() -> None:
+    spot, centre, matrix = (Metering(mode=mode) for mode in ("spot", "centre", "matrix"))
+
+    assert (metering_weight(spot, 0.5, 0.59), metering_weight(spot, 0.5, 0.61)) == (1.0, 0.0)
+    assert metering_weight(centre, 0.5, 0.5) == pytest.approx(1.1)
+    assert metering_weight(centre, 0.0, 0.0) == pytest.approx(0.1, abs=0.02)
+    assert metering_weight(matrix, 0.0, 1.0) == 1.0
+
+
+def test_regions_weigh_what_lies_in_them_and_add_up() -> None:
+    sky = Region(left=0.0, top=0.0, right=1.0, bottom=0.5, weight=2.0)
+    tree = Region(left=0.2, top=0.2, right=0.4, bottom=1.0, weight=0.5)
+    regions = Metering(mode="regions", regions=(sky, tree))
+
+    assert metering_weight(regions, 0.9, 0.1) == 2.0
+    assert metering_weight(regions, 0.3, 0.3) == 2.5
+    assert metering_weight(regions, 0.3, 0.9) == 0.5
+    assert metering_weight(regions, 0.9, 0.9) == 0.0
+    assert metering_weight(Metering(mode="regions"), 0.5, 0.5) == 0.0
+
+
+@pytest.mark.parametrize(
+    "change", [{"left": -0.1}, {"right": 1.1}, {"bottom": 0.0}, {"weight": 0.0}, {"weight": -1.0}]
+)
+def test_regions_outside_the_picture_or_without_weight_are_refused(change: dict[str, Any]) -> None:
+    region = Region(left=0.0, top=0.0, right=1.0, bottom=1.0)
+    with pytest.raises(ProtocolError, match="region"):
+        dataclasses.replace(region, **change)
