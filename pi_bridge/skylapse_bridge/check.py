@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal
 
 import aiohttp
@@ -83,7 +84,7 @@ async def check(config: BridgeConfig, clock: Clock) -> list[Finding]:
         finding, size = await _check_camera(config, camera, clock, states.get(camera.id))
         findings.append(finding)
         sizes += [size] if size else []
-    findings.append(_check_disk(config, clock.now(), max(sizes, default=_FRAME_BYTES)))
+    findings.append(_check_disk(config, clock.now(), max(sizes, default=None)))
     processor, told = await _check_processor(config.processor, clock)
     findings += [judge_clock(kernel_time(), told, simulated=clock.simulated is not None)]
     findings += [judge_broker(config.mqtt, visit), processor]
@@ -138,13 +139,13 @@ def _judge_busy(part: str, busy: str, state: CameraState | None) -> Finding:
 # ---------------------------------------------------------------------- disk
 
 
-def _check_disk(config: BridgeConfig, now: datetime, frame_bytes: float) -> Finding:
+def _check_disk(config: BridgeConfig, now: datetime, frame_bytes: float | None) -> Finding:
     try:
         make_folder(config.state_dir)
         if not os.access(config.state_dir, os.W_OK | os.X_OK):
             raise PermissionError(f"{config.state_dir} may not be written to")
         free = free_bytes(config.state_dir)
-        kept = sum(path.stat().st_size for path in (config.state_dir / "frames").glob("*/*"))
+        sizes = [path.stat().st_size for path in (config.state_dir / "frames").glob("*/*")]
     except OSError as error:
         return Finding(
             part="disk",
@@ -156,8 +157,8 @@ def _check_disk(config: BridgeConfig, now: datetime, frame_bytes: float) -> Find
     frames = sum(frames_planned(plan, now, now + _DAY) for plan in plans)
     limits = config.spool
     room = Room(
-        free_bytes=min(limits.max_bytes - kept, free - limits.min_free_bytes),
-        frame_bytes=frame_bytes,
+        free_bytes=min(limits.max_bytes - sum(sizes), free - limits.min_free_bytes),
+        frame_bytes=frame_bytes or (fmean(sizes) if sizes else _FRAME_BYTES),
         frames_a_day=frames or _FRAMES_A_DAY * len(config.cameras),
         planned=bool(frames),
     )

@@ -127,7 +127,8 @@ def _lines(row: _Row) -> str:
     found = row.found
     place = f" at {found.address}" if found.address else ""
     if row.problem is not None:
-        return f"{found.driver}: {found.name}{place}: {row.problem}\n"
+        name = f"{found.name}{place}: " if found.address else ""
+        return f"{found.driver}: {name}{row.problem}\n"
     lines = [f"{found.driver}: {found.name}{place}"]
     if row.info is not None:
         lines.append(f"  {_abilities(row.info)}")
