@@ -10,6 +10,7 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.device_registry import AnyDeviceEntry
 from homeassistant.helpers.typing import ConfigType
 
+from .ab_testing import AbTester, ab_test_store, async_load_shelf
 from .const import DOMAIN, PLATFORMS
 from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry, SkylapseData
@@ -34,11 +35,13 @@ async def async_setup_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) -> 
     if not await mqtt.async_wait_for_mqtt_client(hass):
         raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key="mqtt_unavailable")
     coordinator = SkylapseCoordinator(hass, entry)
-    deployer = Deployer(hass, entry, coordinator)
-    entry.runtime_data = SkylapseData(coordinator=coordinator, deployer=deployer)
+    deployer = Deployer(hass, entry, coordinator, await async_load_shelf(hass))
+    ab_tester = AbTester(hass, entry, coordinator, deployer)
+    entry.runtime_data = SkylapseData(coordinator=coordinator, deployer=deployer, ab_tester=ab_tester)
     async_follow_devices(hass, entry, coordinator)
     Issues(hass, entry, coordinator).async_start()
     await deployer.async_start()
+    ab_tester.async_start()
     await coordinator.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     _follow_updates(entry)
@@ -54,6 +57,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) ->
 async def async_remove_entry(hass: HomeAssistant, _entry: SkylapseConfigEntry) -> None:
     """Forget what was deployed; bridges keep it and go on, as they do whenever the brain is away."""
     await ledger_store(hass).async_remove()
+    await ab_test_store(hass).async_remove()
 
 
 async def async_remove_config_entry_device(
@@ -80,7 +84,7 @@ def _follow_updates(entry: SkylapseConfigEntry) -> None:
 
     async def updated(hass: HomeAssistant, entry: SkylapseConfigEntry) -> None:
         if _settings(entry) == loaded_with:
-            await entry.runtime_data.deployer.async_deploy()
+            entry.runtime_data.deployer.async_schedule()
         else:
             await hass.config_entries.async_reload(entry.entry_id)
 

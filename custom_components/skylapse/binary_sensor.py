@@ -46,6 +46,20 @@ def _uplink_problem(bridge: BridgeFacts) -> str | None:
     return bridge.health.uplink_problem if bridge.health else None
 
 
+def _throttling(bridge: BridgeFacts) -> str | None:
+    """Return what slows the machine down now; what did once stands in the diagnostics."""
+    if bridge.health is None:
+        return None
+    now = [each for each in bridge.health.throttling if not each.endswith("_before")]
+    return ", ".join(now) or None
+
+
+def _throttled(bridge: BridgeFacts) -> bool | None:
+    if bridge.health is None:
+        return None
+    return True if _throttling(bridge) else bridge.health.throttled
+
+
 CAMERA_BINARY_SENSORS: tuple[SkylapseBinarySensorDescription[CameraFacts], ...] = (
     SkylapseBinarySensorDescription(
         key="capturing",
@@ -77,6 +91,14 @@ BRIDGE_BINARY_SENSORS: tuple[SkylapseBinarySensorDescription[BridgeFacts], ...] 
         entity_category=EntityCategory.DIAGNOSTIC,
         is_on_fn=lambda bridge: bool(_uplink_problem(bridge)) if bridge.health else None,
         reason_fn=_uplink_problem,
+    ),
+    SkylapseBinarySensorDescription(
+        key="throttled",
+        translation_key="throttled",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        is_on_fn=_throttled,
+        reason_fn=_throttling,
     ),
     SkylapseBinarySensorDescription(
         key="clock_synced",

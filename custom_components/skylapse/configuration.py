@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from homeassistant.config_entries import ConfigEntry, ConfigSubentryData
 from homeassistant.core import HomeAssistant
 
+from .brain.compiling import check_profile
 from .brain.deploy import Configuration
 from .brain.errors import BrainError
 from .brain.plan import Place
-from .brain.profiles import BUILT_IN_PROFILES, ProfileSpec, resolve
+from .brain.profiles import BUILT_IN_PROFILES, ProfileSpec
 from .brain.schedules import BUILT_IN_SCHEDULES, ScheduleSpec
 from .const import LOGGER, SUBENTRY_PROFILE, SUBENTRY_SCHEDULE
 from .protocol.messages import Film
@@ -33,12 +34,16 @@ def built_in_subentries() -> list[ConfigSubentryData]:
 
 
 def read_profiles(entry: ConfigEntry) -> dict[str, ProfileSpec]:
-    """Return the entry's profiles by id."""
-    return {
-        subentry.unique_id: ProfileSpec.read(subentry.unique_id, subentry.title, subentry.data)
-        for subentry in entry.get_subentries_of_type(SUBENTRY_PROFILE)
-        if subentry.unique_id
-    }
+    """Return the entry's profiles by id; one that cannot be read is left out with a line in the log."""
+    specs = {}
+    for subentry in entry.get_subentries_of_type(SUBENTRY_PROFILE):
+        if not subentry.unique_id:
+            continue
+        try:
+            specs[subentry.unique_id] = ProfileSpec.read(subentry.unique_id, subentry.title, subentry.data)
+        except BrainError as error:
+            LOGGER.warning("Profile %s cannot be read: %s", subentry.unique_id, error)
+    return specs
 
 
 def read_schedules(entry: ConfigEntry) -> dict[str, ScheduleSpec]:
@@ -53,19 +58,23 @@ def read_schedules(entry: ConfigEntry) -> dict[str, ScheduleSpec]:
 def read_configuration(hass: HomeAssistant, entry: ConfigEntry) -> Configuration:
     """Return all that the user decided, profiles that cannot be compiled left out with a line in the log."""
     specs = read_profiles(entry)
-    usable: dict[str, ProfileSpec] = {}
+    left_out = set()
     for profile_id in specs:
         try:
-            usable[profile_id] = resolve(specs, profile_id)
+            check_profile(specs, profile_id)
         except BrainError as error:
             LOGGER.warning("Profile %s is left out: %s", profile_id, error)
+            left_out.add(profile_id)
+    usable = specs.keys() - left_out
     schedules = []
     for schedule in read_schedules(entry).values():
-        if missing := set(schedule.profiles) - usable.keys():
+        if missing := set(schedule.profiles) - usable:
             LOGGER.warning("Schedule %s is left out: it names no usable %s", schedule.id, sorted(missing))
             continue
         schedules.append(schedule)
-    return Configuration(profiles=usable, schedules=tuple(schedules), place=read_place(hass))
+    return Configuration(
+        profiles=specs, left_out=frozenset(left_out), schedules=tuple(schedules), place=read_place(hass)
+    )
 
 
 def film_labels(entry: ConfigEntry, films: Iterable[Film]) -> dict[str, str]:

@@ -4,6 +4,7 @@ Push only. Listeners hang on a subject (a bridge, a camera, the processor), so t
 not wake the entities of all.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,21 @@ class SkylapseCoordinator:
         for subject in subjects:
             for listener in tuple(self._listeners.get(subject, ())):
                 listener()
+
+    async def async_until(self, subject: Subject, is_so: Callable[[], bool], limit_s: float | None) -> bool:
+        """Wait until facts of a subject make something so; tell whether they did within the limit."""
+        changed = asyncio.Event()
+        stop = self.async_listen(subject, changed.set)
+        try:
+            async with asyncio.timeout(limit_s):
+                while not is_so():
+                    changed.clear()
+                    await changed.wait()
+        except TimeoutError:
+            return is_so()
+        finally:
+            stop()
+        return True
 
     def facts(self, subject: Subject) -> Facts | None:
         """Return what is known of a subject, None where nothing is."""

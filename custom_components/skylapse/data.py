@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from homeassistant.config_entries import ConfigEntry
 
+from .ab_testing import AbTester
 from .coordinator import SkylapseCoordinator
 from .deployer import Deployer
 
@@ -16,3 +17,4 @@ class SkylapseData:
 
     coordinator: SkylapseCoordinator
     deployer: Deployer
+    ab_tester: AbTester

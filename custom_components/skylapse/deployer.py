@@ -1,12 +1,14 @@
 """The deployer: sees to it that every camera, and the processor, hold what the brain compiled.
 
 It compiles when something it depends on changes (configuration, place, a camera that comes, the plan's six
-hours on the bridge's clock) and publishes, retained, what is new; everything again when the broker is back,
-whose memory may be gone. What was removed is emptied: no broker keeps plans for cameras that are gone.
+hours on the bridge's clock, a new day, an A/B test) and publishes, retained, what is new; everything again
+when the broker is back, whose memory may be gone. What was removed is emptied: no broker keeps plans for
+cameras that are gone. What does not fit into one message is not sent: a repair issue says so, and what was
+there stays.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +20,23 @@ from homeassistant.helpers.event import async_track_point_in_utc_time
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 
+from .brain.ab_tests import Shelf
 from .brain.clock import to_bridge, to_real
-from .brain.deploy import Configuration, Deployment, compile_camera, compile_orders
+from .brain.deploy import (
+    FULL_HOURS,
+    Configuration,
+    Deployment,
+    compile_camera,
+    compile_orders,
+    stamp_profiles,
+)
 from .brain.ledger import Ledger
-from .brain.plan import next_renewal
-from .configuration import read_configuration
+from .brain.plan import next_midnight, next_renewal
+from .configuration import read_configuration, read_place
 from .const import DOMAIN, LOGGER
 from .coordinator import SkylapseCoordinator
 from .facts import CameraFacts, Subject
+from .issues import async_set_issue
 from .protocol import topics
 from .protocol.errors import ProtocolError
 from .protocol.identifiers import CameraName
@@ -50,12 +61,17 @@ class Deployer:
     """Keeps cameras and processor supplied."""
 
     def __init__(
-        self, hass: HomeAssistant, entry: SkylapseConfigEntry, coordinator: SkylapseCoordinator
+        self,
+        hass: HomeAssistant,
+        entry: SkylapseConfigEntry,
+        coordinator: SkylapseCoordinator,
+        tests: Shelf,
     ) -> None:
-        """Remember whom to serve."""
+        """Remember whom to serve; `tests` says which A/B tests run."""
         self.hass = hass
         self.entry = entry
         self.coordinator = coordinator
+        self.tests = tests
         self.ledger = Ledger()
         self._store = ledger_store(hass)
         self._lock = asyncio.Lock()
@@ -63,6 +79,8 @@ class Deployer:
         """What was published on each topic since the broker was last seen to come up."""
         self._wake: CALLBACK_TYPE | None = None
         self._scheduled = False
+        self.too_large: set[str] = set()
+        """Cameras whose snapshot or plan does not fit into one message, so that they keep what they have."""
 
     async def async_start(self) -> None:
         """Read the ledger and begin to watch."""
@@ -81,6 +99,7 @@ class Deployer:
             configuration = read_configuration(self.hass, self.entry)
             cameras = [facts for facts in self.coordinator.system.cameras.values() if facts.info]
             now = dt_util.utcnow()
+            stamp_profiles(configuration, self.ledger, now)
             for camera in cameras:
                 await self._deploy_camera(configuration, camera, now)
             orders = compile_orders(configuration, (str(each.name) for each in cameras), self.ledger, now)
@@ -88,6 +107,37 @@ class Deployer:
             await self._publish_uplinks()
             self._wake_at_next_renewal(cameras, now)
             self._store.async_delay_save(self._kept, _SAVE_DELAY_S)
+
+    async def async_apply(self, cameras: Sequence[str], limit_s: float) -> dict[str, bool]:
+        """Deploy now and wait for these cameras to say that they hold it; tell which of them do."""
+        for camera in cameras:
+            self._say_again(camera)
+        await self.async_deploy()
+        is_applied = {name: self._is_applied(name) for name in cameras}
+        waits = (
+            self.coordinator.async_until(Subject(kind="camera", id=name), applied, limit_s)
+            for name, applied in is_applied.items()
+        )
+        return dict(zip(is_applied, await asyncio.gather(*waits), strict=True))
+
+    def _is_applied(self, camera: str) -> Callable[[], bool]:
+        """Return what tells whether a camera holds what was deployed last, and is there to say so."""
+
+        def is_applied() -> bool:
+            facts = self.coordinator.camera(camera)
+            return (
+                facts is not None and facts.online and facts.applied is True and camera not in self.too_large
+            )
+
+        return is_applied
+
+    def _say_again(self, camera: str) -> None:
+        """Let a camera that does not hold what was published be told it again."""
+        facts = self.coordinator.camera(camera)
+        if facts is not None and facts.applied is not True:
+            ids = {"bridge": facts.name.bridge, "camera": facts.name.camera}
+            for row in (topics.SNAPSHOT, topics.PLAN):
+                self._published.pop(row.name(self.coordinator.root, **ids), None)
 
     async def async_forget(self, bridges: Iterable[str], cameras: Iterable[CameraName]) -> None:
         """Empty everything that was deployed to bridges and cameras that are gone."""
@@ -109,17 +159,40 @@ class Deployer:
         name = str(camera.name)
         ledger = Ledger(self.ledger.stamps)
         deployment: Deployment = await self.hass.async_add_executor_job(
-            compile_camera, configuration, name, to_bridge(camera.clock, now), ledger, camera.state
+            compile_camera,
+            configuration,
+            name,
+            to_bridge(camera.clock, now),
+            ledger,
+            camera.state,
+            self.tests.experiments(name),
         )
         self.ledger = ledger
+        self._say_what_does_not_fit(name, deployment)
         ids = {"bridge": camera.name.bridge, "camera": camera.name.camera}
-        await self._publish(topics.SNAPSHOT, deployment.snapshot, **ids)
-        await self._publish(topics.PLAN, deployment.plan, **ids)
+        versions: dict[str, int] = {}
+        if deployment.snapshot is not None:
+            await self._publish(topics.SNAPSHOT, deployment.snapshot, **ids)
+            versions["snapshot_version"] = deployment.snapshot.version
+        if deployment.plan is not None:
+            await self._publish(topics.PLAN, deployment.plan, **ids)
+            versions["plan_revision"] = deployment.plan.revision
         if name in self.coordinator.system.cameras:
-            changed = self.coordinator.system.update_camera(
-                name, snapshot_version=deployment.snapshot.version, plan_revision=deployment.plan.revision
-            )
-            self.coordinator.async_changed(changed)
+            self.coordinator.async_changed(self.coordinator.system.update_camera(name, **versions))
+
+    def _say_what_does_not_fit(self, camera: str, deployment: Deployment) -> None:
+        self.too_large.discard(camera)
+        if deployment.snapshot is None or deployment.plan is None:
+            self.too_large.add(camera)
+        hours = deployment.plan_hours
+        is_short = deployment.plan is not None and hours < FULL_HOURS
+        facts = {
+            "snapshot_too_large": (deployment.snapshot is None, {}),
+            "plan_too_large": (deployment.plan is None, {}),
+            "plan_shortened": (is_short, {"hours": str(hours), "full": str(FULL_HOURS)}),
+        }
+        for key, (is_so, places) in facts.items():
+            async_set_issue(self.hass, is_so, key, camera, camera=camera, **places)
 
     async def _publish_uplinks(self) -> None:
         """Tell every bridge which processor there is; a bridge that pins another one does not follow."""
@@ -145,6 +218,8 @@ class Deployer:
         self._published[topic] = payload
 
     async def _forget_camera(self, name: CameraName) -> None:
+        for key in ("snapshot_too_large", "plan_too_large", "plan_shortened"):
+            async_set_issue(self.hass, False, key, str(name))
         for row in (topics.SNAPSHOT, topics.PLAN):
             await self._empty(row, bridge=name.bridge, camera=name.camera)
         for kind in ("snapshot", "plan"):
@@ -156,11 +231,13 @@ class Deployer:
 
     @callback
     def _wake_at_next_renewal(self, cameras: list[CameraFacts], now: datetime) -> None:
-        """Compile again when the first of the bridges' clocks reaches its next six hours."""
+        """Compile again when the first of the bridges' clocks reaches its next six hours, or a new day."""
         self._stop_waking()
+        place = read_place(self.hass)
         renewals = [
-            to_real(clock, next_renewal(to_bridge(clock, now)))
+            to_real(clock, find(to_bridge(clock, now)))
             for clock in {None, *(camera.clock for camera in cameras)}
+            for find in (next_renewal, lambda moment: next_midnight(moment, place))
         ]
         soonest = max(min(renewals), now + SHORTEST_REST)
         self._wake = async_track_point_in_utc_time(self.hass, self._renew, soonest)
@@ -174,10 +251,10 @@ class Deployer:
     @callback
     def _renew(self, _now: datetime) -> None:
         self._wake = None
-        self._schedule()
+        self.async_schedule()
 
     @callback
-    def _schedule(self) -> None:
+    def async_schedule(self) -> None:
         """Deploy soon, once for all that happens until then."""
         if self._scheduled:
             return
@@ -190,17 +267,17 @@ class Deployer:
         bridges = [subject.id for subject in went if subject.kind == "bridge"]
         if went:
             self.entry.async_create_task(self.hass, self.async_forget(bridges, cameras), "skylapse forget")
-        self._schedule()
+        self.async_schedule()
 
     @callback
     def _happened(self, decoded: topics.Decoded) -> None:
         """Deploy to whoever introduces himself, and to a camera that holds a later version than was made."""
         if decoded.topic in (topics.ANNOUNCE, topics.PROCESSOR_ANNOUNCE) and decoded.message is not None:
-            self._schedule()
+            self.async_schedule()
         if decoded.topic is topics.STATE and self._is_ahead(
             f"{decoded.ids['bridge']}/{decoded.ids['camera']}"
         ):
-            self._schedule()
+            self.async_schedule()
 
     def _is_ahead(self, name: str) -> bool:
         facts = self.coordinator.camera(name)
@@ -213,8 +290,8 @@ class Deployer:
     def _connection_changed(self, connected: bool) -> None:  # noqa: FBT001 the signature is Home Assistant's
         self._published.clear()
         if connected:
-            self._schedule()
+            self.async_schedule()
 
     @callback
     def _place_changed(self, _event: Event[Any]) -> None:
-        self._schedule()
+        self.async_schedule()

@@ -4,6 +4,8 @@ SkylapseError
 ├── CommandError                 a command that was not carried out
 │   ├── CommandTimeoutError      nobody answered in time
 │   └── CommandRefusedError      the answer was no, with a code and a sentence
+├── NotTakenError                a camera that does not say that it took, or ended, what was deployed
+├── UnfitAnswerError             a reply whose result does not fit the contract
 └── ProcessorError               the processor's HTTP API did not do what was asked
     ├── ProcessorUnreachableError
     ├── ProcessorKeyError        it does not know the key
@@ -31,6 +33,14 @@ class CommandRefusedError(CommandError):
         super().__init__(f"{message} ({code})")
         self.code = code
         self.message = message
+
+
+class NotTakenError(SkylapseError):
+    """A camera does not say that it took, or ended, what was deployed."""
+
+
+class UnfitAnswerError(SkylapseError):
+    """The result of a command does not fit the contract."""
 
 
 class ProcessorError(SkylapseError):

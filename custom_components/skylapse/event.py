@@ -32,6 +32,7 @@ EVENT = EventEntityDescription(
         "film_failed",
         "film_ready",
         "focus_drift",
+        "settings_not_followed",
         "window_ended",
         "window_started",
     ],

@@ -10,7 +10,7 @@ from .coordinator import SkylapseCoordinator
 from .errors import ProcessorUnreachableError
 from .facts import PROCESSOR, Subject
 from .protocol import SCHEMA_MAX, SCHEMA_MIN, topics
-from .protocol.messages import BridgeAnnounce, ProcessorAnnounce
+from .protocol.messages import BridgeAnnounce, CameraState, ProcessorAnnounce
 
 if TYPE_CHECKING:
     from .data import SkylapseConfigEntry
@@ -45,19 +45,22 @@ class Issues:
             self._check_twins(message)
         elif isinstance(message, ProcessorAnnounce):
             self._check_contract("processor", message)
+        elif isinstance(message, CameraState):
+            self._check_focus(f"{decoded.ids['bridge']}/{decoded.ids['camera']}", message)
 
     @callback
     def _presence_changed(self, _came: set[Subject], went: set[Subject]) -> None:
         for subject in went:
             self._boots.pop(subject.id, None)
-            for key in ("contract_apart", "twin_bridges"):
+            for key in ("contract_apart", "twin_bridges", "focus_drifted"):
                 ir.async_delete_issue(self.hass, DOMAIN, f"{key}_{subject.id}")
 
     def _check_contract(self, subject: str, announce: BridgeAnnounce | ProcessorAnnounce) -> None:
         """Two programs that share no version of the messages cannot talk: say which side is older."""
         apart = announce.schema_max < SCHEMA_MIN or announce.schema_min > SCHEMA_MAX
         side = announce.name if announce.schema_max < SCHEMA_MIN else "Skylapse"
-        self._set(
+        async_set_issue(
+            self.hass,
             apart,
             "contract_apart",
             subject,
@@ -73,9 +76,16 @@ class Issues:
         boots = self._boots.setdefault(announce.bridge, [])
         if boots and boots[-1] == announce.boot_id:
             return
-        self._set(announce.boot_id in boots, "twin_bridges", announce.bridge, bridge=announce.bridge)
+        async_set_issue(
+            self.hass, announce.boot_id in boots, "twin_bridges", announce.bridge, bridge=announce.bridge
+        )
         boots.append(announce.boot_id)
         del boots[:-_KEPT_BOOTS]
+
+    def _check_focus(self, camera: str, state: CameraState) -> None:
+        """A lens that moved since its infinity was found stays unsharp until it is found again."""
+        drifted = state.focus is not None and state.focus.drifted
+        async_set_issue(self.hass, drifted, "focus_drifted", camera, camera=camera)
 
     @callback
     def _check_address(self) -> None:
@@ -88,19 +98,29 @@ class Issues:
             return
         lost = isinstance(self.coordinator.processor_failure, ProcessorUnreachableError)
         moved = lost and announce.base_url.rstrip("/") != str(client.url).rstrip("/")
-        self._set(moved, "processor_moved", "processor", pinned=str(client.url), announced=announce.base_url)
-
-    def _set(self, is_so: bool, key: str, subject: str, **places: str) -> None:  # noqa: FBT001 one call, one fact
-        issue = f"{key}_{subject}"
-        if not is_so:
-            ir.async_delete_issue(self.hass, DOMAIN, issue)
-            return
-        ir.async_create_issue(
+        async_set_issue(
             self.hass,
-            DOMAIN,
-            issue,
-            is_fixable=False,
-            severity=ir.IssueSeverity.WARNING,
-            translation_key=key,
-            translation_placeholders=places,
+            moved,
+            "processor_moved",
+            "processor",
+            pinned=str(client.url),
+            announced=announce.base_url,
         )
+
+
+@callback
+def async_set_issue(hass: HomeAssistant, is_so: bool, key: str, subject: str, **places: str) -> None:  # noqa: FBT001 one call, one fact
+    """Raise a repair issue about a subject, or take it away."""
+    issue = f"{key}_{subject}"
+    if not is_so:
+        ir.async_delete_issue(hass, DOMAIN, issue)
+        return
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        issue,
+        is_fixable=False,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key=key,
+        translation_placeholders=places,
+    )

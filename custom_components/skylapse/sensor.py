@@ -81,6 +81,15 @@ def _film_attributes(camera: CameraFacts) -> dict[str, Any]:
     }
 
 
+def _deployment_attributes(camera: CameraFacts) -> dict[str, Any]:
+    state = camera.state
+    return {
+        "deployed_version": camera.snapshot_version,
+        "held_version": state.snapshot_version if state else None,
+        "ab_tests": list(state.experiments) if state else [],
+    }
+
+
 def _deployment(camera: CameraFacts) -> str | None:
     if camera.applied is None:
         return None
@@ -186,6 +195,7 @@ CAMERA_SENSORS: tuple[SkylapseSensorDescription[CameraFacts], ...] = (
         options=["applied", "pending"],
         entity_category=EntityCategory.DIAGNOSTIC,
         value_fn=_deployment,
+        attributes_fn=_deployment_attributes,
     ),
     SkylapseSensorDescription(
         key="model",
@@ -291,6 +301,18 @@ BRIDGE_SENSORS: tuple[SkylapseSensorDescription[BridgeFacts], ...] = (
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
         value_fn=_bridge_health("memory_used_percent"),
+    ),
+    SkylapseSensorDescription(
+        key="clock_offset",
+        translation_key="clock_offset",
+        device_class=SensorDeviceClass.DURATION,
+        native_unit_of_measurement=UnitOfTime.SECONDS,
+        suggested_unit_of_measurement=UnitOfTime.MILLISECONDS,
+        suggested_display_precision=0,
+        state_class=SensorStateClass.MEASUREMENT,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=_bridge_health("clock_offset_s"),
     ),
     SkylapseSensorDescription(
         key="uptime",

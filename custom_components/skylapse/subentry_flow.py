@@ -1,7 +1,7 @@
 """Adding and changing schedules and profiles: forms made of selectors, checked by compiling what they say."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import probatio
@@ -12,7 +12,11 @@ from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
+    ObjectSelector,
+    ObjectSelectorConfig,
+    ObjectSelectorField,
     SelectOptionDict,
+    Selector,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -21,11 +25,14 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.util import slugify
 
-from .brain.curves import CURVES
+from .brain.compiling import check_profile
+from .brain.curves import CURVES, HIGHEST_KELVIN, HIGHEST_LUX, LOWEST_KELVIN, LOWEST_LUX
 from .brain.errors import BrainError
-from .brain.profiles import ProfileSpec, resolve
+from .brain.profiles import CUSTOM_CURVE, FOCUS, METERING, WHITE_BALANCE, ProfileSpec
 from .brain.schedules import ANCHORS, MAX_DURATION_MIN, RECIPES, SIZES, WEEKDAYS, ScheduleSpec
+from .brain.seasons import SEASONS
 from .configuration import read_profiles, read_schedules
+from .protocol.snapshot import MOST_AVERAGED, MOST_DIOPTRES
 
 _ERROR_FIELDS = {
     "duration_range": "duration_min",
@@ -34,8 +41,21 @@ _ERROR_FIELDS = {
     "no_day": "days",
     "profile_circle": "extends",
     "profile_base_unknown": "extends",
+    "season_base": "season",
+    "season_taken": "season",
+    "no_region": "regions",
+    "region_range": "regions",
+    "curve_points": "curve_points",
+    "curve_too_wild": "curve_points",
+    "curve_unknown": "curve",
+    "bracket_range": "bracket_ev",
+    "focus_bracket_range": "focus_bracket",
+    "change_unknown": "schedule_overrides",
+    "profile_figures": "base",
 }
-_WHOLE = ("keep_days", "kelvin", "jpeg_quality")
+_WHOLE = ("keep_days",)
+_STOPS = ("-3", "-2", "-1", "1", "2", "3")
+_DIOPTRES = ("-1", "-0.5", "-0.25", "0.25", "0.5", "1")
 _MAX_ID = 40
 
 
@@ -49,7 +69,7 @@ class _SpecFlow(ConfigSubentryFlow):
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Change one."""
         subentry = self._get_reconfigure_subentry()
-        values = {**subentry.data, CONF_NAME: subentry.title}
+        values = {**self._shown(subentry.data), CONF_NAME: subentry.title}
         return self._step("reconfigure", user_input, values, subentry.unique_id)
 
     def _step(
@@ -97,6 +117,10 @@ class _SpecFlow(ConfigSubentryFlow):
     def _defaults(self) -> Mapping[str, Any]:
         """Return what the form of a new one suggests."""
 
+    def _shown(self, kept: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what the form shows of what is kept."""
+        return kept
+
     @abstractmethod
     def _compile(self, spec_id: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
         """Return what is kept of the fields; raise BrainError for what cannot be compiled."""
@@ -119,9 +143,7 @@ class ScheduleFlow(_SpecFlow):
 
     def _schema(self, _known_id: str | None) -> probatio.Schema:
         entry = self._get_entry()
-        profiles = [
-            SelectOptionDict(value=spec.id, label=spec.name) for spec in read_profiles(entry).values()
-        ]
+        profiles = _named(read_profiles(entry).values())
         return probatio.Schema(
             {
                 probatio.Required(CONF_NAME): TextSelector(),
@@ -153,36 +175,123 @@ class ProfileFlow(_SpecFlow):
     def _defaults(self) -> Mapping[str, Any]:
         return {}
 
+    def _shown(self, kept: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Brackets as the texts of a choice, overrides as rows that name their schedule."""
+        shown = dict(kept)
+        for key in ("bracket_ev", "focus_bracket"):
+            if key in kept:
+                shown[key] = [f"{offset:g}" for offset in kept[key] if offset]
+        if "schedule_overrides" in kept:
+            shown["schedule_overrides"] = [
+                {"schedule": schedule, **changes} for schedule, changes in kept["schedule_overrides"].items()
+            ]
+        return shown
+
     def _compile(self, spec_id: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
-        spec = ProfileSpec.read(spec_id, name, given)
+        rows = given.get("schedule_overrides", ())
+        overrides = {
+            row["schedule"]: {key: value for key, value in row.items() if key != "schedule"} for row in rows
+        }
+        spec = ProfileSpec.read(spec_id, name, {**given, "schedule_overrides": overrides})
         specs = {**read_profiles(self._get_entry()), spec_id: spec}
         for each in specs:
-            resolve(specs, each)
+            check_profile(specs, each)
         return spec.write()
 
     def _schema(self, known_id: str | None) -> probatio.Schema:
-        others = [
-            SelectOptionDict(value=spec.id, label=spec.name)
-            for spec in read_profiles(self._get_entry()).values()
-            if spec.id != known_id
-        ]
+        entry = self._get_entry()
+        others = _named(spec for spec in read_profiles(entry).values() if spec.id != known_id)
+        optional = probatio.Optional
+        overrides = {
+            "schedule": _required(_options(_named(read_schedules(entry).values()))),
+            **_overridable(),
+        }
         return probatio.Schema(
             {
                 probatio.Required(CONF_NAME): TextSelector(),
-                probatio.Optional("extends"): SelectSelector(
-                    SelectSelectorConfig(options=others, mode=SelectSelectorMode.DROPDOWN)
-                ),
-                probatio.Optional("metering"): _choice(("centre", "spot", "matrix"), "metering"),
-                probatio.Optional("ev"): _number(-5, 5, 0.1, "EV"),
-                probatio.Optional("night_ev"): _number(-5, 5, 0.1, "EV"),
-                probatio.Optional("white_balance"): _choice(("auto", "fixed", "adaptive"), "white_balance"),
-                probatio.Optional("kelvin"): _number(2000, 12_000, 50, "K"),
-                probatio.Optional("curve"): _choice(tuple(CURVES), "curve"),
-                probatio.Optional("max_exposure_s"): _number(0, 3600, "any", "s"),
-                probatio.Optional("max_gain"): _number(0, 64, "any", None),
-                probatio.Optional("jpeg_quality"): _number(50, 100, 1, "%"),
+                optional("extends"): _options(others),
+                optional("season"): _choice(SEASONS, "season"),
+                optional("metering"): _choice(METERING, "metering"),
+                optional("regions"): _rows("region", _region_fields()),
+                optional("ev"): _number(-5, 5, 0.1, "EV"),
+                optional("night_ev"): _number(-5, 5, 0.1, "EV"),
+                optional("white_balance"): _choice(WHITE_BALANCE, "white_balance"),
+                optional("kelvin"): _number(LOWEST_KELVIN, HIGHEST_KELVIN, 50, "K"),
+                optional("curve"): _choice((*CURVES, CUSTOM_CURVE), "curve"),
+                optional("curve_points"): _rows("curve_point", _point_fields()),
+                optional("max_exposure_s"): _number(0, 3600, "any", "s"),
+                optional("max_gain"): _number(0, 64, "any", None),
+                optional("bracket_ev"): _offsets(_STOPS),
+                optional("average"): _number(1, MOST_AVERAGED, 1, None),
+                optional("focus"): _choice(FOCUS, "focus"),
+                optional("focus_dioptre"): _number(0, MOST_DIOPTRES, "any", "dpt"),
+                optional("focus_bracket"): _offsets(_DIOPTRES),
+                optional("raw"): BooleanSelector(),
+                optional("jpeg_quality"): _number(50, 100, 1, "%"),
+                optional("schedule_overrides"): _rows("schedule_override", overrides),
             }
         )
+
+
+def _region_fields() -> dict[str, ObjectSelectorField]:
+    share = _number(0, 1, 0.01, None)
+    corners = {key: _required(share) for key in ("left", "top", "right", "bottom")}
+    return {**corners, "weight": ObjectSelectorField(selector=_number(0.1, 100, "any", None))}
+
+
+def _point_fields() -> dict[str, ObjectSelectorField]:
+    return {
+        "lux": _required(_number(LOWEST_LUX, HIGHEST_LUX, "any", "lx")),
+        "kelvin": _required(_number(LOWEST_KELVIN, HIGHEST_KELVIN, 50, "K")),
+    }
+
+
+def _overridable() -> dict[str, ObjectSelectorField]:
+    """Return the fields of a profile that its form lets a schedule override."""
+    selectors: dict[str, Selector[Any]] = {
+        "ev": _number(-5, 5, 0.1, "EV"),
+        "night_ev": _number(-5, 5, 0.1, "EV"),
+        "metering": _choice(METERING, "metering"),
+        "white_balance": _choice(WHITE_BALANCE, "white_balance"),
+        "kelvin": _number(LOWEST_KELVIN, HIGHEST_KELVIN, 50, "K"),
+        "curve": _choice(tuple(CURVES), "curve"),
+        "max_exposure_s": _number(0, 3600, "any", "s"),
+        "max_gain": _number(0, 64, "any", None),
+        "average": _number(1, MOST_AVERAGED, 1, None),
+        "raw": BooleanSelector(),
+    }
+    return {key: ObjectSelectorField(selector=selector) for key, selector in selectors.items()}
+
+
+def _required(selector: Selector[Any]) -> ObjectSelectorField:
+    return ObjectSelectorField(selector=selector, required=True)
+
+
+def _rows(key: str, fields: dict[str, ObjectSelectorField]) -> ObjectSelector:
+    """Return a list of rows, each shown by its first two fields."""
+    label, description, *_ = fields
+    return ObjectSelector(
+        ObjectSelectorConfig(
+            fields=fields,
+            multiple=True,
+            label_field=label,
+            description_field=description,
+            translation_key=key,
+        )
+    )
+
+
+def _offsets(usual: tuple[str, ...]) -> SelectSelector:
+    """Return a choice of a bracket's offsets; the middle belongs to every bracket."""
+    return SelectSelector(SelectSelectorConfig(options=list(usual), multiple=True, custom_value=True))
+
+
+def _named(specs: Iterable[ProfileSpec | ScheduleSpec]) -> list[SelectOptionDict]:
+    return [SelectOptionDict(value=spec.id, label=spec.name) for spec in specs]
+
+
+def _options(options: list[SelectOptionDict]) -> SelectSelector:
+    return SelectSelector(SelectSelectorConfig(options=options, mode=SelectSelectorMode.DROPDOWN))
 
 
 def _choice(options: tuple[str, ...], key: str, *, multiple: bool = False) -> SelectSelector:

@@ -74,6 +74,8 @@ HEALTH = BridgeHealth(
     spool_bytes=9_000_000,
     oldest_undelivered_at=NOW,
     buffer_hours_left=52.0,
+    clock_offset_s=0.012,
+    throttled=False,
     uplink="processor",
 )
 STATE = CameraState(

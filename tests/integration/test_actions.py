@@ -15,6 +15,7 @@ from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.protocol.messages import Clock, CommandError, JobState, Reply
 from custom_components.skylapse.protocol.records import write_record
+from custom_components.skylapse.services import ACTIONS
 from tests.integration.brokerage import sent
 from tests.integration.speakers import FILM, FRAME, NOW, Bridge, Processor
 from tests.integration.theatre import FakeProcessor
@@ -302,7 +303,7 @@ async def test_actions_are_there_without_an_entry_and_say_so(
 ) -> None:
     await hass.config_entries.async_unload(loaded.entry_id)
     await hass.async_block_till_done()
-    assert set(hass.services.async_services_for_domain(DOMAIN)) == {"capture", "list_films", "render"}
+    assert set(hass.services.async_services_for_domain(DOMAIN)) == {action.name for action in ACTIONS}
     assert hass.services.supports_response(DOMAIN, "list_films") is SupportsResponse.ONLY
     for action, data in (("capture", {"camera": "a/b"}), ("render", {"camera": "a/b"}), ("list_films", {})):
         with pytest.raises(ServiceValidationError) as raised:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from custom_components.skylapse.brain.clock import EARLIEST, LATEST, to_bridge, to_real
-from custom_components.skylapse.brain.curves import CURVES, compile_curve
+from custom_components.skylapse.brain.compiling import compile_profile, resolve
 from custom_components.skylapse.brain.deploy import (
     Configuration,
     compile_camera,
     compile_orders,
+    stamp_profiles,
 )
 from custom_components.skylapse.brain.errors import ProfileError, ScheduleError
 from custom_components.skylapse.brain.ledger import Ledger
@@ -28,18 +28,15 @@ from custom_components.skylapse.brain.plan import (
     sun_event,
     windows_between,
 )
-from custom_components.skylapse.brain.profiles import (
-    BUILT_IN_PROFILES,
-    ProfileSpec,
-    compile_profile,
-    resolve,
-)
+from custom_components.skylapse.brain.profiles import BUILT_IN_PROFILES, ProfileSpec
 from custom_components.skylapse.brain.schedules import BUILT_IN_SCHEDULES, ScheduleSpec
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.messages import CameraState, Clock
 from custom_components.skylapse.protocol.snapshot import (
+    Experiment,
+    Plan,
+    Snapshot,
     active_window,
-    at_lux,
     colour_temperature_at,
     ev_at,
     sun_elevation_at,
@@ -64,26 +61,26 @@ def windows(schedule: ScheduleSpec, place: Place, start: datetime, hours: float 
     return list(windows_between(schedule, place, start, start + timedelta(hours=hours)))
 
 
+def deployed(
+    configuration: Configuration,
+    now: datetime,
+    ledger: Ledger,
+    state: CameraState | None = None,
+    experiments: tuple[Experiment, ...] = (),
+) -> tuple[Snapshot, Plan]:
+    """Return what a camera is to hold, both of which fit."""
+    stamp_profiles(configuration, ledger, now)
+    made = compile_camera(configuration, CAMERA, now, ledger, state, experiments)
+    assert made.snapshot is not None
+    assert made.plan is not None
+    return made.snapshot, made.plan
+
+
 def local(moment: datetime, place: Place) -> datetime:
     return moment.astimezone(ZoneInfo(place.time_zone))
 
 
-# ---------------------------------------------------------------- curves and profiles
-
-
-@pytest.mark.parametrize("name", CURVES)
-def test_a_curve_passes_its_points_and_never_overshoots(name: str) -> None:
-    points = CURVES[name]
-    table = compile_curve(points)
-    assert 20 <= len(table) <= 60
-    assert (table[0], table[-1]) == (points[0], points[-1])
-    assert all(left[0] < right[0] for left, right in pairwise(table))
-    dense = compile_curve(points, 2000)
-    for (low_lux, low), (high_lux, high) in pairwise(points):
-        between = [value for lux, value in dense if low_lux <= lux <= high_lux]
-        assert min(low, high) - 0.2 <= min(between)
-        assert max(between) <= max(low, high) + 0.2
-    assert max(abs(at_lux(table, lux) - value) for lux, value in dense) < 15
+# ---------------------------------------------------------------- profiles
 
 
 def test_the_six_built_in_profiles_are_the_product_page() -> None:
@@ -286,16 +283,15 @@ def test_overlapping_windows_are_left_to_the_rule_of_the_shorter_interval() -> N
 
 def test_versions_rise_only_when_the_content_changes() -> None:
     ledger = Ledger()
-    first = compile_camera(CONFIGURATION, CAMERA, JUNE, ledger, None)
-    again = compile_camera(CONFIGURATION, CAMERA, JUNE + timedelta(hours=1), ledger, None)
-    assert again == first
-    assert (first.snapshot.version, first.plan.revision) == (1, 1)
-    later = compile_camera(CONFIGURATION, CAMERA, JUNE + timedelta(hours=6), ledger, None)
-    assert (later.snapshot.version, later.plan.revision) == (1, 2)
+    first = deployed(CONFIGURATION, JUNE, ledger)
+    assert deployed(CONFIGURATION, JUNE + timedelta(hours=1), ledger) == first
+    assert (first[0].version, first[1].revision) == (1, 1)
+    snapshot, plan = deployed(CONFIGURATION, JUNE + timedelta(hours=6), ledger)
+    assert (snapshot.version, plan.revision) == (1, 2)
     brighter = {**PROFILES, "f": replace(PROFILES["f"], ev=1.0)}
-    changed = compile_camera(replace(CONFIGURATION, profiles=brighter), CAMERA, JUNE, ledger, None)
-    assert changed.snapshot.version == 2
-    assert {profile.id: profile.version for profile in changed.snapshot.profiles} == {
+    changed, _ = deployed(replace(CONFIGURATION, profiles=brighter), JUNE, ledger)
+    assert changed.version == 2
+    assert {profile.id: profile.version for profile in changed.profiles} == {
         **dict.fromkeys("abcde", 1),
         "f": 2,
     }
@@ -303,18 +299,32 @@ def test_versions_rise_only_when_the_content_changes() -> None:
 
 def test_a_ledger_survives_being_kept() -> None:
     ledger = Ledger()
-    first = compile_camera(CONFIGURATION, CAMERA, JUNE, ledger, None)
+    first = deployed(CONFIGURATION, JUNE, ledger)
     read = Ledger.read(ledger.write())
-    assert compile_camera(CONFIGURATION, CAMERA, JUNE, read, None) == first
+    assert deployed(CONFIGURATION, JUNE, read) == first
     read.forget("plan/")
     assert read.version(f"plan/{CAMERA}") is None
     assert read.version(f"snapshot/{CAMERA}") == 1
+    assert [edition.content["data"]["ev"] for edition in read.editions("profile/f")] == [0.7]
 
 
 def test_a_ledger_that_starts_anew_counts_on_from_what_the_camera_holds() -> None:
     holds = CameraState(mode="deployed", capturing=True, snapshot_version=41, plan_revision=300)
-    made = compile_camera(CONFIGURATION, CAMERA, JUNE, Ledger(), holds)
-    assert (made.snapshot.version, made.plan.revision) == (42, 301)
+    snapshot, plan = deployed(CONFIGURATION, JUNE, Ledger(), holds)
+    assert (snapshot.version, plan.revision) == (42, 301)
+
+
+def test_the_last_ten_versions_of_a_profile_are_kept_with_their_content() -> None:
+    ledger = Ledger()
+    for number in range(13):
+        changed = {**PROFILES, "f": replace(PROFILES["f"], ev=number / 10)}
+        deployed(replace(CONFIGURATION, profiles=changed), JUNE + timedelta(minutes=number), ledger)
+    editions = ledger.editions("profile/f")
+    assert [edition.version for edition in editions] == list(range(4, 14))
+    assert [edition.content["data"]["ev"] for edition in editions] == [n / 10 for n in range(3, 13)]
+    assert editions[-1].made_at == JUNE + timedelta(minutes=12)
+    assert editions[-1].content["name"] == "Mountain spot"
+    assert ledger.editions("profile/none") == ()
 
 
 def test_orders_name_every_camera_and_every_schedule_with_a_film() -> None:
@@ -361,4 +371,4 @@ def test_no_announced_clock_leaves_the_calendar(start: datetime, moment: datetim
 
 @pytest.mark.parametrize("now", [EARLIEST, LATEST])
 def test_a_plan_can_be_compiled_wherever_a_clock_may_stand(now: datetime) -> None:
-    assert compile_camera(CONFIGURATION, CAMERA, now, Ledger(), None).plan.windows
+    assert deployed(CONFIGURATION, now, Ledger())[1].windows

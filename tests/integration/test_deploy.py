@@ -10,6 +10,7 @@ from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
@@ -242,26 +243,117 @@ async def test_what_cannot_be_published_is_told_and_tried_again(
     assert last(mqtt, PLAN).revision == 1
 
 
-async def test_a_snapshot_that_is_too_large_is_told(
+async def test_a_snapshot_that_is_too_large_is_told_and_the_old_one_stays(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    before = published(mqtt, SNAPSHOT)
+    added = [
+        ConfigSubentry(
+            data={"white_balance": "adaptive", "curve": "warm"},  # type: ignore[arg-type]
+            subentry_type="profile",
+            title="x" * 4000,
+            unique_id=f"p{number}",
+        )
+        for number in range(20)
+    ]
+    for each in added:
+        hass.config_entries.async_add_subentry(loaded, each)
+    sunset = subentry(loaded, "sunset")
+    hass.config_entries.async_update_subentry(loaded, sunset, data={**sunset.data, "interval_s": 7})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert published(mqtt, SNAPSHOT) == before
+    assert {w.interval_s for w in last(mqtt, PLAN).windows if w.schedule == "sunset"} == {7}
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, "snapshot_too_large_roof/west")
+    assert issue is not None
+    assert issue.translation_placeholders == {"camera": "roof/west"}
+    for each in added:
+        hass.config_entries.async_remove_subentry(loaded, each.subentry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert ir.async_get(hass).async_get_issue(DOMAIN, "snapshot_too_large_roof/west") is None
+
+
+def add_schedules(hass: HomeAssistant, entry: MockConfigEntry, count: int) -> list[ConfigSubentry]:
+    """Add so many schedules whose names fill the plan."""
+    added = [
+        ConfigSubentry(
+            data={"anchor": "clock", "at": "08:00:00", "duration_min": 30, "interval_s": 2},  # type: ignore[arg-type]
+            subentry_type="schedule",
+            title=f"Schedule {number}",
+            unique_id=f"{'long' * 10}{number:03}",
+        )
+        for number in range(count)
+    ]
+    for each in added:
+        hass.config_entries.async_add_subentry(entry, each)
+    return added
+
+
+async def test_a_plan_that_is_too_large_reaches_less_far_and_says_so(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    added = add_schedules(hass, loaded, 50)
+    await bridge.arrive()
+    plan = last(mqtt, PLAN)
+    assert len({window.schedule for window in plan.windows}) == 54
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, "plan_shortened_roof/west")
+    assert issue is not None
+    places = issue.translation_placeholders
+    assert places is not None
+    reach = plan.windows[-1].starts_at - plan.sun.starts_at
+    assert int(places["hours"]) < 96
+    assert timedelta(hours=48) < reach <= timedelta(hours=int(places["hours"]) + 6)
+    assert places["full"] == "96"
+    for each in added:
+        hass.config_entries.async_remove_subentry(loaded, each.subentry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert ir.async_get(hass).async_get_issue(DOMAIN, "plan_shortened_roof/west") is None
+
+
+async def test_a_plan_that_never_fits_is_not_sent_and_the_old_one_stays(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    before = published(mqtt, PLAN)
+    add_schedules(hass, loaded, 250)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert published(mqtt, PLAN) == before
+    issues = ir.async_get(hass)
+    assert issues.async_get_issue(DOMAIN, "plan_too_large_roof/west") is not None
+    assert issues.async_get_issue(DOMAIN, "plan_shortened_roof/west") is None
+    await bridge.say(topics.ANNOUNCE, None)
+    assert issues.async_get_issue(DOMAIN, "plan_too_large_roof/west") is None
+
+
+async def test_a_profile_means_its_variant_in_its_season_and_changes_with_the_day(
     hass: HomeAssistant,
     mqtt: MqttMockHAClient,
     loaded: MockConfigEntry,
     bridge: Bridge,
-    caplog: pytest.LogCaptureFixture,
+    freezer: FrozenDateTimeFactory,
 ) -> None:
-    for number in range(20):
-        hass.config_entries.async_add_subentry(
-            loaded,
-            ConfigSubentry(
-                data={"white_balance": "adaptive", "curve": "warm"},  # type: ignore[arg-type]
-                subentry_type="profile",
-                title="x" * 4000,
-                unique_id=f"p{number}",
-            ),
-        )
+    hass.config_entries.async_add_subentry(
+        loaded,
+        ConfigSubentry(
+            data={"extends": "f", "season": "autumn", "ev": 1.3},  # type: ignore[arg-type]
+            subentry_type="profile",
+            title="Fog",
+            unique_id="fog",
+        ),
+    )
+    hass.config_entries.async_remove_subentry(loaded, subentry(loaded, "hourly").subentry_id)
+    freezer.move_to(datetime(2026, 8, 31, 20, 0, tzinfo=UTC))
     await bridge.arrive()
-    assert f"Could not deploy to {SNAPSHOT}" in caplog.text
-    assert last(mqtt, PLAN).windows
+    assert last(mqtt, SNAPSHOT).profile("f").ev == 0.7
+    freezer.move_to(datetime(2026, 8, 31, 22, 0, 1, tzinfo=UTC))  # midnight in Vienna
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    snapshot = last(mqtt, SNAPSHOT)
+    assert (snapshot.version, snapshot.profile("f").ev, snapshot.profile("f").name) == (
+        2,
+        1.3,
+        "Mountain spot",
+    )
 
 
 async def test_removing_the_entry_forgets_the_ledger(

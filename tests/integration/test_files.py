@@ -12,11 +12,15 @@ import yaml
 from homeassistant.components.brands.const import ALLOWED_IMAGES
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.selector import ObjectSelector
 from PIL import Image
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.skylapse.actions.camera import MODES
 from custom_components.skylapse.brain.curves import CURVES
+from custom_components.skylapse.brain.profiles import CUSTOM_CURVE, FOCUS, METERING, WHITE_BALANCE
 from custom_components.skylapse.brain.schedules import ANCHORS, RECIPES, SIZES, WEEKDAYS
+from custom_components.skylapse.brain.seasons import SEASONS
 from custom_components.skylapse.config_flow import (
     OPTIONS_SCHEMA,
     PROCESSOR_SCHEMA,
@@ -25,7 +29,7 @@ from custom_components.skylapse.config_flow import (
 )
 from custom_components.skylapse.event import EVENT
 from custom_components.skylapse.protocol.topics import ANNOUNCE
-from custom_components.skylapse.services import CAPTURE_SCHEMA, LIST_FILMS_SCHEMA, RENDER_SCHEMA
+from custom_components.skylapse.services import ACTIONS
 from tests.integration.speakers import Bridge, Processor
 
 ROOT = Path(__file__).parents[2]
@@ -177,17 +181,33 @@ async def test_every_field_of_a_subentrys_form_is_named_and_described(
 def test_every_choice_has_a_word() -> None:
     choices = {
         "anchor": ANCHORS,
-        "curve": tuple(CURVES),
+        "curve": (*CURVES, CUSTOM_CURVE),
         "days": WEEKDAYS,
-        "metering": ("centre", "spot", "matrix"),
+        "focus": FOCUS,
+        "metering": METERING,
+        "mode": MODES,
         "recipe": RECIPES,
+        "season": SEASONS,
         "size": SIZES,
-        "white_balance": ("auto", "fixed", "adaptive"),
+        "white_balance": WHITE_BALANCE,
     }
     selectors = ENGLISH["selector"]
-    assert {key: set(value["options"]) for key, value in selectors.items()} == {
+    assert {key: set(value["options"]) for key, value in selectors.items() if "options" in value} == {
         key: set(value) for key, value in choices.items()
     }
+
+
+async def test_every_field_of_a_row_has_a_word(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    entry.add_to_hass(hass)
+    form = await hass.config_entries.subentries.async_init(
+        (entry.entry_id, "profile"), context={"source": "user"}
+    )
+    assert form["data_schema"] is not None
+    rows = [
+        field.config for field in form["data_schema"].schema.values() if isinstance(field, ObjectSelector)
+    ]
+    told = {key: set(value["fields"]) for key, value in ENGLISH["selector"].items() if "fields" in value}
+    assert told == {config["translation_key"]: set(config["fields"]) for config in rows}
 
 
 async def test_every_entity_has_a_name_and_an_icon(
@@ -229,30 +249,51 @@ def keys_in_code() -> set[str]:
             names = {keyword.arg: keyword.value for keyword in node.keywords}
             if "translation_domain" in names and isinstance(names.get("translation_key"), ast.Constant):
                 found.add(str(names["translation_key"].value))  # type: ignore[attr-defined]
-            if isinstance(node.func, ast.Name) and node.func.id == "_failed":
+            if isinstance(node.func, ast.Name) and node.func.id in ("failed", "invalid"):
                 found.add(str(node.args[0].value))  # type: ignore[attr-defined]
     return found
 
 
+def keys_of_the_brain() -> dict[str, set[str]]:
+    """Return the keys of the brain's errors, by their class."""
+    found: dict[str, set[str]] = {}
+    for file in (HOME / "brain").glob("*.py"):
+        source = file.read_text(encoding="utf-8")
+        for kind, key in re.findall(r'(\w+Error)\(\s*"(\w+)"', source):
+            found.setdefault(kind, set()).add(key)
+    bracket = {"bracket_range", "focus_bracket_range"}  # one reader serves both
+    return {**found, "ProfileError": found["ProfileError"] | bracket}
+
+
 def test_every_exception_is_translated_and_no_translation_is_left_over() -> None:
-    assert keys_in_code() == set(ENGLISH["exceptions"])
+    brain = keys_of_the_brain()
+    told = keys_in_code() | brain["ProfileError"] | brain["AbTestError"]
+    assert told == set(ENGLISH["exceptions"])
 
 
 def test_every_error_of_the_brain_has_words_in_its_form() -> None:
-    schedule = set(ENGLISH["config_subentries"]["schedule"]["error"])
-    profile = set(ENGLISH["config_subentries"]["profile"]["error"])
-    raised = set()
-    for name in ("profiles.py", "schedules.py"):
-        source = (HOME / "brain" / name).read_text(encoding="utf-8")
-        raised |= set(re.findall(r'(?:ProfileError|ScheduleError)\("(\w+)"', source))
-    assert raised == schedule | profile
+    brain = keys_of_the_brain()
+    assert brain["ScheduleError"] == set(ENGLISH["config_subentries"]["schedule"]["error"])
+    only_arms = {"profile_unknown"}
+    assert brain["ProfileError"] - only_arms == set(ENGLISH["config_subentries"]["profile"]["error"])
+
+
+@pytest.mark.parametrize("kind", ["exceptions", "issues"])
+def test_every_hole_in_an_error_is_filled(kind: str) -> None:
+    places = {
+        keyword
+        for file in HOME.rglob("*.py")
+        for keyword in re.findall(r'"?(\w+)"?(?:=|: )', file.read_text(encoding="utf-8"))
+    }
+    texts = [text for _, text in leaves(ENGLISH[kind])]
+    assert set().union(*(holes(text) for text in texts)) <= places
 
 
 # ---------------------------------------------------------------- actions
 
 
 def test_actions_their_words_and_their_icons_agree() -> None:
-    schemas = {"capture": CAPTURE_SCHEMA, "render": RENDER_SCHEMA, "list_films": LIST_FILMS_SCHEMA}
+    schemas = {action.name: action.schema for action in ACTIONS}
     assert set(SERVICES) == set(ENGLISH["services"]) == set(ICONS["services"]) == set(schemas)
     for action, schema in schemas.items():
         fields = {str(key) for key in schema.schema}
@@ -273,7 +314,7 @@ def test_the_choices_of_an_action_are_those_of_the_code() -> None:
 
 
 def test_every_issue_has_words() -> None:
-    source = (HOME / "issues.py").read_text(encoding="utf-8")
+    source = "".join((HOME / name).read_text(encoding="utf-8") for name in ("issues.py", "deployer.py"))
     for key, texts in ENGLISH["issues"].items():
         assert f'"{key}"' in source
         assert texts["title"]

@@ -1,18 +1,30 @@
 """What is deployed: one snapshot and one plan a camera, one list of orders for the processor.
 
 Pure: configuration and place in, messages out. Only the ledger is written to; it says which versions are new.
+
+A profile is deployed as it is meant in the season of the day: the day of the window that rules now, so that a
+night is not cut in two, else the local date. What does not fit into one message is not deployed: a plan is
+shortened until it fits, a snapshot stays as it was.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
+from ..protocol import topics
+from ..protocol.errors import SizeError
 from ..protocol.messages import CameraState, Order, Orders
-from ..protocol.snapshot import Plan, Snapshot
+from ..protocol.snapshot import Experiment, Plan, Snapshot, Variant, active_window
+from .compiling import compile_profile, resolve
 from .ledger import Ledger, digest_of
-from .plan import Place, compile_plan, compile_sun
-from .profiles import ProfileSpec, compile_profile
+from .plan import PLAN_SPAN, Place, compile_plan, compile_sun, shortened
+from .profiles import ProfileSpec
 from .schedules import ScheduleSpec
+from .seasons import Season, season_of
+
+FULL_HOURS = int(PLAN_SPAN.total_seconds()) // 3600
+_STEP_HOURS = 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,26 +32,68 @@ class Configuration:
     """All that the user decided."""
 
     profiles: Mapping[str, ProfileSpec]
+    """As they are kept."""
+    left_out: frozenset[str] = frozenset()
+    """Profiles that cannot be compiled."""
     schedules: tuple[ScheduleSpec, ...]
     place: Place
+
+    @property
+    def usable(self) -> list[str]:
+        """Ids of the profiles that can be compiled."""
+        return sorted(self.profiles.keys() - self.left_out)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deployment:
     """What one camera is to hold."""
 
-    snapshot: Snapshot
-    plan: Plan
+    snapshot: Snapshot | None
+    """Null where it does not fit into one message."""
+    plan: Plan | None
+    """Null where not even the next hours fit into one message."""
+    plan_hours: int = FULL_HOURS
+    """How far the plan reaches."""
+
+
+def stamp_profiles(configuration: Configuration, ledger: Ledger, now: datetime) -> None:
+    """Give every profile its version: a new one, kept with its content, where the user changed it."""
+    for profile_id in configuration.usable:
+        spec = configuration.profiles[profile_id]
+        ledger.edit(f"profile/{profile_id}", {"name": spec.name, "data": spec.write()}, now)
 
 
 def compile_camera(
-    configuration: Configuration, camera: str, now: datetime, ledger: Ledger, state: CameraState | None
+    configuration: Configuration,
+    camera: str,
+    now: datetime,
+    ledger: Ledger,
+    state: CameraState | None,
+    experiments: tuple[Experiment, ...] = (),
 ) -> Deployment:
     """Return what a camera (`<bridge>/<camera>`) is to hold at `now`, a moment on its bridge's clock."""
+    sun = compile_sun(configuration.place, now)
+    whole = compile_plan(configuration.schedules, camera, configuration.place, sun, 0, now)
+    plan, hours = _plan(whole, camera, now, ledger, state)
+    season = season_at(whole, configuration.place, now)
     return Deployment(
-        snapshot=_snapshot(configuration, camera, now, ledger, state),
-        plan=_plan(configuration, camera, now, ledger, state),
+        snapshot=_snapshot(configuration, camera, now, ledger, state, season, experiments),
+        plan=plan,
+        plan_hours=hours,
     )
+
+
+def season_at(plan: Plan, place: Place, now: datetime) -> Season:
+    """Return the season that profiles are meant for at a moment."""
+    window = active_window(plan, now)
+    if window is None:
+        return season_on(place, now)
+    return season_of(date.fromisoformat(window.day), place.latitude)
+
+
+def season_on(place: Place, now: datetime) -> Season:
+    """Return the season of the local date at a moment."""
+    return season_of(now.astimezone(ZoneInfo(place.time_zone)).date(), place.latitude)
 
 
 def compile_orders(
@@ -63,25 +117,65 @@ def compile_orders(
 
 
 def _snapshot(
-    configuration: Configuration, camera: str, now: datetime, ledger: Ledger, state: CameraState | None
-) -> Snapshot:
-    profiles = []
-    for profile_id in sorted(configuration.profiles):
-        profile = compile_profile(configuration.profiles, profile_id, version=0)
-        version = ledger.stamp(f"profile/{profile_id}", profile, now).version
-        profiles.append(replace(profile, version=version))
-    seen = (state.snapshot_version or 0) if state else 0
-    stamp = ledger.stamp(f"snapshot/{camera}", profiles, now, seen)
-    return Snapshot(
-        id=digest_of(profiles), version=stamp.version, created_at=stamp.made_at, profiles=tuple(profiles)
+    configuration: Configuration,
+    camera: str,
+    now: datetime,
+    ledger: Ledger,
+    state: CameraState | None,
+    season: Season,
+    experiments: tuple[Experiment, ...],
+) -> Snapshot | None:
+    specs = configuration.profiles
+    versions = {each: ledger.version(f"profile/{each}") or 1 for each in configuration.usable}
+    profiles = tuple(compile_profile(specs, each, versions[each], season=season) for each in versions)
+    variants = tuple(
+        Variant(
+            schedule=schedule.id,
+            profile=compile_profile(
+                specs, each, versions[each], season=season, changes=overrides[schedule.id]
+            ),
+        )
+        for each in versions
+        if (overrides := resolve(specs, each, season).schedule_overrides)
+        for schedule in configuration.schedules
+        if schedule.id in overrides and each in schedule.profiles and schedule.covers(camera)
     )
+    content = (profiles, variants, experiments)
+    seen = (state.snapshot_version or 0) if state else 0
+    subject = f"snapshot/{camera}"
+    stamp = ledger.propose(subject, content, now, seen)
+    snapshot = Snapshot(
+        id=digest_of(content),
+        version=stamp.version,
+        created_at=stamp.made_at,
+        profiles=profiles,
+        variants=variants,
+        experiments=experiments,
+    )
+    if not _fits(topics.SNAPSHOT, snapshot):
+        return None
+    ledger.keep(subject, stamp)
+    return snapshot
 
 
 def _plan(
-    configuration: Configuration, camera: str, now: datetime, ledger: Ledger, state: CameraState | None
-) -> Plan:
-    sun = compile_sun(configuration.place, now)
-    plan = compile_plan(configuration.schedules, camera, configuration.place, sun, 0, now)
+    whole: Plan, camera: str, now: datetime, ledger: Ledger, state: CameraState | None
+) -> tuple[Plan | None, int]:
+    """Return the longest plan that fits into one message, with the hours that it reaches."""
     seen = (state.plan_revision or 0) if state else 0
-    stamp = ledger.stamp(f"plan/{camera}", plan, now, seen)
-    return replace(plan, revision=stamp.version, created_at=stamp.made_at)
+    for hours in range(FULL_HOURS, -1, -_STEP_HOURS):
+        plan = shortened(whole, hours)
+        stamp = ledger.propose(f"plan/{camera}", plan, now, seen)
+        stamped = replace(plan, revision=stamp.version, created_at=stamp.made_at)
+        if _fits(topics.PLAN, stamped):
+            ledger.keep(f"plan/{camera}", stamp)
+            return stamped, hours
+    return None, 0
+
+
+def _fits[M](row: topics.Topic[M], message: M) -> bool:
+    try:
+        topics.encode(row, message)
+    except SizeError:
+        return False
+    return True

@@ -1,8 +1,9 @@
 """Errors of the brain.
 
-BrainError               schedules or profiles that cannot be compiled
-├── ProfileError         a profile that extends nothing that exists, or itself
-└── ScheduleError        a schedule with figures that no plan can hold
+BrainError               what cannot be compiled
+├── ProfileError         a profile without its base, or with figures that none can have
+├── ScheduleError        a schedule with figures that no plan can hold
+└── AbTestError          an A/B test that would compare nothing
 """
 
 
@@ -22,3 +23,7 @@ class ProfileError(BrainError):
 
 class ScheduleError(BrainError):
     """A schedule that cannot be compiled."""
+
+
+class AbTestError(BrainError):
+    """An A/B test that would compare nothing."""

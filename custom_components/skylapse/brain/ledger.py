@@ -1,25 +1,40 @@
 """The ledger: which version of what was deployed, so that versions rise only when the content changes.
 
 Kept on disk as JSON. A subject is a text like `snapshot/roof/west`, `plan/roof/west`, `profile/f`, `orders`.
+Of profiles the ledger keeps the content too, of the last ten versions: that is what a rollback brings back.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from ..protocol.codec import format_time, parse_time, write
 
+KEPT_EDITIONS = 10
+"""Versions of which the content is kept."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Edition:
+    """A version with its content, JSON values."""
+
+    version: int
+    made_at: datetime
+    content: Mapping[str, Any]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stamp:
-    """A version, the digest of its content, and when it was made."""
+    """A version, the digest of its content, when it was made, and the editions that are kept."""
 
     version: int
     digest: str
     made_at: datetime
+    editions: tuple[Edition, ...] = ()
+    """Oldest first."""
 
 
 class Ledger:
@@ -35,7 +50,17 @@ class Ledger:
         return cls(
             {
                 subject: Stamp(
-                    version=stamp["version"], digest=stamp["digest"], made_at=parse_time(stamp["made_at"])
+                    version=stamp["version"],
+                    digest=stamp["digest"],
+                    made_at=parse_time(stamp["made_at"]),
+                    editions=tuple(
+                        Edition(
+                            version=edition["version"],
+                            made_at=parse_time(edition["made_at"]),
+                            content=edition["content"],
+                        )
+                        for edition in stamp.get("editions", ())
+                    ),
                 )
                 for subject, stamp in kept.items()
             }
@@ -48,12 +73,20 @@ class Ledger:
                 "version": stamp.version,
                 "digest": stamp.digest,
                 "made_at": format_time(stamp.made_at),
+                "editions": [
+                    {
+                        "version": edition.version,
+                        "made_at": format_time(edition.made_at),
+                        "content": dict(edition.content),
+                    }
+                    for edition in stamp.editions
+                ],
             }
             for subject, stamp in self.stamps.items()
         }
 
-    def stamp(self, subject: str, content: object, now: datetime, seen: int = 0) -> Stamp:
-        """Return the stamp of this content: a new version only where the content is new.
+    def propose(self, subject: str, content: object, now: datetime, seen: int = 0) -> Stamp:
+        """Return the stamp that this content would get: a new version only where the content is new.
 
         `seen` is the version that the receiver says it holds. A ledger that starts anew counts on from there,
         since a receiver takes nothing older than it has.
@@ -63,8 +96,31 @@ class Ledger:
         if known is not None and known.digest == digest and known.version >= seen:
             return known
         version = max(known.version if known else 0, seen) + 1
-        self.stamps[subject] = Stamp(version=version, digest=digest, made_at=now)
-        return self.stamps[subject]
+        return Stamp(
+            version=version, digest=digest, made_at=now, editions=known.editions if known is not None else ()
+        )
+
+    def keep(self, subject: str, stamp: Stamp) -> Stamp:
+        """Take in a stamp that was proposed, and return it."""
+        self.stamps[subject] = stamp
+        return stamp
+
+    def stamp(self, subject: str, content: object, now: datetime, seen: int = 0) -> Stamp:
+        """Return the stamp of this content, and keep it."""
+        return self.keep(subject, self.propose(subject, content, now, seen))
+
+    def edit(self, subject: str, content: Mapping[str, Any], now: datetime) -> Stamp:
+        """Return the stamp of this content, and keep the content as well where it is new."""
+        stamp = self.propose(subject, content, now)
+        if stamp.editions and stamp.editions[-1].version == stamp.version:
+            return stamp
+        edition = Edition(version=stamp.version, made_at=now, content=content)
+        return self.keep(subject, replace(stamp, editions=(*stamp.editions, edition)[-KEPT_EDITIONS:]))
+
+    def editions(self, subject: str) -> tuple[Edition, ...]:
+        """Return the versions of a subject whose content is kept, oldest first."""
+        stamp = self.stamps.get(subject)
+        return stamp.editions if stamp else ()
 
     def version(self, subject: str) -> int | None:
         """Return the version last made of a subject."""

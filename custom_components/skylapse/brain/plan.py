@@ -1,15 +1,16 @@
 """The plan: schedules and sun compiled into the windows and the sun table of the next 96 hours.
 
 A plan starts at a whole multiple of six hours, so that compiling it twice within them gives the same plan;
-it reaches six hours further than it must, so that the 96 hours never run short. Clock windows are counted in
+it reaches six hours further than it must, so that the 96 hours never run short. A plan that does not fit into
+one message is shortened, by six hours at a time. Clock windows are counted in
 local time (a window from 00:00 over 24 hours ends at the next 00:00, in 23 to 25 real hours), solar ones in
 real time. On days without the anchor, as in polar day and night, a schedule yields no window. Windows may
 overlap; which rules then is the bridge's rule, not the plan's.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from astral import Observer
@@ -58,6 +59,13 @@ def next_renewal(now: datetime) -> datetime:
     return plan_start(now) + RENEW_EVERY
 
 
+def next_midnight(now: datetime, place: Place) -> datetime:
+    """Return when the next local day begins, and with it perhaps another season."""
+    zone = ZoneInfo(place.time_zone)
+    tomorrow = now.astimezone(zone).date() + _DAY
+    return datetime.combine(tomorrow, time.min, zone).astimezone(UTC)
+
+
 def compile_plan(
     schedules: Iterable[ScheduleSpec], camera: str, place: Place, sun: SunTable, revision: int, now: datetime
 ) -> Plan:
@@ -77,6 +85,17 @@ def compile_plan(
         windows=tuple(sorted(windows, key=lambda window: (window.starts_at, window.id))),
         sun=sun,
     )
+
+
+def shortened(plan: Plan, hours: int) -> Plan:
+    """Return a plan with the windows that begin within so many hours, and six more, of its start."""
+    end = plan.created_at + timedelta(hours=hours) + RENEW_EVERY
+    windows = tuple(window for window in plan.windows if window.starts_at < end)
+    if plan.sun is None:
+        return replace(plan, windows=windows)
+    steps = int((end - plan.sun.starts_at).total_seconds() / plan.sun.step_s)
+    sun = replace(plan.sun, elevation_deg=plan.sun.elevation_deg[: steps + 1])
+    return replace(plan, windows=windows, sun=sun)
 
 
 def windows_between(schedule: ScheduleSpec, place: Place, start: datetime, end: datetime) -> Iterator[Window]:

@@ -1,0 +1,1 @@
+"""The actions, by subject. `services.py` lists them all."""

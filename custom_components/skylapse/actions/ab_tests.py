@@ -1,0 +1,130 @@
+"""Actions for A/B tests: start_ab_test, stop_ab_test, list_ab_tests."""
+
+from datetime import timedelta
+from typing import Any
+
+import probatio
+from homeassistant.core import ServiceCall, ServiceResponse
+from homeassistant.helpers import config_validation as cv
+
+from ..brain.ab_tests import AbTest
+from ..brain.errors import BrainError
+from ..entity import translated
+from ..errors import CommandError, NotTakenError, UnfitAnswerError
+from ..protocol.codec import format_time, write
+from .base import (
+    ATTR_CAMERA,
+    camera_of,
+    entry_of,
+    failed,
+    invalid,
+    limit_s,
+    present_camera_of,
+    setting_fields,
+    unusable,
+    within,
+)
+
+LONGEST = timedelta(days=14)
+
+ARM_SCHEMA = probatio.Schema({probatio.Required("profile"): cv.string, **setting_fields()})
+START_SCHEMA = probatio.Schema(
+    {
+        probatio.Required(ATTR_CAMERA): cv.string,
+        probatio.Required("arms"): [ARM_SCHEMA],
+        probatio.Optional("id"): cv.string,
+        probatio.Optional("name"): cv.string,
+        probatio.Optional("duration", default=timedelta(hours=2)): probatio.All(
+            cv.positive_time_period, probatio.Range(min=timedelta(minutes=1), max=LONGEST)
+        ),
+    }
+)
+STOP_SCHEMA = probatio.Schema(
+    {
+        probatio.Exclusive(ATTR_CAMERA, "which"): cv.string,
+        probatio.Exclusive("id", "which"): cv.string,
+        probatio.Optional("wait_s", default=60): within(0, 900),
+    }
+)
+LIST_SCHEMA = probatio.Schema({probatio.Optional(ATTR_CAMERA): cv.string})
+
+
+async def async_start_ab_test(call: ServiceCall) -> ServiceResponse:
+    """Start a test; answer when the camera has taken it."""
+    entry = entry_of(call.hass)
+    coordinator = entry.runtime_data.coordinator
+    camera = present_camera_of(call, coordinator)
+    try:
+        test = await entry.runtime_data.ab_tester.async_begin(
+            camera,
+            call.data["arms"],
+            test_id=call.data.get("id"),
+            name=call.data.get("name"),
+            duration=call.data["duration"],
+            limit_s=limit_s(coordinator),
+        )
+    except BrainError as error:
+        raise unusable(error) from error
+    except NotTakenError as error:
+        raise failed("test_not_taken", camera=str(camera.name)) from error
+    return _facts(test)
+
+
+async def async_stop_ab_test(call: ServiceCall) -> ServiceResponse:
+    """End a test; answer with its comparison. One that is over already is compared if it was not yet."""
+    entry = entry_of(call.hass)
+    coordinator = entry.runtime_data.coordinator
+    test = _meant(call)
+    if test.comparison is not None:
+        return _facts(test)
+    try:
+        compared = await entry.runtime_data.ab_tester.async_end(
+            test, call.data["wait_s"], limit_s(coordinator)
+        )
+    except NotTakenError as error:
+        raise failed("test_not_ended", camera=test.camera, test=test.id) from error
+    except UnfitAnswerError as error:
+        raise failed("refused", who="processor", reason=str(error)) from error
+    except CommandError as error:
+        raise translated(error, "processor") from error
+    return _facts(compared)
+
+
+async def async_list_ab_tests(call: ServiceCall) -> ServiceResponse:
+    """Answer with the tests that run and the last fifty that are over, latest first."""
+    entry = entry_of(call.hass)
+    only = str(camera_of(call, entry.runtime_data.coordinator).name) if ATTR_CAMERA in call.data else None
+    tests = entry.runtime_data.ab_tester.shelf.tests
+    return {"tests": [_facts(test) for test in tests if only in (None, test.camera)]}
+
+
+def _meant(call: ServiceCall) -> AbTest:
+    """Return the test with the id, or the one that the camera runs or ran last."""
+    data = entry_of(call.hass).runtime_data
+    if "id" in call.data:
+        test = data.ab_tester.shelf.get(call.data["id"])
+        if test is None:
+            raise invalid("test_unknown", test=call.data["id"])
+        return test
+    if ATTR_CAMERA not in call.data:
+        raise invalid("test_unnamed")
+    camera = str(camera_of(call, data.coordinator).name)
+    of_camera = [test for test in data.ab_tester.shelf.tests if test.camera == camera]
+    if not of_camera:
+        raise invalid("no_test", camera=camera)
+    return of_camera[0]
+
+
+def _facts(test: AbTest) -> dict[str, Any]:
+    return {
+        "id": test.id,
+        "name": test.name,
+        "camera": test.camera,
+        "state": test.state,
+        "arms": [{"test_id": arm.test_id, "profile": arm.profile.id} for arm in test.experiment.arms],
+        "started_at": format_time(test.started_at),
+        "ends_at": format_time(test.ends_at),
+        "ended_at": format_time(test.ended_at) if test.ended_at else None,
+        "comparison": write(test.comparison) if test.comparison else None,
+        "failure": test.failure,
+    }
