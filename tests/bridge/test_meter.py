@@ -1,23 +1,34 @@
 """Metering: known light in, the same light out."""
 
 import math
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skylapse_bridge.aiming import Purpose
+from skylapse_bridge.camera.factory import CameraIdentity
 from skylapse_bridge.camera.port import LuxReference, SmallFrame
+from skylapse_bridge.camera.twin import make_camera
+from skylapse_bridge.exposure import ExposureState
 from skylapse_bridge.meter import (
     F2_REFERENCE,
+    LUX_AT_EV_0,
     log2_exposure_for,
     lux_of,
     measure,
     reading,
 )
+from skylapse_bridge.shooting import Shooter
+from skylapse_bridge.twin.scene import Scene
+from skylapse_bridge.twin.sun import Place
+from skylapse_bridge.twin.weather import Weather
+from skylapse_bridge.worker import Worker
 from skylapse_protocol.snapshot import MID_GREY, Metering, Region
 from skylapse_protocol.tone import CURVES, FULL_SCALE, encode
 
-from .made import START
+from .made import START, HandClock, profile, window
 
 IMX519 = LuxReference(exposure_us=13_841, gain=2.0, lux=900.0, level=12_064.0)
 
@@ -161,3 +172,22 @@ def test_a_reading_tells_what_was_measured_and_what_is_suggested() -> None:
     assert (message.at, message.lux, message.mean_linear) == (START, light.lux, light.mean_linear)
     assert (message.suggested_exposure_us, message.suggested_gain) == (9_000, 1.5)
     assert message.lux == pytest.approx(1000, rel=0.05)
+
+
+@pytest.mark.parametrize(("hours", "log2_exposure"), [(0.0, 27.5), (0.0, 6.7), (3.0, 6.7)])
+async def test_light_far_off_the_exposure_in_force_is_metered_anew(
+    hours: float, log2_exposure: float
+) -> None:
+    """By day with the longest exposure and the shortest, by night with the shortest."""
+    at = START + timedelta(hours=hours)
+    identity = CameraIdentity(bridge="roof", id="west", name="west")
+    camera = make_camera(identity, {"width": 96, "height": 64, "clouds": 0.0}, HandClock(at))
+    shooter = Shooter(camera, Worker("test"), HandClock(at), bridge="roof", boot_id="b")
+    await shooter.start()
+    shooter.exposures = {"f": ExposureState(at=at - timedelta(seconds=15), log2_exposure=log2_exposure)}
+    scene = Scene(width=96, height=64, seed=1, place=Place(), weather=Weather(seed=1, clouds=0.0))
+    purpose = Purpose(at=at, profile=profile(), window=window(start=START, minutes=300))
+    aim = await shooter.aim(purpose, None)
+    await shooter.stop()
+    assert aim.light.scene_ev == pytest.approx(scene.view(at).scene_ev - math.log2(LUX_AT_EV_0), abs=0.3)
+    assert not aim.light.too_bright
