@@ -16,6 +16,7 @@ _HOMES = {
     "cameras": (".cli_camera", "add_camera_commands"),
     "meter": (".cli_camera", "add_camera_commands"),
     "capture": (".cli_camera", "add_camera_commands"),
+    "calibrate": (".calibrate.cli", "add_calibrate_command"),
     "twin": (".twin.cli", "add_twin_command"),
 }
 """Which module knows a command, and the function that adds it."""
