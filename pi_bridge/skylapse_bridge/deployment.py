@@ -4,6 +4,7 @@ The files hold the messages as they came. They may also be written by hand befor
 """
 
 import logging
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar, cast
@@ -23,9 +24,12 @@ M = TypeVar("M", Plan, Snapshot)
 
 
 def check_plan(message: object) -> None:
-    """Raise ProtocolError for a plan with times or elevations that cannot be reckoned with."""
+    """Raise ProtocolError for a plan with times, elevations or names that cannot be reckoned with."""
     if not isinstance(message, Plan):
         return
+    ids = Counter(window.id for window in message.windows)
+    if doubles := [name for name, count in ids.items() if count > 1]:
+        raise ProtocolError("plan", f"windows.{doubles[0]}", "stands there twice")
     for window in message.windows:
         if not _EARLIEST <= window.starts_at < window.ends_at <= _LATEST:
             raise ProtocolError("plan", f"windows.{window.id}", f"is not between {_EARLIEST} and {_LATEST}")

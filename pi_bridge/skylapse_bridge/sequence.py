@@ -26,6 +26,7 @@ _LEAD_SHARE = 0.5
 _LATE_S = 30.0
 _SET_BACK = timedelta(seconds=2 * _LEAD_S)
 """Ticks are never done so far ahead of time: the clock was set back."""
+_NEAR = timedelta(hours=1)
 _MOST_SKIPPED_ONE_BY_ONE = 100
 
 
@@ -147,7 +148,7 @@ class Sequence:
         """Return the next tick and its window, None where none comes."""
         if not self.shooting or self.plan is None:
             return None
-        return next_tick(self.plan, max(self.done_until or now, now))
+        return first_tick(self.plan, max(self.done_until or now, now))
 
 
 def step(state: Sequence, event: Event, now: datetime) -> tuple[Sequence, tuple[Instruction, ...]]:
@@ -166,6 +167,19 @@ def step(state: Sequence, event: Event, now: datetime) -> tuple[Sequence, tuple[
     return state, (*turned, *skipped, *then)
 
 
+def first_tick(plan: Plan, moment: datetime) -> tuple[datetime, Window] | None:
+    """Return what `next_tick` does, soon for a plan of a thousand windows too: few of them are near."""
+    coming = tuple(window for window in plan.windows if window.ends_at > moment)
+    if not coming:
+        return None
+    horizon = max(moment, min(window.starts_at for window in coming)) + _NEAR
+    near = tuple(window for window in coming if window.starts_at <= horizon)
+    found = next_tick(replace(plan, windows=near), moment)
+    if found is not None and found[0] <= horizon:
+        return found
+    return next_tick(replace(plan, windows=coming), moment)
+
+
 def lead_s(window: Window) -> float:
     """Return how long before its moment a tick is begun."""
     return min(_LEAD_S, _LEAD_SHARE * window.interval_s)
@@ -176,7 +190,7 @@ def _next(
 ) -> tuple[Sequence, tuple[Instruction, ...]]:
     """Begin the next tick where it is time, else wait for it or for the next window's turn."""
     boundary = _next_boundary(plan, now)
-    found = next_tick(plan, state.done_until or now)
+    found = first_tick(plan, state.done_until or now)
     if found is None:
         return state, (WaitUntil(moment=boundary),)
     at, window = found
@@ -231,7 +245,7 @@ def _skip_late(state: Sequence, plan: Plan, now: datetime) -> tuple[Sequence, tu
 def _late_ticks(plan: Plan, since: datetime, now: datetime) -> Iterator[tuple[datetime, Window]]:
     """Yield the ticks since a moment that are too late now, at most `_MOST_SKIPPED_ONE_BY_ONE` of them."""
     for _ in range(_MOST_SKIPPED_ONE_BY_ONE):
-        found = next_tick(plan, since)
+        found = first_tick(plan, since)
         if found is None or now < found[0] + timedelta(seconds=min(found[1].interval_s, _LATE_S)):
             return
         yield found

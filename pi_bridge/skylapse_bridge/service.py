@@ -1,6 +1,7 @@
 """The bridge: everything put together, from start to stop."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Coroutine
@@ -25,6 +26,7 @@ from skylapse_protocol.topics import (
     UPLINK,
     Decoded,
     decode,
+    match,
 )
 
 from .camera.factory import make_camera
@@ -217,8 +219,18 @@ class Bridge:
             if kind not in self._told_kinds:
                 self._told_kinds.add(kind)
                 _LOGGER.warning("a message is ignored: %s", error)
+            self._spawn(self._refuse(incoming.topic, error))
             return
         self._spawn(self._act(decoded, incoming))
+
+    async def _refuse(self, topic: str, error: ProtocolError) -> None:
+        """Tell in the camera's state that a plan or snapshot cannot be used, in its turn."""
+        with contextlib.suppress(ProtocolError):
+            row, ids = match(topic, self._publisher.root)
+            runner = self._runners.get(ids.get("camera", ""))
+            if row in (PLAN, SNAPSHOT) and runner is not None:
+                async with self._deploying:
+                    runner.refuse("plan" if row is PLAN else "snapshot", str(error))
 
     async def _act(self, decoded: Decoded, incoming: Incoming) -> None:
         """Do what a message asks for; what is deployed, one after the other, as it came."""
