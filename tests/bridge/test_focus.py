@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skylapse_bridge.camera.factory import CameraIdentity
+from skylapse_bridge.camera.port import CaptureSettings
 from skylapse_bridge.camera.sharpness import figure
+from skylapse_bridge.camera.twin import TwinCamera, make_camera
+from skylapse_bridge.clock import ScaledClock
 from skylapse_bridge.focus import (
     MOST_FINDS,
     Failed,
@@ -22,6 +26,8 @@ from skylapse_bridge.focus import (
     infinity_at,
     remember,
 )
+from skylapse_bridge.twin.sun import Place
+from skylapse_protocol.messages import Clock
 
 NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
 LENS = Span(nearest_dioptre=12.0)
@@ -208,3 +214,96 @@ def test_a_smoothed_picture_is_less_sharp_and_an_even_one_is_not_sharp_at_all() 
 @pytest.mark.parametrize("picture", [np.zeros((9, 9)), np.ones((2, 9)), np.ones((9, 2))])
 def test_nothing_to_see_is_not_sharp(picture: np.ndarray) -> None:
     assert figure(picture) == 0.0
+
+
+OPTIONS = {"width": 640, "height": 360, "latitude": 47.0, "longitude": 8.0}
+PLACE = Place(latitude_deg=47.0, longitude_deg=8.0)
+MIDDAY = PLACE.solar_noon(NOON)
+
+
+def twin(**options: object) -> TwinCamera:
+    """A computed camera: what is wrong with it is known."""
+    clock = ScaledClock(Clock(start=MIDDAY, rate=1.0, anchor=datetime.now(UTC)))
+    camera = make_camera(CameraIdentity(bridge="pi", id="roof", name="Roof"), {**OPTIONS, **options}, clock)
+    camera.start()
+    return camera
+
+
+def swept_twin(camera: TwinCamera, at: datetime) -> Found | Failed:
+    span = Span(nearest_dioptre=camera.capabilities().max_dioptre or 0.0)
+    moments = (at + timedelta(seconds=3 * look) for look in range(99))
+    return swept(
+        span,
+        lambda dioptre: camera.focus_figure(CaptureSettings(at=next(moments), focus_dioptre=dioptre)).figure,
+    )[0]
+
+
+@pytest.mark.parametrize("drift_dioptre", [0.0, 0.5, 2.2])
+@pytest.mark.parametrize("hours", [0, -5])
+def test_the_twin_is_focused_where_its_truth_is(drift_dioptre: float, hours: int) -> None:
+    camera, at = twin(drift_dioptre=drift_dioptre), MIDDAY + timedelta(hours=hours)
+    end = swept_twin(camera, at)
+    assert isinstance(end, Found)
+    assert end.dioptre == pytest.approx(camera.truth(at).injected.infinity_dioptre, abs=0.03)
+
+
+def test_the_twin_cannot_be_focused_at_night() -> None:
+    end = swept_twin(twin(), PLACE.evening(NOON, -15.0))
+    assert isinstance(end, Failed)
+    assert "too dark" in end.reason
+
+
+def test_the_twin_whose_infinity_is_out_of_reach_is_told() -> None:
+    end = swept_twin(twin(drift_dioptre=-0.6), MIDDAY)
+    assert isinstance(end, Failed)
+    assert "far end" in end.reason
+
+
+def alarms(camera: TwinCamera, hours: float, figure_then: float) -> list[tuple[datetime, str]]:
+    """A look every ten minutes from noon on, as the bridge does; the alarms with their moments."""
+    finds = [find(0.25, None, sharpness=figure_then)]
+    kept: list[Seen] = []
+    heard: list[tuple[datetime, str]] = []
+    alarmed = False
+    for minute in range(0, round(60 * hours), 10):
+        at = MIDDAY + timedelta(minutes=minute)
+        truth = camera.truth(at)
+        sharp = camera.focus_figure(CaptureSettings(at=at, focus_dioptre=0.25)).figure
+        kept.append(Seen(at=at, figure=sharp, lux=truth.lux * 2.0**truth.cloud_ev))
+        reason = drifted(kept, finds, alarmed=alarmed)
+        alarmed = reason is not None
+        if reason is not None:
+            heard.append((at, reason))
+    return heard
+
+
+def test_a_normal_day_and_night_with_clouds_raise_no_alarm() -> None:
+    camera = twin()
+    for hours in (-4, 0, 5):
+        at = MIDDAY + timedelta(hours=hours)
+        then = camera.focus_figure(CaptureSettings(at=at, focus_dioptre=0.25)).figure
+        assert alarms(camera, 24, then) == []
+
+
+def test_half_a_dioptre_of_drift_is_told_within_the_hour() -> None:
+    came = MIDDAY + timedelta(hours=2)
+    then = twin().focus_figure(CaptureSettings(at=MIDDAY, focus_dioptre=0.25)).figure
+    heard = alarms(twin(drift_dioptre=0.5, since=came), 4, then)
+    assert came < heard[0][0] <= came + timedelta(hours=1)
+    assert len(heard) == 1 + (MIDDAY + timedelta(hours=3, minutes=50) - heard[0][0]) // timedelta(minutes=10)
+
+
+def test_two_sweeps_at_two_temperatures_keep_the_twin_sharp_at_a_third() -> None:
+    camera = twin(dioptre_per_c=0.02)
+    finds: tuple[Find, ...] = ()
+    for hours in (-6, 2):
+        at = MIDDAY + timedelta(hours=hours)
+        end = swept_twin(camera, at)
+        assert isinstance(end, Found)
+        temperature_c = camera.truth(at).injected.sensor_temperature_c
+        finds = remember(
+            finds, Find(at=at, dioptre=end.dioptre, figure=end.figure, temperature_c=temperature_c)
+        )
+    truth = camera.truth(MIDDAY - timedelta(hours=2)).injected
+    assert abs(truth.infinity_dioptre - finds[-1].dioptre) > 0.1
+    assert infinity_at(finds, truth.sensor_temperature_c) == pytest.approx(truth.infinity_dioptre, abs=0.03)
