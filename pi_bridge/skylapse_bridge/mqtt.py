@@ -65,7 +65,7 @@ class Broker:
         config: MqttConfig,
         *,
         client_id: str,
-        will: Will,
+        will: Will | None,
         filters: tuple[str, ...],
         on_connected: Callable[[], None],
         on_message: Callable[[Incoming], None],
@@ -128,7 +128,8 @@ class Broker:
         client.on_log = _log
         client.max_queued_messages_set(1000)
         client.reconnect_delay_set(min_delay=1, max_delay=30)
-        client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
+        if self._will is not None:
+            client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
         authenticate(client, self._config)
         client.on_connect = self._connected
         client.on_connect_fail = self._not_reached

@@ -17,10 +17,12 @@ from skylapse_bridge.clock import Clock, make_clock
 from skylapse_bridge.config import BridgeConfig, load_config
 from skylapse_bridge.durable import make_folder, write_durably
 from skylapse_bridge.errors import CalibrationError, CameraBusyError, OutputError
+from skylapse_bridge.lock import running_bridge
 from skylapse_bridge.one_picture import camera_called, opened
 from skylapse_bridge.shooting import Shooter
 from skylapse_protocol.codec import format_time
 
+from .ask import ask
 from .board import PAPERS_MM, RULER_MM
 from .chart import page
 from .focus import sweep
@@ -127,14 +129,13 @@ def _tone(arguments: argparse.Namespace) -> int:
     tone = import_module(".tone", __package__).of_frames(frames)
     facts = {**asdict(tone), "said": next((frame.tone_curve for frame in frames if frame.tone_curve), None)}
     path = _keep(config, camera, clock, "tone", facts)
-    ranked = sorted(tone.residual_mev.items(), key=lambda item: item[1])
     told = [f"tone curve: {tone.pictures} pictures, {tone.places} places; {tone.best} fits best"]
-    told += [f"  {name}: {left:.1f} mEV are left" for name, left in ranked]
+    for left in sorted(set(tone.residual_mev.values())):
+        names = ", ".join(name for name, value in tone.residual_mev.items() if value == left)
+        told.append(f"  {names}: {left:.1f} mEV are left")
     told.append(f"  measured: {tone.own_mev:.1f} mEV are left")
     if facts["said"] is not None and tone.residual_mev.get(facts["said"], 0.0) > 2 * tone.own_mev + 5:
-        told.append(
-            f"the frames say {facts['said']}, which does not fit: name {tone.best} in the configuration"
-        )
+        told.append(f"the frames say {facts['said']}, which does not fit these pictures")
     return _tell(arguments, facts, [*told, f"kept in {path}"])
 
 
@@ -148,18 +149,26 @@ async def _series(config: BridgeConfig, camera: CameraConfig, clock: Clock) -> l
 
 def _focus(arguments: argparse.Namespace) -> int:
     config, camera, clock = _named(arguments)
-    found = asyncio.run(_sweep(config, camera, clock))
+    running = running_bridge(config.state_dir) is not None and config.mqtt is not None
+    if running:
+        _say(arguments, "the bridge runs: it is asked to find the focus, between its frames")
+    found = asyncio.run(_sweep(config, camera, clock, by_command=running))
     curve = found["curve"]
     highest = max((figure for _, figure in curve), default=1.0)
     told = [
         f"{dioptre:7.3f} dioptres {'#' * round(_BAR * figure / highest):<{_BAR}} {figure:.4g}"
         for dioptre, figure in curve
     ]
-    told.append(f"infinity is at {found['dioptre']:.3f} dioptres; the bridge knows from its next start")
+    kept = "kept, and in force" if running else "the bridge knows from its next start"
+    told.append(f"infinity is at {found['dioptre']:.3f} dioptres; {kept}")
     return _tell(arguments, found, told)
 
 
-async def _sweep(config: BridgeConfig, camera: CameraConfig, clock: Clock) -> dict[str, Any]:
+async def _sweep(
+    config: BridgeConfig, camera: CameraConfig, clock: Clock, *, by_command: bool
+) -> dict[str, Any]:
+    if by_command and config.mqtt is not None:
+        return await ask(config.mqtt, config.id, camera.id, "focus", clock)
     async with _open(config, camera, clock) as shooter:
         return await sweep(config, camera.id, shooter, clock)
 
@@ -191,8 +200,7 @@ async def _open(config: BridgeConfig, camera: CameraConfig, clock: Clock) -> Asy
             yield shooter
     except CameraBusyError as error:
         raise CalibrationError(
-            f"{error}: stop it first (`sudo systemctl stop skylapse-bridge`). Only the focus can be found while"
-            " it runs: send it the command `focus` by MQTT"
+            f"{error}: stop it first (`sudo systemctl stop skylapse-bridge`), and start it again afterwards"
         ) from error
 
 
