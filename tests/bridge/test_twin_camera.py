@@ -1,5 +1,6 @@
 """The twin behind the camera port: it obeys, tells what it delivered, and fails when it is told to."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from math import log2
@@ -25,9 +26,9 @@ SUNSET = Place(latitude_deg=47.0, longitude_deg=8.0).evening(datetime(2026, 6, 1
 TABLE = np.array([decode(CURVES["imx519"], 257.0 * code) for code in range(256)])
 
 
-def started(**options: Any) -> TwinCamera:
+def started(name: str = "roof", **options: Any) -> TwinCamera:
     clock = ScaledClock(Clock(start=SUNSET, rate=1.0, anchor=datetime.now(UTC)))
-    identity = CameraIdentity(bridge="pi", id="roof", name="Roof")
+    identity = CameraIdentity(bridge="pi", id=name, name=name.capitalize())
     camera = make_camera(identity, {"width": 160, "height": 90, **HOME, **options}, clock)
     camera.start()
     return camera
@@ -160,3 +161,171 @@ def test_dropped_pictures_and_a_lost_camera_come_as_often_as_asked() -> None:
 def test_wrong_options_are_refused(option: str, value: object) -> None:
     with pytest.raises(vol.Invalid, match=option):
         started(**{option: value})
+
+
+def test_capabilities_say_what_else_it_can() -> None:
+    autofocus, fixed = (started(sensor=name).capabilities() for name in ("imx708", "imx219"))
+    assert (autofocus.focus, autofocus.max_dioptre, fixed.focus, fixed.max_dioptre) == (
+        True,
+        12.0,
+        False,
+        None,
+    )
+    for info, name in ((autofocus, "imx708"), (fixed, "imx219")):
+        assert (info.sensor, info.raw, info.brackets, info.controls_colour) == (name, True, True, True)
+
+
+def linear(jpeg: bytes) -> np.ndarray:
+    return np.asarray(TABLE[np.asarray(Image.open(BytesIO(jpeg)))] / 65535.0)
+
+
+def test_frames_of_a_bracket_differ_by_the_stops_that_were_asked_for() -> None:
+    camera = started(width=320, height=180, wobble_ev=0.0)
+    frames = {
+        ev: camera.capture(settings(round(16_000 * 2.0**ev), 1.0, jpeg_quality=100)) for ev in (0, -2, 2)
+    }
+    pixels = {ev: linear(frame.jpeg) for ev, frame in frames.items()}
+    for low, high in ((-2, 0), (0, 2), (-2, 2)):
+        unclipped = (pixels[low] > 0.01) & (pixels[high] < 0.9)
+        assert unclipped.mean() > 0.05
+        stops = log2(pixels[high][unclipped].mean() / pixels[low][unclipped].mean())
+        assert stops == pytest.approx(high - low, abs=0.03)
+
+
+def test_every_frame_of_a_bracket_comes_late_where_controls_are_slow() -> None:
+    """Three frames of a bracket, three times over: each has the exposure of two frames before."""
+    camera = started(latency_frames=2, width=64, height=36)
+    asked = [1000, 500, 2000] * 3
+    delivered = [camera.capture(settings(us, 1.0)).exposure_us for us in asked]
+    assert delivered[2:] == asked[:-2]
+
+
+def test_the_mean_of_sixteen_pictures_has_a_quarter_of_the_noise() -> None:
+    """Pictures of two cameras at the same moment differ by noise alone; JPEG would add its own."""
+
+    def noise(average: int) -> float:
+        wanted = settings(2000, 16.0, average=average)
+        pictures = []
+        for name in ("roof", "garden"):
+            camera = started(name, width=320, height=180, wobble_ev=0.0)
+            planes, _ = camera._averaged(camera._photograph(wanted, 320, 180), wanted)
+            pictures.append(TABLE[planes[1]] / 65535.0)
+            assert camera.capture(wanted).averaged == average
+        middle = (pictures[0] > 0.02) & (pictures[0] < 0.12)
+        return float((pictures[0] - pictures[1])[middle].std())
+
+    assert noise(1) / noise(16) == pytest.approx(4.0, rel=0.06)
+
+
+def test_a_mean_over_time_is_the_mean_of_its_moments() -> None:
+    camera = started(width=320, height=180, wobble_ev=0.0)
+    frame = camera.capture(settings(20_000, 1.0, average=4, over_s=40.0, jpeg_quality=100))
+    moments = [SUNSET + timedelta(seconds=10 * number) for number in range(4)]
+    single = [
+        camera.capture(CaptureSettings(at=at, exposure_us=20_000, gain=1.0, jpeg_quality=100))
+        for at in moments
+    ]
+    mean = np.mean([linear(one.jpeg) for one in single], axis=0)
+    assert np.abs(linear(frame.jpeg) - mean).mean() < 0.02 * mean.mean()
+    assert frame.lux == pytest.approx(np.mean([one.lux for one in single]), rel=1e-6)
+    assert frame.captured_at == SUNSET
+
+
+def test_colour_gains_win_over_the_colour_temperature() -> None:
+    camera = started()
+    frame = camera.capture(settings(4000, 1.0, colour_gains=(3.0, 1.2), colour_temperature_k=3000))
+    assert (frame.colour_gains, frame.colour_temperature_k) == ((3.0, 1.2), None)
+    plain = camera.capture(settings(4000, 1.0, colour_gains=(1.5, 1.2)))
+    red, less = (linear(one.jpeg)[..., 0] for one in (frame, plain))
+    unclipped = red < 0.9
+    assert red[unclipped].mean() == pytest.approx(2.0 * less[unclipped].mean(), rel=0.03)
+
+
+def test_a_raw_picture_comes_where_it_is_asked_for() -> None:
+    camera = started()
+    assert camera.capture(settings()).raw is None
+    raw = camera.capture(settings(raw=True)).raw
+    assert raw is not None
+    assert raw[:4] == b"II*\x00"
+    assert raw == camera.capture(settings(raw=True)).raw
+
+
+def test_the_focus_of_the_settings_is_obeyed_told_and_kept() -> None:
+    camera = started()
+    assert camera.capture(settings(focus_dioptre=2.0)).focus_dioptre == 2.0
+    assert camera.capture(settings()).focus_dioptre == 2.0
+    assert camera.capture(settings(focus_dioptre=99.0)).focus_dioptre == 12.0
+    assert started(sensor="imx477").capture(settings(focus_dioptre=2.0)).focus_dioptre is None
+
+
+def test_the_focus_figure_is_best_at_the_true_infinity() -> None:
+    camera = started(width=640, height=360, drift_dioptre=0.3)
+    infinity = camera.truth(SUNSET).injected.infinity_dioptre
+    figures = {}
+    for step in range(-5, 6):
+        seen = camera.focus_figure(settings(focus_dioptre=infinity + 0.1 * step))
+        assert seen.dioptre == infinity + 0.1 * step
+        figures[step] = seen.figure
+    assert max(figures, key=lambda step: figures[step]) == 0
+    assert seen.temperature_c == round(camera.truth(SUNSET).injected.sensor_temperature_c, 1)
+    assert camera.focus(None) == infinity
+    with pytest.raises(UnsupportedError, match="fixed focus"):
+        started(sensor="imx219").focus_figure(settings())
+
+
+def test_the_temperature_of_the_sensor_is_recorded() -> None:
+    camera = started()
+    truth = camera.truth(SUNSET).injected
+    assert camera.capture(settings()).sensor_temperature_c == round(truth.sensor_temperature_c, 1)
+
+
+def test_every_tenth_picture_is_dropped() -> None:
+    camera = started(width=32, height=32, drop_every=10)
+    failed = []
+    for number in range(1, 31):
+        try:
+            camera.capture(settings())
+        except CameraError:
+            failed.append(number)
+    assert failed == [10, 20, 30]
+
+
+@pytest.mark.parametrize("option", [{"hang_at_capture": 3}, {"hang_at": SUNSET + timedelta(seconds=30)}])
+def test_a_camera_that_hangs_is_let_go_by_stop_and_works_again(option: dict[str, Any]) -> None:
+    camera = started(width=32, height=32, **option)
+    ticks = [CaptureSettings(at=SUNSET + timedelta(seconds=15 * tick)) for tick in range(5)]
+    for tick in ticks[:2]:
+        camera.capture(tick)
+    with ThreadPoolExecutor(1) as worker:
+        hanging = worker.submit(camera.capture, ticks[2])
+        with pytest.raises(TimeoutError):
+            hanging.result(timeout=0.2)
+        camera.stop()
+        with pytest.raises(CameraLostError, match="hung"):
+            hanging.result(timeout=10)
+    camera.start()
+    for tick in ticks[3:]:
+        assert camera.capture(tick).width == 32
+
+
+def test_halved_exposures_are_told_as_delivered() -> None:
+    camera = started(halve_share=1.0)
+    honest = started()
+    frame, whole = camera.capture(settings(8000, 1.0)), honest.capture(settings(4000, 1.0))
+    assert frame.exposure_us == whole.exposure_us == 4000
+    assert level(frame.jpeg) == pytest.approx(level(whole.jpeg), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("since", "noon"), ("hang_at", "2026-06-10T12:00:00"), ("fog", 1.5)]
+)
+def test_wrong_faults_are_refused(option: str, value: object) -> None:
+    with pytest.raises(vol.Invalid, match=option):
+        started(**{option: value})
+
+
+def test_moments_may_come_as_text_or_as_what_yaml_makes_of_them() -> None:
+    for since in ("2026-06-10T12:00:00Z", datetime(2026, 6, 10, 12, tzinfo=UTC)):
+        camera = started(fog=0.5, since=since)
+        assert camera.truth(SUNSET).injected.fog == 0.5
+        assert camera.truth(datetime(2026, 6, 10, 11, tzinfo=UTC)).injected.fog == 0.0
