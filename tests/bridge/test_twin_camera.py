@@ -158,7 +158,7 @@ def test_dropped_pictures_and_a_lost_camera_come_as_often_as_asked() -> None:
 @pytest.mark.parametrize(
     ("option", "value"), [("sensor", "ov5647"), ("width", 10), ("latitude", 120), ("drop_share", 2), ("x", 1)]
 )
-def test_wrong_options_are_refused(option: str, value: object) -> None:
+def test_wrong_options_are_refused(option: str, value: Any) -> None:
     with pytest.raises(vol.Invalid, match=option):
         started(**{option: value})
 
@@ -319,7 +319,7 @@ def test_halved_exposures_are_told_as_delivered() -> None:
 @pytest.mark.parametrize(
     ("option", "value"), [("since", "noon"), ("hang_at", "2026-06-10T12:00:00"), ("fog", 1.5)]
 )
-def test_wrong_faults_are_refused(option: str, value: object) -> None:
+def test_wrong_faults_are_refused(option: str, value: Any) -> None:
     with pytest.raises(vol.Invalid, match=option):
         started(**{option: value})
 
