@@ -1,11 +1,13 @@
 """What the documents tell people to type is typed here, and what they point to is there.
 
-A page's `sh` blocks are run line by line in one folder, as a reader would. Four things differ: the address
-of the repository becomes this clone, an example configuration is made to fit as soon as a line printed it,
-servers run beside the lines that follow and must end cleanly, and the lines in `RUN_ELSEWHERE` are run by
-what is named there.
+A page's `sh` blocks are run line by line in one folder, as a reader would; a block under a line that begins
+with the name of a file is that file. Five things differ: the address of the repository becomes this clone, a
+configuration is made to fit as soon as it is there, Mosquitto's clients speak to the tests' broker, servers
+run beside the lines that follow and must end cleanly, and the lines in `RUN_ELSEWHERE` are run by what is
+named there. A command that is published must be answered well.
 """
 
+import json
 import os
 import re
 import shlex
@@ -28,6 +30,7 @@ PAGES = [ROOT / "README.md", *sorted(ROOT.glob("*/README.md")), ROOT / "protocol
 PAGES += [ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTURE.md", ROOT / "addon" / "DOCS.md"]
 PAGES += sorted(ROOT.glob("docs/**/*.md"))
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r"^`([\w-]+\.(?:json|yaml))`[^\n]*:\n+```\w+\n(.*?)^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)[^)]*\)")
 REPOSITORY = "git+https://github.com/skylapse-ha/skylapse"
 
@@ -36,12 +39,15 @@ RUN_ELSEWHERE = {
     "make lint": ".ci/run",
     "make demo": "tests/end_to_end",
     "make venv": ".ci/run",
+    "make libcamera": ".ci/run",
+    "make test-picamera": ".ci/run",
 }
 SERVERS = {
     "skylapse-bridge run": "connected to the broker",
     "skylapse-processor serve": "connected to the broker",
 }
 START_S = 30.0
+ANSWER_S = 60.0
 INSTALL_S = 400.0
 
 
@@ -67,7 +73,13 @@ class Reader:
             "PIPX_BIN_DIR": str(folder / "bin"),
         }
         self.broker = broker
-        self.fitting = {"bridge.yaml": self._fit_bridge, "processor.yaml": self._fit_processor}
+        self.fitting = {
+            "bridge.yaml": self._fit_bridge,
+            "processor.yaml": self._fit_processor,
+            "twin.yaml": self._fit_twin,
+        }
+        for client in ("mosquitto_pub", "mosquitto_sub"):
+            (folder / client).write_text(f"-h {broker.host}\n-p {broker.port}\n", encoding="utf-8")
         (folder / "processor-key").write_text("00" * 32, encoding="utf-8")
         (folder / "processor-key").chmod(0o600)
         write_sequence(folder / "photos", Sequence(frames=3, width=320, height=180))
@@ -78,6 +90,10 @@ class Reader:
         words["mqtt"] = {"host": self.broker.host, "port": self.broker.port}
         words["processor"] = {"url": "http://127.0.0.1:9", "key_file": "processor-key"}
         words["cameras"][0]["path"] = "photos"
+
+    def _fit_twin(self, words: dict[str, Any]) -> None:
+        """Put this machine's broker into the configuration of a twin."""
+        words["mqtt"] = {"host": self.broker.host, "port": self.broker.port}
 
     def _fit_processor(self, words: dict[str, Any]) -> None:
         """Put this machine's places into the example of a processor."""
@@ -102,17 +118,37 @@ class Reader:
             if " ".join([Path(words[0]).name, *words[1:2]]) == name:
                 self._serve(words, ready)
                 return
+        asked = re.search(r"-t (\S+)/command -m (\{.*\})", " ".join(words))
+        answer = self._listen(asked[1]) if asked else None
+        # Mosquitto's clients read their options from here; other programs keep their own settings.
+        more = {"XDG_CONFIG_HOME": str(self.folder)} if words[0].startswith("mosquitto_") else {}
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment | more,
             capture_output=True,
             text=True,
             timeout=INSTALL_S,
             check=False,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        if asked and answer:
+            reply = json.loads(answer.communicate(timeout=ANSWER_S)[0])
+            assert (reply["id"], reply["ok"]) == (json.loads(asked[2])["id"], True), reply
         self.fit()
+
+    def _listen(self, camera: str) -> "subprocess.Popen[str]":
+        """Return a client that hears the next reply of a camera; it hears by now that its bridge is there."""
+        place = ["-V", "5", "-h", self.broker.host, "-p", str(self.broker.port)]
+        topics = ["-t", f"{camera.rpartition('/')[0]}/availability", "-t", f"{camera}/reply"]
+        client = subprocess.Popen(
+            [find_program("mosquitto_sub"), *place, *topics, "-C", "2", "-W", str(round(ANSWER_S))],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert client.stdout is not None
+        assert client.stdout.readline() == "online\n"
+        return client
 
     def _serve(self, words: list[str], ready: str) -> None:
         server = Program(
@@ -145,6 +181,9 @@ def identity(path: Path) -> str:
 def test_what_a_page_says_to_type_works(page: Path, tmp_path: Path, broker: Broker) -> None:
     reader = Reader(tmp_path, broker)
     try:
+        for name, text in FILE.findall(page.read_text(encoding="utf-8")):
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        reader.fit()
         for command in commands(page):
             if command not in RUN_ELSEWHERE:
                 reader.type(command)
@@ -187,4 +226,5 @@ def test_what_a_page_points_to_is_there(page: Path) -> None:
 def test_every_block_of_a_page_says_what_it_is(page: Path) -> None:
     languages = {language for language, _ in BLOCK.findall(page.read_text(encoding="utf-8"))}
 
-    assert languages <= {"sh", "yaml", "json", "text"}
+    assert languages <= {"sh", "yaml", "json", "text", "console"}
+    """`console` is what only another machine can do: a Raspberry Pi, Home Assistant."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from skylapse_bridge.camera.factory import DRIVERS, driver_options
 from skylapse_bridge.cli import main
-from skylapse_bridge.config import load_config
+from skylapse_bridge.config import _SCHEMA, load_config
 from skylapse_bridge.errors import ConfigError
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "pi_bridge" / "bridge.example.yaml"
@@ -46,7 +47,8 @@ def test_the_shortest_configuration_has_sensible_defaults(tmp_path: Path) -> Non
     config = load_config(path)
     assert (config.name, config.mqtt, config.processor, config.clock) == ("roof", None, None, None)
     assert config.state_dir == tmp_path / "state"
-    assert config.cameras[0].options == {"path": str(tmp_path / "pictures"), "at_end": "stop"}
+    assert config.cameras[0].options["path"] == str(tmp_path / "pictures")
+    assert config.cameras[0].options["at_end"] == "stop"
     assert config.spool.on_full == "stop"
 
 
@@ -174,3 +176,32 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out == version("skylapse") + "\n"
+
+
+def test_files_of_a_camera_count_from_the_folder_of_the_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bridge.yaml"
+    camera = "- {id: gate, driver: http, url: 'http://192.0.2.21/a.jpg', token_file: secret}\n"
+    path.write_text(f"bridge: {{id: roof}}\nstate_dir: state\ncameras:\n{camera}", "utf-8")
+    assert load_config(path).cameras[0].options["token_file"] == str(tmp_path / "secret")
+    assert main(["check-config", "--config", str(path)]) == 2
+    assert "bridge.yaml:4: cameras[0].token_file: " in capsys.readouterr().err
+    (tmp_path / "secret").write_text("abc", "utf-8")
+    assert main(["check-config", "--config", str(path)]) == 0
+
+
+def test_the_example_explains_every_setting_and_names_every_driver() -> None:
+    words = EXAMPLE.read_text("utf-8")
+    settings = [str(key) for key in _SCHEMA]
+    settings += [str(key) for section in _SCHEMA.values() if isinstance(section, dict) for key in section]
+    assert [name for name in settings if not re.search(rf"^[ #]*(- )?{name}:", words, re.MULTILINE)] == []
+    assert [name for name in DRIVERS if f"driver: {name}" not in words] == []
+
+
+@pytest.mark.parametrize("driver", sorted(DRIVERS))
+def test_the_page_of_the_bridge_explains_every_setting_of_a_driver(driver: str) -> None:
+    page = (EXAMPLE.parents[1] / "docs" / "bridge.md").read_text("utf-8")
+    section = page.partition(f"### `{driver}`")[2].partition("\n### ")[0].partition("\n## ")[0]
+    assert section, "every driver has a section"
+    assert [str(key) for key in driver_options(driver) if f"`{key}`" not in section] == []
