@@ -1,25 +1,30 @@
 """Cameras fail, hang, vanish and come back; the bridge photographs on."""
 
 import asyncio
+import hashlib
+import io
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from skylapse_bridge.camera.factory import CameraConfig
 from skylapse_bridge.camera.port import CapturedFrame, CaptureSettings, FocusFigure, SmallFrame
-from skylapse_bridge.errors import CameraError, CameraLostError, UnsupportedError
+from skylapse_bridge.errors import CameraError, CameraHungError, CameraLostError, UnsupportedError
 from skylapse_bridge.service import Bridge
 from skylapse_bridge.worker import Worker
-from skylapse_protocol.messages import CameraInfo
+from skylapse_protocol.messages import CameraEvent, CameraInfo, Command
 from skylapse_protocol.topics import ANNOUNCE, EVENT, FRAME, STATE
 from tests.support.waiting import until
 
 from .conftest import House
-from .made import START, picture, plan, snapshot, window
+from .made import START, picture, plan, profile, snapshot, window
 
+DNG = b"II*\0 what a raw picture is made of" * 20
 PLAN_NOW = plan(window(start=START - timedelta(minutes=10)))
 
 
@@ -174,6 +179,147 @@ async def test_a_camera_that_hangs_is_left_behind(
     assert "did not answer" in (lost.reason or "")
     assert moody.starts == 2
     released.set()
+
+
+async def test_a_camera_that_hangs_again_and_again_ends_the_bridge_so_that_it_is_started_anew(
+    house: House, moody: MoodyCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr("skylapse_bridge.shooting._PATIENCE_S", 0.1)
+    bridge = await house.start()
+
+    def hang() -> CapturedFrame | None:
+        released.wait(20)
+        return None
+
+    moody.moods = [hang, hang, lambda: None, hang, hang, hang]
+    house.deploy(PLAN_NOW, snapshot())
+
+    def ended() -> bool:
+        house.clock.pass_time(5)
+        return bridge._over is not None and bridge._over.done()
+
+    await until(ended, what="the end")
+    with pytest.raises(CameraHungError, match="3 times in a row"):
+        await bridge.over()
+    assert moody.moods == []
+    assert len(house.listener.all(FRAME)) == 1
+    released.set()
+
+
+async def test_every_tenth_frame_that_is_dropped_is_told_and_the_plan_goes_on(
+    house: House, moody: MoodyCamera
+) -> None:
+    await house.start()
+    moody.moods = [failing(CameraError("dropped")) if tick % 10 == 9 else lambda: None for tick in range(30)]
+    house.deploy(PLAN_NOW, snapshot())
+    await house.photograph(28)
+    assert len(told(house, "dropped")) == 3
+    await until(lambda: house.listener.all(STATE)[-1].counts.captured >= 28, what="the counts")
+    assert moody.starts == 1
+
+
+def told(house: House, reason: str) -> list[CameraEvent]:
+    """The failures that were told for this reason."""
+    return [event for event in house.listener.all(EVENT) if event.reason == reason]
+
+
+async def test_a_burst_whose_camera_is_lost_starts_it_once(house: House, moody: MoodyCamera) -> None:
+    await house.start()
+    moody.moods = [failing(CameraLostError("gone"))]
+    house.deploy(
+        plan(window(start=START - timedelta(minutes=10), profiles=("a", "b", "c"))),
+        snapshot(profile("a"), profile("b"), profile("c")),
+    )
+    await house.photograph(6)
+    assert len(told(house, "gone")) == 1
+    assert moody.starts == 2
+    places = [record.place for record in house.listener.all(FRAME)]
+    assert places[:6] == [0, 1, 2] * 2
+
+
+async def test_a_camera_that_is_lost_by_a_command_is_started_again(house: House, moody: MoodyCamera) -> None:
+    await house.start()
+    await house.listener.next(STATE, capturing=True)
+    moody.moods = [failing(CameraLostError("gone"))]
+    until_then = START + timedelta(minutes=1)
+    reply = await house.listener.ask(Command(id="1", expires_at=until_then, name="capture"))
+    assert reply.error is not None
+    assert reply.error.code == "camera_failed"
+    await house.listener.next(EVENT, type="camera_back")
+    assert (await house.listener.ask(Command(id="2", expires_at=until_then, name="capture"))).ok
+
+
+async def test_raw_pictures_are_frames_of_their_own_and_arrive_too(house: House, moody: MoodyCamera) -> None:
+    await house.start()
+    moody.moods = [with_raw] * 2
+    house.deploy(PLAN_NOW, snapshot(profile(raw=True)))
+    await house.photograph(4)
+    records = house.listener.all(FRAME)[:4]
+    assert [record.media_type for record in records] == ["image/jpeg", "image/x-adobe-dng"] * 2
+    assert [record.seq for record in records] == [1, 2, 3, 4]
+    for shot, raw in (records[:2], records[2:]):
+        assert (raw.captured_at, raw.place, raw.profile) == (shot.captured_at, shot.place, shot.profile)
+        assert raw.sha256 == hashlib.sha256(DNG).hexdigest()
+        assert (shot.leads, raw.leads) == (True, False)
+    await until(lambda: {1, 2, 3, 4} <= set(house.server.frames), what="the delivery")
+    assert house.server.frames[:4] == [1, 2, 3, 4]
+    await until(lambda: house.listener.all(STATE)[-1].counts.captured >= 4, what="the counts")
+
+
+def with_raw() -> CapturedFrame:
+    """A mood that delivers a raw picture too."""
+    return CapturedFrame(jpeg=picture(), width=64, height=48, captured_at=START, monotonic_ns=1, raw=DNG)
+
+
+class Reel(MoodyCamera):
+    """A camera that replays numbered pictures from its bookmark on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = 0
+
+    def start(self, bookmark: str | None = None) -> None:
+        """Go on behind the bookmark."""
+        super().start(bookmark)
+        self.place = int(bookmark or 0)
+
+    def capture(self, settings: CaptureSettings) -> CapturedFrame:
+        """Take the next one."""
+        frame = super().capture(settings)
+        self.place += 1
+        return replace(frame, jpeg=picture(level=4 * self.place), bookmark=str(self.place))
+
+
+def number_in(data: bytes) -> int:
+    """Which picture of the reel this is."""
+    (level,) = Image.open(io.BytesIO(data)).convert("L").resize((1, 1)).tobytes()
+    return round(level / 4)
+
+
+async def test_a_restart_neither_repeats_nor_skips_a_picture(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reel = Reel()
+    monkeypatch.setattr("skylapse_bridge.service.make_camera", lambda *_: reel)
+    monkeypatch.setattr("skylapse_bridge.tending._START_AGAIN_S", (0.05,))
+    await house.start()
+    house.deploy(PLAN_NOW, snapshot())
+    await house.photograph(3)
+    await house.stop()
+    reel = Reel()
+    await house.start()
+    await house.photograph(2)
+    await house.stop()
+    reel = Reel()
+    reel.moods = [lambda: None, failing(CameraLostError("the lamp broke"))]
+    await house.start()
+    await house.photograph(3)
+    taken = len(house.listener.all(FRAME))
+    await until(lambda: len(house.server.frames) == taken, what="the delivery")
+    delivered = {upload.record["seq"]: number_in(bytes(upload.data)) for upload in house.server.uploads}
+    assert [delivered[seq] for seq in sorted(delivered)] == list(range(1, taken + 1))
+    assert len(reel.bookmarks) == 2
 
 
 async def test_a_bug_ends_the_bridge_instead_of_hiding(house: House, moody: MoodyCamera) -> None:

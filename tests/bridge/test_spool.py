@@ -27,6 +27,7 @@ from skylapse_protocol.records import FrameRecord, write_exif_record
 from .made import DAY, START, draft, picture, window
 
 DNG = b"II*\0 what a raw picture is made of" * 20
+ROOT = str(Path(__file__).resolve().parents[2])
 ROOMY = Limits(max_bytes=10**9, min_free_bytes=1)
 
 
@@ -482,10 +483,14 @@ ANNOUNCE_TOO_EARLY = "draft(spool=spool.id, seq=spool.totals().frames + 1)"
 
 def announced_until_killed(folder: Path, announce: str, lines: int) -> list[tuple[str, int, str]]:
     """Let a program fill the spool, kill it −9 after so many announcements; return what it announced."""
-    root = str(Path(__file__).resolve().parents[2])
-    program = WRITER.format(root=root, announce=announce)
+    program = WRITER.format(root=ROOT, announce=announce)
     if announce == ANNOUNCE_WHEN_SAFE:
         program = program.replace("    spool.add(record, shot)\n", "")
+    return killed_after(folder, program, lines)
+
+
+def killed_after(folder: Path, program: str, lines: int) -> list[tuple[str, int, str]]:
+    """Run a program, kill it −9 after so many lines; return what it announced."""
     process = subprocess.Popen(
         [sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, text=True
     )
@@ -526,3 +531,31 @@ def test_the_test_above_would_notice_a_frame_announced_too_early(tmp_path: Path)
         spool.close()
         lost += len(set(announced) - kept)
     assert lost > 0
+
+
+REPLAYER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from skylapse_bridge.spool import Limits, Spool
+from tests.bridge.made import draft, picture
+spool = Spool(Path(sys.argv[1]), Limits(max_bytes=10**9, min_free_bytes=1))
+spool.open()
+while True:
+    number = int(spool.ledger.note("west", "bookmark") or 0) + 1
+    record = spool.add(draft(place=number), picture(width=400), notes={{"bookmark": str(number)}})
+    sys.stdout.write(f"{{record.spool}} {{record.seq}} {{record.sha256}}\\n")
+    sys.stdout.flush()
+"""
+
+
+def test_a_reel_that_is_killed_9_again_and_again_neither_repeats_nor_skips_a_picture(tmp_path: Path) -> None:
+    for lines in (1, 3, 2, 7, 1, 4, 5):
+        killed_after(tmp_path, REPLAYER.format(root=ROOT), lines)
+    spool = Spool(tmp_path, ROOMY)
+    spool.open()
+    kept = spool.pending(10_000)
+    assert [frame.record.place for frame in kept] == list(range(1, len(kept) + 1))
+    assert len(kept) >= 23
+    assert spool.ledger.note("west", "bookmark") == str(len(kept))
+    spool.close()
