@@ -1,0 +1,248 @@
+"""Capture: the ramp through twilight beside reactive loops, and what a frame costs in own time.
+
+A row of the first table is a twilight; errors are in stops against the intended curve (`ramp_cases.py`), of
+the frames in which the sensor reaches what is wanted. Errors of the loops that stand beside are less their
+own middle error.
+"""
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from skylapse_bridge.camera.port import CaptureSettings
+from skylapse_bridge.exposure import ExposureState, limits_of, split, step
+from skylapse_bridge.meter import measure
+from skylapse_protocol.snapshot import Metering, Profile, Region, WhiteBalance
+
+from .figures import Figure
+from .ramp_cases import INTERVAL_S, MATRIX, Case
+from .ramp_loops import PEERS
+from .ramp_run import Darkening, Field, SteppedClock, follow, photograph
+from .ramp_score import Score, recovery_s, score
+
+PROFILE = Profile(
+    id="ramp", name="Ramp", version=1, metering=MATRIX, white_balance=WhiteBalance(mode="fixed", kelvin=5500)
+)
+FLAT = replace(PROFILE, ev_table=((1.0, 0.0),))
+"""What the loops beside aim at: mid grey by day and night."""
+
+_EDGES: tuple[Literal["sunset", "sunrise"], ...] = ("sunset", "sunrise")
+_SEASONS: tuple[Literal["summer", "winter"], ...] = ("summer", "winter")
+TWILIGHTS = tuple(
+    Case(latitude_deg=latitude, season=season, cloudy=cloudy, edge=edge)
+    for latitude in (0.0, 45.0, 60.0)
+    for season in _SEASONS
+    for cloudy in (False, True)
+    for edge in _EDGES
+)
+CLEAR = Case(latitude_deg=45.0, season="winter", cloudy=False, edge="sunset")
+CLOUDY = replace(CLEAR, cloudy=True)
+LONG = Case(latitude_deg=60.0, season="summer", cloudy=False, edge="sunset")
+MODES = {
+    "centre": Metering(mode="centre"),
+    "spot": Metering(mode="spot"),
+    "a drawn region": Metering(mode="regions", regions=(Region(left=0.1, top=0.5, right=0.6, bottom=0.95),)),
+}
+_ROUNDS = 200
+_CPU_BOUND_MS = 5.0
+
+
+class Row(NamedTuple):
+    """One twilight: ours, then the loops beside."""
+
+    case: Case
+    ours: Score
+    peers: tuple[Score, ...]
+
+
+def run(work: Path) -> list[Figure]:
+    """Measure the ramp and the cost of a frame."""
+    del work
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        others = [pool.submit(part) for part in (_trouble, _modes, _restarts, _recovery, _highlights)]
+        rows = list(pool.map(_twilight, TWILIGHTS))
+        figures = [figure for part in others for figure in part.result()]
+    print(_table(rows))
+    return [*_each(rows), *_all(rows), *figures, _own_time()]
+
+
+def _twilight(case: Case) -> Row:
+    """Photograph one twilight three times."""
+    peers = tuple(score(case, FLAT, follow(case, FLAT, loop()), free_offset=True) for loop in PEERS.values())
+    return Row(case, score(case, PROFILE, photograph(case, PROFILE)), peers)
+
+
+def _each(rows: Iterable[Row]) -> list[Figure]:
+    """Return the promised errors of each twilight, beside the better of the loops."""
+    figures = []
+    for row in rows:
+        for what, bound in (("rms", 0.10), ("worst", 0.25)):
+            name, peer = min(zip(PEERS, row.peers, strict=True), key=lambda pair: getattr(pair[1], what))
+            figures.append(
+                Figure(
+                    figure=f"{what} error, {row.case.name}",
+                    value=round(getattr(row.ours, what), 3),
+                    unit="EV",
+                    bound=bound,
+                    peer=name,
+                    peer_value=round(getattr(peer, what), 3),
+                )
+            )
+    return figures
+
+
+def _all(rows: list[Row]) -> list[Figure]:
+    """Return what holds over all twilights, beside each of the loops."""
+    clear = [row for row in rows if not row.case.cloudy]
+    aims: list[tuple[str, list[Row], Callable[[Score], float], str, float | None]] = [
+        ("largest rms error of all twilights", rows, lambda s: s.rms, "EV", 0.10),
+        ("largest error of all twilights", rows, lambda s: s.worst, "EV", 0.25),
+        ("largest rms error, to the light of the moment", rows, lambda s: s.rms_now, "EV", None),
+        ("largest error, to the light of the moment", rows, lambda s: s.worst_now, "EV", None),
+        ("largest step of all twilights", rows, lambda s: s.largest_step, "EV", 0.125),
+        ("most reversals under a clear sky", clear, lambda s: s.reversals, "turns", 0.0),
+    ]
+    return [
+        Figure(
+            figure=name,
+            value=round(max(of(row.ours) for row in some), 3),
+            unit=unit,
+            bound=bound,
+            peer=peer,
+            peer_value=round(max(of(row.peers[place]) for row in some), 3),
+        )
+        for name, some, of, unit, bound in aims
+        for place, peer in enumerate(PEERS)
+    ]
+
+
+def _trouble() -> list[Figure]:
+    """Return the error where the camera is late or drops frames."""
+    figures = []
+    for name, options in (
+        ("one frame in ten dropped", {"drop_share": 0.1}),
+        ("settings 3 pictures late", {"latency_frames": 3}),
+    ):
+        ours = score(CLOUDY, PROFILE, photograph(CLOUDY, PROFILE, **options))
+        figures += _errors(name, ours)
+    return figures
+
+
+def _modes() -> list[Figure]:
+    """Return the error of the other ways to meter, each against the light of its own part of the picture."""
+    figures = []
+    for name, metering in MODES.items():
+        case, profile = replace(CLOUDY, metering=metering), replace(PROFILE, metering=metering)
+        figures += _errors(f"metering {name}", score(case, profile, photograph(case, profile)))
+    return figures
+
+
+def _errors(name: str, ours: Score) -> list[Figure]:
+    return [
+        Figure(figure=f"rms error, {name}", value=round(ours.rms, 3), unit="EV", bound=0.10),
+        Figure(figure=f"worst error, {name}", value=round(ours.worst, 3), unit="EV", bound=0.25),
+    ]
+
+
+def _restarts() -> list[Figure]:
+    """Return by how much the first frame after a restart differs from that of a program that never ended."""
+    place = len(LONG.ticks) // 3
+    whole = {shot.at: shot.asked_ev for shot in photograph(LONG, PROFILE)}
+    figures = []
+    for name, away_s in (("at once", 0.0), ("after 5 min", 300.0), ("after 2 h", 7200.0)):
+        shots = photograph(LONG, PROFILE, pause_s=(place, away_s))
+        jump = abs(shots[place].asked_ev - whole[shots[place].at])
+        figures.append(Figure(figure=f"restart jump, {name}", value=round(jump, 4), unit="EV", bound=0.02))
+    return figures
+
+
+def _recovery() -> list[Figure]:
+    """Return how long it takes after the light fell by three stops, within a quarter of a stop."""
+    change_ev = -3.0
+    darkening = Darkening(since=CLEAR.ticks[len(CLEAR.ticks) // 6], change_ev=change_ev)
+    shots = photograph(CLEAR, PROFILE, darkening=darkening)
+    ours = recovery_s(CLEAR, PROFILE, shots, change_ev, darkening.since)
+    figures = []
+    for name, loop in PEERS.items():
+        beside = follow(CLEAR, FLAT, loop(), darkening=darkening)
+        figures.append(
+            Figure(
+                figure="recovery after 3 stops less light",
+                value=ours,
+                unit="s",
+                peer=name,
+                peer_value=recovery_s(CLEAR, FLAT, beside, change_ev, darkening.since),
+            )
+        )
+    return figures
+
+
+def _highlights() -> list[Figure]:
+    """Return how much is clipped while the sun is in a picture that is wanted brighter, guarded and not."""
+    case = replace(CLEAR, season="summer")
+    clipped, turns = [], []
+    for share in (0.02, 1.0):
+        profile = replace(PROFILE, ev=1.0, highlight_share=share)
+        shots = photograph(case, profile)
+        seen = [shot.clipped_share for shot in shots if case.in_view(shot.at)]
+        clipped.append(sum(seen) / len(seen))
+        turns.append(score(case, profile, shots).reversals)
+    peer = "without the guard"
+    return [
+        Figure(
+            figure="clipped while the sun is in view",
+            value=round(100 * clipped[0], 2),
+            unit="%",
+            bound=round(100 * clipped[1], 2),
+            peer=peer,
+            peer_value=round(100 * clipped[1], 2),
+        ),
+        Figure(
+            figure="reversals by the guard",
+            value=turns[0],
+            unit="turns",
+            bound=0,
+            peer=peer,
+            peer_value=turns[1],
+        ),
+    ]
+
+
+def _own_time() -> Figure:
+    """Return what measuring, stepping and splitting cost for a frame."""
+    clock = SteppedClock(CLOUDY.ticks[0])
+    camera = Field(CLOUDY, clock)
+    camera.start()
+    limits = limits_of(camera.capabilities(), PROFILE, INTERVAL_S)
+    frame = camera.look(CaptureSettings(at=clock.moment))
+    state: ExposureState | None = None
+    began = time.process_time()
+    for number in range(_ROUNDS):
+        at = clock.moment + timedelta(seconds=number * INTERVAL_S)
+        state = step(state, measure(frame, PROFILE.metering, at), PROFILE, CLOUDY.plan, at, limits)
+        split(state.log2_exposure, limits)
+    spent_ms = 1000 * (time.process_time() - began) / _ROUNDS
+    return Figure(
+        figure="own time to meter and decide", value=round(spent_ms, 2), unit="ms", bound=_CPU_BOUND_MS
+    )
+
+
+def _table(rows: Iterable[Row]) -> str:
+    """Return all twilights as a table: ours / the first loop / the second."""
+    head = f"{'twilight':34}{'frames':>8}{'reached':>8}" + "".join(
+        f"{name:>22}" for name in ("rms EV", "worst EV", "largest step EV", "reversals")
+    )
+    lines = [f"ours / {' / '.join(PEERS)}", head, "─" * len(head)]
+    for row in rows:
+        columns = []
+        for name, width in (("rms", 3), ("worst", 3), ("largest_step", 3), ("reversals", 0)):
+            values = (f"{getattr(one, name):.{width}f}" for one in (row.ours, *row.peers))
+            columns.append(f"{' / '.join(values):>22}")
+        lines.append(f"{row.case.name:34}{row.ours.frames:8}{row.ours.counted:8}{''.join(columns)}")
+    return "\n".join([*lines, ""])
