@@ -1,1 +1,1 @@
-"""Real picamera2 on real libcamera without a Raspberry Pi: the virtual camera, and what stands for the hardware."""
+"""Real picamera2 on real libcamera without a Raspberry Pi: the virtual camera and its surroundings."""

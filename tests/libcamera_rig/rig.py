@@ -1,15 +1,15 @@
 """The virtual camera of libcamera under picamera2, and in one place what it cannot show.
 
-Real are picamera2 whole, its threads and jobs, libcamera with its camera manager, requests and buffers, and frames
-with `SensorTimestamp` out of pictures on disk, as fast as they are asked for. Three things are not:
+Real are picamera2 whole, its threads and jobs, libcamera with its camera manager, requests and buffers, and
+frames with `SensorTimestamp` out of pictures on disk, as fast as they are asked for. Three things are not:
 
-- memory: a shim answers for /dev/udmabuf (`shim.c`), and libcamera's own allocator for picamera2's, which asks the
-  kernel of a Raspberry Pi;
-- the raw stream: the virtual camera has none, and picamera2 wants to hear of one raw mode. Raw pictures (DNG) are
-  therefore not tested;
-- the controls: the virtual camera has no exposure, gain, colour, focus nor tuning file. What the driver makes of
-  them is pure and tested on series of metadata instead (`tests/bridge/test_pursuit.py`, `test_tuning.py`); that a
-  sensor obeys can be seen on a Raspberry Pi alone.
+- memory: a shim answers for /dev/udmabuf (`shim.c`), and libcamera's own allocator for picamera2's, which
+  asks the kernel of a Raspberry Pi;
+- the raw stream: the virtual camera has none, and picamera2 wants to hear of one raw mode. Raw pictures (DNG)
+  are therefore not tested;
+- the controls: the virtual camera has no exposure, gain, colour, focus nor tuning file. What the driver makes
+  of them is pure and tested on series of metadata instead (`tests/bridge/test_pursuit.py`, `test_tuning.py`);
+  that a sensor obeys can be seen on a Raspberry Pi alone.
 
 The virtual camera shows each picture for four frames, then the next, and never rests.
 """
@@ -48,7 +48,7 @@ def furnish(folder: Path, cameras: Mapping[str, VirtualCamera]) -> None:
 
 def adapt() -> None:
     """Let picamera2 do without the memory and the raw stream of a Raspberry Pi."""
-    module = importlib.import_module("picamera2.picamera2")
+    module: Any = importlib.import_module("picamera2.picamera2")
     allocators = importlib.import_module("picamera2.allocators")
     library = module.Picamera2
     if hasattr(library, "on_the_rig"):

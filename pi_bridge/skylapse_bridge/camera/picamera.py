@@ -10,6 +10,7 @@ A bridge with two different sensors runs them without changed tuning files: libc
 process.
 """
 
+import gc
 import io
 import json
 import logging
@@ -295,11 +296,15 @@ def _library() -> Any:
 
 
 def _cameras(library: Any) -> list[dict[str, Any]]:
-    """Return what libcamera tells of its cameras, by their numbers; it looks anew while none is open."""
+    """Return what libcamera tells of its cameras, by their numbers; it looks anew while none is open.
+
+    Closed cameras keep libcamera's list of cameras alive until the garbage that they are is collected.
+    """
 
     def look() -> list[dict[str, Any]]:
         manager = library._cm  # noqa: SLF001 nothing else in picamera2 looks for cameras anew
         if not manager.cameras:
+            gc.collect()
             manager.reset()
         return list(library.global_camera_info())
 

@@ -184,7 +184,7 @@ class Habit:
         )
 
     def after(self, wanted: Controls, delivered: Delivered, limits: Limits) -> "Habit":
-        """Return the habit that a frame shows that was waited for long enough."""
+        """Return the habit that a frame shows that was waited for long enough; obedience ends all habits."""
         if Habit().shows(wanted, delivered, limits):
             return Habit()
         exposure, gain = wanted.get("ExposureTime"), wanted.get("AnalogueGain")
@@ -214,10 +214,9 @@ class Pursuit:
         self._seen += 1
         if delivered.began_ns < self._not_before_ns:
             return False
-        if self.habit.shows(self._wanted, delivered, self._limits):
-            self.habit = self.habit.after(self._wanted, delivered, self._limits)
-            return True
-        if self._seen < self._most_frames:
+        known = (Habit(), self.habit)
+        shown = any(habit.shows(self._wanted, delivered, self._limits) for habit in known)
+        if not shown and self._seen < self._most_frames:
             return False
         self.habit = self.habit.after(self._wanted, delivered, self._limits)
         return True

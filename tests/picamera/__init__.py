@@ -1,0 +1,1 @@
+"""The driver of the Raspberry Pi's cameras on real picamera2 and libcamera."""
