@@ -10,6 +10,7 @@ ends at once. One that began stays open while the clock stands before it: a mach
 wakes up long ago, and is told the time later.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
@@ -23,11 +24,12 @@ from .shots import Shot, shots_of
 _MOMENT = timedelta(microseconds=1)
 _LEAD_S = 4.0
 _LEAD_SHARE = 0.5
-_LATE_S = 30.0
+_LATE = timedelta(seconds=30)
 _SET_BACK = timedelta(seconds=2 * _LEAD_S)
 """Ticks are never done so far ahead of time: the clock was set back."""
 _NEAR = timedelta(hours=1)
-_MOST_SKIPPED_ONE_BY_ONE = 100
+_CLOCK_WAS_SET = timedelta(days=1)
+"""No run leaves so much time behind: the machine woke up in 1970, and was told the time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -227,29 +229,36 @@ def _turn_windows(state: Sequence, now: datetime) -> tuple[Sequence, tuple[Windo
 
 def _skip_late(state: Sequence, plan: Plan, now: datetime) -> tuple[Sequence, tuple[Skip, ...]]:
     """Return the state after the ticks that are too late, and those ticks by window."""
-    if state.done_until is None:
+    if state.done_until is None or now - state.done_until > _CLOCK_WAS_SET:
         return replace(state, done_until=now), ()
     late: dict[str, Skip] = {}
     after = state.done_until
-    for at, window in _late_ticks(plan, state.done_until, now):
-        first = late.get(window.id)
-        late[window.id] = (
-            Skip(window=window, first=at, ticks=1) if first is None else replace(first, ticks=first.ticks + 1)
-        )
-        after = at + _MOMENT
-    if sum(skip.ticks for skip in late.values()) >= _MOST_SKIPPED_ONE_BY_ONE:
-        after = now
+    for skip in _late_ticks(plan, state.done_until, now):
+        before = late.get(skip.window.id, replace(skip, ticks=0))
+        late[skip.window.id] = replace(before, ticks=before.ticks + skip.ticks)
+        after = skip.first + (skip.ticks - 1) * _interval(skip.window) + _MOMENT
     return replace(state, done_until=after), tuple(late.values())
 
 
-def _late_ticks(plan: Plan, since: datetime, now: datetime) -> Iterator[tuple[datetime, Window]]:
-    """Yield the ticks since a moment that are too late now, at most `_MOST_SKIPPED_ONE_BY_ONE` of them."""
-    for _ in range(_MOST_SKIPPED_ONE_BY_ONE):
-        found = first_tick(plan, since)
-        if found is None or now < found[0] + timedelta(seconds=min(found[1].interval_s, _LATE_S)):
+def _late_ticks(plan: Plan, since: datetime, now: datetime) -> Iterator[Skip]:
+    """Yield the ticks since a moment that are too late now, stretch by stretch in which one window rules."""
+    boundaries = sorted(moment for window in plan.windows for moment in (window.starts_at, window.ends_at))
+    while (found := first_tick(plan, since)) is not None:
+        at, window = found
+        interval = _interval(window)
+        last = now - min(interval, _LATE)
+        if at > last:
             return
-        yield found
-        since = found[0] + _MOMENT
+        turn = bisect_right(boundaries, at)
+        last = min(last, boundaries[turn] - _MOMENT)
+        ticks = (last - at) // interval + 1
+        yield Skip(window=window, first=at, ticks=ticks)
+        since = at + (ticks - 1) * interval + _MOMENT
+
+
+def _interval(window: Window) -> timedelta:
+    """Return the interval in whole microseconds, as ticks are counted."""
+    return timedelta(microseconds=round(window.interval_s * 1_000_000))
 
 
 def _next_boundary(plan: Plan | None, now: datetime) -> datetime | None:

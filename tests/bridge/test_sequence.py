@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skylapse_bridge.sequence import (
@@ -26,7 +26,7 @@ from skylapse_bridge.sequence import (
     step,
 )
 from skylapse_bridge.shots import shots_of
-from skylapse_protocol.snapshot import Arm, Experiment
+from skylapse_protocol.snapshot import Arm, Experiment, Plan, Window, active_window, next_tick
 
 from .made import START, plan, profile, snapshot, window
 
@@ -108,6 +108,8 @@ def test_a_night_long_sleep_costs_one_step_not_a_thousand() -> None:
     state, instructions = step(state, Woken(), START + timedelta(hours=20))
     shots = shoots(list(instructions))
     assert not shots or shots[0].at >= START + timedelta(hours=20)
+    (skip,) = [instruction for instruction in instructions if isinstance(instruction, Skip)]
+    assert (skip.first, skip.ticks) == (START, 20 * 3600)
     assert state.done_until is not None
     assert state.done_until >= START + timedelta(hours=20)
 
@@ -228,3 +230,104 @@ def test_a_clock_that_is_set_back_does_not_stop_the_camera() -> None:
     assert state.next_tick_at(back) is not None
     seen = live(state, back, back + timedelta(minutes=1))
     assert shoots(seen)[0].at <= back + timedelta(seconds=15)
+
+
+def test_a_clock_that_is_set_ahead_skips_what_never_was_once() -> None:
+    state = replace(READY, plan=plan(window(minutes=600)))
+    state, _ = step(state, Woken(), START)
+    ahead = START + timedelta(hours=2, seconds=1)
+    state, instructions = step(state, Woken(), ahead)
+    skips = [instruction for instruction in instructions if isinstance(instruction, Skip)]
+    assert [(skip.first, skip.ticks) for skip in skips] == [(START + 15 * SECOND, 479)]
+    assert turns(list(instructions)) == []
+    seen = live(state, ahead, ahead + timedelta(minutes=1))
+    assert not [instruction for instruction in seen if isinstance(instruction, Skip)]
+    assert [shoot.at for shoot in shoots(seen)] == [
+        START + timedelta(hours=2) + 15 * k * SECOND for k in range(1, 5)
+    ]
+
+
+def test_a_clock_that_is_set_ahead_over_the_end_of_a_window_ends_it() -> None:
+    state, _ = step(READY, Woken(), START)
+    state, instructions = step(state, Woken(), START + timedelta(hours=2))
+    assert turns(list(instructions)) == [("ended", "sunset-1")]
+    assert not shoots(list(instructions))
+    state, instructions = step(state, Woken(), START + timedelta(minutes=1))
+    assert turns(list(instructions)) == [("started", "sunset-1")]
+    assert shoots(live(state, START + timedelta(minutes=1), START + timedelta(minutes=2)))
+
+
+def test_small_corrections_of_the_clock_double_no_tick() -> None:
+    state, now, taken = READY, START, list[datetime]()
+    for number in range(200):
+        state, instructions = step(state, Woken(), now)
+        taken += [shoot.at for shoot in shoots(list(instructions))]
+        now += (3.0 if number % 3 else -2.0) * SECOND
+    assert len(taken) == len(set(taken)) > 10
+    assert taken == sorted(taken)
+
+
+def test_a_machine_that_woke_up_in_1970_makes_up_for_nothing_when_it_is_told_the_time() -> None:
+    early = datetime(1970, 1, 1, 0, 0, 30, tzinfo=UTC)
+    today = [window(f"w{hour}", start=START + timedelta(hours=hour), minutes=59) for hour in range(-9, 3)]
+    state, instructions = step(replace(READY, plan=plan(*today)), Woken(), early)
+    assert instructions == (WaitUntil(moment=START - timedelta(hours=9, seconds=4)),)
+    state, instructions = step(state, Woken(), START + timedelta(minutes=5))
+    assert not [instruction for instruction in instructions if isinstance(instruction, Skip)]
+    assert turns(list(instructions)) == [("started", "w0")]
+    seen = live(state, START + timedelta(minutes=5), START + timedelta(minutes=6))
+    assert 4 <= len(shoots(seen)) <= 5
+
+
+WINDOW = st.builds(
+    lambda number, start_s, length_s, interval_s: window(
+        f"w{number}", start=START + start_s * SECOND, minutes=length_s / 60, interval_s=interval_s
+    ),
+    st.integers(0, 10**6),
+    st.floats(-3600, 3600),
+    st.floats(1, 3600),
+    st.sampled_from([0.5, 1, 7, 15, 33.3, 60, 600]),
+)
+WINDOWS = st.lists(WINDOW, max_size=6, unique_by=lambda one: one.id)
+MOVES = st.lists(st.tuples(st.floats(0, 120), st.floats(0, 60)), min_size=1, max_size=60)
+
+
+@settings(max_examples=300)
+@given(windows=WINDOWS, moves=MOVES)
+def test_no_tick_twice_none_outside_its_window_all_on_the_grid_and_each_accounted_for(
+    windows: list[Window], moves: list[tuple[float, float]]
+) -> None:
+    deployed = plan(*windows)
+    state, now = replace(READY, plan=deployed), START
+    taken, skipped = list[tuple[datetime, str]](), 0
+    for late_s, busy_s in moves:
+        state, instructions = step(state, Woken(), now)
+        skipped += sum(one.ticks for one in instructions if isinstance(one, Skip))
+        last = instructions[-1]
+        if isinstance(last, Shoot):
+            taken.append((last.at, last.window.id))
+            now = max(now, last.at) + busy_s * SECOND
+        else:
+            assert isinstance(last, WaitUntil)
+            if last.moment is None:
+                break
+            assert last.moment > now
+            now = last.moment + late_s * SECOND
+    moments = [at for at, _ in taken]
+    assert moments == sorted(set(moments))
+    for at, name in taken:
+        ruling = active_window(deployed, at)
+        assert ruling is not None
+        assert ruling.id == name
+        grid_us = round(ruling.interval_s * 1e6)
+        assert ((at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)) % grid_us == 0
+    assert state.done_until is not None
+    assert len(taken) + skipped == ticks_between(deployed, START, state.done_until)
+
+
+def ticks_between(deployed: Plan, start: datetime, end: datetime) -> int:
+    """Count the ticks of a plan, one by one."""
+    count = 0
+    while (found := next_tick(deployed, start)) is not None and found[0] < end:
+        count, start = count + 1, found[0] + timedelta(microseconds=1)
+    return count
