@@ -45,7 +45,7 @@ def _snapshot_url(value: object) -> str:
 OPTIONS: dict[Any, Any] = {
     vol.Required("url"): _snapshot_url,
     **SIGN_IN,
-    vol.Exclusive("token", "token", msg="stands beside token_file; one of them is enough"): _TEXT,
+    vol.Exclusive("token", "token"): _TEXT,
     vol.Exclusive("token_file", "token"): _TEXT,
     # What the password may be used for; auto takes the best that the camera offers.
     vol.Optional("sign_in", default="auto"): vol.In(["auto", "basic", "digest"]),

@@ -14,7 +14,7 @@ _LONGEST_SECRET = 4096
 
 SIGN_IN = {
     vol.Optional("username"): _TEXT,
-    vol.Exclusive("password", "password", msg="stands beside password_file; one of them is enough"): str,
+    vol.Exclusive("password", "password"): str,
     vol.Exclusive("password_file", "password"): _TEXT,
 }
 """Options of every driver that signs in."""

@@ -4,6 +4,7 @@
 handlers know no SHA-256. Redirects are followed on the same host alone, where name and password may go.
 """
 
+import contextlib
 import http.client
 import secrets
 import socket
@@ -57,16 +58,19 @@ class SnapshotUrl:
         connection = self._connection(parts)
         timeout_s = float(self._options["timeout_s"])
         late = threading.Event()
-        deadline = threading.Timer(timeout_s, _hang_up, (connection, late))
+        deadline = threading.Timer(timeout_s, _hang_up)
         deadline.daemon = True
         try:
             connection.connect()
+            deadline.args = (connection.sock, late)
             deadline.start()
             path = parts.path or "/"
             target = f"{path}?{parts.query}" if parts.query else path
             connection.request("GET", target, headers=self._headers(target))
             answered = connection.getresponse()
-            return answered.status, answered.headers, self._body(answered)
+            body = self._body(answered)
+            if late.is_set():
+                raise TimeoutError
         except CameraError:
             raise
         except ssl.SSLCertVerificationError as error:
@@ -76,6 +80,8 @@ class SnapshotUrl:
         except (OSError, http.client.HTTPException, ValueError) as error:
             why = "it does not answer in time" if late.is_set() else _reason(error)
             raise CameraLostError(f"{self._shown}: {why}") from None
+        else:
+            return answered.status, answered.headers, body
         finally:
             deadline.cancel()
             connection.close()
@@ -158,18 +164,15 @@ class SnapshotUrl:
             if len(body) > most:
                 raise CameraError(f"{self._shown} sends more than max_mb: {self._options['max_mb']:g}")
         if announced is not None and len(body) < announced:
-            raise CameraLostError(f"{self._shown} hangs up after {len(body)} of {announced} bytes")
+            raise ConnectionError(f"it hangs up after {len(body)} of {announced} bytes")
         return bytes(body)
 
 
-def _hang_up(connection: http.client.HTTPConnection, late: threading.Event) -> None:
+def _hang_up(wire: socket.socket, late: threading.Event) -> None:
     """End a connection from outside: reads that wait for more return at once."""
     late.set()
-    if connection.sock is not None:
-        try:
-            connection.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            connection.sock.close()
+    with contextlib.suppress(OSError):
+        wire.shutdown(socket.SHUT_RDWR)
 
 
 def _reason(error: Exception) -> str:
