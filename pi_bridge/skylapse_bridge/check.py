@@ -27,7 +27,6 @@ from .camera.factory import CameraConfig
 from .clock import Clock
 from .config import BridgeConfig, MqttConfig, ProcessorConfig
 from .deployment import Deployment
-from .durable import make_folder
 from .errors import CameraBusyError, CameraEndError, CameraError
 from .frame_files import free_bytes
 from .health import frames_planned
@@ -141,10 +140,7 @@ def _judge_busy(part: str, busy: str, state: CameraState | None) -> Finding:
 
 def _check_disk(config: BridgeConfig, now: datetime, frame_bytes: float | None) -> Finding:
     try:
-        make_folder(config.state_dir)
-        if not os.access(config.state_dir, os.W_OK | os.X_OK):
-            raise PermissionError(f"{config.state_dir} may not be written to")
-        free = free_bytes(config.state_dir)
+        free = free_bytes(_writable(config.state_dir))
         sizes = [path.stat().st_size for path in (config.state_dir / "frames").glob("*/*")]
     except OSError as error:
         return Finding(
@@ -163,6 +159,17 @@ def _check_disk(config: BridgeConfig, now: datetime, frame_bytes: float | None) 
         planned=bool(frames),
     )
     return judge_room(room, limits.keep_hours)
+
+
+def _writable(folder: Path) -> Path:
+    """Return the folder, or the one in which it can be made; raise OSError where neither can be used."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is no folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"{folder} may not be written to")
+    return folder
 
 
 def judge_room(room: Room, keep_hours: float) -> Finding:

@@ -208,6 +208,12 @@ def test_a_camera_without_pictures_is_a_warning_and_a_lost_one_a_problem(desk: D
     assert "at_end: loop" in found["camera empty"]["advice"]
 
 
+def test_a_check_leaves_nothing_behind(desk: Desk) -> None:
+    code, found = desk.check()
+    assert (code, found["disk"]["verdict"]) == (0, "ok")
+    assert [path.name for path in desk.folder.iterdir()] == ["bridge.yaml"]
+
+
 def test_a_state_folder_that_cannot_be_made_is_a_problem(desk: Desk) -> None:
     (desk.folder / "file").write_text("", "utf-8")
     desk.settings["state_dir"] = "file/state"

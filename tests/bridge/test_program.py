@@ -1,5 +1,6 @@
 """`skylapse-bridge run` as a program: killed at random, told to stop, told to start again."""
 
+import asyncio
 import io
 import random
 import sys
@@ -150,3 +151,26 @@ async def test_a_bridge_without_arrays_stays_below_80_mb(
     await until(lambda: len(server.frames) >= 12, timeout_s=30, what="frames")
     assert len(buffer.getvalue()) > 3_000_000
     assert machine.peak_mb() <= 80
+
+
+async def test_a_second_bridge_on_the_same_state_folder_refuses_to_start(
+    tmp_path: Path, broker: Broker, server: TusServer, machines: list[Machine]
+) -> None:
+    machine = Machine(tmp_path, broker, server.url, driver="twin", width=64, height=48)
+    machines.append(machine)
+    listener = Listener(broker.port)
+    await listener.start()
+    machine.program.start()
+    await listener.next(FRAME)
+    second = Program("second", machine.program.command, log_path=tmp_path / "second.log")
+    second.start()
+    assert await asyncio.to_thread(second.wait, timeout_s=30) == 2
+    assert f"another bridge works in {machine.state_dir} (process {machine.program.pid})" in second.log()
+    assert machine.program.running
+    machine.program.kill()
+    second.start()
+    await until(
+        lambda: "connected to the broker" in second.log(), timeout_s=30, what="the second one at work"
+    )
+    second.stop()
+    await listener.stop()
