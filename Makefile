@@ -129,7 +129,7 @@ demo: venv venv-ha .tools/bin/mosquitto  ## the whole system and one sunset at s
 	@.venv/bin/python -m demo $(if $(ONCE),--once) $(if $(PICTURES),--pictures "$(PICTURES)")
 
 .PHONY: bench
-bench: venv venv-ha tools  ## measurements beside peers, into build/bench.json (ONLY=film: one area)
+bench: venv venv-ha libcamera tools  ## measurements beside peers, into build/bench.json (ONLY=film: one area)
 	.venv/bin/python -m bench $(ONLY)
 
 .PHONY: vendor

@@ -15,6 +15,7 @@ NO_AREAS = frozenset(
         "__main__",
         "figures",
         "inputs",
+        "picamera_probe",
         "ramp_cases",
         "ramp_loops",
         "ramp_run",
