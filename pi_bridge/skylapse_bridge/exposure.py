@@ -19,8 +19,9 @@ the light by up to 0.3 stops a minute, so that a minute's mean is behind it by 0
 minutes' by 0.45. Where frames are further apart it reaches back over three, within `_LONGEST_MEMORY_S`.
 
 *Highlight guard.* When more than the profile's share of pixels is clipped, a guard grows slowly up to one
-stop and is taken off the target; it shrinks more slowly, and only when clipping has fallen to a quarter, so
-that it does not swing.
+stop and is taken off the target, never by more than a minute's growth at once, so that one picture after a
+pause does not move it. It shrinks more slowly, and only when clipping has fallen to a quarter, so that it
+does not swing.
 
 *Limits.* A step is at most `max_stops_per_hour` × the time since the last step (30 stops an hour are 0.125
 stops at 15 s). Turning round needs `_TURN_EV` of cause: small errors against the direction of travel are
@@ -206,7 +207,7 @@ def _trimmed_mean(values: Sequence[float]) -> float:
 def _guard(guard_ev: float, light: Light, profile: Profile, passed_s: float) -> float:
     """Return by how many stops highlights hold the exposure back."""
     if light.clipped_high > profile.highlight_share:
-        return min(guard_ev + _GUARD_RISE_EV_PER_S * passed_s, _GUARD_MAX_EV)
+        return min(guard_ev + _GUARD_RISE_EV_PER_S * min(passed_s, _MEMORY_S), _GUARD_MAX_EV)
     if light.clipped_high < _GUARD_RELEASE * profile.highlight_share:
         return max(guard_ev - _GUARD_FALL_EV_PER_S * passed_s, 0.0)
     return guard_ev

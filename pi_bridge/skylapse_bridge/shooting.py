@@ -37,6 +37,9 @@ _PATIENCE_S = 30.0
 _METER_ATTEMPTS = 8
 _FIRST_EXPOSURE_US = 10_000
 _CORRECTION = 8.0
+_CLIPPED_AT_FIRST = 0.02
+"""The first measurement alone decides the first exposure: it is made anew where so much is clipped."""
+
 _UNKNOWN_DIGEST = "0" * 64
 
 AUTOMATIC = Profile(
@@ -204,7 +207,7 @@ class Shooter:
             light = await self._meter(
                 replace(settings, exposure_us=exposure.exposure_us, gain=exposure.gain), purpose
             )
-            other = _corrected(exposure, light, limits)
+            other = _corrected(exposure, light, limits, first=state is None)
             if other is None:
                 break
             exposure = other
@@ -269,11 +272,12 @@ def _first(limits: Limits) -> Exposure:
     return Exposure(exposure_us=exposure_us, gain=limits.min_gain)
 
 
-def _corrected(exposure: Exposure, light: Light, limits: Limits) -> Exposure | None:
+def _corrected(exposure: Exposure, light: Light, limits: Limits, *, first: bool) -> Exposure | None:
     """Return the exposure to meter with next, None where this one was good enough or cannot be bettered."""
-    if not (light.too_bright or light.too_dark):
+    too_bright = light.too_bright or (first and light.clipped_high > _CLIPPED_AT_FIRST)
+    if not (too_bright or light.too_dark):
         return None
-    factor = 1 / _CORRECTION if light.too_bright else _CORRECTION
+    factor = 1 / _CORRECTION if too_bright else _CORRECTION
     total = exposure.exposure_us * exposure.gain * factor
     exposure_us = min(max(round(total / limits.min_gain), limits.min_exposure_us), limits.max_exposure_us)
     gain = min(max(total / exposure_us, limits.min_gain), limits.max_gain)

@@ -1,7 +1,7 @@
 """Metering: known light in, the same light out."""
 
 import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -191,3 +191,24 @@ async def test_light_far_off_the_exposure_in_force_is_metered_anew(
     await shooter.stop()
     assert aim.light.scene_ev == pytest.approx(scene.view(at).scene_ev - math.log2(LUX_AT_EV_0), abs=0.3)
     assert not aim.light.too_bright
+
+
+async def test_the_first_exposure_is_decided_by_a_picture_that_is_hardly_clipped() -> None:
+    """A low sun in a northern winter clips a tenth of a picture with the exposure that is tried first."""
+    at = datetime(2026, 12, 21, 12, tzinfo=UTC)
+    identity = CameraIdentity(bridge="roof", id="west", name="west")
+    options = {"width": 96, "height": 54, "latitude": 60.0, "clouds": 0.0}
+    clock = HandClock(at)
+    shooter = Shooter(
+        make_camera(identity, options, clock), Worker("test"), clock, bridge="roof", boot_id="b"
+    )
+    await shooter.start()
+    exposures = []
+    for tick in range(4):
+        purpose = Purpose(at=at + tick * timedelta(seconds=15), profile=profile(), window=window(start=at))
+        aim = await shooter.aim(purpose, None)
+        await shooter.shoot(aim)
+        assert aim.settings.exposure_us is not None
+        exposures.append(math.log2(aim.settings.exposure_us))
+    await shooter.stop()
+    assert max(exposures) - min(exposures) <= 0.03
