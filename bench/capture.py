@@ -46,7 +46,12 @@ LONG = Case(latitude_deg=60.0, season="summer", cloudy=False, edge="sunset")
 MODES = {
     "centre": Metering(mode="centre"),
     "spot": Metering(mode="spot"),
-    "a drawn region": Metering(mode="regions", regions=(Region(left=0.1, top=0.5, right=0.6, bottom=0.95),)),
+    "a region in the sky": Metering(
+        mode="regions", regions=(Region(left=0.1, top=0.05, right=0.6, bottom=0.4),)
+    ),
+    "a region on land": Metering(
+        mode="regions", regions=(Region(left=0.1, top=0.5, right=0.6, bottom=0.95),)
+    ),
 }
 _ROUNDS = 200
 _CPU_BOUND_MS = 5.0
@@ -123,36 +128,52 @@ def _all(rows: list[Row]) -> list[Figure]:
 
 
 def _trouble() -> list[Figure]:
-    """Return the error where the camera is late or drops frames."""
-    figures = []
-    for name, options in (
-        ("one frame in ten dropped", {"drop_share": 0.1}),
-        ("settings 3 pictures late", {"latency_frames": 3}),
-    ):
-        ours = score(CLOUDY, PROFILE, photograph(CLOUDY, PROFILE, **options))
-        figures += _errors(name, ours)
-    return figures
+    """Return the error where the camera drops frames or obeys late.
+
+    The port promises pictures whose exposure begins after the call: what a camera costs that breaks this, and
+    whose driver does not wait, is told without a bound.
+    """
+    dropped = score(CLOUDY, PROFILE, photograph(CLOUDY, PROFILE, drop_share=0.1))
+    late = score(CLOUDY, PROFILE, photograph(CLOUDY, PROFILE, latency_frames=3)[3:])
+    return [
+        *_errors("one frame in ten dropped", dropped),
+        *_errors("settings 3 pictures late", late, promised=False),
+    ]
 
 
 def _modes() -> list[Figure]:
-    """Return the error of the other ways to meter, each against the light of its own part of the picture."""
+    """Return the error of the other ways to meter, each against the light of its own part of the picture.
+
+    The shadow of a cloud passes over a part of the land faster than the pace of the ramp: with clouds, the
+    errors are told without a bound.
+    """
     figures = []
     for name, metering in MODES.items():
-        case, profile = replace(CLOUDY, metering=metering), replace(PROFILE, metering=metering)
-        figures += _errors(f"metering {name}", score(case, profile, photograph(case, profile)))
+        profile = replace(PROFILE, metering=metering)
+        for sky in (CLEAR, CLOUDY):
+            case = replace(sky, metering=metering)
+            label = f"metering {name}, {'clouds' if sky.cloudy else 'clear'}"
+            figures += _errors(
+                label, score(case, profile, photograph(case, profile)), promised=not sky.cloudy
+            )
     return figures
 
 
-def _errors(name: str, ours: Score) -> list[Figure]:
+def _errors(name: str, ours: Score, *, promised: bool = True) -> list[Figure]:
     return [
-        Figure(figure=f"rms error, {name}", value=round(ours.rms, 3), unit="EV", bound=0.10),
-        Figure(figure=f"worst error, {name}", value=round(ours.worst, 3), unit="EV", bound=0.25),
+        Figure(
+            figure=f"{what} error, {name}",
+            value=round(getattr(ours, what), 3),
+            unit="EV",
+            bound=bound if promised else None,
+        )
+        for what, bound in (("rms", 0.10), ("worst", 0.25))
     ]
 
 
 def _restarts() -> list[Figure]:
     """Return by how much the first frame after a restart differs from that of a program that never ended."""
-    place = len(LONG.ticks) // 3
+    place = len(LONG.ticks) // 2
     whole = {shot.at: shot.asked_ev for shot in photograph(LONG, PROFILE)}
     figures = []
     for name, away_s in (("at once", 0.0), ("after 5 min", 300.0), ("after 2 h", 7200.0)):
@@ -184,7 +205,10 @@ def _recovery() -> list[Figure]:
 
 
 def _highlights() -> list[Figure]:
-    """Return how much is clipped while the sun is in a picture that is wanted brighter, guarded and not."""
+    """Return how much is clipped while the sun is in a picture that is wanted brighter, guarded and not.
+
+    The guard may hold back once and let go once.
+    """
     case = replace(CLEAR, season="summer")
     clipped, turns = [], []
     for share in (0.02, 1.0):
@@ -199,7 +223,7 @@ def _highlights() -> list[Figure]:
             figure="clipped while the sun is in view",
             value=round(100 * clipped[0], 2),
             unit="%",
-            bound=round(100 * clipped[1], 2),
+            bound=round(50 * clipped[1], 2),
             peer=peer,
             peer_value=round(100 * clipped[1], 2),
         ),
@@ -207,7 +231,7 @@ def _highlights() -> list[Figure]:
             figure="reversals by the guard",
             value=turns[0],
             unit="turns",
-            bound=0,
+            bound=2,
             peer=peer,
             peer_value=turns[1],
         ),

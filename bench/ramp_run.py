@@ -136,7 +136,7 @@ def follow(
     camera = Field(case, SteppedClock(case.ticks[0]), darkening, **options)
     camera.start()
     limits = limits_of(camera.capabilities(), profile, INTERVAL_S)
-    asked_ev = case.wanted_now(profile, case.ticks[0])
+    asked_ev = _within(case.wanted_now(profile, case.ticks[0]), limits)
     shots = []
     for at in case.ticks:
         exposure = split(asked_ev, limits)
