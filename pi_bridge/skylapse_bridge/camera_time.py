@@ -14,6 +14,7 @@ from datetime import datetime
 
 from .clock import Clock
 from .errors import CommandRefusedError
+from .patience import reach
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +88,7 @@ class CameraTime:
 
     async def _wait_for_room(self, kind: str, exposures_s: float, until: datetime) -> None:
         """Return when the camera is free for so long."""
-        deadline = asyncio.ensure_future(self._clock.wait_until(until))
+        deadline = asyncio.ensure_future(reach(self._clock, until))
         try:
             while self._busy or self._ticks_waiting or not self.fits(kind, exposures_s):
                 gap = self._gap(self._clock.now())

@@ -19,6 +19,7 @@ from .aiming import Aim, Purpose
 from .camera.port import FocusFigure
 from .errors import CameraError, CommandRefusedError, SpoolError, UnsupportedError
 from .focus import DAYLIGHT_LUX, Failed, Find, Seen, Span, Sweep, drifted, infinity_at, remember
+from .patience import reach
 from .shooting import AUTOMATIC, Shooter, length_s
 from .spool import Spool
 from .telling import Parts, Voice
@@ -126,7 +127,7 @@ class Focusing:
     async def watch(self) -> None:
         """Look at infinity now and then by day; tell once when it cannot be trusted, and when it can."""
         while True:
-            await self._parts.clock.wait_until(self._parts.clock.now() + _LOOK_EVERY)
+            await reach(self._parts.clock, self._parts.clock.now() + _LOOK_EVERY)
             light = self._shooter.light
             if not self._kept.finds or light is None or (light.lux or 0.0) < DAYLIGHT_LUX:
                 continue

@@ -20,6 +20,7 @@ from .deployment import Deployment
 from .errors import BridgeError, CameraEndError, CameraError, CameraLostError, SpoolError, SpoolFullError
 from .focusing import Focusing
 from .logs import about
+from .patience import reach
 from .sequence import (
     CameraChanged,
     EnabledChanged,
@@ -46,6 +47,8 @@ from .tending import Tending
 
 _LOGGER = logging.getLogger(__name__)
 
+_LOOK_AGAIN = timedelta(hours=1)
+"""Where nothing is to come, the plan is looked at again after this long, or when the clock was set."""
 _STANDSTILL_S = 180.0
 """Work on one event may take this long, that on one frame an interval longer."""
 _TURNS: dict[str, Literal["window_started", "window_ended"]] = {
@@ -296,9 +299,11 @@ class Runner:
     async def _next_event(self, moment: datetime | None) -> Event:
         """Return the next event, `Woken` when the moment comes first."""
         event = asyncio.create_task(self._events.get())
-        waits: list[asyncio.Task[Any]] = [event]
-        if moment is not None:
-            waits.append(asyncio.create_task(self._parts.clock.wait_until(moment)))
+        clock = self._parts.clock
+        waits: list[asyncio.Task[Any]] = [
+            event,
+            asyncio.create_task(reach(clock, moment or clock.now() + _LOOK_AGAIN)),
+        ]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -15,6 +15,7 @@ from .camera.port import CapturedFrame
 from .errors import CameraError
 from .frame_files import RAW_TYPE
 from .meter import reading
+from .patience import reach
 from .shooting import Shooter, write_exposures
 from .spool import Spool
 from .telling import Parts, Voice
@@ -46,7 +47,7 @@ class Taker:
     async def take(self, aim: Aim, plan: Plan | None, version: int | None) -> FrameRecord:
         """Take the frame that was aimed for at its moment; return the record of what is safe."""
         parts = self._parts
-        await parts.clock.wait_until(aim.purpose.at)
+        await reach(parts.clock, aim.purpose.at)
         captured = await self._shooter.shoot(aim)
         self._compare(aim, captured)
         draft = self._shooter.describe(aim, captured, plan, version)
