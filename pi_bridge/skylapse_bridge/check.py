@@ -34,7 +34,7 @@ from .kernel_time import KernelTime, kernel_time
 from .mqtt import Visit, Visitor
 from .one_picture import opened
 from .shooting import AUTOMATIC
-from .timesync import ServerTime, compare
+from .timesync import ServerTime, compare, health_address
 
 Verdict = Literal["ok", "warning", "problem"]
 
@@ -50,6 +50,10 @@ _HELP_WITH_CAMERA = {
     "http": "fetch the same address with curl on this machine",
     "folder": "put JPEGs into the folder, or set `at_end: loop`",
 }
+_BUSY = ("busy", "in use by another process")
+"""What the kernel and libcamera say of a camera that somebody else has."""
+
+_HELP_WITH_BUSY = "end the program that has it; `fuser /dev/video* /dev/media*` names it"
 _HELP_WITH_ANY_CAMERA = "`skylapse-bridge cameras` lists what is there"
 
 
@@ -110,6 +114,8 @@ async def _check_camera(
     except CameraEndError as error:
         return Finding(part=part, verdict="warning", found=str(error), advice=advice), None
     except CameraError as error:
+        if any(word in str(error).lower() for word in _BUSY):
+            return Finding(part=part, verdict="warning", found=f"busy: {error}", advice=_HELP_WITH_BUSY), None
         return Finding(part=part, verdict="problem", found=str(error), advice=advice), None
     size = len(captured.jpeg)
     found = f"{model}: a picture of {captured.width}×{captured.height}, {size / 1e6:.1f} MB"
@@ -279,7 +285,7 @@ async def _check_processor(config: ProcessorConfig | None, clock: Clock) -> tupl
         timeout = aiohttp.ClientTimeout(total=_PATIENCE_S)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             before = clock.now()
-            async with session.get(f"{config.url}/health", allow_redirects=False) as answer:
+            async with session.get(health_address(config.url), allow_redirects=False) as answer:
                 told = compare(answer.headers.get("Date", ""), before, clock.now())
                 health = answer.status
             headers = {"Authorization": f"Bearer {key}"}

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import aiohttp
+from yarl import URL
 
 _DATE_RESOLUTION_S = 1.0
 _PATIENCE_S = 5.0
@@ -22,6 +23,11 @@ class ServerTime:
     offset_s: float
     error_s: float
     """The truth is at most this far from `offset_s`."""
+
+
+def health_address(url: str) -> URL:
+    """Return where a processor says whether it works; no key is needed there."""
+    return URL(url) / "health"
 
 
 def compare(date: str, before: datetime, after: datetime) -> ServerTime | None:
@@ -45,7 +51,7 @@ async def server_time(url: str, now: Callable[[], datetime]) -> ServerTime | Non
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session:
             before = now()
-            async with session.get(f"{url}/health") as answer:
+            async with session.get(health_address(url)) as answer:
                 after = now()
                 return compare(answer.headers.get("Date", ""), before, after)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
