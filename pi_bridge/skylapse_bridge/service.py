@@ -355,7 +355,9 @@ class Bridge:
             if now_s - told_s >= _HEALTH_EVERY_S or problem != told:
                 told_s, told = now_s, problem
                 await self._forget_old()
-                self._publisher.publish(HEALTH, await self._health())
+                message = await self._health()
+                self._publisher.publish(HEALTH, message)
+                notify(f"STATUS={message.spool_frames} frames wait; {problem or 'delivering'}")
             await asyncio.sleep(_HOUSEKEEPING_EVERY_S)
 
     def _feed_watchdog(self) -> None:
