@@ -239,6 +239,7 @@ async def test_the_watchdog_is_fed_only_while_every_camera_comes_round(
     assert heard[0] == "READY=1"
     assert "WATCHDOG=1" in heard
 
+    assert any(word.startswith("STATUS=") and "frames wait" in word for word in heard)
     monkeypatch.setattr(runner_room, "_STANDSTILL_S", -1000.0)
     runner = bridge._runners["west"]
     async with runner.time.first():
