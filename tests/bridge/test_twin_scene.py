@@ -1,5 +1,6 @@
 """The scene of the twin: what it says about itself is what its pixels say, at every size and moment."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from math import log2
 
@@ -97,3 +98,26 @@ def test_the_evening_is_found_when_the_sun_stands_so_high(elevation_deg: float) 
 def test_where_the_sun_never_sets_there_is_still_a_picture() -> None:
     north = Scene(width=64, height=36, seed=1, place=Place(latitude_deg=80.0, longitude_deg=15.0))
     assert np.isfinite(north.view(SUMMER).light).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.floats(min_value=-90, max_value=90),
+    st.floats(min_value=-180, max_value=180),
+    st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2035, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 hypothesis adds the zone
+)
+def test_every_place_has_its_light_at_every_date(latitude: float, longitude: float, at: datetime) -> None:
+    place = Place(latitude_deg=latitude, longitude_deg=longitude)
+    view = Scene(width=48, height=32, seed=2, place=place).view(at)
+    assert view.sun_elevation_deg == place.elevation_deg(at)
+    assert log2(luminance(view.light).mean()) == pytest.approx(view.scene_ev, abs=1e-3)
+    assert 0.001 < view.lux < 150_000
+
+
+def test_pictures_painted_at_the_same_time_do_not_disturb_each_other() -> None:
+    scene = Scene(width=400, height=300, seed=1, place=PLACE)
+    moments = [PLACE.evening(SUMMER, elevation) for elevation in (20.0, 5.0, -2.0, -12.0)]
+    alone = [scene.view(at).light for at in moments]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda at: scene.view(at).light, moments))
+    assert all(np.array_equal(one, other) for one, other in zip(alone, together, strict=True))

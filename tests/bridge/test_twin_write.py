@@ -122,6 +122,22 @@ def test_the_command_writes_what_it_is_asked_for(tmp_path: Path, capsys: pytest.
     assert "3 pictures of 96x54" in capsys.readouterr().out
 
 
+def test_the_command_injects_faults_and_says_so_beside_each_picture(tmp_path: Path) -> None:
+    start, since = "2026-06-10T12:00:00Z", "2026-06-10T12:00:30Z"
+    size = ("--frames", "4", "--size", "96x54", "--start", start, "--no-records")
+    faults = ("--shake", "2", "--droplets", "3", "--fog", "0.4", "--dew", "0.2", "--clouds", "0")
+    assert run("--out", str(tmp_path), *size, *faults, "--since", since) == 0
+    lines = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text().splitlines()]
+    assert [line["cloud_ev"] for line in lines] == [0.0] * 4
+    injected = [line["injected"] for line in lines]
+    assert [(one["fog"], one["dew"], len(one["droplets"])) for one in injected] == [
+        *[(0.0, 0.0, 0)] * 2,
+        *[(0.4, 0.2, 3)] * 2,
+    ]
+    assert [one["shake_x_px"] != 0.0 for one in injected] == [False, False, True, True]
+    assert set(injected[2]["droplets"][0]) == {"x", "y", "radius"}
+
+
 @pytest.mark.parametrize(
     ("option", "value", "why"),
     [
@@ -134,6 +150,9 @@ def test_the_command_writes_what_it_is_asked_for(tmp_path: Path, capsys: pytest.
         ("--interval", "soon", "no number"),
         ("--seed", "-4", "whole number"),
         ("--sensor", "ov5647", "invalid choice"),
+        ("--fog", "1.5", "not between 0 and 1"),
+        ("--clouds", "many", "no number"),
+        ("--shake", "-1", "below 0"),
     ],
 )
 def test_a_bad_option_is_refused_with_the_reason(
