@@ -1,4 +1,4 @@
-"""The Raspberry Pi's driver on real picamera2 and libcamera's virtual camera, in an environment of its own."""
+"""The Raspberry Pi's driver on picamera2 and libcamera's virtual camera, in an environment of its own."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def run(work: Path) -> list[Figure]:  # noqa: ARG001 the probe keeps its own folder
     """Let the probe measure, and hold its figures to their bounds."""
-    command = [ROOT / ".venv-picamera/bin/python", "-m", "bench.picamera_probe"]
+    command = [str(ROOT / ".venv-picamera/bin/python"), "-m", "bench.picamera_probe"]
     ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT)
     measured = json.loads(ended.stdout)
     of = "picamera, virtual camera, 1080p"

@@ -6,8 +6,8 @@ Runs in the environment of `make libcamera` and prints one JSON object:
 
 `trigger_ms` is the time from the call of `capture` to the moment that the frame's `SensorTimestamp` gives,
 `capture_ms` until the JPEG is there, `own_cpu_ms` what the calling thread computed meanwhile. The virtual
-camera exposes as soon as it is asked and never rests, so these are the driver's and picamera2's shares, without
-a sensor's.
+camera exposes as soon as it is asked and never rests, so these are the driver's and picamera2's shares,
+without a sensor's.
 """
 
 import io

@@ -32,8 +32,11 @@ from .pursuit import (
 _LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_PATIENCE_S = 5.0
-"""A camera that delivers frames does so in less, beside the exposure itself."""
+_PATIENCE_S = 8.0
+"""A camera that delivers frames does so in less, beside the exposure; the largest give two a second."""
+
+_FOREIGN = (RuntimeError, ValueError, KeyError, OSError)
+"""What picamera2 raises over a frame."""
 
 _LENS = ("AfMode", "LensPosition")
 _FIXED: Mapping[str, Any] = MappingProxyType({"Sharpness": 1.0})
@@ -74,7 +77,7 @@ class Session:
         self._fixed = {name: value for name, value in _FIXED.items() if name in controls}
         self._begin({})
         self._in_force = None
-        self._next(0).release()
+        self._within(self._next(0).release)
 
     def close(self) -> None:
         """Close the camera; raise CameraLostError where it does not let itself be closed."""
@@ -94,7 +97,7 @@ class Session:
             self._restart(wanted)
             most_frames = MOST_AFTER_START
         elif wanted and wanted != self._in_force:
-            self.picamera.set_controls(wanted)
+            self._within(lambda: self.picamera.set_controls(wanted))
             self._in_force = wanted
         pursuit = Pursuit(
             wanted, self.limits, self._habit, not_before_ns=not_before_ns, most_frames=most_frames
@@ -103,8 +106,10 @@ class Session:
         self._habit = pursuit.habit
         try:
             yield Shot(request=request, delivered=delivered)
+        except _FOREIGN as error:
+            raise CameraError(f"a frame cannot be read: {type(error).__name__}: {error}") from error
         finally:
-            request.release()
+            self._within(request.release)
 
     def autofocus(self, patience_s: float) -> float:
         """Let the camera's own autofocus run once; return where the lens stands, in dioptres."""
@@ -120,7 +125,7 @@ class Session:
         try:
             return float(request.get_metadata().get("LensPosition", 0.0))
         finally:
-            request.release()
+            self._within(request.release)
 
     def _pursue(self, pursuit: Pursuit, longest_us: int) -> tuple[Any, Delivered]:
         """Return the frame that was asked for."""
@@ -129,12 +134,12 @@ class Session:
             try:
                 delivered = delivered_of(request.get_metadata())
                 taken = pursuit.takes(delivered)
-            except KeyError as error:
-                request.release()
-                raise CameraError(f"the camera delivers frames without {error}") from error
+            except _FOREIGN as error:
+                self._within(request.release)
+                raise CameraError(f"a frame says nothing: {type(error).__name__}: {error}") from error
             if taken:
                 return request, delivered
-            request.release()
+            self._within(request.release)
 
     def _next(self, longest_us: int) -> Any:
         """Return the next frame; a camera that fell silent is stopped and started, once."""
@@ -167,7 +172,7 @@ class Session:
         self._begin(wanted)
 
     def _begin(self, wanted: Controls) -> None:
-        self.picamera.set_controls(self._fixed | wanted)
+        self._within(lambda: self.picamera.set_controls(self._fixed | wanted))
         self._within(self.picamera.start)
         self._in_force = wanted
 
