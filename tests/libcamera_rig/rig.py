@@ -5,11 +5,13 @@ frames with `SensorTimestamp` out of pictures on disk, as fast as they are asked
 
 - memory: a shim answers for /dev/udmabuf (`shim.c`), and libcamera's own allocator for picamera2's, which
   asks the kernel of a Raspberry Pi;
-- the raw stream: the virtual camera has none, and picamera2 wants to hear of one raw mode. Raw pictures (DNG)
-  are therefore not tested;
-- the controls: the virtual camera has no exposure, gain, colour, focus nor tuning file. What the driver makes
-  of them is pure and tested on series of metadata instead (`tests/bridge/test_pursuit.py`, `test_tuning.py`);
-  that a sensor obeys can be seen on a Raspberry Pi alone.
+- the raw stream: the virtual camera has none, and picamera2 wants to hear of one raw mode;
+- the controls: the virtual camera has no exposure, gain, colour, focus nor tuning file.
+
+What the driver makes of controls and raw stream is pure for the most part and tested on series of metadata
+(`tests/bridge/test_pursuit.py`, `test_tuning.py`), the rest on an acted camera (`acted_picamera.py` there).
+That a sensor obeys, that libcamera follows the changed tuning file and that a DNG opens shows on a Raspberry
+Pi alone.
 
 The virtual camera shows each picture for four frames, then the next, and never rests.
 """
