@@ -1,4 +1,7 @@
-"""Delivery: frames leave the spool oldest first, several at a time, until the processor has them for good.
+"""Delivery: frames leave the spool oldest first, until the processor has them for good.
+
+Each camera has a lane of its own: its frames go one after the other, so that they arrive in the order in
+which they were taken and the film of a day grows at its end; the lanes of several cameras go side by side.
 
 A frame counts as delivered when the processor has answered that it is on its disk, or that it put it aside
 because it has another picture under the same name. Everything else leaves it in the spool: no network and a
@@ -25,7 +28,8 @@ from .tus import RefusedError, Transfer
 
 _LOGGER = logging.getLogger(__name__)
 
-_LANES = 3
+_AT_ONCE = 6
+"""So many frames are on their way at most, of all cameras together."""
 _AGAIN_S = 300.0
 """How long a frame waits that alone stands in the way: refused, or on a bad spot of the disk."""
 _CONNECT_S = 10.0
@@ -100,7 +104,7 @@ class Uploader:
 
     async def _run(self) -> None:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
-        connector = aiohttp.TCPConnector(limit=_LANES)
+        connector = aiohttp.TCPConnector(limit=_AT_ONCE)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
             while True:
                 self._wake.clear()
@@ -132,7 +136,7 @@ class Uploader:
             await self._outbox.run(_forget_journeys)
 
     async def _deliver_some(self, session: aiohttp.ClientSession) -> bool:
-        """Deliver the oldest frames side by side; tell whether there may be more to do at once."""
+        """Deliver the oldest frames, cameras side by side; tell whether there may be more to do at once."""
         now = _monotonic()
         self._refused = {number: at for number, at in self._refused.items() if at > now}
         skip = frozenset(self._refused)
@@ -146,9 +150,24 @@ class Uploader:
         url = self._url
         if url is None:
             return False
-        lanes = (self._deliver(session, url, key, frame) for frame in frames)
+        cameras = {frame.record.camera for frame in frames}
+        lanes = (
+            self._deliver_lane(
+                session, url, key, [frame for frame in frames if frame.record.camera == camera]
+            )
+            for camera in cameras
+        )
         results = await asyncio.gather(*lanes)
         return any(results)
+
+    async def _deliver_lane(
+        self, session: aiohttp.ClientSession, url: str, key: str, frames: list[StoredFrame]
+    ) -> bool:
+        """Deliver one camera's frames one after the other; stop where one cannot get through now."""
+        for frame in frames:
+            if not await self._deliver(session, url, key, frame):
+                return False
+        return True
 
     def _read_key(self) -> str | None:
         try:
@@ -217,7 +236,7 @@ class Uploader:
 
 def _take_out(spool: Spool, skip: frozenset[int]) -> list[StoredFrame]:
     """Return the frames that go next, and keep them from being dropped for room meanwhile."""
-    frames = spool.pending(_LANES, skip)
+    frames = spool.pending(_AT_ONCE, skip)
     spool.on_their_way = frozenset(frame.id for frame in frames)
     return frames
 
