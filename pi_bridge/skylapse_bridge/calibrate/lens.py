@@ -22,6 +22,7 @@ from .board import CORNERS, SQUARE_MM
 Points = NDArray[np.float32]
 """Corners of the board in pixels, shape (corners, 2), row by row."""
 Grey = NDArray[np.uint8]
+Values = NDArray[np.float64]
 
 FEWEST_VIEWS = 8
 LEAST_COVERAGE = 0.35
@@ -36,8 +37,9 @@ _ANOTHER_VIEW = 0.04
 _WORST_RMS = 1 / 1500
 """Of the picture's width."""
 _OUTLIER = 3.0
-_VAGUE_FOCAL = 0.01
-"""Share of the focal length that its standard deviation may be."""
+_TILT_DEG = 12.0
+_TILTED_VIEWS = 4
+"""So many views show the board tilted by so much, or nothing is known of the focal length."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,14 +161,14 @@ def solve(views: Sequence[Points], size: tuple[int, int], refused: Sequence[str]
             f"the board was seen in {covered:.0%} of the picture, {LEAST_COVERAGE:.0%} are needed:"
             " hold it into the corners and along the edges, too"
         )
-    rms, matrix, bends, vague, errors = _fit(views, size)
+    rms, matrix, bends, tilts, errors = _fit(views, size)
     kept = [
         view
         for view, error in zip(views, errors, strict=True)
         if error <= _OUTLIER * float(np.median(errors))
     ]
     if FEWEST_VIEWS <= len(kept) < len(views):
-        rms, matrix, bends, vague, errors = _fit(kept, size)
+        rms, matrix, bends, tilts, errors = _fit(kept, size)
     else:
         kept = list(views)
     if rms > _WORST_RMS * size[0]:
@@ -174,10 +176,11 @@ def solve(views: Sequence[Points], size: tuple[int, int], refused: Sequence[str]
             f"corners are off by {rms:.2f} pixels (rms): the board is not flat, or not the printed one,"
             " or the camera refocused between the pictures"
         )
-    if vague > _VAGUE_FOCAL:
+    tilted = int((tilts >= _TILT_DEG).sum())
+    if tilted < _TILTED_VIEWS:
         raise CalibrationError(
-            f"the focal length is known to {vague:.1%} only: tilt the board to the left, to the right, up and"
-            " down by about 30 degrees"
+            f"{tilted} views show the board tilted, {_TILTED_VIEWS} are needed: turn it to the left, to the"
+            " right, up and down by about 30 degrees"
         )
     k1, k2, p1, p2 = (float(value) for value in bends[:4])
     return Lens(
@@ -197,20 +200,17 @@ def solve(views: Sequence[Points], size: tuple[int, int], refused: Sequence[str]
     )
 
 
-def _fit(
-    views: Sequence[Points], size: tuple[int, int]
-) -> tuple[float, NDArray[np.float64], NDArray[np.float64], float, NDArray[np.float64]]:
-    """Return rms, matrix, distortion, the relative deviation of the focal length, and each view's error."""
+def _fit(views: Sequence[Points], size: tuple[int, int]) -> tuple[float, Values, Values, Values, Values]:
+    """Return rms, matrix, distortion, and each view's tilt in degrees and error in pixels."""
     grid = np.zeros((CORNERS[0] * CORNERS[1], 3), np.float32)
     grid[:, :2] = SQUARE_MM * np.mgrid[0 : CORNERS[0], 0 : CORNERS[1]].T.reshape(-1, 2)
-    rms, matrix, bends, _turns, _places, deviations, _of_places, errors = cv2.calibrateCameraExtended(
+    rms, matrix, bends, turns, _places, _vague, _vague_places, errors = cv2.calibrateCameraExtended(
         [grid] * len(views), list(views), size, np.eye(3), np.zeros(5), flags=cv2.CALIB_FIX_K3
     )
-    matrix, bends, deviations, errors = (
-        np.asarray(each, dtype=np.float64) for each in (matrix, bends, deviations, errors)
-    )
-    vague = float(deviations.ravel()[0] / matrix[0, 0])
-    return float(rms), matrix, bends.ravel(), vague, errors.ravel()
+    across = [float(np.asarray(cv2.Rodrigues(turn)[0])[2, 2]) for turn in turns]
+    tilts = np.degrees(np.arccos(np.clip(np.abs(across), 0.0, 1.0)))
+    matrix, bends, errors = (np.asarray(each, dtype=np.float64) for each in (matrix, bends, errors))
+    return float(rms), matrix, bends.ravel(), tilts, errors.ravel()
 
 
 def _square_px(points: Points) -> float:
