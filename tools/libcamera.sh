@@ -12,8 +12,8 @@ prefix=$(realpath -m "${1:?usage: libcamera.sh PREFIX TOOLS}")
 tools=$(realpath -m "${2:?usage: libcamera.sh PREFIX TOOLS}")
 # shellcheck source=tools/debian_testing.sh
 . "$here/debian_testing.sh"
-wanted=(python3-libcamera libcamera-ipa python3-prctl python3.14-venv)
-for_screens='mesa|llvm|wayland|sensors|^libx|^libdrm|^libgbm|^libz3|^libedit|^pci|^debconf|^tzdata|^readline-common|-whl$|-venv$'
+wanted=(python3-libcamera libcamera-ipa python3-prctl)
+for_screens='mesa|llvm|wayland|sensors|^libx|^libdrm|^libgbm|^libz3|^libedit|^pci|^debconf|^tzdata|^readline-common'
 
 say() { echo "libcamera: $*" >&2; }
 
@@ -36,7 +36,7 @@ unpack_testing "$prefix" $(grep -vE "$for_screens" <<<"$needed")
 cc=$(compiler)
 "$cc" -shared -fPIC -nostdlib -fno-builtin -O1 -B"$tools/debian/usr/bin/" -o "$prefix/usr/lib/$(multiarch)/libcamera-rig.so" \
     "$here/../tests/libcamera_rig/shim.c"
-python=$prefix/usr/bin/python3.14
+python=$(realpath "$prefix/usr/bin/python3")
 beside_its_libraries "$prefix" "$python" libcamera-rig.so
 PYTHONPATH=$prefix/usr/lib/python3/dist-packages "$python" -c 'import libcamera, prctl, ssl, sqlite3' >&2
 echo "$python"
