@@ -5,6 +5,7 @@ done among spatial frequencies, where a bell of any width is one multiplication;
 its edges first, since frequencies take it as repeating.
 """
 
+from functools import cache
 from math import ceil
 
 import numpy as np
@@ -66,15 +67,23 @@ def _blurred(light: Light, width: int, defocus_dioptre: float, dew: float) -> Li
 
 def _spread(plane: Plane, bells: list[tuple[float, float]]) -> Plane:
     """Spread the light of a plane over a sum of bells, each of (share of the light, deviation in pixels)."""
-    margin = [min(ceil(4.0 * max(sigma for _, sigma in bells)), side - 1) for side in plane.shape]
-    padded = np.pad(plane, [(side, side) for side in margin], mode="symmetric")
+    margin = ceil(4.0 * max(sigma for _, sigma in bells))
+    sides = [_quick_length(side + 2 * margin) - side for side in plane.shape]
+    padded = np.pad(plane, [(margin, side - margin) for side in sides], mode="symmetric")
     down, across = np.fft.fftfreq(padded.shape[0])[:, None], np.fft.rfftfreq(padded.shape[1])
     passed = np.zeros((padded.shape[0], across.size))
     for share, sigma in bells:
         passed += share * _bell(down, sigma) * _bell(across, sigma)
     spread = np.fft.irfft2(np.fft.rfft2(padded) * passed.astype(np.float32), s=padded.shape)
-    inside = spread[margin[0] : margin[0] + plane.shape[0], margin[1] : margin[1] + plane.shape[1]]
+    inside = spread[margin : margin + plane.shape[0], margin : margin + plane.shape[1]]
     return np.asarray(np.maximum(inside, 0.0), dtype=np.float32)
+
+
+@cache
+def _quick_length(least: int) -> int:
+    """Return the next length made of factors 2, 3 and 5: transforms of others take several times as long."""
+    powers = (2**two * 3**three * 5**five for two in range(15) for three in range(9) for five in range(7))
+    return int(min(length for length in powers if length >= least))
 
 
 def _bell(frequency: npt.NDArray[np.floating], sigma: float) -> npt.NDArray[np.floating]:
