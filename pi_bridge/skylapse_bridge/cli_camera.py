@@ -211,7 +211,7 @@ def _capture(arguments: argparse.Namespace) -> int:
         print(json.dumps({**facts, "files": [str(path) for path, _ in files]}, ensure_ascii=False))
         return 0
     for name, values in facts.items():
-        known = ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
+        known = ", ".join(f"{key} {_shown(value)}" for key, value in values.items() if value is not None)
         print(f"{name}: {known or 'the camera decides'}")
     print("\n".join(f"{path}: {frame.width}×{frame.height}, {len(data)} bytes" for path, data in files))
     return 0
@@ -270,6 +270,11 @@ def _settings(aim: Aim, arguments: argparse.Namespace) -> CaptureSettings:
         raw=arguments.raw,
         jpeg_quality=arguments.quality,
     )
+
+
+def _shown(value: object) -> str:
+    """Return a figure for people."""
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def _facts(asked: CaptureSettings, frame: CapturedFrame) -> dict[str, dict[str, Any]]:
