@@ -42,10 +42,15 @@ _PROTOCOLS: Mapping[str, str] = {
 }
 """What a stream may make ffmpeg open: no files, and nothing less secure than the stream itself."""
 
+_AT_ONCE = {"analyzeduration": "1000000", "fpsprobesize": "0"}
+"""A film is looked at for a second rather than five before it is shown."""
+
 _AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 15.0
 _STOP_GRACE_S = 2.0
+_OPENING_S = 5.0
+"""A film needs so long, besides, until its first picture is there."""
 
 
 def _stream_url(value: object) -> str:
@@ -62,7 +67,7 @@ OPTIONS: dict[Any, Any] = {
     # How RTSP's pictures travel: tcp loses none; udp is all that some old cameras know.
     vol.Optional("transport", default="tcp"): vol.In(["tcp", "udp"]),
     # So long may no picture come before the camera counts as lost.
-    vol.Optional("stall_s", default=10.0): vol.All(vol.Coerce(float), vol.Range(min=1.0, max=25.0)),
+    vol.Optional("stall_s", default=10.0): vol.All(vol.Coerce(float), vol.Range(min=1.0, max=20.0)),
     vol.Optional("tls_verify", default=True): bool,
     vol.Optional("ca_file"): vol.All(str, vol.Length(min=1)),
     vol.Optional("tone_curve"): vol.In(sorted(CURVES)),
@@ -111,7 +116,7 @@ class Reader:
         )
         self._thread.start()
         try:
-            self.after(self._arrived)
+            self._wait_after(self._arrived, self._film.stall_s + _OPENING_S)
         except CameraLostError:
             self.stop()
             raise
@@ -131,14 +136,17 @@ class Reader:
 
     def after(self, number: int) -> Shot:
         """Return the first picture after a packet; raise CameraLostError where none comes in time."""
-        ends_at_s = time.monotonic() + self._film.stall_s
+        return self._wait_after(number, self._film.stall_s)
+
+    def _wait_after(self, number: int, patience_s: float) -> Shot:
+        ends_at_s = time.monotonic() + patience_s
         with self._news:
             while self._shot is None or self._shot.number <= number:
                 left_s = ends_at_s - time.monotonic()
                 if left_s <= 0:
                     why = self._problem or "it is silent"
                     raise CameraLostError(
-                        f"{self._film.shown}: no picture came within {self._film.stall_s:g} s: {why}"
+                        f"{self._film.shown}: no picture came within {patience_s:g} s: {why}"
                     )
                 self._news.wait(left_s)
             return self._shot
@@ -235,8 +243,7 @@ def film_of(options: Mapping[str, Any]) -> Film:
     scheme = parts.scheme
     settings: dict[str, str] = {
         "protocol_whitelist": _PROTOCOLS[scheme],
-        "fflags": "nobuffer",
-        "flags": "low_delay",
+        **_AT_ONCE,
     }
     if scheme in {"rtsp", "rtsps"}:
         settings |= {"rtsp_transport": options["transport"], "allowed_media_types": "video"}

@@ -57,7 +57,7 @@ OPTIONS: dict[Any, Any] = {
     vol.Optional("settle_frames", default=3): vol.All(int, vol.Range(min=0, max=30)),
     vol.Optional("gain_factors"): _factors,
     vol.Optional("nearest_dioptre", default=10.0): vol.All(vol.Coerce(float), vol.Range(min=0.5, max=20.0)),
-    vol.Optional("stall_s", default=10.0): vol.All(vol.Coerce(float), vol.Range(min=1.0, max=25.0)),
+    vol.Optional("stall_s", default=10.0): vol.All(vol.Coerce(float), vol.Range(min=1.0, max=20.0)),
     vol.Optional("tone_curve"): vol.In(sorted(CURVES)),
 }
 
