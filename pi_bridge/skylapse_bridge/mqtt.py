@@ -144,11 +144,11 @@ class Broker:
         self._thread.start()
 
     def _close(self) -> None:
+        self.connected = False
         if self._client is not None and self._thread is not None:
             self._client.disconnect()
             self._thread.join(_JOIN_S)
         self._client = self._thread = None
-        self.connected = False
 
     async def _watch(self) -> None:
         """Make a new client when the old one's thread is dead or nothing is acknowledged any more."""

@@ -97,13 +97,7 @@ def _rays(lens: KnownLens) -> Array:
 
 def photograph(pose: Pose, lens: KnownLens) -> bytes:
     """A JPEG of the board on a grey wall, each pixel the mean of four rays."""
-    steps = (
-        (np.arange(WIDTH * _FINER) + 0.5) / _FINER - 0.5,
-        (np.arange(HEIGHT * _FINER) + 0.5) / _FINER - 0.5,
-    )
-    columns, rows = np.meshgrid(*steps)
-    rays = lens.rays(np.stack([columns.ravel(), rows.ravel()], axis=1))
-    board = np.linalg.inv(pose.plane()) @ np.column_stack([rays, np.ones(len(rays))]).T
+    board = np.linalg.inv(pose.plane()) @ _rays(lens)
     x, y = (board[axis] / board[2] / SQUARE_MM + SQUARES[axis] / 2 for axis in (0, 1))
     x, y = (np.clip(value, -2.0, max(SQUARES) + 2.0) for value in (x, y))
     inside = (x >= 0) & (x < SQUARES[0]) & (y >= 0) & (y < SQUARES[1])

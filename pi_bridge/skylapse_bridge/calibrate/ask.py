@@ -13,12 +13,18 @@ from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.messages import Command, Reply
 from skylapse_protocol.topics import COMMAND, REPLY, decode, encode
 
-_CONNECT_S = 10.0
 _GOOD_FOR = timedelta(minutes=10)
 
 
 async def ask(
-    config: MqttConfig, bridge: str, camera: str, name: str, clock: Clock, *, patience_s: float = 600.0
+    config: MqttConfig,
+    bridge: str,
+    camera: str,
+    name: str,
+    clock: Clock,
+    *,
+    patience_s: float = 600.0,
+    connect_s: float = 10.0,
 ) -> dict[str, Any]:
     """Return the result of a command without arguments; raise CalibrationError for a refusal or silence."""
     command = Command(id=secrets.token_hex(8), expires_at=clock.now() + _GOOD_FOR, name=name)
@@ -39,7 +45,7 @@ async def ask(
     )
     await broker.start()
     try:
-        async with asyncio.timeout(_CONNECT_S):
+        async with asyncio.timeout(connect_s):
             await connected.wait()
         topic = COMMAND.name(config.root, bridge=bridge, camera=camera)
         broker.publish(topic, encode(COMMAND, command), qos=1, retained=False)
