@@ -79,6 +79,7 @@ class Deployer:
         """What was published on each topic since the broker was last seen to come up."""
         self._wake: CALLBACK_TYPE | None = None
         self._scheduled = False
+        self._stopped = False
         self.too_large: set[str] = set()
         """Cameras whose snapshot or plan does not fit into one message, so that they keep what they have."""
 
@@ -90,7 +91,7 @@ class Deployer:
         on_unload(self.coordinator.async_listen_happenings(self._happened))
         on_unload(mqtt.async_subscribe_connection_status(self.hass, self._connection_changed))
         on_unload(self.hass.bus.async_listen(EVENT_CORE_CONFIG_UPDATE, self._place_changed))
-        on_unload(self._stop_waking)
+        on_unload(self._stop)
 
     async def async_deploy(self) -> None:
         """Compile everything and publish what is new."""
@@ -233,6 +234,8 @@ class Deployer:
     def _wake_at_next_renewal(self, cameras: list[CameraFacts], now: datetime) -> None:
         """Compile again when the first of the bridges' clocks reaches its next six hours, or a new day."""
         self._stop_waking()
+        if self._stopped:
+            return
         place = read_place(self.hass)
         renewals = [
             to_real(clock, find(to_bridge(clock, now)))
@@ -241,6 +244,12 @@ class Deployer:
         ]
         soonest = max(min(renewals), now + SHORTEST_REST)
         self._wake = async_track_point_in_utc_time(self.hass, self._renew, soonest)
+
+    @callback
+    def _stop(self) -> None:
+        """Wake no more, not even for what is being deployed just now."""
+        self._stopped = True
+        self._stop_waking()
 
     @callback
     def _stop_waking(self) -> None:

@@ -174,6 +174,12 @@ class Bridge:
         await self.say(topics.FRAME, FRAME)
         await self.say(topics.PREVIEW, JPEG)
 
+    async def tell(self, row: topics.Topic[Any], message: Any) -> None:
+        """Publish one message, without waiting for whoever waits for it."""
+        topic = row.name(**({"camera": "west"} if "{camera}" in row.path else {}), bridge="roof")
+        async_fire_mqtt_message(self.hass, topic, topics.encode(row, message, topic))
+        await asyncio.sleep(0)
+
     async def happen(self, kind: Any, **details: Any) -> None:
         """Tell of an event."""
         await self.say(topics.EVENT, CameraEvent(at=NOW, type=kind, **details))
@@ -197,6 +203,11 @@ class Processor:
         payload = b"" if message is None else topics.encode(row, message, topic)
         async_fire_mqtt_message(self.hass, topic, payload)
         await self.hass.async_block_till_done(wait_background_tasks=True)
+
+    async def tell(self, row: topics.Topic[Any], message: Any) -> None:
+        """Publish one message, without waiting for whoever waits for it."""
+        async_fire_mqtt_message(self.hass, row.name(), topics.encode(row, message))
+        await asyncio.sleep(0)
 
     def announce(self) -> None:
         """Publish the announce, and wait for nobody."""

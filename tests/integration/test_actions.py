@@ -9,15 +9,17 @@ from homeassistant.core import HomeAssistant, SupportsResponse
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.util import dt as dt_util
+from probatio import Invalid
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.const import DOMAIN
+from custom_components.skylapse.protocol.codec import write
 from custom_components.skylapse.protocol.messages import Clock, CommandError, JobState, Reply
 from custom_components.skylapse.protocol.records import write_record
 from custom_components.skylapse.services import ACTIONS
 from tests.integration.brokerage import sent
-from tests.integration.speakers import FILM, FRAME, NOW, Bridge, Processor
+from tests.integration.speakers import FILM, FRAME, NOW, READING, Bridge, Processor
 from tests.integration.theatre import FakeProcessor
 
 COMMAND = "skylapse/roof/west/command"
@@ -295,6 +297,105 @@ async def test_films_are_read_when_they_were_not_yet(
     assert [film["film"] for film in (await call(hass, "list_films"))["films"]] == [FILM.id]
 
 
+# ---------------------------------------------------------------- meter, focus, set_mode
+
+
+async def test_a_capture_takes_every_setting_that_a_bridge_knows(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge
+) -> None:
+    settings = {
+        "ev": -0.5,
+        "colour_gains": [2.1, 1.7],
+        "focus_dioptre": 1.5,
+        "average": 4,
+        "raw": True,
+        "jpeg_quality": 90,
+        "test_id": "t1",
+    }
+    task = call(hass, "capture", camera="roof/west", **settings)
+    command = await sent(mqtt, COMMAND)
+    assert command.args == settings
+    assert command.expires_at - dt_util.utcnow() > timedelta(seconds=60)
+    await bridge.reply(Reply(id=command.id, ok=True, result={"record": write_record(FRAME)}))
+    assert (await task)["record"]["seq"] == FRAME.seq
+
+
+async def test_a_long_exposure_is_waited_for(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge
+) -> None:
+    task = call(hass, "capture", camera="roof/west", exposure_us=100_000_000, gain=1, average=2)
+    command = await sent(mqtt, COMMAND)
+    assert command.expires_at - dt_util.utcnow() > timedelta(seconds=200)
+    await bridge.reply(Reply(id=command.id, ok=True, result={}))
+    assert await task == {}
+
+
+async def test_a_metering_answers_the_reading(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge
+) -> None:
+    task = call(hass, "meter", camera="image.roof_west", profile="f")
+    command = await sent(mqtt, COMMAND)
+    assert (command.name, command.args) == ("meter", {"profile": "f"})
+    await bridge.reply(Reply(id=command.id, ok=True, result={"reading": write(READING)}))
+    assert (await task)["reading"]["lux"] == 812.5
+
+
+async def test_a_reading_that_does_not_fit_is_an_error(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge
+) -> None:
+    task = call(hass, "meter", camera="roof/west")
+    await bridge.reply(Reply(id=(await sent(mqtt, COMMAND)).id, ok=True, result={"reading": {"lux": 1}}))
+    with pytest.raises(HomeAssistantError, match="reading: at: is missing"):
+        await task
+
+
+@pytest.mark.parametrize(("data", "seconds"), [({}, 120), ({"dioptre": 0.4}, 10)])
+async def test_focus_is_set_or_looked_for(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    spoken: MockConfigEntry,
+    bridge: Bridge,
+    data: dict[str, float],
+    seconds: int,
+) -> None:
+    task = call(hass, "focus", camera="roof/west", **data)
+    command = await sent(mqtt, COMMAND)
+    assert (command.name, command.args) == ("focus", data)
+    assert command.expires_at - dt_util.utcnow() > timedelta(seconds=seconds)
+    result = {"dioptre": 0.4, "figure": 812.0, "temperature_c": 21.0}
+    await bridge.reply(Reply(id=command.id, ok=True, result=result))
+    assert await task == result
+
+
+async def test_the_mode_is_set_and_one_that_is_none_is_refused(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge
+) -> None:
+    task = call(hass, "set_mode", camera="roof/west", mode="live")
+    command = await sent(mqtt, COMMAND)
+    assert (command.name, command.args) == ("set_mode", {"mode": "live"})
+    await bridge.reply(Reply(id=command.id, ok=True, result={"mode": "live"}))
+    assert await task == {"mode": "live"}
+    with pytest.raises(Invalid):
+        await call(hass, "set_mode", camera="roof/west", mode="override")
+
+
+@pytest.mark.parametrize(
+    "action", [("meter", {}), ("focus", {}), ("set_mode", {"mode": "live"})], ids=lambda each: each[0]
+)
+async def test_what_a_camera_cannot_do_is_said(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    spoken: MockConfigEntry,
+    bridge: Bridge,
+    action: tuple[str, dict[str, str]],
+) -> None:
+    task = call(hass, action[0], camera="roof/west", **action[1])
+    error = CommandError(code="unsupported", message="the camera has no such thing")
+    await bridge.reply(Reply(id=(await sent(mqtt, COMMAND)).id, ok=False, error=error))
+    with pytest.raises(HomeAssistantError, match="roof/west refused: the camera has no such thing"):
+        await task
+
+
 # ---------------------------------------------------------------- always
 
 
@@ -305,7 +406,18 @@ async def test_actions_are_there_without_an_entry_and_say_so(
     await hass.async_block_till_done()
     assert set(hass.services.async_services_for_domain(DOMAIN)) == {action.name for action in ACTIONS}
     assert hass.services.supports_response(DOMAIN, "list_films") is SupportsResponse.ONLY
-    for action, data in (("capture", {"camera": "a/b"}), ("render", {"camera": "a/b"}), ("list_films", {})):
+    arms = [{"profile": "f"}, {"profile": "a"}]
+    asked: dict[str, dict[str, Any]] = {
+        "set_mode": {"camera": "a/b", "mode": "live"},
+        "list_films": {},
+        "list_ab_tests": {},
+        "stop_ab_test": {"id": "t"},
+        "start_ab_test": {"camera": "a/b", "arms": arms},
+    }
+    for action in ("deploy_profile", "rollback_profile", "list_profile_versions"):
+        asked[action] = {"profile": "f"}
+    for action in (each.name for each in ACTIONS):
+        data = asked.get(action, {"camera": "a/b"})
         with pytest.raises(ServiceValidationError) as raised:
             await call(hass, action, **data)
         assert raised.value.translation_key == "not_loaded"

@@ -315,7 +315,7 @@ async def test_a_plan_that_never_fits_is_not_sent_and_the_old_one_stays(
 ) -> None:
     await bridge.arrive()
     before = published(mqtt, PLAN)
-    add_schedules(hass, loaded, 250)
+    add_schedules(hass, loaded, 300)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert published(mqtt, PLAN) == before
     issues = ir.async_get(hass)

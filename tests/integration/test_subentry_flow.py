@@ -180,3 +180,76 @@ async def test_the_form_of_an_entry_that_is_not_loaded_knows_the_named_cameras(
         field.config["options"] for key, field in form["data_schema"].schema.items() if str(key) == "cameras"
     )
     assert options == [{"value": "barn/east", "label": "barn/east"}]
+
+
+FULL = {
+    "name": "Winter f",
+    "extends": "f",
+    "season": "winter",
+    "metering": "regions",
+    "regions": [{"left": 0, "top": 0.5, "right": 1, "bottom": 1}],
+    "white_balance": "adaptive",
+    "curve": "custom",
+    "curve_points": [{"lux": 400, "kelvin": 6000}, {"lux": 1, "kelvin": 4500}],
+    "bracket_ev": ["2", "-2"],
+    "average": 4.0,
+    "focus": "fixed",
+    "focus_dioptre": 0.5,
+    "focus_bracket": ["0.25"],
+    "raw": True,
+    "schedule_overrides": [{"schedule": "sunset", "ev": 0.3, "kelvin": 6500.0}],
+}
+
+
+async def test_everything_that_a_profile_says_is_kept_deployed_and_shown_again(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    fields = {key: value for key, value in FULL.items() if key != "season"}
+    result = await add(hass, loaded, "profile", **fields)
+    assert result["unique_id"] == "winter_f"
+    kept = dict(result["data"])
+    assert kept["bracket_ev"] == [0, -2, 2]
+    assert kept["schedule_overrides"] == {"sunset": {"ev": 0.3, "kelvin": 6500.0}}
+    snapshot = last(mqtt, "skylapse/roof/west/snapshot/set")
+    profile = snapshot.profile("winter_f")
+    assert (profile.metering.mode, profile.bracket_ev, profile.focus_bracket) == (
+        "regions",
+        (0, -2, 2),
+        (0, 0.25),
+    )
+    assert (profile.average, profile.focus_dioptre, profile.raw) == (4, 0.5, True)
+    form = await change(hass, loaded, "winter_f")
+    shown = {str(key): (key.description or {}).get("suggested_value") for key in form["data_schema"].schema}
+    assert shown["bracket_ev"] == ["-2", "2"]
+    assert shown["schedule_overrides"] == FULL["schedule_overrides"]
+    again = {key: value for key, value in shown.items() if value is not None}
+    result = await hass.config_entries.subentries.async_configure(form["flow_id"], again)
+    assert result["reason"] == "reconfigure_successful"
+    assert dict(data(loaded, "winter_f")) == kept
+
+
+@pytest.mark.parametrize(
+    ("fields", "errors"),
+    [
+        ({"season": "winter"}, {"season": "season_base"}),
+        ({"metering": "regions"}, {"regions": "no_region"}),
+        ({"regions": [{"left": 1, "top": 0, "right": 0, "bottom": 1}]}, {"regions": "region_range"}),
+        ({"white_balance": "adaptive", "curve": "custom"}, {"curve_points": "curve_points"}),
+        ({"bracket_ev": ["much"]}, {"bracket_ev": "bracket_range"}),
+        ({"focus_bracket": ["99"]}, {"focus_bracket": "focus_bracket_range"}),
+    ],
+)
+async def test_a_profile_that_no_camera_could_follow_is_said_at_its_field(
+    hass: HomeAssistant, loaded: MockConfigEntry, fields: dict[str, Any], errors: dict[str, str]
+) -> None:
+    result = await add(hass, loaded, "profile", name="New", **fields)
+    assert result["errors"] == errors
+    result = await hass.config_entries.subentries.async_configure(result["flow_id"], FULL)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_second_variant_for_a_season_is_refused(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
+    await add(hass, loaded, "profile", **FULL)
+    result = await add(hass, loaded, "profile", **FULL)
+    assert result["errors"] == {"season": "season_taken"}
