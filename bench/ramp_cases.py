@@ -67,6 +67,7 @@ class Case:
     edge: Literal["sunset", "sunrise"]
     seed: int = 1
     metering: Metering = MATRIX
+    most_frames: int = 10_000
 
     @property
     def name(self) -> str:
@@ -87,6 +88,7 @@ class Case:
         start = noon + above if self.edge == "sunset" else noon - below
         epoch_s = -(-start.timestamp() // INTERVAL_S) * INTERVAL_S
         count = int((below - above).total_seconds() / INTERVAL_S)
+        count = min(count, self.most_frames)
         return [datetime.fromtimestamp(epoch_s + k * INTERVAL_S, tz=UTC) for k in range(count)]
 
     @cached_property

@@ -63,17 +63,15 @@ def recovery_s(
 ) -> float:
     """Return how long after a sudden change of the light the error last was above a quarter of a stop.
 
-    The error is that against the light of the moment, the change included, less the middle error before;
-    it counts as long as the sensor reaches what is wanted.
+    The error is that against the light of the moment, the change included, less the middle error before.
+    A loop that is content with more than a quarter is never done: then it is the length of the run.
     """
     errors = [shot.delivered_ev - case.wanted_now(profile, shot.at) for shot in shots]
     offset = median(error for shot, error in zip(shots, errors, strict=True) if shot.at < since)
     wrong = [
         shot.at
         for shot, error in zip(shots, errors, strict=True)
-        if shot.at >= since
-        and case.wanted(profile, shot.at) - change_ev <= REACH[1]
-        and abs(error + change_ev - offset) > _RECOVERED_EV
+        if shot.at >= since and abs(error + change_ev - offset) > _RECOVERED_EV
     ]
     return (wrong[-1] - since).total_seconds() + INTERVAL_S if wrong else 0.0
 
