@@ -19,9 +19,9 @@ the light by up to 0.3 stops a minute, so that a minute's mean is behind it by 0
 minutes' by 0.45. Where frames are further apart it reaches back over three, within `_LONGEST_MEMORY_S`.
 
 *Highlight guard.* When more than the profile's share of pixels is clipped, a guard grows slowly up to one
-stop and is taken off the target, never by more than a minute's growth at once, so that one picture after a
-pause does not move it. It shrinks more slowly, and only when clipping has fallen to a quarter, so that it
-does not swing.
+stop and is taken off the target. It shrinks more slowly, and only when clipping has fallen to a quarter, so
+that it does not swing. Neither is by more than a minute's worth at once, so that one picture after a pause
+hardly moves it.
 
 *Limits.* A step is at most `max_stops_per_hour` × the time since the last step (30 stops an hour are 0.125
 stops at 15 s). Turning round needs `_TURN_EV` of cause: small errors against the direction of travel are
@@ -142,7 +142,8 @@ def step(
     carried_ev = [sample.scene_ev + _sun_change_ev(plan, sample.at, at) for sample in samples]
     expected_ev = _trimmed_mean(carried_ev)
     passed_s = max((at - state.at).total_seconds(), 0.0) if state else 0.0
-    guard_ev = _guard(state.guard_ev, light, profile, passed_s) if state else 0.0
+    guard_s = min(passed_s, _MEMORY_S)
+    guard_ev = _guard(state.guard_ev, light, profile, guard_s) if state else 0.0
     ev = ev_at(profile, LUX_AT_EV_0 * 2.0**expected_ev) - guard_ev
     low, high = limits.log2_range
     target = min(max(log2_exposure_for(expected_ev, ev, light.reference), low), high)
@@ -207,7 +208,7 @@ def _trimmed_mean(values: Sequence[float]) -> float:
 def _guard(guard_ev: float, light: Light, profile: Profile, passed_s: float) -> float:
     """Return by how many stops highlights hold the exposure back."""
     if light.clipped_high > profile.highlight_share:
-        return min(guard_ev + _GUARD_RISE_EV_PER_S * min(passed_s, _MEMORY_S), _GUARD_MAX_EV)
+        return min(guard_ev + _GUARD_RISE_EV_PER_S * passed_s, _GUARD_MAX_EV)
     if light.clipped_high < _GUARD_RELEASE * profile.highlight_share:
         return max(guard_ev - _GUARD_FALL_EV_PER_S * passed_s, 0.0)
     return guard_ev
