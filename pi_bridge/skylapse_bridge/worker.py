@@ -4,6 +4,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from .errors import CameraError, CameraHungError
@@ -24,7 +25,8 @@ class Worker:
         """Run a call; raise CameraHungError when it does not return in time."""
         if self._jobs is None:
             self._jobs = queue.SimpleQueue()
-            threading.Thread(target=_work, args=(self._jobs,), name=self._name, daemon=True).start()
+            known = copy_context()  # which camera a line of the log is about
+            threading.Thread(target=known.run, args=(_work, self._jobs), name=self._name, daemon=True).start()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._jobs.put((work, loop, future))

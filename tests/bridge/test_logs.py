@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from skylapse_bridge.logs import STYLES, Style, about, configure
+from skylapse_bridge.worker import Worker
 from skylapse_protocol.topics import EVENT
 from tests.support.mosquitto import Broker
 from tests.support.processes import Program
@@ -65,6 +66,16 @@ async def test_a_line_of_json_says_when_how_bad_where_what_and_about_which_camer
         "camera": "west",
         "frame": "roof/west/1",
     }
+
+
+async def test_what_a_driver_says_on_its_own_thread_names_the_camera() -> None:
+    stream = io.StringIO()
+    configure("json", stream=stream)
+    worker = Worker("camera-west")
+    with about(camera="west"):
+        await worker.call(lambda: LOGGER.warning("no cable"), 5)
+    worker.stop()
+    assert json.loads(stream.getvalue())["camera"] == "west"
 
 
 def test_a_failure_is_one_line_of_json_with_its_traceback() -> None:
