@@ -88,6 +88,14 @@ def test_a_long_exposure_begins_at_once() -> None:
     assert acted.starts[-1]["ExposureTime"] == 8_000_000
 
 
+def test_long_exposures_of_an_average_follow_one_another_without_a_restart() -> None:
+    acted = ActedPicamera()
+    camera = driven(acted)
+    frame, frames = shoot(camera, acted, exposure_us=600_000, gain=1.0, average=3, over_s=0.001)
+    assert (frame.averaged, frames, len(acted.starts)) == (3, 3, 2)
+    assert frame.jpeg[:2] == b"\xff\xd8"
+
+
 def test_a_halved_exposure_is_recorded_and_costs_time_once() -> None:
     acted = ActedPicamera(halves_above_us=100_000)
     camera = driven(acted)

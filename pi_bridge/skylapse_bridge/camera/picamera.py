@@ -173,7 +173,7 @@ class PicameraCamera:
         called_ns = now_ns()
         session = self._running()
         wanted = self._wanted(session, settings)
-        with session.shot(wanted, not_before_ns=called_ns) as shot:
+        with session.shot(wanted, not_before_ns=called_ns, at_once=True) as shot:
             delivered = shot.delivered
             age_ns = now_ns() - delivered.began_ns
             captured_at = self._clock.now() - timedelta(microseconds=age_ns / 1000)
@@ -229,7 +229,8 @@ class PicameraCamera:
     def focus_figure(self, settings: CaptureSettings) -> FocusFigure:
         """Return how sharp the middle of the picture is, pixel for pixel."""
         session = self._running()
-        with session.shot(self._wanted(session, settings), not_before_ns=now_ns()) as shot:
+        wanted = self._wanted(session, settings)
+        with session.shot(wanted, not_before_ns=now_ns(), at_once=True) as shot:
             sharpness = figure(grey_of(*_pixels(shot, "main"), _FOCUS_PX))
             delivered = shot.delivered
         if delivered.dioptre is None:

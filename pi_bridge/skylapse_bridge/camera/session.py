@@ -86,14 +86,15 @@ class Session:
         self._within(self._picamera.close)
 
     @contextmanager
-    def shot(self, wanted: Controls, *, not_before_ns: int = 0) -> Iterator[Shot]:
+    def shot(self, wanted: Controls, *, not_before_ns: int = 0, at_once: bool = False) -> Iterator[Shot]:
         """Give a frame with these controls whose exposure begins not before this moment of CLOCK_MONOTONIC.
 
         Without such a moment any frame with these controls will do, also one that is being exposed.
+        `at_once`: a long exposure under way is ended for it.
         """
         longest_us = max(wanted.get("ExposureTime") or 0, (self._in_force or {}).get("ExposureTime") or 0)
         most_frames = MOST_FRAMES
-        if is_better_restarted(wanted, self._in_force, fresh=not_before_ns > 0):
+        if is_better_restarted(wanted, self._in_force, fresh=at_once):
             self._restart(wanted)
             most_frames = MOST_AFTER_START
         elif wanted and wanted != self._in_force:
