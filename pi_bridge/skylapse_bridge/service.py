@@ -157,6 +157,9 @@ class Bridge:
     def _fail(self, error: BaseException) -> None:
         """Hear that a part of the bridge ended for a reason that nobody foresaw: all of it ends."""
         if self._over is not None and not self._over.done():
+            _LOGGER.error(
+                "the bridge ends, so that it is started anew: %s", str(error) or type(error).__name__
+            )
             self._over.set_exception(error)
 
     def _make_runner(self, camera_id: str) -> Runner:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from skylapse_bridge.deployment import Deployment
+from skylapse_bridge.errors import SpoolError
 from skylapse_bridge.health import Machine
 from skylapse_bridge.service import Bridge
 from skylapse_bridge.spool import Limits, Spool
@@ -144,3 +145,21 @@ async def test_a_damaged_frame_that_waits_for_the_clock_is_given_up(house: House
     await house.listener.next(FRAME, seq=2)
     assert len(house.listener.all(FRAME)) == 1
     assert runs(bridge)
+
+
+async def test_a_spool_that_cannot_be_read_ends_the_bridge_and_says_so(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bridge = await house.start()
+    await house.listener.next(STATE, capturing=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "counts", unreadable)
+        house.deploy(PLAN_NOW, snapshot())
+        with pytest.raises(SpoolError, match="cannot be read"):
+            await bridge.over()
+    assert "the bridge ends, so that it is started anew: the disk cannot be read" in caplog.text
+
+
+def unreadable(*_: object) -> Counts:
+    """What a database does whose disk went away."""
+    raise SpoolError("the disk cannot be read")
