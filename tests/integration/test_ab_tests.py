@@ -1,4 +1,4 @@
-"""A/B tests: started, taken, stopped, compared, ended by time, kept over a restart; and all that can go wrong."""
+"""A/B tests: started, taken, stopped, compared, ended by time, kept; and all that can go wrong."""
 
 import asyncio
 import re

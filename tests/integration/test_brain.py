@@ -327,6 +327,36 @@ def test_the_last_ten_versions_of_a_profile_are_kept_with_their_content() -> Non
     assert ledger.editions("profile/none") == ()
 
 
+def many(count: int) -> tuple[ScheduleSpec, ...]:
+    """Return so many schedules that photograph at eight in the morning."""
+    noon = replace(SCHEDULES["daytime"], at="08:00:00", duration_min=30)
+    return tuple(replace(noon, id=f"{'long' * 10}{number:03}") for number in range(count))
+
+
+def test_a_plan_is_as_long_as_fits_into_one_message() -> None:
+    ledger = Ledger()
+    made = compile_camera(replace(CONFIGURATION, schedules=many(60)), CAMERA, JUNE, ledger, None)
+    assert made.plan is not None
+    assert made.plan.sun is not None
+    assert 24 < made.plan_hours < 96
+    reach = made.plan.sun.starts_at + timedelta(hours=made.plan_hours + 6)
+    assert reach - timedelta(hours=24) <= made.plan.windows[-1].starts_at < reach
+    last = made.plan.sun.starts_at + timedelta(seconds=300) * (len(made.plan.sun.elevation_deg) - 1)
+    assert last == reach
+    assert len(topics.encode(topics.PLAN, made.plan)) <= 64 * 1024
+    assert ledger.version(f"plan/{CAMERA}") == 1
+
+
+def test_what_never_fits_leaves_the_ledger_as_it_was() -> None:
+    ledger = Ledger()
+    deployed(CONFIGURATION, JUNE, ledger)
+    loud = {f"p{n}": ProfileSpec(id=f"p{n}", name="x" * 4000) for n in range(20)}
+    huge = replace(CONFIGURATION, profiles=loud, schedules=many(400))
+    made = compile_camera(huge, CAMERA, JUNE, ledger, None)
+    assert (made.snapshot, made.plan, made.plan_hours) == (None, None, 0)
+    assert (ledger.version(f"snapshot/{CAMERA}"), ledger.version(f"plan/{CAMERA}")) == (1, 1)
+
+
 def test_orders_name_every_camera_and_every_schedule_with_a_film() -> None:
     schedules = (
         replace(SCHEDULES["sunset"], size="2160p", rate=30.0, keep_days=90),

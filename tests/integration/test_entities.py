@@ -438,3 +438,38 @@ async def test_a_command_for_a_camera_that_just_went_is_refused(
     spoken.runtime_data.coordinator.system.cameras.clear()
     with pytest.raises(HomeAssistantError, match="not announced any more"):
         await entity.async_turn_on()
+
+
+@pytest.mark.parametrize("kind", ["focus_drift", "settings_not_followed"])
+async def test_what_a_camera_does_not_do_as_it_should_is_an_event(
+    hass: HomeAssistant, spoken: MockConfigEntry, bridge: Bridge, kind: str
+) -> None:
+    await bridge.happen(kind, reason="gain 2.0 was asked, 1.0 delivered")
+    shown = hass.states.get("event.roof_west_events")
+    assert shown is not None
+    assert (shown.attributes["event_type"], shown.attributes["reason"]) == (
+        kind,
+        "gain 2.0 was asked, 1.0 delivered",
+    )
+
+
+@pytest.mark.parametrize(
+    ("health", "shown"),
+    [
+        ({"throttled": None}, (STATE_UNKNOWN, None)),
+        ({"throttling": ("under_voltage", "throttled_before")}, ("on", "under_voltage")),
+        ({"throttling": ("throttled_before",)}, ("off", None)),
+        ({"throttled": True}, ("on", None)),
+    ],
+)
+async def test_a_machine_that_is_slowed_down_says_by_what(
+    hass: HomeAssistant,
+    spoken: MockConfigEntry,
+    bridge: Bridge,
+    health: dict[str, Any],
+    shown: tuple[str, str | None],
+) -> None:
+    await bridge.say(topics.HEALTH, replace(HEALTH, **health))
+    throttled = hass.states.get("binary_sensor.roof_throttled")
+    assert throttled is not None
+    assert (throttled.state, throttled.attributes["reason"]) == shown

@@ -29,9 +29,9 @@ from pytest_homeassistant_custom_component.typing import (
 from custom_components.skylapse import system_health
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.protocol import topics
-from custom_components.skylapse.protocol.messages import ProcessorAnnounce
+from custom_components.skylapse.protocol.messages import Focus, ProcessorAnnounce
 from tests.integration.brokerage import published
-from tests.integration.speakers import ANNOUNCE, FILM, WEST, Bridge, Processor
+from tests.integration.speakers import ANNOUNCE, FILM, STATE, WEST, Bridge, Processor
 from tests.integration.theatre import KEY, FakeProcessor
 
 
@@ -294,6 +294,20 @@ async def test_a_bridge_of_another_time_is_told_of_until_it_is_updated(
     assert issue.translation_placeholders is not None
     assert issue.translation_placeholders["side"] == "Roof"
     await bridge.arrive(schema_min=1, schema_max=2)
+    assert issues(hass) == set()
+
+
+async def test_a_lens_that_drifted_is_told_of_until_it_is_focused(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    focus = Focus(infinity_dioptre=0.4, drifted=True)
+    await bridge.say(topics.STATE, replace(STATE, focus=focus))
+    assert issues(hass) == {"focus_drifted_roof/west"}
+    await bridge.say(topics.STATE, replace(STATE, focus=replace(focus, drifted=False)))
+    assert issues(hass) == set()
+    await bridge.say(topics.STATE, replace(STATE, focus=focus))
+    await bridge.say(topics.ANNOUNCE, None)
     assert issues(hass) == set()
 
 

@@ -1,4 +1,4 @@
-"""Profiles deployed, rolled back and listed by action: what is kept, what cameras hold, and what goes wrong."""
+"""Profiles deployed, rolled back and listed by action: what is kept, held, and what goes wrong."""
 
 from dataclasses import replace
 from typing import Any

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from ..protocol import topics
 from ..protocol.errors import SizeError
 from ..protocol.messages import CameraState, Order, Orders
-from ..protocol.snapshot import Experiment, Plan, Snapshot, Variant, active_window
+from ..protocol.snapshot import Experiment, Plan, Snapshot, SunTable, Variant, active_window
 from .compiling import compile_profile, resolve
 from .ledger import Ledger, digest_of
 from .plan import PLAN_SPAN, Place, compile_plan, compile_sun, shortened
@@ -74,7 +74,7 @@ def compile_camera(
     """Return what a camera (`<bridge>/<camera>`) is to hold at `now`, a moment on its bridge's clock."""
     sun = compile_sun(configuration.place, now)
     whole = compile_plan(configuration.schedules, camera, configuration.place, sun, 0, now)
-    plan, hours = _plan(whole, camera, now, ledger, state)
+    plan, hours = _plan(whole, sun, camera, now, ledger, state)
     season = season_at(whole, configuration.place, now)
     return Deployment(
         snapshot=_snapshot(configuration, camera, now, ledger, state, season, experiments),
@@ -159,12 +159,12 @@ def _snapshot(
 
 
 def _plan(
-    whole: Plan, camera: str, now: datetime, ledger: Ledger, state: CameraState | None
+    whole: Plan, sun: SunTable, camera: str, now: datetime, ledger: Ledger, state: CameraState | None
 ) -> tuple[Plan | None, int]:
     """Return the longest plan that fits into one message, with the hours that it reaches."""
     seen = (state.plan_revision or 0) if state else 0
     for hours in range(FULL_HOURS, -1, -_STEP_HOURS):
-        plan = shortened(whole, hours)
+        plan = shortened(whole, sun, hours)
         stamp = ledger.propose(f"plan/{camera}", plan, now, seen)
         stamped = replace(plan, revision=stamp.version, created_at=stamp.made_at)
         if _fits(topics.PLAN, stamped):

@@ -87,15 +87,12 @@ def compile_plan(
     )
 
 
-def shortened(plan: Plan, hours: int) -> Plan:
+def shortened(plan: Plan, sun: SunTable, hours: int) -> Plan:
     """Return a plan with the windows that begin within so many hours, and six more, of its start."""
     end = plan.created_at + timedelta(hours=hours) + RENEW_EVERY
     windows = tuple(window for window in plan.windows if window.starts_at < end)
-    if plan.sun is None:
-        return replace(plan, windows=windows)
-    steps = int((end - plan.sun.starts_at).total_seconds() / plan.sun.step_s)
-    sun = replace(plan.sun, elevation_deg=plan.sun.elevation_deg[: steps + 1])
-    return replace(plan, windows=windows, sun=sun)
+    steps = int((end - sun.starts_at).total_seconds() / sun.step_s)
+    return replace(plan, windows=windows, sun=replace(sun, elevation_deg=sun.elevation_deg[: steps + 1]))
 
 
 def windows_between(schedule: ScheduleSpec, place: Place, start: datetime, end: datetime) -> Iterator[Window]:
