@@ -17,7 +17,6 @@ _HOMES = {
     "meter": (".cli_camera", "add_camera_commands"),
     "capture": (".cli_camera", "add_camera_commands"),
     "calibrate": (".calibrate.cli", "add_calibrate_command"),
-    "calibrate": (".calibrate.cli", "add_calibrate_command"),
     "twin": (".twin.cli", "add_twin_command"),
 }
 """Which module knows a command, and the function that adds it."""
