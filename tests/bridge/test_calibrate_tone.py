@@ -1,5 +1,6 @@
 """The tone curve and the focus, measured: the twin's own are found, a series that says nothing is refused."""
 
+import asyncio
 import io
 import json
 from datetime import UTC, datetime
@@ -172,6 +173,18 @@ async def test_a_bridge_that_runs_is_asked_to_focus(house: House) -> None:
         await ask(house.config.mqtt, "roof", "west", "dance", house.clock)
     with pytest.raises(CalibrationError, match="did not answer the command focus"):
         await ask(house.config.mqtt, "attic", "west", "focus", house.clock, patience_s=0.2)
+
+
+async def test_calibrate_focus_leaves_the_camera_to_a_bridge_that_runs(house: House, desk: Desk) -> None:
+    options = vol.Schema(driver_options("twin"))({"width": 640, "height": 360})
+    await house.start(cameras=(CameraConfig(id="west", name="West", driver="twin", options=options),))
+    await house.listener.next(STATE, capturing=True)
+    desk.settings["state_dir"] = str(house.config.state_dir)
+    desk.settings["mqtt"] = {"host": "127.0.0.1", "port": house.broker.port}
+    code, told = await asyncio.to_thread(calibrate, desk, "focus")
+    assert code == 0, told
+    assert "the bridge runs: it is asked to find the focus" in told
+    assert "kept, and in force" in told
 
 
 async def test_without_a_broker_it_is_said_that_none_answers() -> None:
