@@ -156,7 +156,7 @@ def test_every_field_of_a_profile_reaches_the_camera() -> None:
     region = Region(left=0, top=0.5, right=1, bottom=1, weight=2)
     assert profile.metering == Metering(mode="regions", regions=(region,))
     assert (profile.white_balance.table[0], profile.white_balance.table[-1]) == ((1, 4500), (400, 6000))
-    assert profile.bracket_ev == (0, -2, 2)
+    assert list(profile.bracket_ev) == [0, -2, 2]
     assert (profile.average, profile.focus_dioptre, profile.focus_bracket) == (8, 2.5, (0, 0.5))
     assert (profile.raw, profile.max_exposure_us, profile.jpeg_quality) == (True, 2_000_000, 95)
 
