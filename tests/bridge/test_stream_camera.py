@@ -154,7 +154,7 @@ def test_an_rtsp_camera_whose_power_is_cut_is_lost_and_comes_back_by_itself(rtsp
     try:
         rtsp.kill()
         with pytest.raises(CameraLostError, match=r"no picture came within 5 s: Connection refused"):
-            camera.capture(SETTINGS)
+            _photograph_until_lost(camera)
         rtsp.start()
         assert _until_it_photographs(camera).width == 320
     finally:
@@ -169,7 +169,7 @@ def test_an_rtsp_camera_that_hangs_is_lost_in_time_and_starts_anew(rtsp: RtspSer
         _photograph_until_lost(camera)
     camera.stop()
     assert readers() == []
-    with pytest.raises(CameraLostError, match="no picture came"):
+    with pytest.raises(CameraLostError, match=r"Invalid data found|does not answer"):
         camera.start()
     assert readers() == []
     rtsp.kill()
@@ -181,7 +181,7 @@ def test_an_rtsp_camera_that_hangs_is_lost_in_time_and_starts_anew(rtsp: RtspSer
 
 
 def test_a_film_that_is_not_there_is_told(rtsp: RtspServer) -> None:
-    with pytest.raises(CameraLostError, match="no picture came within 7 s: "):
+    with pytest.raises(CameraLostError, match="Not Found"):
         stream(rtsp.url("none.mkv"), stall_s=2).start()
 
 
@@ -206,7 +206,7 @@ def test_motion_jpeg_of_ffmpeg_is_passed_on_as_it_was_compressed(tmp_path: Path)
     server.start()
     camera = stream(url)
     try:
-        camera.start()
+        _until_it_starts(camera)
         frame = camera.capture(SETTINGS)
         assert b"Lavc" in frame.jpeg
         assert (frame.width, frame.height) == (320, 240)
@@ -346,24 +346,28 @@ def test_a_film_of_single_pixels_and_one_of_truncated_pictures_are_told() -> Non
     with serving(Film(lambda: shots["now"])) as server:
         camera = stream(f"http://127.0.0.1:{server.server_port}/")
         camera.start()
-        for bad, words in (
-            (picture(width=1, height=1), "1×1 pixels, which is no picture"),
-            (picture(width=320, height=240)[:700], "cannot be decoded"),
-        ):
-            shots["now"] = bad
-            with pytest.raises(CameraError, match=words):
-                _photograph_until_lost(camera)
-        shots["now"] = picture(width=96)
-        wait_until(lambda: _width(camera) == 96, timeout_s=10, what="a good picture")
-        camera.stop()
+        try:
+            for bad, words in (
+                (picture(width=1, height=1), "1×1 pixels, which is no picture"),
+                (picture(width=320, height=240)[:700], "cannot be decoded"),
+            ):
+                shots["now"] = bad
+                wait_until(partial(_complains, camera, words), timeout_s=10, what=words)
+            shots["now"] = picture(width=96)
+            wait_until(lambda: not _complaint(camera), timeout_s=10, what="a good picture")
+            assert camera.capture(SETTINGS).width == 96
+        finally:
+            camera.stop()
 
 
 def test_a_web_page_instead_of_a_film_is_told(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<!DOCTYPE html><title>Sign in</title>" * 50, "utf-8")
     with serving(partial(_Quiet, directory=str(tmp_path))) as server:
         for path, words in (("", "Invalid data"), ("none", "Not Found|404")):
-            with pytest.raises(CameraLostError, match=words):
-                stream(f"http://127.0.0.1:{server.server_port}/{path}", stall_s=2).start()
+            url = f"http://127.0.0.1:{server.server_port}/{path}"
+            with pytest.raises(CameraLostError, match=words) as caught:
+                stream(url, stall_s=2, username="kamera", password="gehe:m").start()
+            assert "gehe" not in str(caught.value)
 
 
 def test_passwords_are_sent_and_never_told(tmp_path: Path) -> None:
@@ -438,8 +442,26 @@ def _until_it_photographs(camera: Camera) -> CapturedFrame:
     return taken[0]
 
 
-def _width(camera: Camera) -> int:
+def _complaint(camera: Camera) -> str:
     try:
-        return camera.capture(SETTINGS).width
-    except CameraError:
-        return 0
+        camera.capture(SETTINGS)
+    except CameraError as error:
+        return str(error)
+    return ""
+
+
+def _complains(camera: Camera, words: str) -> bool:
+    return words in _complaint(camera)
+
+
+def _until_it_starts(camera: Camera) -> None:
+    """Start a camera whose server takes its time, and takes one connection alone."""
+
+    def starts() -> bool:
+        try:
+            camera.start()
+        except CameraLostError:
+            return False
+        return True
+
+    wait_until(starts, timeout_s=30, what="the first picture")

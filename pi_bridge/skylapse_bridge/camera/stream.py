@@ -116,7 +116,7 @@ class Reader:
         )
         self._thread.start()
         try:
-            self._wait_after(self._arrived, self._film.stall_s + _OPENING_S)
+            self._wait_after(self._arrived, self._film.stall_s + _OPENING_S, once=True)
         except CameraLostError:
             self.stop()
             raise
@@ -138,11 +138,14 @@ class Reader:
         """Return the first picture after a packet; raise CameraLostError where none comes in time."""
         return self._wait_after(number, self._film.stall_s)
 
-    def _wait_after(self, number: int, patience_s: float) -> Shot:
+    def _wait_after(self, number: int, patience_s: float, *, once: bool = False) -> Shot:
+        """Wait for a picture; with `once` no longer than the first connection lasts."""
         ends_at_s = time.monotonic() + patience_s
         with self._news:
             while self._shot is None or self._shot.number <= number:
                 left_s = ends_at_s - time.monotonic()
+                if once and self._problem:
+                    raise CameraLostError(f"{self._film.shown}: {self._problem}")
                 if left_s <= 0:
                     why = self._problem or "it is silent"
                     raise CameraLostError(
@@ -158,9 +161,12 @@ class Reader:
             before = self._arrived
             try:
                 self._read(stopping)
-                self._problem = "the film ended"
+                problem = "the film ended"
             except (FFmpegError, OSError, ValueError, CameraError) as error:
-                self._problem = _reason(error)
+                problem = _reason(error)
+            with self._news:
+                self._problem = problem
+                self._news.notify_all()
             pause_s = _FIRST_PAUSE_S if self._arrived > before else min(2 * pause_s, _LONGEST_PAUSE_S)
             stopping.wait(pause_s)
 
@@ -283,8 +289,6 @@ def _reason(error: Exception) -> str:
     """Return why, without the address, which may hold a password."""
     if isinstance(error, av.error.ExitError):
         return "it does not answer"
-    return (
-        str(getattr(error, "strerror", None) or type(error).__name__)
-        if isinstance(error, OSError)
-        else str(error)
-    )
+    if isinstance(error, (FFmpegError, OSError)):
+        return str(error.strerror or type(error).__name__)
+    return str(error)
