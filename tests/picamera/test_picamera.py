@@ -217,3 +217,13 @@ def test_a_machine_without_a_camera_says_so() -> None:
     )
     assert ended.stdout.splitlines() == ["[]"]
     assert "CameraLostError: libcamera sees no camera with number 0; there are: none" in ended.stderr
+
+
+def test_a_camera_that_was_exchanged_is_seen_at_the_next_start(opened: Open, tmp_path: Path) -> None:
+    for number, model in enumerate(("imx519", "imx477")):
+        pictures = [as_jpeg(landscape(number))]
+        furnish(tmp_path / model, {"Virtual0": VirtualCamera(model=model, pictures=pictures, size=SIZE)})
+        camera = opened()
+        assert camera.capabilities().sensor == model
+        assert np.abs(pixels(camera.capture(settings()).jpeg) - landscape(number)).mean() < 1.5
+        camera.stop()
