@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import rawpy
+from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from skylapse_bridge.twin.scene import Scene
@@ -68,6 +70,27 @@ def test_raw_and_jpeg_are_the_same_light(name: str) -> None:
     shown = linear_light(taken.planes, twin.sensor.tone_curve)
     for channel, share, pixels in zip(seen, neutral, shown, strict=True):
         assert (np.minimum(channel / share * digital, 1.0)).mean() == pytest.approx(pixels.mean(), rel=0.02)
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_another_reader_sees_the_light_of_the_jpeg(name: str) -> None:
+    """LibRaw finds black, white, filters and balance, and its linear picture is the JPEG's light."""
+    twin, taken = photograph(name, exposure_us=100)
+    white = 2**twin.sensor.bits - 1
+    with rawpy.imread(io.BytesIO(taken.raw(twin.sensor))) as raw:
+        assert (raw.sizes.width, raw.sizes.height) == (320, 180)
+        assert (raw.black_level_per_channel, raw.white_level) == ([(white + 1) // 16] * 4, white)
+        assert raw.raw_pattern is not None
+        colours = [[chr(raw.color_desc[place]) for place in row] for row in raw.raw_pattern]
+        assert colours == [["R", "G"], ["G", "B"]]
+        red, blue = taken.delivered.colour_gains
+        assert raw.camera_whitebalance[:3] == pytest.approx([red, 1.0, blue], abs=1e-5)
+        developed = raw.postprocess(
+            gamma=(1, 1), output_bps=16, use_camera_wb=True, no_auto_bright=True, adjust_maximum_thr=0.0
+        )
+    shown = linear_light(np.asarray(Image.open(io.BytesIO(taken.jpeg()))), twin.sensor.tone_curve)
+    means = developed.mean(axis=(0, 1)) / 65535.0 * taken.delivered.digital_gain
+    assert means == pytest.approx(shown.mean(axis=(0, 1)), rel=0.01)
 
 
 def test_the_matrix_makes_white_of_a_grey_card() -> None:
