@@ -17,7 +17,15 @@ from skylapse_protocol.topics import EVENT, STATE
 from .aiming import Aim, Purpose
 from .camera_time import CameraTime, Gap
 from .deployment import Deployment
-from .errors import BridgeError, CameraEndError, CameraError, CameraLostError, SpoolError, SpoolFullError
+from .errors import (
+    BridgeError,
+    CameraEndError,
+    CameraError,
+    CameraHungError,
+    CameraLostError,
+    SpoolError,
+    SpoolFullError,
+)
 from .focusing import Focusing
 from .logs import about
 from .patience import reach
@@ -395,7 +403,11 @@ class Runner:
         """Hear that the camera does not answer; start it anew."""
         if self._tending.starting:
             return
-        self._tending.lost(error)
+        try:
+            self._tending.lost(error)
+        except CameraHungError as last:
+            self._parts.on_failure(last)
+            return
         self._events.put_nowait(CameraChanged(camera_up=False))
         self._spawn(self._tending.start(lost=True))
 

@@ -207,6 +207,30 @@ async def test_a_camera_that_hangs_again_and_again_ends_the_bridge_so_that_it_is
     released.set()
 
 
+async def test_a_camera_that_hangs_under_commands_ends_the_bridge_too(
+    house: House, moody: MoodyCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr("skylapse_bridge.shooting._PATIENCE_S", 0.1)
+    bridge = await house.start()
+
+    def hang() -> CapturedFrame | None:
+        released.wait(20)
+        return None
+
+    moody.moods = [hang] * 3
+    for number in range(3):
+        await until(lambda: house.listener.all(STATE)[-1:], what="a state")
+        await house.listener.next(STATE, after=len(house.listener.all(STATE)) - 1, capturing=True)
+        asked = Command(id=f"c-{number}", expires_at=START + timedelta(minutes=1), name="capture")
+        reply = await house.listener.ask(asked)
+        assert reply.error is not None
+        assert "did not answer" in reply.error.message
+    with pytest.raises(CameraHungError, match="3 times in a row"):
+        await bridge.over()
+    released.set()
+
+
 async def test_every_tenth_frame_that_is_dropped_is_told_and_the_plan_goes_on(
     house: House, moody: MoodyCamera
 ) -> None:
