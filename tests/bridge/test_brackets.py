@@ -55,6 +55,19 @@ async def test_an_average_says_of_how_many_it_is_the_mean(house: House) -> None:
     assert before >= 2
 
 
+async def test_a_raw_picture_goes_out_after_its_jpeg(house: House) -> None:
+    await house.start()
+    house.deploy(LONG, snapshot(profile(raw=True)))
+    await house.photograph(4)
+    await until(lambda: len(house.server.frames) >= 4, what="the delivery")
+    shot, raw = house.server.uploads[:2]
+    assert (shot.record["media_type"], raw.record["media_type"]) == ("image/jpeg", "image/x-adobe-dng")
+    assert shot.record["captured_at"] == raw.record["captured_at"]
+    assert bytes(shot.data[:2]) == b"\xff\xd8"
+    assert bytes(raw.data[:2]) in {b"II", b"MM"}
+    assert house.server.frames == sorted(house.server.frames)
+
+
 async def test_a_test_runs_beside_production_and_ends_by_itself(house: House) -> None:
     await house.start()
     arms = tuple(Arm(test_id=name, profile=profile(f"arm-{name}", ev=1.0)) for name in "ab")

@@ -346,6 +346,23 @@ async def test_a_restart_neither_repeats_nor_skips_a_picture(
     assert len(reel.bookmarks) == 2
 
 
+async def test_a_folder_goes_on_where_it_was_after_a_restart(house: House, tmp_path: Path) -> None:
+    reel = picture_folder(tmp_path / "reel", pictures=0)
+    for number in range(1, 41):
+        (tmp_path / "reel" / f"{number}.jpg").write_bytes(picture(level=4 * number))
+    await house.start(cameras=(reel,))
+    house.deploy(PLAN_NOW, snapshot())
+    for _ in range(3):
+        await house.photograph(2)
+        await house.stop()
+        await house.start()
+    await house.photograph(2)
+    taken = len(house.listener.all(FRAME))
+    await until(lambda: len(house.server.frames) >= taken >= 8, what="the delivery")
+    shown = [number_in(bytes(upload.data)) for upload in house.server.uploads]
+    assert shown == list(range(1, len(shown) + 1))
+
+
 async def test_a_bug_ends_the_bridge_instead_of_hiding(house: House, moody: MoodyCamera) -> None:
     bridge: Bridge = await house.start()
     await house.listener.next(STATE, capturing=True)
