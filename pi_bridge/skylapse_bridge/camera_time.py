@@ -2,7 +2,8 @@
 
 A tick takes the camera as soon as whoever has it gives it back. A request from outside gets it only where
 it is expected to be done before the next tick begins: its exposures must fit, and what such requests usually
-take besides. Otherwise it waits for the gap after the next tick. One that no gap can hold, or that found none
+take besides (the last ones did; a refusal halves that, so that one slow moment is not held against them for
+ever). Otherwise it waits for the gap after the next tick. One that no gap can hold, or that found none
 before it expired, is refused as `busy`: whoever asks may stop the plan by `set_mode: live`.
 """
 
@@ -61,9 +62,9 @@ class CameraTime:
         began_s = asyncio.get_running_loop().time()
         try:
             yield
-        finally:
             taken_s = (asyncio.get_running_loop().time() - began_s) * self._rate - exposures_s
             self._usual_s[kind] = max(taken_s, 0.5 * self._usual_s.get(kind, 0.0))
+        finally:
             self._give_back()
 
     def fits(self, kind: str, exposures_s: float) -> bool:
@@ -101,6 +102,7 @@ class CameraTime:
                 await asyncio.wait((deadline, moved), return_when=asyncio.FIRST_COMPLETED)
                 moved.cancel()
                 if deadline.done():
+                    self._usual_s[kind] = 0.5 * self._usual_s.get(kind, 0.0)
                     raise CommandRefusedError("busy", "the plan left the camera no time before this expired")
         finally:
             deadline.cancel()

@@ -206,6 +206,21 @@ async def test_a_request_that_finds_no_time_before_it_expires_is_refused_as_busy
         await waiting
 
 
+async def test_one_slow_moment_is_not_held_against_later_requests() -> None:
+    clock = HandClock()
+    time = CameraTime(clock, lambda now: Gap(ends_at=now + timedelta(seconds=11), longest_s=11))
+    time._usual_s["capture"] = 40.0
+    assert not time.fits("capture", 0.0)
+    for _ in range(2):
+        waiting = asyncio.ensure_future(use(time, clock, 0.0))
+        await asyncio.sleep(0)
+        clock.pass_time(60)
+        with pytest.raises(CommandRefusedError, match="no time"):
+            await waiting
+    await use(time, clock, 0.0)
+    assert time.fits("capture", 0.0)
+
+
 async def use(time: CameraTime, clock: HandClock, exposures_s: float) -> None:
     """Have a camera for so long, within a minute."""
     async with time.spare("capture", exposures_s, clock.now() + timedelta(seconds=60)):
