@@ -2,11 +2,14 @@
 
 import asyncio
 from typing import Any
+from unittest.mock import DEFAULT
 
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.messages import Command
+
+PATIENCE_S = 20.0
 
 
 def published(mqtt: MqttMockHAClient, topic: str) -> list[bytes]:
@@ -25,13 +28,29 @@ def commands(mqtt: MqttMockHAClient, topic: str) -> list[Command]:
     return [topics.decode(topic, payload).message for payload in published(mqtt, topic)]  # type: ignore[misc]
 
 
+async def published_soon(mqtt: MqttMockHAClient, topic: str, number: int = 1) -> bytes:
+    """Wait for the `number`-th message on a topic and return it."""
+    spoken = asyncio.Event()
+
+    def hear(*_args: Any, **_kwargs: Any) -> Any:
+        spoken.set()
+        return DEFAULT
+
+    mqtt.async_publish.side_effect = hear
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while len(published(mqtt, topic)) < number:
+                spoken.clear()
+                await spoken.wait()
+    finally:
+        mqtt.async_publish.side_effect = None
+    return published(mqtt, topic)[number - 1]
+
+
 async def sent(mqtt: MqttMockHAClient, topic: str, number: int = 1) -> Command:
     """Return the command that goes out as the `number`-th."""
-    for _ in range(1000):
-        if len(commands(mqtt, topic)) >= number:
-            return commands(mqtt, topic)[number - 1]
-        await asyncio.sleep(0)
-    raise AssertionError(f"no command {number} on {topic}")
+    payload = await published_soon(mqtt, topic, number)
+    return topics.decode(topic, payload).message  # type: ignore[return-value]
 
 
 def _raw(payload: Any) -> bytes:

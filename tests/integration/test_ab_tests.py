@@ -1,6 +1,5 @@
 """A/B tests: started, taken, stopped, compared, ended by time, kept; and all that can go wrong."""
 
-import asyncio
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +26,7 @@ from custom_components.skylapse.protocol.messages import (
     Reply,
 )
 from custom_components.skylapse.protocol.snapshot import Experiment
-from tests.integration.brokerage import commands, last, published
+from tests.integration.brokerage import commands, last, published, published_soon, sent
 from tests.integration.speakers import Bridge, Processor
 
 SNAPSHOT = "skylapse/roof/west/snapshot/set"
@@ -81,11 +80,7 @@ async def obey(bridge: Bridge, mqtt: MqttMockHAClient, snapshot: Any = None, **c
 
 async def deployed(mqtt: MqttMockHAClient, number: int) -> Any:
     """Return the snapshot that is published as the `number`-th, as soon as it is."""
-    for _ in range(2000):
-        if len(published(mqtt, SNAPSHOT)) >= number:
-            return topics.decode(SNAPSHOT, published(mqtt, SNAPSHOT)[number - 1]).message
-        await asyncio.sleep(0.001)
-    raise AssertionError(f"no snapshot {number}")
+    return topics.decode(SNAPSHOT, await published_soon(mqtt, SNAPSHOT, number)).message
 
 
 async def started(hass: HomeAssistant, mqtt: MqttMockHAClient, bridge: Bridge, **data: Any) -> Any:
@@ -224,7 +219,7 @@ async def stopped(
     before = len(published(mqtt, SNAPSHOT))
     task = call(hass, "stop_ab_test", **(data or {"camera": "roof/west"}))
     await obey(bridge, mqtt, await deployed(mqtt, before + 1), captured=9, delivered=9)
-    await processor.reply(compared(await sent_soon(mqtt, number)))
+    await processor.reply(compared(await sent(mqtt, PROCESSOR, number)))
     return await task
 
 
@@ -241,7 +236,7 @@ async def test_a_test_that_is_stopped_is_compared_when_its_frames_are_delivered(
     )
     assert commands(mqtt, PROCESSOR) == []
     await bridge.tell(topics.STATE, replace(state, counts=Counts(captured=50, delivered=49, dropped=1)))
-    command = await sent_soon(mqtt, 1)
+    command = await sent(mqtt, PROCESSOR, 1)
     assert (command.name, command.args["camera"]) == ("compare", "roof/west")
     asked = read(Experiment, command.args["experiment"], "experiment")
     assert (asked,) == topics.decode(SNAPSHOT, published(mqtt, SNAPSHOT)[1]).message.experiments  # type: ignore[attr-defined]
@@ -260,17 +255,8 @@ async def test_frames_that_take_too_long_are_left_out_of_the_comparison(
     await started(hass, mqtt, bridge, id="one")
     task = call(hass, "stop_ab_test", id="one", wait_s=0)
     await obey(bridge, mqtt, await deployed(mqtt, 3), captured=40, delivered=37, pending=3)
-    await processor.reply(compared(await sent_soon(mqtt, 1)))
+    await processor.reply(compared(await sent(mqtt, PROCESSOR, 1)))
     assert (await task)["state"] == "compared"
-
-
-async def sent_soon(mqtt: MqttMockHAClient, number: int) -> Command:
-    """Return a command to the processor that goes out after a short wait of its own."""
-    for _ in range(2000):
-        if len(commands(mqtt, PROCESSOR)) >= number:
-            return commands(mqtt, PROCESSOR)[number - 1]
-        await asyncio.sleep(0.001)
-    raise AssertionError(f"no command {number}")
 
 
 async def test_a_bridge_that_does_not_say_that_it_stopped_is_told_of_and_compared_later(
@@ -288,19 +274,17 @@ async def test_a_bridge_that_does_not_say_that_it_stopped_is_told_of_and_compare
     await bridge.tell(topics.AVAILABILITY, "online")
     await obey(bridge, mqtt, captured=40, delivered=40)
     await processor.tell(topics.PROCESSOR_AVAILABILITY, "online")
-    await processor.reply(compared(await sent_soon(mqtt, 1), "a"))
+    await processor.reply(compared(await sent(mqtt, PROCESSOR, 1), "a"))
     test = await compared_soon(hass)
     assert test["comparison"]["winner"] == "one-a"
 
 
 async def compared_soon(hass: HomeAssistant) -> Any:
-    """Return the latest test once it is compared."""
-    for _ in range(2000):
-        (test, *_) = (await call(hass, "list_ab_tests"))["tests"]
-        if test["state"] == "compared":
-            return test
-        await asyncio.sleep(0.001)
-    raise AssertionError("no comparison")
+    """Let what is compared in the background be finished, and return the latest test."""
+    await hass.async_block_till_done(wait_background_tasks=True)
+    (test, *_) = (await call(hass, "list_ab_tests"))["tests"]
+    assert test["state"] == "compared"
+    return test
 
 
 @pytest.mark.parametrize(
@@ -322,15 +306,15 @@ async def test_a_comparison_that_fails_says_why_and_is_tried_again_when_the_proc
     await started(hass, mqtt, bridge, id="one")
     task = call(hass, "stop_ab_test", camera="roof/west")
     await obey(bridge, mqtt, await deployed(mqtt, 3))
-    await processor.reply(replace(reply, id=(await sent_soon(mqtt, 1)).id))
+    await processor.reply(replace(reply, id=(await sent(mqtt, PROCESSOR, 1)).id))
     with pytest.raises(HomeAssistantError, match=f"processor refused: .*{words}"):
         await task
     (test,) = (await call(hass, "list_ab_tests"))["tests"]
     assert (test["state"], words in test["failure"]) == ("ended", True)
     await processor.tell(topics.PROCESSOR_AVAILABILITY, "online")
-    await processor.reply(replace(reply, id=(await sent_soon(mqtt, 2)).id))
+    await processor.reply(replace(reply, id=(await sent(mqtt, PROCESSOR, 2)).id))
     await processor.tell(topics.PROCESSOR_AVAILABILITY, "online")
-    await processor.reply(compared(await sent_soon(mqtt, 3)))
+    await processor.reply(compared(await sent(mqtt, PROCESSOR, 3)))
     test = await compared_soon(hass)
     assert test["failure"] is None
 
@@ -365,7 +349,7 @@ async def test_a_test_ends_by_its_time_and_is_compared_by_itself(
     await started(hass, mqtt, bridge, id="one", duration={"minutes": 30})
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=31))
     await obey(bridge, mqtt, await deployed(mqtt, 3), captured=5, delivered=5)
-    await processor.reply(compared(await sent_soon(mqtt, 1)))
+    await processor.reply(compared(await sent(mqtt, PROCESSOR, 1)))
     test = await compared_soon(hass)
     assert test["ended_at"] == test["ends_at"]
 
@@ -392,7 +376,7 @@ async def test_a_test_and_its_comparison_outlive_a_restart(
     await bridge.tell(topics.AVAILABILITY, "online")
     await obey(bridge, mqtt, await deployed(mqtt, number), captured=5, delivered=5)
     await processor.tell(topics.PROCESSOR_AVAILABILITY, "online")
-    await processor.reply(compared(await sent_soon(mqtt, 1)))
+    await processor.reply(compared(await sent(mqtt, PROCESSOR, 1)))
     before = await compared_soon(hass)
     await hass.config_entries.async_reload(spoken.entry_id)
     assert (await call(hass, "list_ab_tests"))["tests"] == [before]
