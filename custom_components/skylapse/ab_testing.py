@@ -2,16 +2,18 @@
 
 A test that is over is compared when the camera has said that it no longer runs it and has delivered the
 frames that it had by then, or some minutes have passed; it waits for a bridge and a processor that are away,
-and for a Home Assistant that was.
+and for a Home Assistant that was. What time may heal, frames that are still on their way or a processor too
+busy to answer, is tried again from time to time; whatever else, when the processor comes anew.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.helpers.event import async_track_point_in_utc_time
+from homeassistant.helpers.event import async_call_later, async_track_point_in_utc_time
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 from homeassistant.util import slugify
@@ -23,7 +25,14 @@ from .configuration import read_configuration
 from .const import DOMAIN, LOGGER
 from .coordinator import SkylapseCoordinator
 from .deployer import Deployer
-from .errors import CommandError, NotTakenError, SkylapseError, UnfitAnswerError
+from .errors import (
+    CommandError,
+    CommandRefusedError,
+    CommandTimeoutError,
+    NotTakenError,
+    SkylapseError,
+    UnfitAnswerError,
+)
 from .facts import PROCESSOR, CameraFacts, Subject
 from .protocol import topics
 from .protocol.codec import read, write
@@ -37,6 +46,10 @@ STORE_VERSION = 1
 DELIVERY_S = 900.0
 """How long a bridge that is there may take to deliver the frames of a test that ended by time."""
 COMPARE_LIMIT_S = 120.0
+"""The processor looks at up to a few hundred pictures, one after the other."""
+AGAIN_S = 900.0
+TRIED_FOR = timedelta(days=3)
+"""A bridge keeps frames for two days without a network, and then needs time to deliver them."""
 
 _MAX_ID = 40
 
@@ -79,12 +92,14 @@ class AbTester:
         self._awaited: set[str] = set()
         """Tests that are over and whose comparison is waited for."""
         self._wake: CALLBACK_TYPE | None = None
+        self._again: CALLBACK_TYPE | None = None
 
     @callback
     def async_start(self) -> None:
         """Go on with what runs, and with what waits for its comparison."""
         self.entry.async_on_unload(self.coordinator.async_listen_happenings(self._happened))
         self.entry.async_on_unload(self._stop_waking)
+        self.entry.async_on_unload(self._stop_trying)
         self._end_what_is_due(dt_util.utcnow())
         self._await_comparisons()
 
@@ -201,8 +216,11 @@ class AbTester:
                 answer = await self.coordinator.async_command_processor("compare", args, COMPARE_LIMIT_S)
                 comparison = read(Comparison, answer.get("comparison"), "compare")
             except (CommandError, ProtocolError) as error:
+                if test.failure != str(error):
+                    LOGGER.warning("The A/B test %s could not be compared: %s", test_id, error)
                 self.shelf.change(test_id, failure=str(error))
                 await self._save()
+                self._try_again(test, error)
                 if isinstance(error, ProtocolError):
                     raise UnfitAnswerError(str(error)) from error
                 raise
@@ -227,11 +245,31 @@ class AbTester:
             await self.coordinator.async_until(
                 PROCESSOR, lambda: self.coordinator.system.processor.online, None
             )
-            await self._compare(test.id)
-        except SkylapseError as error:
-            LOGGER.warning("The A/B test %s could not be compared: %s", test.id, error)
+            with suppress(SkylapseError):
+                await self._compare(test.id)
         finally:
             self._awaited.discard(test.id)
+
+    @callback
+    def _try_again(self, test: AbTest, error: Exception) -> None:
+        """Compare later what time may heal: no answer in time, or no frame stored so far."""
+        heals = isinstance(error, CommandTimeoutError) or (
+            isinstance(error, CommandRefusedError) and error.code == "not_found"
+        )
+        is_fresh = test.ended_at is not None and dt_util.utcnow() < test.ended_at + TRIED_FOR
+        if heals and is_fresh and self._again is None:
+            self._again = async_call_later(self.hass, AGAIN_S, self._compare_again)
+
+    @callback
+    def _compare_again(self, _now: datetime) -> None:
+        self._again = None
+        self._await_comparisons()
+
+    @callback
+    def _stop_trying(self) -> None:
+        if self._again is not None:
+            self._again()
+            self._again = None
 
     @callback
     def _happened(self, decoded: topics.Decoded) -> None:

@@ -45,9 +45,9 @@ async def spoken(
     return loaded
 
 
-def near(moment: datetime, other: datetime) -> bool:
+def near(moment: datetime, other: datetime, within: timedelta = timedelta(minutes=5)) -> bool:
     """Tell whether two moments are the same but for the time that the test itself takes."""
-    return abs(moment - other) < timedelta(minutes=5)
+    return abs(moment - other) < within
 
 
 def call(hass: HomeAssistant, action: str, **data: Any) -> Any:
@@ -317,6 +317,61 @@ async def test_a_comparison_that_fails_says_why_and_is_tried_again_when_the_proc
     await processor.reply(compared(await sent(mqtt, PROCESSOR, 3)))
     test = await compared_soon(hass)
     assert test["failure"] is None
+
+
+async def test_frames_that_were_not_stored_yet_are_compared_when_they_are(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    spoken: MockConfigEntry,
+    bridge: Bridge,
+    processor: Processor,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await started(hass, mqtt, bridge, id="one")
+    task = call(hass, "stop_ab_test", camera="roof/west")
+    await obey(bridge, mqtt, await deployed(mqtt, 3))
+    none = CommandError(code="not_found", message="no stored frame of test one")
+    await processor.reply(Reply(id=(await sent(mqtt, PROCESSOR, 1)).id, ok=False, error=none))
+    with pytest.raises(HomeAssistantError, match="no stored frame of test one") as raised:
+        await task
+    assert raised.value.translation_key == "refused"
+    for number in (2, 3):
+        await hass.async_block_till_done(wait_background_tasks=True)
+        async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=16))
+        command = await sent(mqtt, PROCESSOR, number)
+        if number == 2:
+            await processor.reply(Reply(id=command.id, ok=False, error=none))
+    assert caplog.text.count("could not be compared") == 1
+    await processor.reply(compared(command))
+    assert (await compared_soon(hass))["failure"] is None
+
+
+async def test_a_test_that_the_processor_does_not_understand_is_not_tried_again_by_time(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    await started(hass, mqtt, bridge, id="one")
+    task = call(hass, "stop_ab_test", camera="roof/west")
+    await obey(bridge, mqtt, await deployed(mqtt, 3))
+    bad = CommandError(code="bad_request", message="experiment.arms are 0")
+    await processor.reply(Reply(id=(await sent(mqtt, PROCESSOR, 1)).id, ok=False, error=bad))
+    with pytest.raises(HomeAssistantError, match=r"processor refused: experiment\.arms are 0"):
+        await task
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=16))
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert len(commands(mqtt, PROCESSOR)) == 1
+    assert (await call(hass, "list_ab_tests"))["tests"][0]["failure"] == "experiment.arms are 0 (bad_request)"
+
+
+async def test_a_comparison_may_take_two_minutes(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    await started(hass, mqtt, bridge, id="one")
+    task = call(hass, "stop_ab_test", camera="roof/west")
+    await obey(bridge, mqtt, await deployed(mqtt, 3))
+    command = await sent(mqtt, PROCESSOR, 1)
+    assert near(command.expires_at, dt_util.utcnow() + timedelta(seconds=120), timedelta(seconds=15))
+    await processor.reply(compared(command))
+    assert (await task)["state"] == "compared"
 
 
 @pytest.mark.parametrize(
