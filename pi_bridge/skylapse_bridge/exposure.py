@@ -18,10 +18,11 @@ headlight or a black picture does not move it. It reaches back over `_MEMORY_S`:
 the light by up to 0.3 stops a minute, so that a minute's mean is behind it by 0.15 stops at most, three
 minutes' by 0.45. Where frames are further apart it reaches back over three, within `_LONGEST_MEMORY_S`.
 
-*Highlight guard.* When more than the profile's share of pixels is clipped, a guard grows slowly up to one
-stop and is taken off the target. It shrinks more slowly, and only when clipping has fallen to a quarter, so
-that it does not swing. Neither is by more than a minute's worth at once, so that one picture after a pause
-hardly moves it.
+*Highlight guard.* How far the brightest parts stand above the mean is measured as the light is, and averaged
+like it, whatever exposure it was seen with (`meter.py`). Where more than the profile's share of pixels would
+be clipped by what is wanted, as many stops are taken off as keep them, at most one. So the guard is a matter
+of the scene, not of what was done before. It grows slowly and shrinks more slowly, so that a sun that
+comes and goes between clouds makes no film breathe.
 
 *Limits.* A step is at most `max_stops_per_hour` × the time since the last step (30 stops an hour are 0.125
 stops at 15 s). Turning round needs `_TURN_EV` of cause: small errors against the direction of travel are
@@ -30,7 +31,9 @@ it is and the picture darkens with the light.
 
 *Restart.* The state is a value that is kept on disk with every frame. A new start goes on where the old one
 ended, at most the limit for the time that has passed; only a state older than `_FORGET_S` (or none) jumps
-straight to the target.
+straight to the target. Plans tell the sun every five minutes, refracted, so that what is carried over a pause
+is some hundredths of a stop off: where the first new measurement agrees with the old ones it alone counts.
+Where it does not, the old ones still hold a bird back.
 
 *A clock that is set* changes no light. Set back, it leaves measurements of the future behind: they are
 forgotten, the exposure is kept for one frame and goes on from there. Set forward, it looks like a pause: the
@@ -47,7 +50,7 @@ from datetime import datetime, timedelta
 from math import floor, log2
 
 from skylapse_protocol.messages import CameraInfo
-from skylapse_protocol.snapshot import Plan, Profile, ev_at, sun_elevation_at
+from skylapse_protocol.snapshot import MID_GREY, Plan, Profile, ev_at, sun_elevation_at
 
 from .meter import LUX_AT_EV_0, Light, log2_exposure_for
 from .twin.light import lux as twilight_lux
@@ -57,12 +60,12 @@ _MEMORY_SPACING_S = 6.0
 _LEAST_SAMPLES = 3
 _LONGEST_MEMORY_S = 900.0
 _TRIM = 0.2
+_AGREED_EV = 0.25
 _TURN_EV = 0.06
 _FORGET_S = 3 * 3600.0
 _GUARD_MAX_EV = 1.0
 _GUARD_RISE_EV_PER_S = 4.8 / 3600
 _GUARD_FALL_EV_PER_S = 1.2 / 3600
-_GUARD_RELEASE = 0.25
 _SHARE_OF_INTERVAL = 0.8
 
 
@@ -87,6 +90,8 @@ class Sample:
 
     at: datetime
     scene_ev: float
+    highlight_ev: float = 0.0
+    """As `Light` has it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,15 +143,16 @@ def step(
         raise ValueError("the light of this measurement is unknown")
     if state is not None and at - state.at > timedelta(seconds=_FORGET_S):
         state = None
-    samples = _remember(state.samples if state else (), Sample(at=light.at, scene_ev=light.scene_ev))
-    carried_ev = [sample.scene_ev + _sun_change_ev(plan, sample.at, at) for sample in samples]
-    expected_ev = _trimmed_mean(carried_ev)
+    newest = Sample(at=light.at, scene_ev=light.scene_ev, highlight_ev=light.highlight_ev)
+    samples = _remember(state.samples if state else (), newest)
+    expected_ev = _settled(samples, [one.scene_ev + _sun_change_ev(plan, one.at, at) for one in samples])
+    highlight_ev = _settled(samples, [one.highlight_ev for one in samples])
+    ev = ev_at(profile, LUX_AT_EV_0 * 2.0**expected_ev)
+    excess_ev = min(max(log2(MID_GREY) + ev + highlight_ev, 0.0), _GUARD_MAX_EV)
     passed_s = max((at - state.at).total_seconds(), 0.0) if state else 0.0
-    guard_s = min(passed_s, _MEMORY_S)
-    guard_ev = _guard(state.guard_ev, light, profile, guard_s) if state else 0.0
-    ev = ev_at(profile, LUX_AT_EV_0 * 2.0**expected_ev) - guard_ev
+    guard_ev = _guard(state.guard_ev, excess_ev, passed_s) if state else excess_ev
     low, high = limits.log2_range
-    target = min(max(log2_exposure_for(expected_ev, ev, light.reference), low), high)
+    target = min(max(log2_exposure_for(expected_ev, ev - guard_ev, light.reference), low), high)
     if state is None:
         return ExposureState(at=at, log2_exposure=target, guard_ev=guard_ev, samples=samples)
     most = profile.max_stops_per_hour * passed_s / 3600
@@ -198,20 +204,19 @@ def _remember(samples: tuple[Sample, ...], newest: Sample) -> tuple[Sample, ...]
     return (*known[-max(recent, _LEAST_SAMPLES - 1) :], newest)
 
 
-def _trimmed_mean(values: Sequence[float]) -> float:
-    """Return the mean without the lowest and the highest fifth, rounded."""
+def _settled(samples: Sequence[Sample], values: Sequence[float]) -> float:
+    """Return the trimmed mean of the samples' values; after a pause the newest, where it agrees with that."""
     cut = round(len(values) * _TRIM)
     kept = sorted(values)[cut : len(values) - cut]
-    return sum(kept) / len(kept)
+    mean = sum(kept) / len(kept)
+    paused = len(samples) > 1 and (samples[-1].at - samples[-2].at).total_seconds() > _MEMORY_S
+    return values[-1] if paused and abs(values[-1] - mean) <= _AGREED_EV else mean
 
 
-def _guard(guard_ev: float, light: Light, profile: Profile, passed_s: float) -> float:
-    """Return by how many stops highlights hold the exposure back."""
-    if light.clipped_high > profile.highlight_share:
-        return min(guard_ev + _GUARD_RISE_EV_PER_S * passed_s, _GUARD_MAX_EV)
-    if light.clipped_high < _GUARD_RELEASE * profile.highlight_share:
-        return max(guard_ev - _GUARD_FALL_EV_PER_S * passed_s, 0.0)
-    return guard_ev
+def _guard(guard_ev: float, excess_ev: float, passed_s: float) -> float:
+    """Return by how many stops highlights hold the exposure back, on the way to what they ask for."""
+    most, least = _GUARD_RISE_EV_PER_S * passed_s, -_GUARD_FALL_EV_PER_S * passed_s
+    return guard_ev + min(max(excess_ev - guard_ev, least), most)
 
 
 def _limited(error: float, direction: int, most: float) -> float:

@@ -195,7 +195,9 @@ class Shooter:
     async def _meter(self, settings: CaptureSettings, purpose: Purpose) -> Light:
         settings = replace(settings, average=1, over_s=0.0, raw=False)
         frame = await self.call(lambda: self._camera.meter(settings), length_s(settings))
-        self.light = measure(frame, purpose.profile.metering, frame.seen_at or settings.at)
+        profile = purpose.profile
+        seen_at = frame.seen_at or settings.at
+        self.light = measure(frame, profile.metering, seen_at, profile.highlight_share)
         return self.light
 
     async def _meter_well(

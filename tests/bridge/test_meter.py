@@ -151,6 +151,35 @@ def test_a_light_in_the_middle_counts_by_mode() -> None:
     assert spot > centre > matrix == pytest.approx(0.04)
 
 
+def ramp_frame(exposure: float) -> SmallFrame:
+    """Half as many pixels for each stop of brightness, from 0.02 × `exposure` up, as far as white."""
+    linear = [0.02 * exposure / (1.0 - place / 2000) for place in range(2000)]
+    codes = [round(encode(CURVES["srgb"], min(one, 1.0) * FULL_SCALE) / 257) for one in linear]
+    return SmallFrame(width=50, height=40, rgb=bytes(code for code in codes for _ in range(3)))
+
+
+@pytest.mark.parametrize("share", [0.01, 0.02, 0.1])
+def test_highlights_stand_as_far_above_the_mean_at_any_exposure(share: float) -> None:
+    for exposure in (0.05, 0.2, 0.5, 1.0):
+        light = measure(ramp_frame(exposure), Metering(mode="matrix"), START, share)
+        above_white = light.highlight_ev + math.log2(light.mean_linear)
+        assert above_white == pytest.approx(math.log2(exposure * 0.02 / share), abs=0.08)
+
+
+def test_of_clipped_highlights_no_more_than_a_stop_is_told() -> None:
+    light = measure(ramp_frame(10.0), Metering(mode="matrix"), START)
+    assert light.highlight_ev + math.log2(light.mean_linear) == pytest.approx(1.0)
+    white = measure(frame(1.0), Metering(mode="matrix"), START)
+    assert white.highlight_ev == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 1.0, 1e300])
+def test_an_even_picture_has_no_highlights(share: float) -> None:
+    for linear in (0.0, 0.02, 0.18, 0.6):
+        light = measure(frame(linear), Metering(mode="matrix"), START, share)
+        assert light.highlight_ev == pytest.approx(0.0, abs=0.05)
+
+
 def test_a_black_picture_is_measured_as_the_least_light() -> None:
     black = SmallFrame(width=20, height=16, rgb=bytes(3 * 20 * 16), exposure_us=10_000, gain=1.0)
     light = measure(black, Metering(mode="matrix"), START)
