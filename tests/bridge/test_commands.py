@@ -94,12 +94,12 @@ async def test_capture_obeys_explicit_settings_and_test_id(house: House) -> None
 async def test_every_setting_can_be_asked_for(house: House) -> None:
     await ready(house)
     ask = house.listener.ask
-    plain = read_record(result(await ask(command("capture", "1")))["record"])
-    assert plain.asked is not None
-    brighter = read_record(result(await ask(command("capture", "2", ev=1.0)))["record"])
+    dark = read_record(result(await ask(command("capture", "1", ev=-2.0)))["record"])
+    assert dark.asked is not None
+    brighter = read_record(result(await ask(command("capture", "2", ev=-1.0)))["record"])
     assert brighter.asked is not None
     stops = log2(brighter.asked.exposure_us * brighter.asked.gain) - log2(
-        plain.asked.exposure_us * plain.asked.gain
+        dark.asked.exposure_us * dark.asked.gain
     )
     assert stops == pytest.approx(1.0, abs=0.05)
     warm = read_record(result(await ask(command("capture", "3", colour_temperature_k=3200)))["record"])
