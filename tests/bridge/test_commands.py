@@ -110,7 +110,7 @@ async def test_every_setting_can_be_asked_for(house: House) -> None:
     red = read_record(result(await ask(command("capture", "5", colour_gains=[2.5, 1.5])))["record"])
     assert red.colour_gains == pytest.approx((2.5, 1.5), rel=0.02)
     small = read_record(result(await ask(command("capture", "6", jpeg_quality=20)))["record"])
-    assert small.bytes < plain.bytes
+    assert small.bytes < dark.bytes
 
 
 async def test_an_override_is_told_and_leaves_production_alone(house: House) -> None:
