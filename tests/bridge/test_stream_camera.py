@@ -6,7 +6,6 @@ what it is told.
 
 import io
 import os
-import re
 import signal
 import threading
 import time
@@ -25,7 +24,8 @@ from skylapse_bridge.camera.port import PREVIEW_BYTES, Camera, CapturedFrame, Ca
 from skylapse_bridge.camera.stream import film_of
 from skylapse_bridge.clock import RealClock
 from skylapse_bridge.errors import CameraError, CameraLostError, UnsupportedError
-from tests.support.processes import Program, answers, find_program, free_port
+from tests.support.own_network import in_own_network, server_process
+from tests.support.processes import Program, ProgramError, find_program, free_port
 from tests.support.waiting import wait_until
 
 from .made import START, picture
@@ -77,26 +77,29 @@ def _run(command: list[str]) -> bool:
 class RtspServer:
     """live555MediaServer on the films of a folder.
 
-    It chooses one of two ports by itself (554, else 8554) and listens on all addresses: it knows no options.
+    It listens on all addresses and takes port 554: it knows no options. So it has a network of its own.
     """
 
     def __init__(self, folder: Path, log_path: Path) -> None:
-        self._program = Program(
-            "live555", [find_program("live555MediaServer")], log_path=log_path, folder=folder
+        self._port = free_port()
+        command = in_own_network(
+            [find_program("live555MediaServer")], port=self._port, inner_port=554, folder=folder
         )
-        self.port = 0
+        self._program = Program("live555", command, log_path=log_path)
+        self._said = ""
 
     def start(self) -> None:
         """Start; return when it listens."""
         before = len(self._program.log())
         self._program.start()
 
-        def said() -> list[str]:
-            return re.findall(r"rtsp://[\d.]+(?::(\d+))?/<filename>", self._program.log()[before:])
+        def ready() -> bool:
+            self._said = self._program.log()[before:]
+            if not self._program.running:
+                raise ProgramError(f"no RTSP server in a network of its own: {self._said}")
+            return "Play streams from this server" in self._said
 
-        wait_until(lambda: bool(said()), timeout_s=20, what="the RTSP server")
-        self.port = int(said()[0] or 554)
-        wait_until(lambda: answers(self.port), timeout_s=20, what="the RTSP server's port")
+        wait_until(ready, timeout_s=20, what="the RTSP server")
 
     def kill(self) -> None:
         """End it as a power cut does."""
@@ -104,20 +107,22 @@ class RtspServer:
 
     def freeze(self) -> None:
         """Let it hang with its connections open."""
-        os.kill(self._program.pid, signal.SIGSTOP)
+        os.kill(server_process(self._said), signal.SIGSTOP)
 
     def url(self, film: str = "film.mkv") -> str:
         """The address of a film."""
-        return f"rtsp://127.0.0.1:{self.port}/{film}"
+        return f"rtsp://127.0.0.1:{self._port}/{film}"
 
 
 @pytest.fixture
 def rtsp(films: Path, tmp_path: Path) -> Iterator[RtspServer]:
     """A running server."""
     server = RtspServer(films, tmp_path / "live555.log")
-    server.start()
-    yield server
-    server.kill()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 def test_rtsp_gives_a_new_picture_every_time(rtsp: RtspServer) -> None:
