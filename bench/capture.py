@@ -22,7 +22,7 @@ from skylapse_protocol.snapshot import Metering, Profile, Region, WhiteBalance
 from .figures import Figure
 from .ramp_cases import INTERVAL_S, MATRIX, Case
 from .ramp_loops import PEERS
-from .ramp_run import Darkening, Field, SteppedClock, follow, photograph
+from .ramp_run import Darkening, Field, SteppedClock, follow, photograph, restarted
 from .ramp_score import Score, recovery_s, score
 
 PROFILE = Profile(
@@ -55,6 +55,12 @@ MODES = {
 }
 DAY = Case(latitude_deg=60.0, season="winter", cloudy=False, edge="sunset", most_frames=160)
 """Forty minutes of a low winter sun, whose light hardly changes."""
+
+_RESTARTS = {
+    degrees: next(place for place, at in enumerate(LONG.ticks) if LONG.place.elevation_deg(at) < degrees)
+    for degrees in (2, 0, -3)
+}
+"""Where programs end: by the sun's elevation the place of the tick."""
 
 _ROUNDS = 200
 _CPU_BOUND_MS = 5.0
@@ -151,9 +157,9 @@ def _modes() -> list[Figure]:
     errors are told without a bound.
     """
     figures = []
-    for name, metering in MODES.items():
-        profile = replace(PROFILE, metering=metering)
-        for sky in (CLEAR, CLOUDY):
+    for sky in (CLEAR, CLOUDY):
+        for name, metering in MODES.items():
+            profile = replace(PROFILE, metering=metering)
             case = replace(sky, metering=metering)
             label = f"metering {name}, {'clouds' if sky.cloudy else 'clear'}"
             figures += _errors(
@@ -176,14 +182,21 @@ def _errors(name: str, ours: Score, *, promised: bool = True) -> list[Figure]:
 
 def _restarts() -> list[Figure]:
     """Return by how much the first frame after a restart differs from that of a program that never ended."""
-    place = len(LONG.ticks) // 2
+    aways_s = {"at once": 0.0, "after 5 min": 300.0, "after 2 h": 7200.0}
     whole = {shot.at: shot.asked_ev for shot in photograph(LONG, PROFILE)}
-    figures = []
-    for name, away_s in (("at once", 0.0), ("after 5 min", 300.0), ("after 2 h", 7200.0)):
-        shots = photograph(LONG, PROFILE, pause_s=(place, away_s))
-        jump = abs(shots[place].asked_ev - whole[shots[place].at])
-        figures.append(Figure(figure=f"restart jump, {name}", value=round(jump, 4), unit="EV", bound=0.02))
-    return figures
+    jumps = []
+    for elevation_deg, place in _RESTARTS.items():
+        firsts = restarted(LONG, PROFILE, place, list(aways_s.values()))
+        jumps += [
+            Figure(
+                figure=f"restart jump, {name}, begun at {elevation_deg:+d}°",
+                value=round(abs(first.asked_ev - whole[first.at]), 4),
+                unit="EV",
+                bound=0.02,
+            )
+            for name, first in zip(aways_s, firsts, strict=True)
+        ]
+    return jumps
 
 
 def _recovery() -> list[Figure]:

@@ -15,9 +15,9 @@ averaged over the `MEMORY_S` before. The promised figures are counted against `w
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import log2
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from astral import Observer
@@ -26,7 +26,7 @@ from astral.sun import elevation
 from skylapse_bridge.camera.port import LuxReference
 from skylapse_bridge.meter import LUX_AT_EV_0, log2_exposure_for
 from skylapse_bridge.twin.light import lux
-from skylapse_bridge.twin.scene import LUMINANCE, Scene
+from skylapse_bridge.twin.scene import LUMINANCE, Scene, View
 from skylapse_bridge.twin.sensor import SENSORS
 from skylapse_bridge.twin.sun import Place
 from skylapse_bridge.twin.weather import Weather
@@ -43,6 +43,26 @@ _DAYS = {"summer": datetime(2026, 6, 21, 12, tzinfo=UTC), "winter": datetime(202
 
 
 MATRIX = Metering(mode="matrix")
+
+
+class PaintedOnce(Scene):
+    """A scene that remembers what it painted: the truth and every loop look at the same moments."""
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(**facts)
+        self._views: dict[tuple[datetime, float], View] = {}
+
+    def view(self, at: datetime, *, fog: float = 0.0) -> View:
+        """Return the view of one moment; it must not be written to."""
+        if (at, fog) not in self._views:
+            self._views[at, fog] = super().view(at, fog=fog)
+        return self._views[at, fog]
+
+
+@lru_cache(maxsize=1)
+def painted(**facts: Any) -> PaintedOnce:
+    """Return the scene of these facts; the last one is kept, about a tenth of a megabyte a tick."""
+    return PaintedOnce(**facts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +133,7 @@ class Case:
     def scene_ev(self) -> dict[datetime, float]:
         """The true EV of the scene at each tick, weighted as metered."""
         weather = Weather(seed=self.seed, clouds=float(self.cloudy))
-        scene = Scene(width=WIDTH, height=HEIGHT, seed=self.seed, place=self.place, weather=weather)
+        scene = painted(width=WIDTH, height=HEIGHT, seed=self.seed, place=self.place, weather=weather)
         weights = np.array(
             [
                 [metering_weight(self.metering, (x + 0.5) / WIDTH, (y + 0.5) / HEIGHT) for x in range(WIDTH)]

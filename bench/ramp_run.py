@@ -11,18 +11,21 @@ from datetime import datetime, timedelta
 from math import log2
 from typing import Any
 
+import voluptuous as vol
+
 from skylapse_bridge.aiming import Purpose
 from skylapse_bridge.camera.factory import CameraIdentity
 from skylapse_bridge.camera.port import CapturedFrame, CaptureSettings, SmallFrame
-from skylapse_bridge.camera.twin import make_camera
+from skylapse_bridge.camera.twin import TwinCamera
 from skylapse_bridge.errors import CameraError
 from skylapse_bridge.exposure import Limits, limits_of, split
 from skylapse_bridge.shooting import Shooter, read_exposures, write_exposures
+from skylapse_bridge.twin.options import OPTIONS
 from skylapse_bridge.worker import Worker
 from skylapse_protocol import messages
 from skylapse_protocol.snapshot import Profile, Window
 
-from .ramp_cases import HEIGHT, INTERVAL_S, WIDTH, Case, Shot
+from .ramp_cases import HEIGHT, INTERVAL_S, WIDTH, Case, Shot, painted
 from .ramp_loops import Loop
 
 LEAD_S = 4.0
@@ -80,7 +83,8 @@ class Field:
             **options,
         }
         identity = CameraIdentity(bridge="bench", id="west", name="west")
-        self._twin = make_camera(identity, {"latitude": case.latitude_deg, **options}, clock)
+        options = vol.Schema(OPTIONS)({"latitude": case.latitude_deg, **options})
+        self._twin = TwinCamera(identity, options, clock, painted)
         self._darkening = darkening
 
     def __getattr__(self, name: str) -> Any:
@@ -112,21 +116,21 @@ def photograph(
     case: Case,
     profile: Profile,
     *,
-    pause_s: tuple[int, float] | None = None,
     darkening: Darkening | None = None,
     **options: Any,
 ) -> list[Shot]:
-    """Return the frames of a twilight as the bridge takes them; those that the twin dropped are missing.
+    """Return the frames of a twilight as the bridge takes them; those that the twin dropped are missing."""
+    return asyncio.run(_bridge(case, profile, case.ticks, {}, darkening, options))[0]
 
-    `pause_s` is the place of a tick before which the program ends, and how long it is away; what the spool
-    would keep is written and read in between.
+
+def restarted(case: Case, profile: Profile, place: int, aways_s: Sequence[float]) -> list[Shot]:
+    """Return the first frames of programs that ended before the tick at this place and were away for so long.
+
+    What the spool would keep is written and read in between.
     """
-    if pause_s is None:
-        return asyncio.run(_bridge(case, profile, case.ticks, {}, darkening, options))[0]
-    place, away_s = pause_s
-    shots, kept = asyncio.run(_bridge(case, profile, case.ticks[:place], {}, darkening, options))
-    later = case.ticks[place + round(away_s / INTERVAL_S) :]
-    return shots + asyncio.run(_bridge(case, profile, later, kept, darkening, options))[0]
+    _, kept = asyncio.run(_bridge(case, profile, case.ticks[:place], {}, None, {}))
+    firsts = [case.ticks[place + round(away_s / INTERVAL_S)] for away_s in aways_s]
+    return [asyncio.run(_bridge(case, profile, [at], kept, None, {}))[0][0] for at in firsts]
 
 
 def follow(

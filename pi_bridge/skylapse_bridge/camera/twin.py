@@ -8,7 +8,7 @@ that is lost or hangs until it is started anew, wind, water, fog and warmth.
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import exp
@@ -64,7 +64,15 @@ def make_camera(identity: CameraIdentity, options: Mapping[str, Any], clock: Clo
 class TwinCamera:
     """One computed camera; fills the port `Camera`."""
 
-    def __init__(self, identity: CameraIdentity, options: Mapping[str, Any], clock: Clock) -> None:
+    def __init__(
+        self,
+        identity: CameraIdentity,
+        options: Mapping[str, Any],
+        clock: Clock,
+        make_scene: Callable[..., Scene] = Scene,
+    ) -> None:
+        """Remember; `make_scene` takes the arguments of `Scene`."""
+        self._make_scene = make_scene
         self._identity = identity
         self._options = options
         self._clock = clock
@@ -240,7 +248,9 @@ class TwinCamera:
             seed = self._options["seed"]
             weather = Weather(seed=seed, clouds=self._options["clouds"])
             self._twins[width, height] = Twin(
-                scene=Scene(width=width, height=height, seed=seed, place=self._place, weather=weather),
+                scene=self._make_scene(
+                    width=width, height=height, seed=seed, place=self._place, weather=weather
+                ),
                 sensor=self._sensor,
                 camera=f"{self._identity.bridge}/{self._identity.id}",
                 wobble_ev=self._options["wobble_ev"],
