@@ -243,7 +243,7 @@ def develop(light: Light, sensor: SensorModel, delivered: Delivered, rng: np.ran
     exposure = sensor.response() * delivered.total * _ROOT_STEPS**2
     scale = (exposure * np.array(balance)).astype(np.float32)[:, None, None]
     deviation = _ROOT_STEPS * BINNED * sensor.noise_slope * sqrt(delivered.analogue_gain) / 512.0
-    noise = _noise_pool() * np.float32(deviation)
+    noise = _noise(deviation)
     starts = rng.integers(0, _NOISE_POOL, size=rows // STRIP_ROWS + 1)
     table = _root_table(sensor.tone_curve)
     planes = np.empty(light.shape, dtype=np.uint8)
@@ -283,6 +283,12 @@ def _linear_table(tone_curve: str) -> npt.NDArray[np.float32]:
 def _noise_pool() -> npt.NDArray[np.float32]:
     """Return normal noise, drawn once; strips of pictures up to 8192 wide are cut from it."""
     return np.random.default_rng(0).standard_normal(_NOISE_POOL + 3 * STRIP_ROWS * 8192, dtype=np.float32)
+
+
+@lru_cache(maxsize=1)
+def _noise(deviation: float) -> npt.NDArray[np.float32]:
+    """Return the pool with this deviation; it stays the same while the gain does."""
+    return _noise_pool() * np.float32(deviation)
 
 
 @lru_cache(maxsize=8)
