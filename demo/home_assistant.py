@@ -117,6 +117,12 @@ class HomeAssistant:
         self.program.start()
         await until(self._answers, timeout_s=START_S, what="Home Assistant")
 
+    async def restart(self) -> None:
+        """End Home Assistant and wait until it has started anew; open connections end."""
+        self.program.stop(timeout_s=30)
+        self.program.start()
+        await until(self._has_started, timeout_s=START_S, what="everything in Home Assistant")
+
     async def stop(self) -> None:
         """Leave, and end Home Assistant."""
         if self._session is not None:
@@ -155,6 +161,12 @@ class HomeAssistant:
         async with self._open.get(path, headers=headers) as answer:
             return answer.status, await answer.read(), answer.content_type
 
+    async def act(self, action: str, **data: Any) -> dict[str, Any]:
+        """Perform an action of Skylapse and answer its response."""
+        answer = await self.post(f"/api/services/skylapse/{action}?return_response", data)
+        response: dict[str, Any] = answer["service_response"]
+        return response
+
     async def connect(self) -> "Connection":
         """Open a WebSocket as the first user."""
         socket = await self._open.ws_connect("/api/websocket", max_msg_size=0)
@@ -185,6 +197,13 @@ class HomeAssistant:
                 return answer.status == HTTPStatus.OK
         except aiohttp.ClientError:
             return False
+
+    async def _has_started(self) -> bool:
+        try:
+            state: str = (await self.get("/api/config"))["state"]
+        except (aiohttp.ClientError, HomeAssistantError):
+            return False
+        return state == "RUNNING"
 
     async def _exchange(self, form: dict[str, str]) -> None:
         async with self._open.post("/auth/token", data=form) as answer:

@@ -60,17 +60,17 @@ class Rig:
         self, cameras: Sequence[Mapping[str, Any]], *, clock: Mapping[str, Any] | None = None
     ) -> None:
         """Start the bridge with these cameras."""
-        words: dict[str, Any] = {
-            "bridge": {"id": self.bridge_id, "name": self.bridge_id.capitalize()},
-            "state_dir": "bridge",
-            "mqtt": {"host": self.broker.host, "port": self.broker.port},
-            "processor": {"url": self.url, "key_file": "bridge.key"},
-            "cameras": list(cameras),
-        }
-        if clock is not None:
-            words["clock"] = dict(clock)
-        self._write("bridge.yaml", words)
+        self._write("bridge.yaml", self._bridge_words(self.bridge_id, "bridge", cameras, clock))
         self.bridge.start()
+
+    def start_another_bridge(
+        self, bridge: str, cameras: Sequence[Mapping[str, Any]], *, clock: Mapping[str, Any] | None = None
+    ) -> Program:
+        """Start one more bridge at the same broker and processor, and answer it; who asked ends it."""
+        self._write(f"{bridge}.yaml", self._bridge_words(bridge, bridge, cameras, clock))
+        program = self.console(bridge, "skylapse-bridge", "run", "--config", f"{bridge}.yaml")
+        program.start()
+        return program
 
     def key_file(self, client: str) -> Path:
         """The file that holds a client's key."""
@@ -104,6 +104,22 @@ class Rig:
         self.bridge.stop()
         self.processor.stop()
         self.broker.stop()
+
+    def _bridge_words(
+        self,
+        bridge: str,
+        state_dir: str,
+        cameras: Sequence[Mapping[str, Any]],
+        clock: Mapping[str, Any] | None,
+    ) -> dict[str, Any]:
+        words: dict[str, Any] = {
+            "bridge": {"id": bridge, "name": bridge.capitalize()},
+            "state_dir": state_dir,
+            "mqtt": {"host": self.broker.host, "port": self.broker.port},
+            "processor": {"url": self.url, "key_file": "bridge.key"},
+            "cameras": list(cameras),
+        }
+        return words | ({"clock": dict(clock)} if clock is not None else {})
 
     def _write(self, name: str, words: dict[str, Any]) -> None:
         (self.folder / name).write_text(yaml.safe_dump(words, sort_keys=False), "utf-8")
