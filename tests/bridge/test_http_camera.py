@@ -4,14 +4,16 @@ All servers are real ones on loopback: aiohttp's, and plain sockets for what no 
 """
 
 import asyncio
-import hashlib
 import io
 import json
 import logging
+import socket
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +22,17 @@ import voluptuous as vol
 from aiohttp import web
 from PIL import Image
 
-from skylapse_bridge.camera.digest import challenges
 from skylapse_bridge.camera.factory import CameraConfig, driver_options, make_camera
 from skylapse_bridge.camera.port import PREVIEW_BYTES, Camera, CaptureSettings
+from skylapse_bridge.clock import Clock, ScaledClock
 from skylapse_bridge.errors import CameraError, CameraLostError, UnsupportedError
+from skylapse_protocol import messages
 from tests.support.processes import free_port
 
+from .digest_guard import NAME, PASSWORD, Guard
 from .made import START, HandClock, picture
 
 SETTINGS = CaptureSettings(at=START)
-NAME, PASSWORD = "kamera", 'ge"heim ü'
-REALM = "camera, roof"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -66,15 +68,15 @@ class Server:
         """The address of its pictures."""
         return f"http://127.0.0.1:{self.port}{path}"
 
-    def camera(self, **options: object) -> Camera:
+    def camera(self, clock: Clock | None = None, **options: object) -> Camera:
         """A camera that asks this server."""
-        return http_camera(str(options.pop("url", self.url())), **options)
+        return http_camera(str(options.pop("url", self.url())), clock, **options)
 
 
-def http_camera(url: str, **options: object) -> Camera:
+def http_camera(url: str, clock: Clock | None = None, **options: object) -> Camera:
     checked = vol.Schema(driver_options("http"))({"url": url, "timeout_s": 5, **options})
     config = CameraConfig(id="yard", name="Yard", driver="http", options=checked)
-    return make_camera("roof", config, HandClock())
+    return make_camera("roof", config, clock or HandClock())
 
 
 def picture_of(data: bytes, kind: str = "image/jpeg", status: int = 200) -> Handler:
@@ -82,56 +84,6 @@ def picture_of(data: bytes, kind: str = "image/jpeg", status: int = 200) -> Hand
         return web.Response(body=data, content_type=kind, status=status)
 
     return respond
-
-
-class Guard:
-    """Digest by RFC 7616 on the server's side; a nonce serves for three requests, then it is stale."""
-
-    def __init__(self, algorithm: str, *, others: tuple[str, ...] = (), nonce_lasts: int = 3) -> None:
-        self.algorithm = algorithm
-        self.others = others
-        self.nonce_lasts = nonce_lasts
-        self.nonces = 0
-        self.used: list[tuple[str, str]] = []
-
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
-        """Let in or challenge."""
-        given = request.headers.get("Authorization", "")
-        if not given.startswith("Digest "):
-            return self._challenge(stale=False)
-        words = challenges([given])[0].parameters
-        if words["nonce"] != f"nonce-{self.nonces}":
-            return self._challenge(stale=True)
-        if words["response"] != self._expected(words) or words["uri"] != request.raw_path:
-            return self._challenge(stale=False)
-        assert (words["nonce"], words["nc"]) not in self.used, "a count was used twice"
-        self.used.append((words["nonce"], words["nc"]))
-        if int(words["nc"], 16) >= self.nonce_lasts:
-            self.nonces += 1
-        return web.Response(body=picture(), content_type="image/jpeg")
-
-    def _challenge(self, *, stale: bool) -> web.StreamResponse:
-        answered = web.Response(status=401)
-        for other in self.others:
-            answered.headers.add("WWW-Authenticate", other)
-        answered.headers.add(
-            "WWW-Authenticate",
-            f'Digest realm="{REALM}", qop="auth,auth-int", algorithm={self.algorithm}, '
-            f'nonce="nonce-{self.nonces}", opaque="x", stale={str(stale).lower()}',
-        )
-        return answered
-
-    def _expected(self, words: Any) -> str:
-        kind = {"MD5": "md5", "SHA-256": "sha256"}[self.algorithm.removesuffix("-sess")]
-
-        def digest(text: str) -> str:
-            return hashlib.new(kind, text.encode()).hexdigest()
-
-        secret = digest(f"{NAME}:{REALM}:{PASSWORD}")
-        if self.algorithm.endswith("-sess"):
-            secret = digest(f"{secret}:{words['nonce']}:{words['cnonce']}")
-        what = digest(f"GET:{words['uri']}")
-        return digest(f"{secret}:{words['nonce']}:{words['nc']}:{words['cnonce']}:auth:{what}")
 
 
 @pytest.fixture
@@ -187,14 +139,18 @@ async def test_other_kinds_of_pictures_become_jpegs(server: Server, kind: str) -
 
 async def test_pictures_spread_over_time_are_averaged_in_linear_light(server: Server) -> None:
     levels = iter([0, 0, 255, 0, 255])
+    clock, asked = ScaledClock(messages.Clock(start=START, anchor=datetime.now(UTC), rate=1000)), []
 
     async def flash(_request: web.Request) -> web.StreamResponse:
+        asked.append(clock.now())
         return web.Response(body=picture(level=next(levels)), content_type="image/jpeg")
 
     server.answer = flash
-    camera = server.camera()
+    camera = server.camera(clock)
     await asyncio.to_thread(camera.start)
-    frame = await shoot(camera, average=4, over_s=0.02)
+    begun = clock.now()
+    frame = await shoot(camera, average=4, over_s=400)
+    assert all(begun + timedelta(seconds=100 * n) <= moment for n, moment in enumerate(asked[1:]))
     assert frame.averaged == 4
     assert Image.open(io.BytesIO(frame.jpeg)).getpixel((9, 9)) == pytest.approx((188, 188, 188), abs=2)
 
@@ -384,6 +340,48 @@ async def test_a_server_that_drips_is_given_up_when_the_time_is_over(server: Ser
     error = await failure(server.camera(timeout_s=0.5))
     assert isinstance(error, CameraLostError)
     assert "does not answer in time" in str(error)
+
+
+async def test_names_redirects_and_tls_share_one_deadline(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow_redirect(request: web.Request) -> web.StreamResponse:
+        if request.path == "/4":
+            return web.Response(body=picture(), content_type="image/jpeg")
+        await asyncio.sleep(0.4)
+        raise web.HTTPFound(f"/{int(request.path[1:]) + 1}")
+
+    server.answer = slow_redirect
+    late = await failure(server.camera(url=server.url("/0"), timeout_s=1))
+    assert str(late).endswith("does not answer in time")
+    assert not any(request.path == "/4" for request in server.seen)
+    port = free_port()
+    silent = await raw_answers(b"", port=port)
+    try:
+        mute = await failure(http_camera(f"https://127.0.0.1:{port}/", timeout_s=0.5))
+    finally:
+        silent.close()
+        await silent.wait_closed()
+    assert str(mute).endswith("does not answer in time")
+    known = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: known.wait() and [])
+    nameless = await failure(http_camera(f"http://127.0.0.1:{port}/", timeout_s=0.5))
+    known.set()
+    assert str(nameless).endswith("does not answer in time")
+
+
+async def test_a_host_of_several_addresses_is_tried_at_each(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def both(_host: str, port: int, **_: object) -> list[Any]:
+        kind = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
+        return [(*kind, ("127.0.0.1", nobody)), (*kind, ("127.0.0.1", port))]
+
+    nobody = free_port()
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    camera = server.camera()
+    await asyncio.to_thread(camera.start)
+    assert (await shoot(camera)).width == 64
 
 
 async def test_a_camera_that_hangs_up_is_lost_and_comes_back(server: Server) -> None:

@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,8 +23,9 @@ from PIL import Image
 from skylapse_bridge.camera.factory import CameraConfig, driver_options, make_camera
 from skylapse_bridge.camera.port import PREVIEW_BYTES, Camera, CapturedFrame, CaptureSettings
 from skylapse_bridge.camera.stream import film_of
-from skylapse_bridge.clock import RealClock
+from skylapse_bridge.clock import Clock, RealClock, ScaledClock
 from skylapse_bridge.errors import CameraError, CameraLostError, UnsupportedError
+from skylapse_protocol import messages
 from tests.support.own_network import in_own_network, server_process
 from tests.support.processes import Program, ProgramError, find_program, free_port
 from tests.support.waiting import wait_until
@@ -35,11 +37,10 @@ PATTERN = ["-f", "lavfi", "-i", "testsrc=size=320x240:rate=10"]
 H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "5", "-bf", "0"]
 
 
-def stream(url: str, **options: object) -> Camera:
+def stream(url: str, clock: Clock | None = None, **options: object) -> Camera:
     checked = vol.Schema(driver_options("stream"))({"url": url, "stall_s": 10, **options})
-    return make_camera(
-        "roof", CameraConfig(id="yard", name="Yard", driver="stream", options=checked), RealClock()
-    )
+    config = CameraConfig(id="yard", name="Yard", driver="stream", options=checked)
+    return make_camera("roof", config, clock or RealClock())
 
 
 def readers() -> list[str]:
@@ -329,6 +330,19 @@ def test_exposures_are_averaged_in_linear_light() -> None:
         camera.stop()
     assert frame.averaged == 64
     assert pixel(frame)[0] == pytest.approx(188, abs=40)
+
+
+def test_an_average_is_spread_over_simulated_time() -> None:
+    clock = ScaledClock(messages.Clock(start=START, anchor=RealClock().now(), rate=1000))
+    with serving(Film(picture)) as server:
+        camera = stream(f"http://127.0.0.1:{server.server_port}/", clock)
+        camera.start()
+        begun = clock.now()
+        frame = camera.capture(CaptureSettings(at=begun, average=4, over_s=400))
+        ended = clock.now()
+        camera.stop()
+    assert frame.averaged == 4
+    assert begun <= frame.captured_at <= ended - timedelta(seconds=300)
 
 
 def test_a_film_whose_size_changes_goes_on() -> None:

@@ -5,7 +5,6 @@ are averaged where a profile asks for that. What the picture's EXIF tells of its
 """
 
 import io
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +25,7 @@ from .picture import check_size, preview, small_picture
 from .port import CapturedFrame, CaptureSettings, FocusFigure, SmallFrame
 from .secret import SIGN_IN
 from .snapshot_url import SnapshotUrl
+from .spread import turns
 
 _TEXT = vol.All(str, vol.Length(min=1))
 _KINDS = ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"RIFF", "WEBP"))
@@ -156,11 +156,7 @@ class HttpCamera:
 
         averager = Averager(self._options.get("tone_curve"))
         averager.add(decode_jpeg(first.jpeg))
-        begun, pause_s = time.monotonic(), settings.over_s / settings.average
-        while averager.count < settings.average:
-            wait_s = begun + averager.count * pause_s - time.monotonic()
-            if wait_s > 0:
-                time.sleep(wait_s)
+        for _ in turns(self._clock, settings.average, settings.over_s):
             averager.add(decode_jpeg(self._fetch(settings.jpeg_quality).jpeg))
         return encode(averager.mean(), settings.jpeg_quality)
 

@@ -19,6 +19,7 @@ from skylapse_bridge.errors import CameraError, CameraLostError
 
 from .digest import Challenge, Request, answer, basic, strongest
 from .secret import password_of, read_secret, shown_url
+from .wire import Deadline, connected
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_STEPS = 6
@@ -37,10 +38,14 @@ class SnapshotUrl:
         self._count = 0
 
     def fetch(self) -> bytes:
-        """Return what the address answers; raise CameraLostError where nobody answers, else CameraError."""
+        """Return what the address answers; raise CameraLostError where nobody answers, else CameraError.
+
+        All of it, with names, TLS, redirects and signing in, takes no longer than `timeout_s`.
+        """
         url, refused = str(self._options["url"]), False
+        deadline = Deadline(float(self._options["timeout_s"]))
         for _ in range(_MOST_STEPS):
-            status, headers, body = self._ask(url)
+            status, headers, body = self._ask(url, deadline)
             if status in _REDIRECTS:
                 url = self._redirected(url, headers.get("Location"))
             elif status == 401:
@@ -52,18 +57,17 @@ class SnapshotUrl:
                 return body
         raise CameraError(f"{self._shown} sends from one address to the next and never to a picture")
 
-    def _ask(self, url: str) -> tuple[int, http.client.HTTPMessage, bytes]:
-        """Ask once; the whole of it takes no longer than the timeout."""
+    def _ask(self, url: str, deadline: Deadline) -> tuple[int, http.client.HTTPMessage, bytes]:
+        """Ask once."""
         parts = urlsplit(url)
-        connection = self._connection(parts)
-        timeout_s = float(self._options["timeout_s"])
+        connection, tls = self._connection(parts)
         late = threading.Event()
-        deadline = threading.Timer(timeout_s, _hang_up)
-        deadline.daemon = True
+        alarm: threading.Timer | None = None
         try:
-            connection.connect()
-            deadline.args = (connection.sock, late)
-            deadline.start()
+            connection.sock = connected(connection.host, connection.port, tls, deadline)
+            alarm = threading.Timer(deadline.left_s(), _hang_up, (connection.sock, late))
+            alarm.daemon = True
+            alarm.start()
             path = parts.path or "/"
             target = f"{path}?{parts.query}" if parts.query else path
             connection.request("GET", target, headers=self._headers(target))
@@ -83,13 +87,15 @@ class SnapshotUrl:
         else:
             return answered.status, answered.headers, body
         finally:
-            deadline.cancel()
+            if alarm is not None:
+                alarm.cancel()
             connection.close()
 
-    def _connection(self, parts: SplitResult) -> http.client.HTTPConnection:
-        host, timeout_s = parts.hostname or "", float(self._options["timeout_s"])
+    def _connection(self, parts: SplitResult) -> tuple[http.client.HTTPConnection, ssl.SSLContext | None]:
+        """Return a connection that is not there yet, and what secures it."""
+        host = parts.hostname or ""
         if parts.scheme == "http":
-            return http.client.HTTPConnection(host, parts.port, timeout=timeout_s)
+            return http.client.HTTPConnection(host, parts.port), None
         authorities = self._options.get("ca_file")
         try:
             context = ssl.create_default_context(cafile=authorities)
@@ -98,7 +104,7 @@ class SnapshotUrl:
         if not self._options["tls_verify"]:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        return http.client.HTTPSConnection(host, parts.port, timeout=timeout_s, context=context)
+        return http.client.HTTPSConnection(host, parts.port, context=context), context
 
     def _headers(self, target: str) -> dict[str, str]:
         headers = {"Accept": "image/jpeg, image/*;q=0.5", "Cache-Control": "no-cache", "Connection": "close"}

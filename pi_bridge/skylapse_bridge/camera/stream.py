@@ -226,11 +226,11 @@ class StreamCamera(FilmCamera):
 
     def __init__(self, identity: CameraIdentity, options: Mapping[str, Any], clock: Clock) -> None:
         self._options = options
-        self._clock = clock
         shown = shown_url(options["url"])
         super().__init__(
             identity,
             Reader(Film(url=options["url"], shown=shown), clock),
+            clock,
             driver="stream",
             model=urlsplit(options["url"]).hostname or "stream",
             tone_curve=options.get("tone_curve"),

@@ -87,6 +87,7 @@ class UsbCamera(FilmCamera):
         super().__init__(
             identity,
             Reader(film, clock),
+            clock,
             driver="v4l2",
             model=options["device"],
             tone_curve=options.get("tone_curve"),

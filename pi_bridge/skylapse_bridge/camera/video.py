@@ -7,7 +7,6 @@ decoded, averaged where that is asked for, and compressed here.
 """
 
 import io
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from skylapse_bridge import jpeg
+from skylapse_bridge.clock import Clock
 from skylapse_bridge.errors import CameraError, CameraLostError, UnsupportedError
 from skylapse_protocol.messages import CameraInfo
 
@@ -32,6 +32,7 @@ from .port import (
     FocusFigure,
     SmallFrame,
 )
+from .spread import turns
 
 _TABLES = b"\xff\xc4"
 _SCAN = b"\xff\xda"
@@ -99,10 +100,18 @@ class FilmCamera:
     """A film as a camera that takes what comes; children set what can be set."""
 
     def __init__(
-        self, identity: CameraIdentity, source: Source, *, driver: str, model: str, tone_curve: str | None
+        self,
+        identity: CameraIdentity,
+        source: Source,
+        clock: Clock,
+        *,
+        driver: str,
+        model: str,
+        tone_curve: str | None,
     ) -> None:
         self._identity = identity
         self._source = source
+        self._clock = clock
         self._driver = driver
         self._model = model
         self._tone_curve = tone_curve
@@ -216,11 +225,7 @@ class FilmCamera:
         """Return the mean of pictures that are spread evenly over time."""
         averager = Averager(self._tone_curve)
         averager.add(self._decoded(first))
-        begun, pause_s = time.monotonic(), settings.over_s / settings.average
-        while averager.count < settings.average:
-            wait_s = begun + averager.count * pause_s - time.monotonic()
-            if wait_s > 0:
-                time.sleep(wait_s)
+        for _ in turns(self._clock, settings.average, settings.over_s):
             averager.add(self._decoded(self._source.after(self._source.arrived)))
         return _encoded(averager.mean(), settings.jpeg_quality)
 
