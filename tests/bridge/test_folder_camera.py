@@ -13,6 +13,7 @@ from skylapse_bridge.camera.factory import CameraConfig, make_camera
 from skylapse_bridge.camera.folder import in_order
 from skylapse_bridge.camera.port import PREVIEW_BYTES, Camera, CaptureSettings
 from skylapse_bridge.errors import CameraEndError, CameraLostError, UnsupportedError
+from tests.support.waiting import wait_until
 
 from .made import START, HandClock, picture
 
@@ -180,7 +181,7 @@ def test_a_file_that_is_still_being_written_is_taken_when_it_is_whole(tmp_path: 
         reel.capture(SETTINGS)
     (tmp_path / "1.jpg").write_bytes(whole)
     taken = reel.capture(SETTINGS)
-    assert (taken.bookmark, taken.jpeg) == ("1.jpg", whole)
+    assert (taken.bookmark, taken.jpeg) == ("2.jpg", whole)
 
 
 def test_the_newest_picture_is_taken_and_older_ones_are_left_out(tmp_path: Path) -> None:
@@ -206,6 +207,40 @@ def test_pictures_that_nobody_knows_the_curve_of_get_that_of_the_configuration(t
     reel = camera(tmp_path, tone_curve="imx477")
     assert reel.meter(SETTINGS).tone_curve == "imx477"
     assert [reel.capture(SETTINGS).tone_curve for _ in range(2)] == ["imx477", "imx708"]
+
+
+def test_a_picture_that_belongs_before_the_others_is_taken_and_the_bookmark_stays(tmp_path: Path) -> None:
+    fill(tmp_path, "2.jpg", "3.jpg")
+    reel = camera(tmp_path)
+    assert bookmarks(reel, 2) == ["2.jpg", "3.jpg"]
+    (tmp_path / "1.jpg").write_bytes(picture(width=96))
+    late = reel.capture(SETTINGS)
+    assert (late.width, late.bookmark) == (96, "3.jpg")
+    fill(tmp_path, "4.jpg")
+    assert bookmarks(camera(tmp_path, late.bookmark), 1) == ["4.jpg"]
+
+
+def test_pictures_that_came_before_the_bookmark_while_nobody_looked_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(tmp_path, "1.jpg", "3.jpg")
+    _until_time_of_files_moves(tmp_path)
+    camera(tmp_path, "3.jpg")
+    assert caplog.text == ""
+    fill(tmp_path, "2.jpg", "4.jpg")
+    assert bookmarks(camera(tmp_path, "3.jpg"), 1) == ["4.jpg"]
+    assert "left aside, for they belong before 3.jpg but came after it: 1 pictures" in caplog.text
+
+
+def _until_time_of_files_moves(folder: Path) -> None:
+    """Wait until a new file is younger than those that are there: the kernel counts in ticks."""
+    probe, newest = folder / "probe", max(path.stat().st_ctime_ns for path in folder.iterdir())
+
+    def younger() -> bool:
+        probe.write_bytes(b"")
+        return probe.stat().st_ctime_ns > newest
+
+    wait_until(younger, what="a younger file")
 
 
 def test_a_picture_of_one_pixel_is_none(tmp_path: Path) -> None:

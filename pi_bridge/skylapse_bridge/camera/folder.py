@@ -9,7 +9,10 @@ A file that is no whole JPEG is set aside until it has changed: another program 
 what changes while it is read is not taken either. With `take: newest` every picture is the newest one that
 was not taken yet, older ones are left out: for a folder into which another program photographs.
 
-The name of the last file is the bookmark of its frame. After a restart the folder goes on behind it.
+The bookmark of a frame is the name of the file that is farthest in this order of those that were taken. After
+a restart the folder goes on behind it. A picture that belongs before it is taken where it comes while the
+bridge runs; one that came while the bridge did not run is left aside, for nothing tells it from one that was
+taken. How many there may be is logged.
 """
 
 import json
@@ -100,6 +103,7 @@ class FolderCamera:
         self._aside: dict[Path, Signature] = {}
         self._next: Picture | None = None
         self._last_path: Path | None = None
+        self._farthest: Path | None = None
         self._model = "folder"
 
     def start(self, bookmark: str | None = None) -> None:
@@ -108,8 +112,12 @@ class FolderCamera:
             raise CameraLostError(f"{self._path} is no folder")
         self._next = None
         if bookmark is not None:
-            self._seen = set(behind(self._ordered(self._pictures()), bookmark))
-            self._waiting = []
+            passed = behind(self._ordered(self._pictures()), bookmark)
+            self._seen, self._waiting = set(passed), []
+            self._farthest = self._path / bookmark
+            if not self._newest and (late := came_later(passed, self._farthest)):
+                words = "%s: left aside, for they belong before %s but came after it: %d pictures"
+                _LOGGER.warning(words, self._path, bookmark, late)
         self._look()
 
     def stop(self) -> None:
@@ -150,6 +158,8 @@ class FolderCamera:
         """Return the next picture as one that was taken at this moment."""
         picture = self._peek()
         self._next, self._last_path = None, picture.path
+        known = [] if self._farthest is None else [self._farthest]
+        self._farthest = self._ordered([*known, picture.path])[-1]
         facts = {field.name: getattr(picture.facts, field.name) for field in fields(Facts)}
         facts["tone_curve"] = facts["tone_curve"] or self._tone_curve
         return CapturedFrame(
@@ -158,7 +168,7 @@ class FolderCamera:
             height=picture.height,
             captured_at=settings.at,
             monotonic_ns=self._clock.monotonic_ns(),
-            bookmark=picture.path.name,
+            bookmark=self._farthest.name,
             **facts,
         )
 
@@ -203,6 +213,7 @@ class FolderCamera:
         found = self._pictures()
         if self._loop and self._seen.issuperset(found):
             self._seen.clear()
+            self._farthest = None
         self._waiting = self._ordered([path for path in found if path not in self._seen])
         if self._newest:
             self._waiting.reverse()
@@ -255,6 +266,12 @@ def behind(ordered: list[Path], bookmark: str) -> list[Path]:
         return ordered[: names.index(bookmark) + 1]
     place = natural_key(Path(bookmark))
     return [path for path in ordered if natural_key(path) <= place]
+
+
+def came_later(passed: list[Path], bookmark: Path) -> int:
+    """Return how many pictures came into the folder after the bookmark's own, 0 where that one is gone."""
+    came_ns = _came_ns(bookmark)
+    return sum(_came_ns(path) > came_ns for path in passed) if came_ns else 0
 
 
 def in_order(paths: list[Path]) -> list[Path]:
@@ -310,6 +327,14 @@ def _require_still(path: Path, before: Signature | None) -> None:
 def _written_ns(path: Path) -> int:
     signature = _signature(path)
     return signature[1] if signature else 0
+
+
+def _came_ns(path: Path) -> int:
+    """Return when a file came here or was changed, whatever time it was given; 0 where it is gone."""
+    try:
+        return path.stat().st_ctime_ns
+    except OSError:
+        return 0
 
 
 def _facts(path: Path, data: bytes) -> Facts:
