@@ -58,7 +58,7 @@ DAY = Case(latitude_deg=60.0, season="winter", cloudy=False, edge="sunset", most
 
 _RESTARTS = {
     degrees: next(place for place, at in enumerate(LONG.ticks) if LONG.place.elevation_deg(at) < degrees)
-    for degrees in (2, 0, -3)
+    for degrees in (2, 0, -2)
 }
 """Where programs end: by the sun's elevation the place of the tick."""
 
