@@ -348,7 +348,9 @@ async def test_names_redirects_and_tls_share_one_deadline(
     async def slow_redirect(request: web.Request) -> web.StreamResponse:
         if request.path == "/4":
             return web.Response(body=picture(), content_type="image/jpeg")
-        await asyncio.sleep(0.4)
+        ready = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.4, ready.set)
+        await ready.wait()
         raise web.HTTPFound(f"/{int(request.path[1:]) + 1}")
 
     server.answer = slow_redirect
