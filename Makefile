@@ -68,14 +68,14 @@ $(UV):
 	$(UV) pip sync --quiet --python .venv-ha-10/bin/python --require-hashes requirements-ha-2026.10.lock
 	touch $@
 
-.libcamera/path: tools/libcamera.sh tools/debian_testing.sh tests/libcamera_rig/shim.c
+.libcamera/path: tools/libcamera.sh tools/debian_testing.sh tools/libcamera_rig/shim.c
 	mkdir -p .libcamera
 	tools/libcamera.sh .libcamera .tools >$@
 
 .venv-picamera/.locked: requirements-picamera.lock .libcamera/path | $(UV)
 	$(UV) venv --clear --quiet --python "$$(cat .libcamera/path)" .venv-picamera
 	$(UV) pip sync --quiet --python .venv-picamera/bin/python --require-hashes requirements-picamera.lock
-	printf '%s\n' $(CURDIR)/.libcamera/usr/lib/python3/dist-packages $(CURDIR)/tests/libcamera_rig/stubs \
+	printf '%s\n' $(CURDIR) $(CURDIR)/.libcamera/usr/lib/python3/dist-packages $(CURDIR)/tools/libcamera_rig/stubs \
 		>"$$(echo .venv-picamera/lib/python3.*/site-packages)/libcamera_rig.pth"
 	touch $@
 
@@ -83,12 +83,18 @@ $(UV):
 	$(UV) pip install --quiet --python .venv-picamera/bin/python --no-deps --editable .
 	touch $@
 
+# The bridge beside the virtual camera; only this program sees it.
+.libcamera/bin/skylapse-bridge: Makefile .venv-picamera/.stamp
+	mkdir -p $(@D)
+	printf '#!/bin/sh\nexec "%s" -P -m tools.libcamera_rig "$$@"\n' '$(CURDIR)/.venv-picamera/bin/python' >$@
+	chmod +x $@
+
 .PHONY: venv venv-314 venv-ha venv-ha-10 python libcamera
 venv: .venv/.stamp  ## .venv: the programs and their tests, Python 3.11
 venv-314: .venv-314/.stamp  ## .venv-314: the same on Python 3.14
 venv-ha: .venv-ha/.stamp  ## .venv-ha: Home Assistant 2026.11
 venv-ha-10: .venv-ha-10/.stamp  ## .venv-ha-10: Home Assistant 2026.10
-libcamera: .venv-picamera/.stamp  ## .venv-picamera: picamera2 and libcamera with its virtual camera, for tests
+libcamera: .libcamera/bin/skylapse-bridge  ## .venv-picamera: picamera2 and libcamera with its virtual camera; .libcamera/bin/skylapse-bridge: the bridge beside it
 python: .python/path  ## a Python >= 3.14.2 for Home Assistant
 
 COMPILE_OPTIONS := --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
@@ -146,7 +152,7 @@ format: venv  ## format the code
 # ---------------------------------------------------------------- checks
 
 HOME_ASSISTANT_TESTS := $(wildcard tests/integration tests/blueprints)
-PROGRAM_CODE := $(wildcard protocol/skylapse_protocol pi_bridge/skylapse_bridge processor/skylapse_processor demo bench)
+PROGRAM_CODE := $(wildcard protocol/skylapse_protocol pi_bridge/skylapse_bridge processor/skylapse_processor demo bench tools/libcamera_rig)
 PYTEST := -m pytest --quiet
 HOME_ASSISTANT_PYTEST := $(PYTEST) -p tests.integration.plugin_2026_11
 
@@ -170,7 +176,7 @@ test-programs: venv tools  ## contract, bridge and processor on Python 3.11
 test-314: venv-314 tools  ## contract, bridge and the house on Python 3.14
 	.venv-314/bin/python $(PYTEST) tests/contract tests/bridge tests/test_house.py
 
-test-picamera: libcamera .tools/bin/mosquitto  ## the driver of the Raspberry Pi's cameras on real picamera2 and libcamera
+test-picamera: libcamera .tools/bin/mosquitto .tools/bin/mosquitto_sub .tools/bin/mosquitto_pub  ## the driver of the Raspberry Pi's cameras on real picamera2 and libcamera
 	.venv-picamera/bin/python $(PYTEST) tests/picamera
 
 test-power-cut: venv  ## power cuts on a file system of their own, for which one must be root

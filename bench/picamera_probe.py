@@ -24,7 +24,7 @@ from PIL import Image
 from skylapse_bridge.camera.factory import CameraConfig, make_camera
 from skylapse_bridge.camera.port import CaptureSettings
 from skylapse_bridge.clock import RealClock
-from tests.libcamera_rig.rig import VirtualCamera, furnish
+from tools.libcamera_rig.rig import VirtualCamera, furnish
 
 SIZE = (1920, 1080)
 CAPTURES = 200

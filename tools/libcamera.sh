@@ -2,7 +2,7 @@
 # Brings libcamera with its virtual camera, and the Python that it is made for: tools/libcamera.sh PREFIX TOOLS
 #
 # Both come out of Debian's testing packages, unpacked into PREFIX without touching the system; what only draws on
-# screens stays away. A shim (tests/libcamera_rig/shim.c), compiled here, stands for the kernel's DMA buffers; the
+# screens stays away. A shim (tools/libcamera_rig/shim.c), compiled here, stands for the kernel's DMA buffers; the
 # interpreter loads it by itself. The compiler is the machine's, else Debian's in TOOLS.
 # Prints the path of the interpreter; the module `libcamera` is in PREFIX/usr/lib/python3/dist-packages.
 set -euo pipefail
@@ -35,7 +35,7 @@ needed=$(closure_of_testing "$prefix" "${wanted[@]}") || {
 unpack_testing "$prefix" $(grep -vE "$for_screens" <<<"$needed")
 cc=$(compiler)
 "$cc" -shared -fPIC -nostdlib -fno-builtin -O1 -B"$tools/debian/usr/bin/" -o "$prefix/usr/lib/$(multiarch)/libcamera-rig.so" \
-    "$here/../tests/libcamera_rig/shim.c"
+    "$here/libcamera_rig/shim.c"
 python=$(realpath "$prefix/usr/bin/python3")
 beside_its_libraries "$prefix" "$python" libcamera-rig.so
 PYTHONPATH=$prefix/usr/lib/python3/dist-packages "$python" -c 'import libcamera, prctl, ssl, sqlite3' >&2

@@ -1,6 +1,6 @@
 """An acted `Picamera2` for what libcamera's virtual camera cannot show: controls, latency, lens, raw stream.
 
-It is the only part acted in the tests of the driver; `tests/libcamera_rig/rig.py` says why. Frames come at
+It is the only part acted in the tests of the driver; `tools/libcamera_rig/rig.py` says why. Frames come at
 once; their metadata follow the controls some frames later as on a Raspberry Pi, and a start obeys with its
 first frame.
 """

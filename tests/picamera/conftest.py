@@ -1,6 +1,7 @@
 """A virtual camera that shows known pictures, and the driver that photographs them."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from PIL import Image
 from skylapse_bridge.camera.factory import CameraConfig, make_camera
 from skylapse_bridge.camera.picamera import PicameraCamera
 from skylapse_bridge.clock import RealClock
-from tests.libcamera_rig.rig import VirtualCamera, furnish
+from tools.libcamera_rig.rig import VirtualCamera, furnish
 
 SIZE = (1280, 720)
 Open = Callable[..., PicameraCamera]
@@ -24,11 +25,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Due to '_pack_':DeprecationWarning")
 
 
+@cache
 def landscape(seed: int, size: tuple[int, int] = SIZE) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """A picture with soft gradients, shape (rows, columns, 3), that JPEG keeps almost as it is."""
     rows, columns = np.mgrid[0 : size[1], 0 : size[0]] / max(size)
     waves = [np.sin(6.0 * rows + seed + band) * np.cos(5.0 * columns + 2.0 * band) for band in range(3)]
     picture: np.ndarray[Any, np.dtype[np.uint8]] = (128.0 + 90.0 * np.stack(waves, axis=-1)).astype(np.uint8)
+    picture.setflags(write=False)
     return picture
 
 

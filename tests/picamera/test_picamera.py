@@ -25,8 +25,8 @@ from skylapse_bridge.camera.port import (
 from skylapse_bridge.errors import CameraError, CameraLostError, UnsupportedError
 from skylapse_protocol.tone import CURVES, decode, encode
 from tests.bridge.tuning_files import IMX519
-from tests.libcamera_rig.rig import VirtualCamera, furnish
 from tests.support.tree import ROOT
+from tools.libcamera_rig.rig import VirtualCamera, furnish
 
 from .conftest import SIZE, Open, as_jpeg, landscape, pixels
 
@@ -196,7 +196,7 @@ WITHOUT_A_CAMERA = """
 from skylapse_bridge.camera.factory import CameraConfig, make_camera
 from skylapse_bridge.camera.picamera import found
 from skylapse_bridge.clock import RealClock
-from tests.libcamera_rig.rig import adapt
+from tools.libcamera_rig.rig import adapt
 
 adapt()
 print(found())

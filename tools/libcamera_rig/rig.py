@@ -66,7 +66,7 @@ def adapt() -> None:
         return [{"format": "SRGGB10", "size": (width - left, height - top)}]
 
     library.configure_ = with_own_memory
-    library._get_raw_modes = one_raw_mode
+    library._get_raw_modes = one_raw_mode  # noqa: SLF001 the only place where raw modes are asked for
     library.on_the_rig = True
     module.DmaAllocator = allocators.Allocator
 
