@@ -1,6 +1,7 @@
 """The command line. Each command's module is loaded when it is used: a running bridge needs little memory."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,16 +22,25 @@ _HOMES = {
 }
 """Which module knows a command, and the function that adds it."""
 
+_PIPE_CLOSED = 128 + 13
+"""What a shell says of a program that SIGPIPE ended."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     chosen = _parser(words[0] if words else "").parse_args(words)
     try:
-        return int(chosen.run(chosen))
+        code = int(chosen.run(chosen))
+        sys.stdout.flush()
     except BridgeError as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Nobody reads on, as `head`; what is left in the buffer must not complain at the very end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+    return code
 
 
 def _parser(command: str) -> argparse.ArgumentParser:

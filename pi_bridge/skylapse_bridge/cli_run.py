@@ -8,9 +8,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from .clock import make_clock
-from .config import check_config, load_config
+from .config import check_config
 from .logs import STYLES, configure
 from .service import Bridge
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -30,10 +32,10 @@ def add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    config = check_config(arguments.config)
+    config, awaited = check_config(arguments.config)
     cameras = ", ".join(f"{camera.id} ({camera.driver})" for camera in config.cameras)
-    print(f"bridge {config.id}: {cameras}")
-    return 0
+    print("\n".join([*awaited, f"bridge {config.id}: {cameras}"]))
+    return 1 if awaited else 0
 
 
 def _example(_arguments: argparse.Namespace) -> int:
@@ -44,13 +46,15 @@ def _example(_arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     configure(arguments.log, verbose=arguments.verbose)
     while asyncio.run(_serve(arguments.config)):
-        logging.getLogger(__name__).info("starting again")
+        _LOGGER.info("starting again")
     return 0
 
 
 async def _serve(path: Path) -> bool:
     """Run a bridge until it is told to stop; tell whether it is to start again."""
-    config = load_config(path)
+    config, awaited = check_config(path)
+    for what in awaited:
+        _LOGGER.warning("%s", what)
     bridge = Bridge(config, make_clock(config.clock))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

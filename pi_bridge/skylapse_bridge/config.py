@@ -5,7 +5,8 @@ one that was probably meant.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -28,6 +29,7 @@ Place = tuple[str | int, ...]
 
 _GB = 10**9
 _MB = 10**6
+_MOST = 1e6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,30 +103,65 @@ def _url(value: object) -> str:
     return text
 
 
-def _above_zero(kind: type[int] | type[float]) -> Any:
-    return vol.All(vol.Any(int, float), vol.Coerce(kind), vol.Range(min=0, min_included=False))
+def _above_zero(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise vol.Invalid("is no number")
+    if not 0 < value <= _MOST:
+        raise vol.Invalid(f"is no number above 0 and up to {_MOST:g}")
+    return float(value)
 
 
-_PORT = vol.All(int, vol.Range(min=1, max=65535))
+def _driver(value: object) -> str:
+    if value in list(DRIVERS):
+        return str(value)
+    near = _near(value, DRIVERS)
+    hint = f", did you mean {near!r}?" if near else ":"
+    raise vol.Invalid(f"{value!r} is no driver{hint} there are {', '.join(sorted(DRIVERS))}")
+
+
+def _near(word: object, known: Iterable[str]) -> str | None:
+    """Return the one that was probably meant."""
+    return next(iter(get_close_matches(str(word), known, n=1)), None)
+
+
+_PORT = vol.All(int, vol.Range(min=1, max=65535), msg="is no whole number from 1 to 65535")
 _CAMERA = {
     vol.Required("id"): _id(parse_camera),
     vol.Optional("name"): _text,
-    vol.Required("driver"): vol.In(sorted(DRIVERS)),
+    vol.Required("driver"): _driver,
 }
 
 
 def _camera(value: object) -> dict[str, Any]:
-    """Check a camera by the options of its driver."""
+    """Check a camera by the options of its driver, of the one that was probably meant where it has none."""
     if not isinstance(value, dict):
         raise vol.Invalid("is no camera with id and driver")
-    driver = str(value.get("driver"))
-    options = _options(driver) if driver in DRIVERS else _options_of_any_driver()
-    checked: dict[str, Any] = vol.Schema({**_CAMERA, **options})(value)
+    mistakes: list[vol.Invalid] = []
+    try:
+        options = _options(_driver_of(value))
+    except vol.Invalid as error:
+        mistakes.append(error)
+        options = _options_of_any_driver()
+    checked: dict[str, Any] = {}
+    try:
+        checked = vol.Schema({**_CAMERA, **options})(value)
+    except vol.MultipleInvalid as error:
+        mistakes += error.errors
+    if mistakes:
+        raise vol.MultipleInvalid(mistakes)
     return checked
 
 
-def _options(driver: str) -> dict[Any, Any]:
-    """Return what a driver may be told; refuse one whose libraries are not there."""
+def _driver_of(camera: Mapping[str, Any]) -> str | None:
+    """Return the driver of a camera, or the one that was probably meant."""
+    named = str(camera.get("driver"))
+    return named if named in DRIVERS else _near(named, DRIVERS)
+
+
+def _options(driver: str | None) -> dict[Any, Any]:
+    """Return what a driver may be told, what any may be for None; refuse one whose libraries are not there."""
+    if driver is None:
+        return _options_of_any_driver()
     try:
         return driver_options(driver)
     except ImportError as error:
@@ -141,18 +178,34 @@ def _options_of_any_driver() -> dict[Any, Any]:
     return found
 
 
-def _cameras(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    ids = [camera["id"] for camera in value]
-    for index, camera in enumerate(ids):
-        if camera in ids[:index]:
-            raise vol.Invalid(f"{camera!r} is the id of two cameras", path=[index, "id"])
-    return value
+def _cameras(value: object) -> list[dict[str, Any]]:
+    """Check all cameras, whatever is wrong with one of them."""
+    if not isinstance(value, list) or not value:
+        raise vol.Invalid("names no camera")
+    checked: list[dict[str, Any]] = []
+    mistakes: list[vol.Invalid] = []
+    for index, camera in enumerate(value):
+        try:
+            checked.append(_camera(camera))
+        except vol.Invalid as error:
+            error.prepend([index])
+            mistakes += error.errors if isinstance(error, vol.MultipleInvalid) else [error]
+    ids = [camera.get("id") if isinstance(camera, dict) else None for camera in value]
+    mistakes += [
+        vol.Invalid(f"{camera!r} is the id of two cameras", path=[index, "id"])
+        for index, camera in enumerate(ids)
+        if isinstance(camera, str) and camera in ids[:index]
+    ]
+    if mistakes:
+        raise vol.MultipleInvalid(mistakes)
+    return checked
 
 
 _NEEDED_FILES = (("mqtt", "password_file"), ("mqtt", "ca_file"))
 _FILES_OF_CAMERAS = ("password_file", "token_file", "ca_file")
 _AWAITED_FILES = (("processor", "key_file"),)
 """A bridge photographs on without its key, and delivers once it is there."""
+_WAITS = "; a bridge starts all the same, and waits for it"
 
 _SCHEMA: dict[Any, Any] = {
     vol.Required("bridge"): {vol.Required("id"): _id(parse_bridge), vol.Optional("name"): _text},
@@ -166,33 +219,59 @@ _SCHEMA: dict[Any, Any] = {
         vol.Optional("ca_file"): _text,
     },
     vol.Optional("processor"): {vol.Required("url"): _url, vol.Required("key_file"): _text},
-    vol.Required("cameras"): vol.All([_camera], vol.Length(min=1), _cameras),
+    vol.Required("cameras"): _cameras,
     vol.Optional("spool", default={}): {
-        vol.Optional("keep_hours", default=48): _above_zero(float),
-        vol.Optional("max_gb", default=40): _above_zero(float),
-        vol.Optional("min_free_mb", default=500): _above_zero(float),
+        vol.Optional("keep_hours", default=48): _above_zero,
+        vol.Optional("max_gb", default=40): _above_zero,
+        vol.Optional("min_free_mb", default=500): _above_zero,
         vol.Optional("on_full", default="stop"): vol.In(["stop", "drop_oldest"]),
     },
     vol.Optional("clock"): {
         vol.Required("start"): _moment,
         vol.Required("anchor"): _moment,
-        vol.Required("rate"): vol.All(_above_zero(float), vol.Range(max=10_000)),
+        vol.Required("rate"): vol.All(_above_zero, vol.Range(max=10_000)),
     },
 }
 
 
 def load_config(path: Path) -> BridgeConfig:
-    """Read and check a configuration; raise ConfigError that names every mistake."""
-    return _build(_checked(path, _NEEDED_FILES), path.parent)
+    """Read and check a configuration, not the files that it names; raise ConfigError with every mistake."""
+    values, _ = _checked(path, files=False)
+    return _build(values, path.parent)
 
 
-def check_config(path: Path) -> BridgeConfig:
-    """Read and check a configuration, also for places that a running bridge would wait for."""
-    return _build(_checked(path, (*_NEEDED_FILES, *_AWAITED_FILES), folders=True), path.parent)
+def check_config(path: Path) -> tuple[BridgeConfig, tuple[str, ...]]:
+    """Read and check a configuration with the files that it names; raise ConfigError with every mistake.
+
+    Return with it what is not there either, but what a running bridge waits for, a line each.
+    """
+    values, awaited = _checked(path, files=True)
+    return _build(values, path.parent), awaited
 
 
-def _checked(path: Path, files: tuple[Place, ...], *, folders: bool = False) -> dict[str, Any]:
-    """Return the settings of a file; those in `files` name files that can be read, where they are there."""
+def _checked(path: Path, *, files: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the settings of a file, and what a bridge would wait for."""
+    values, lines = _read(path)
+    checked: dict[str, Any] = {}
+    mistakes, awaited = list(_odd_numbers(values)), list[vol.Invalid]()
+    try:
+        checked = vol.Schema(_SCHEMA)(values)
+    except vol.MultipleInvalid as error:
+        mistakes += error.errors
+    if files:
+        mistakes += _bad_files(values, path.parent, _NEEDED_FILES)
+        awaited += _bad_files(values, path.parent, _AWAITED_FILES, _WAITS)
+        awaited += _missing_places(values, path.parent)
+    told = [_tell(path, mistake, values, lines) for mistake in awaited]
+    if mistakes:
+        first = {tuple(map(str, mistake.path)): mistake for mistake in reversed(mistakes)}
+        said = [_tell(path, mistake, values, lines) for mistake in mistakes if mistake in first.values()]
+        raise ConfigError("\n".join([*said, *told]))
+    return checked, tuple(told)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
+    """Return what stands in a file, and the line of each of its settings."""
     try:
         text = path.read_text("utf-8")
         values = yaml.safe_load(text)
@@ -206,32 +285,47 @@ def _checked(path: Path, files: tuple[Place, ...], *, folders: bool = False) -> 
         raise ConfigError(f"{path}{line}: {problem}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}:1: holds no settings; `skylapse-bridge example-config` prints some")
-    checked, mistakes = {}, list(_missing_files(values, path.parent, files))
-    if folders:
-        mistakes += _missing_places(values, path.parent)
-    try:
-        checked = vol.Schema(_SCHEMA)(values)
-    except vol.MultipleInvalid as error:
-        mistakes = [*error.errors, *mistakes]
-    if mistakes:
-        raise ConfigError("\n".join(_tell(path, mistake, values, lines) for mistake in mistakes))
-    return checked
+    return values, lines
 
 
-def _missing_files(values: Any, folder: Path, places: tuple[Place, ...]) -> Iterator[vol.Invalid]:
-    """Yield the settings that name a file which cannot be read."""
+def _odd_numbers(value: object, place: Place = ()) -> Iterator[vol.Invalid]:
+    """Yield the settings with which nobody can reckon: YAML knows `.nan` and `.inf`."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _odd_numbers(part, (*place, key))
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _odd_numbers(part, (*place, index))
+    elif isinstance(value, float) and not math.isfinite(value):
+        words = "is not a number" if math.isnan(value) else "is infinite"
+        yield vol.Invalid(words, path=list(place))
+
+
+def _bad_files(
+    values: Any, folder: Path, places: tuple[Place, ...], consequence: str = ""
+) -> Iterator[vol.Invalid]:
+    """Yield the settings that name a file which cannot be used."""
     for section, key in places:
         settings = values.get(section)
         name = settings.get(key) if isinstance(settings, dict) else None
-        if not isinstance(name, str):
-            continue
-        try:
-            (folder / name).read_text("utf-8")
-        except UnicodeDecodeError:
-            yield vol.Invalid(f"{folder / name} is no text", path=[section, key])
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            yield vol.Invalid(f"{folder / name} cannot be read: {why}", path=[section, key])
+        why = _why_bad(folder / name, one_line=key == "key_file") if isinstance(name, str) else None
+        if why is not None:
+            yield vol.Invalid(f"{folder / name} {why}{consequence}", path=[section, key])
+
+
+def _why_bad(path: Path, *, one_line: bool) -> str | None:
+    """Return what is wrong with a file of words."""
+    try:
+        words = path.read_text("utf-8").strip()
+    except UnicodeDecodeError:
+        return "is no text"
+    except (OSError, ValueError) as error:
+        return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    if not words:
+        return "is empty"
+    if one_line and not (words.isascii() and words.isprintable()):
+        return "holds no key: that is one line of letters and figures"
+    return None
 
 
 def _missing_places(values: Any, folder: Path) -> Iterator[vol.Invalid]:
@@ -240,11 +334,11 @@ def _missing_places(values: Any, folder: Path) -> Iterator[vol.Invalid]:
     for index, camera in enumerate(cameras if isinstance(cameras, list) else []):
         name = camera.get("path") if isinstance(camera, dict) else None
         if isinstance(name, str) and not (folder / name).is_dir():
-            yield vol.Invalid(f"{folder / name} is no folder", path=["cameras", index, "path"])
+            yield vol.Invalid(f"{folder / name} is no folder{_WAITS}", path=["cameras", index, "path"])
         for key in _FILES_OF_CAMERAS:
             name = camera.get(key) if isinstance(camera, dict) else None
             if isinstance(name, str) and not (folder / name).is_file():
-                yield vol.Invalid(f"{folder / name} is no file", path=["cameras", index, key])
+                yield vol.Invalid(f"{folder / name} is no file{_WAITS}", path=["cameras", index, key])
 
 
 def _build(values: dict[str, Any], folder: Path) -> BridgeConfig:
@@ -295,21 +389,33 @@ def _tell(path: Path, mistake: vol.Invalid, values: object, lines: Mapping[Place
     return f"{path}:{lines.get(known, 1)}: {name}: {_why(mistake, place, values)}"
 
 
+_PLAIN = {
+    "required key not provided": "is missing",
+    "expected int": "is no whole number",
+    "expected float": "is no number",
+    "expected bool": "is neither true nor false",
+    "expected str": "is no text",
+    "expected a list": "is no list",
+    "expected a dictionary": "is no section with settings of its own",
+}
+"""What voluptuous says, in words for people."""
+
+
 def _why(mistake: vol.Invalid, place: Place, values: object) -> str:
-    if mistake.error_message == "extra keys not allowed":
-        near = get_close_matches(str(place[-1]), _known_keys(place[:-1], values), n=1)
-        return f"is no setting{f', did you mean {near[0]!r}?' if near else ''}"
-    if mistake.error_message == "required key not provided":
-        return "is missing"
-    return str(mistake.error_message)
+    words = str(mistake.error_message)
+    if words == "extra keys not allowed":
+        near = _near(place[-1], _known_keys(place[:-1], values))
+        return f"is no setting{f', did you mean {near!r}?' if near else ''}"
+    return _PLAIN.get(words, words)
 
 
 def _known_keys(place: Place, values: object) -> list[str]:
     """Return the settings that may stand at a place."""
     schema: Any = _SCHEMA
     if len(place) == 2 and place[0] == "cameras" and isinstance(values, dict):
-        driver = values["cameras"][place[1]].get("driver")
-        schema = {**_CAMERA, **(_options(driver) if driver in DRIVERS else {})}
+        schema = dict(_CAMERA)
+        with contextlib.suppress(vol.Invalid):
+            schema |= _options(_driver_of(values["cameras"][place[1]]))
     elif place:
         schema = next((value for key, value in _SCHEMA.items() if str(key) == place[0]), {})
     return [str(key) for key in schema] if isinstance(schema, dict) else []

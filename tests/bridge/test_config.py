@@ -9,7 +9,7 @@ import pytest
 
 from skylapse_bridge.camera.factory import DRIVERS, driver_options
 from skylapse_bridge.cli import main
-from skylapse_bridge.config import _SCHEMA, load_config
+from skylapse_bridge.config import _SCHEMA, check_config, load_config
 from skylapse_bridge.errors import ConfigError
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "pi_bridge" / "bridge.example.yaml"
@@ -72,7 +72,16 @@ def test_simulated_time_is_read(tmp_path: Path) -> None:
         ("id: roof", "id: Roof!", 1, "bridge.id: 'Roof!' is no id"),
         ("id: roof", "id: processor", 1, "bridge.id: 'processor' is reserved"),
         ("id: west", "id: health", 4, "cameras[0].id: 'health' is reserved"),
-        ("path: pictures", "path: 7", 6, "cameras[0].path: expected str"),
+        ("path: pictures", "path: 7", 6, "cameras[0].path: is no text"),
+        ("driver: folder", "driver: picamra", 5, "'picamra' is no driver, did you mean 'picamera'? there are"),
+        ("driver: folder", "driver: [a]", 5, "is no driver: there are auto, folder"),
+        (GOOD[-1:], "\n    tone_curve: .nan\n", 7, "cameras[0].tone_curve: is not a number"),
+        (GOOD[-1:], "\nspool: {max_gb: .nan}\n", 7, "spool.max_gb: is not a number"),
+        (GOOD[-1:], "\nspool: {max_gb: .inf}\n", 7, "spool.max_gb: is infinite"),
+        (GOOD[-1:], "\nspool: {max_gb: yes}\n", 7, "spool.max_gb: is no number"),
+        (GOOD[-1:], "\nspool: 40\n", 7, "spool: is no section with settings of its own"),
+        (GOOD[-1:], "\nmqtt: {host: h, port: 1.5}\n", 7, "mqtt.port: is no whole number from 1 to 65535"),
+        (GOOD[-1:], "\n  - {id: east, driver: v4l2, settle_frames: 1.5}\n", 7, "is no whole number"),
         (GOOD[-1:], "\nspool: {keep_hours: -1}\n", 7, "spool.keep_hours: "),
         (GOOD[-1:], "\nmqtt: {port: 1883}\n", 7, "mqtt.host: is missing"),
         (GOOD[-1:], "\nmqtt: {host: h, port: 99999}\n", 7, "mqtt.port: "),
@@ -91,6 +100,7 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, old: str, new: str, li
     assert any(part.startswith(f"bridge.yaml:{line}: ") and words in part for part in said.splitlines()), said
 
 
+WAITS = "; a bridge starts all the same, and waits for it"
 MISSING_PLACES = (
     GOOD
     + """\
@@ -119,19 +129,66 @@ def test_checking_tells_every_place_that_is_not_there(
     assert said[1:] == [
         "HERE/bridge.yaml:10: mqtt.password_file: HERE/nowhere cannot be read: No such file or directory",
         "HERE/bridge.yaml:11: mqtt.ca_file: HERE/ca.pem is no text",
-        "HERE/bridge.yaml:14: processor.key_file: HERE/folder cannot be read: Is a directory",
-        "HERE/bridge.yaml:6: cameras[0].path: HERE/pictures is no folder",
+        f"HERE/bridge.yaml:14: processor.key_file: HERE/folder cannot be read: Is a directory{WAITS}",
+        f"HERE/bridge.yaml:6: cameras[0].path: HERE/pictures is no folder{WAITS}",
     ]
 
 
-def test_a_bridge_starts_without_the_places_that_it_can_wait_for(tmp_path: Path) -> None:
-    said = told(tmp_path, MISSING_PLACES).replace(str(tmp_path), "HERE").splitlines()
-    assert [line.split(": ")[1] for line in said] == ["mqtt.password_file", "mqtt.ca_file"]
+def test_what_a_bridge_waits_for_is_told_and_is_no_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, key = tmp_path / "bridge.yaml", tmp_path / "key"
+    (tmp_path / "pictures").mkdir()
+    path.write_text(GOOD + "processor: {url: 'http://192.0.2.10:8097', key_file: key}\n", "utf-8")
+    for content, words in [
+        (None, "cannot be read: No such file or directory"),
+        (b" \n", "is empty"),
+        (b"\xff\x00", "is no text"),
+        (b"\x01\x02", "holds no key"),
+    ]:
+        if content is not None:
+            key.write_bytes(content)
+        assert main(["check-config", "--config", str(path)]) == 1
+        first, last = capsys.readouterr().out.splitlines()
+        assert first.startswith(f"{path}:7: processor.key_file: {key} {words}")
+        assert first.endswith(WAITS)
+        assert last == "bridge roof: west (folder)"
+    key.write_text("0" * 64, "utf-8")
+    assert main(["check-config", "--config", str(path)]) == 0
+
+
+def test_a_command_that_opens_no_file_needs_none(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.yaml"
+    path.write_text(MISSING_PLACES, "utf-8")
+    config = load_config(path)
+    assert config.mqtt is not None
+    assert config.mqtt.password_file == tmp_path / "nowhere"
+    with pytest.raises(ConfigError, match="mqtt.password_file"):
+        check_config(path)
+
+
+EVERYTHING_WRONG = """\
+bridge: {id: ROOF}
+statedir: state
+spool: {max_gb: .nan, keep_hours: yes}
+mqtt: {host: "", port: 0}
+cameras:
+  - {id: west, driver: twin, seed: many, clouds: .nan, cluods: 1}
+  - {id: west, driver: foldr, path: 7}
+  - {id: west, driver: v4l2, settle_frames: 1.5}
+  - {name: nobody}
+"""
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
-    said = told(tmp_path, GOOD.replace("roof", "ROOF").replace("state_dir", "statedir"))
-    assert len(said.splitlines()) == 3
+    said = [line.split(": ")[1] for line in told(tmp_path, EVERYTHING_WRONG).splitlines()]
+    assert sorted(said) == sorted(
+        ["bridge.id", "state_dir", "statedir", "spool.max_gb", "spool.keep_hours", "mqtt.host", "mqtt.port"]
+        + [f"cameras[0].{name}" for name in ("seed", "clouds", "cluods")]
+        + [f"cameras[1].{name}" for name in ("id", "driver", "path")]
+        + [f"cameras[2].{name}" for name in ("id", "settle_frames")]
+        + [f"cameras[3].{name}" for name in ("id", "driver")]
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,8 +242,8 @@ def test_files_of_a_camera_count_from_the_folder_of_the_configuration(
     camera = "- {id: gate, driver: http, url: 'http://192.0.2.21/a.jpg', token_file: secret}\n"
     path.write_text(f"bridge: {{id: roof}}\nstate_dir: state\ncameras:\n{camera}", "utf-8")
     assert load_config(path).cameras[0].options["token_file"] == str(tmp_path / "secret")
-    assert main(["check-config", "--config", str(path)]) == 2
-    assert "bridge.yaml:4: cameras[0].token_file: " in capsys.readouterr().err
+    assert main(["check-config", "--config", str(path)]) == 1
+    assert "bridge.yaml:4: cameras[0].token_file: " in capsys.readouterr().out
     (tmp_path / "secret").write_text("abc", "utf-8")
     assert main(["check-config", "--config", str(path)]) == 0
 
