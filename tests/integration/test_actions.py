@@ -14,11 +14,12 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.const import DOMAIN
+from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.codec import write
 from custom_components.skylapse.protocol.messages import Clock, CommandError, JobState, Reply
 from custom_components.skylapse.protocol.records import write_record
 from custom_components.skylapse.services import ACTIONS
-from tests.integration.brokerage import sent
+from tests.integration.brokerage import commands, sent
 from tests.integration.speakers import FILM, FRAME, NOW, READING, Bridge, Processor
 from tests.integration.theatre import FakeProcessor
 
@@ -102,6 +103,17 @@ async def test_a_bridge_that_does_not_reply_is_an_error(
     with pytest.raises(HomeAssistantError, match="roof/west did not reply in time") as raised:
         await call(hass, "capture", camera="roof/west")
     assert raised.value.translation_key == "no_reply"
+
+
+async def test_a_camera_that_cannot_be_reached_is_not_waited_for(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.say(topics.AVAILABILITY, "offline")
+    for action, data in (("capture", {}), ("meter", {}), ("focus", {}), ("set_mode", {"mode": "live"})):
+        with pytest.raises(HomeAssistantError, match="bridge of roof/west cannot be reached") as raised:
+            await call(hass, action, camera="roof/west", **data)
+        assert raised.value.translation_key == "camera_offline"
+    assert commands(mqtt, "skylapse/roof/west/command") == []
 
 
 async def test_a_command_that_is_too_large_is_refused_here(

@@ -13,7 +13,16 @@ from ..protocol.codec import read
 from ..protocol.errors import ProtocolError
 from ..protocol.messages import Reading
 from ..protocol.records import read_record
-from .base import ATTR_CAMERA, camera_of, coordinator_of, failed, limit_s, whole, within
+from .base import (
+    ATTR_CAMERA,
+    camera_of,
+    coordinator_of,
+    failed,
+    limit_s,
+    present_camera_of,
+    whole,
+    within,
+)
 
 MODES = ("deployed", "live")
 
@@ -86,7 +95,7 @@ async def async_set_mode(call: ServiceCall) -> ServiceResponse:
 async def _command(call: ServiceCall, name: str, longer_s: float = 0.0) -> dict[str, Any]:
     """Have a camera do what the call says, and return what it replies."""
     coordinator = coordinator_of(call.hass)
-    camera = camera_of(call, coordinator)
+    camera = present_camera_of(call, coordinator)
     args = {key: value for key, value in call.data.items() if key != ATTR_CAMERA}
     try:
         return await coordinator.async_command_camera(camera, name, args, limit_s(coordinator) + longer_s)
