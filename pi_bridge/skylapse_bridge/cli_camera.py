@@ -12,19 +12,22 @@ import yaml
 
 from skylapse_protocol.codec import write
 from skylapse_protocol.messages import CameraInfo, Reading
+from skylapse_protocol.snapshot import MOST_AVERAGED, MOST_DIOPTRES
 
 from .aiming import Aim, Purpose
 from .camera.discovery import Found, discover, probe
 from .camera.port import CapturedFrame, CaptureSettings
 from .clock import make_clock
 from .config import BridgeConfig, load_config
-from .errors import CameraError, OutputError, UnsupportedError
+from .errors import CameraError, ConfigError, OutputError, UnsupportedError
 from .meter import reading
 from .one_picture import camera_called, opened
 from .shooting import AUTOMATIC, Shooter
 
 _ID = "west"
 """What a camera is called in the lines to paste, until somebody finds a better name."""
+
+_LONGEST_S = 3600
 
 
 def add_camera_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -40,32 +43,42 @@ def add_camera_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     _add_common(capture)
     capture.add_argument("--out", type=Path, required=True, help="the JPEG to write")
     capture.add_argument(
-        "--exposure-us", type=_above_zero(int), help="exposure time; metered where it is not given"
+        "--exposure-us", type=_number(int, 1, 10**9), help="exposure time; metered where it is not given"
     )
-    capture.add_argument("--gain", type=_above_zero(float), help="analogue gain, 1.0 is ISO 100")
+    capture.add_argument("--gain", type=_number(float, 0, 10**9), help="analogue gain, 1.0 is ISO 100")
     capture.add_argument(
-        "--kelvin", type=_above_zero(int), help="colour temperature; automatic where it is not given"
+        "--kelvin", type=_number(int, 1000, 40_000), help="colour temperature; automatic where it is not given"
     )
-    capture.add_argument("--focus", type=float, help="where the lens is to stand, in dioptres; 0 is infinity")
     capture.add_argument(
-        "--average", type=_above_zero(int), default=1, help="so many exposures become one picture"
+        "--focus",
+        type=_number(float, 0, MOST_DIOPTRES),
+        help="where the lens is to stand, in dioptres; 0 is infinity",
     )
-    capture.add_argument("--over-s", type=float, default=0.0, help="seconds over which they are spread")
+    capture.add_argument(
+        "--average",
+        type=_number(int, 1, MOST_AVERAGED),
+        default=1,
+        help=f"so many exposures become one picture, at most {MOST_AVERAGED}",
+    )
+    capture.add_argument(
+        "--over-s", type=_number(float, 0, _LONGEST_S), help="seconds over which they are spread"
+    )
     capture.add_argument("--raw", action="store_true", help="a DNG beside the JPEG")
-    capture.add_argument("--quality", type=_above_zero(int), default=92, help="of the JPEG, 1 to 100")
+    capture.add_argument("--quality", type=_number(int, 1, 100), default=92, help="of the JPEG, 1 to 100")
     capture.set_defaults(run=_capture)
 
 
-def _above_zero(kind: type[int] | type[float]) -> Callable[[str], float]:
-    """Return a parser of numbers above zero."""
+def _number(kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:
+    """Return a parser of numbers, whole ones for int, from `least` to `most`."""
+    name = "whole number" if kind is int else "number"
 
     def parse(text: str) -> float:
         try:
             number = kind(text)
         except ValueError:
-            number = 0
-        if not 0 < number < 1e12:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+            number = kind(least - 1)
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no {name} from {least:g} to {most:.12g}")
         return number
 
     return parse
@@ -195,6 +208,8 @@ def _exposure(exposure_us: int | None, gain: float | None) -> str:
 
 def _capture(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
+    if arguments.over_s is not None and arguments.average == 1:
+        raise ConfigError("--over-s: one exposure is not spread; say how many with --average")
     if not arguments.out.parent.is_dir():
         raise OutputError(f"--out {arguments.out}: {arguments.out.parent} is no folder")
     asked, frame = asyncio.run(_photograph(config, arguments))
@@ -231,7 +246,7 @@ async def _photograph(
 
 
 def _refuse(arguments: argparse.Namespace, shooter: Shooter) -> None:
-    """Raise UnsupportedError for what the camera does not obey, instead of a picture without it."""
+    """Raise UnsupportedError for what the camera does not obey or reach, instead of a picture without it."""
     info = shooter.info
     if info is None:
         return
@@ -245,6 +260,26 @@ def _refuse(arguments: argparse.Namespace, shooter: Shooter) -> None:
     refused = [option for option, (asked, able) in wanted.items() if asked and not able]
     if refused:
         raise UnsupportedError(f"camera {info.id} ({info.model}) does not obey {', '.join(refused)}")
+    limits = (
+        ("--exposure-us", arguments.exposure_us, info.min_exposure_us, info.max_exposure_us),
+        ("--gain", arguments.gain, info.min_gain, info.max_gain),
+        ("--focus", arguments.focus, 0, info.max_dioptre),
+    )
+    beyond = [_beyond(*limit) for limit in limits]
+    if any(beyond):
+        words = "; ".join(filter(None, beyond))
+        raise UnsupportedError(f"camera {info.id} ({info.model}) cannot do that: {words}")
+
+
+def _beyond(option: str, asked: float | None, least: float | None, most: float | None) -> str | None:
+    """Return what was asked and what the limit is, None where the camera can do it or does not say."""
+    if asked is None:
+        return None
+    if least is not None and asked < least:
+        return f"{option} asked {asked:.12g}, limit {least:.12g}"
+    if most is not None and asked > most:
+        return f"{option} asked {asked:.12g}, limit {most:.12g}"
+    return None
 
 
 def _settings(aim: Aim, arguments: argparse.Namespace) -> CaptureSettings:
@@ -266,7 +301,7 @@ def _settings(aim: Aim, arguments: argparse.Namespace) -> CaptureSettings:
         colour_temperature_k=arguments.kelvin,
         focus_dioptre=arguments.focus,
         average=arguments.average,
-        over_s=arguments.over_s,
+        over_s=arguments.over_s or 0.0,
         raw=arguments.raw,
         jpeg_quality=arguments.quality,
     )

@@ -1,7 +1,9 @@
 """`skylapse-bridge check`, `meter`, `capture` and `cameras` on real parts: broker, processor, cameras."""
 
 import json
+import os
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -332,6 +334,70 @@ def test_what_a_camera_does_not_obey_is_refused(desk: Desk) -> None:
     code, printed = desk.type("capture", "--out", str(out))
     assert (code, out.exists()) == (0, True)
     assert "64×48" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--gain", "1e6"], "--gain asked 1000000, limit 16"),
+        (["--gain", "0.5"], "--gain asked 0.5, limit 1"),
+        (["--focus", "50"], "--focus asked 50, limit"),
+        (["--exposure-us", "999999999"], "--exposure-us asked 999999999, limit"),
+        (["--exposure-us", "1", "--gain", "99"], "--gain asked 99, limit 16"),
+        (["--over-s", "3"], "--over-s: one exposure is not spread; say how many with --average"),
+    ],
+)
+def test_what_a_camera_does_not_reach_is_refused_with_its_limit(
+    desk: Desk, words: list[str], told: str
+) -> None:
+    out = desk.folder / "one.jpg"
+    code, printed = desk.type("capture", "--out", str(out), *words)
+    assert (code, out.exists()) == (2, False)
+    assert told in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--average", "65"], "'65' is no whole number from 1 to 64"),
+        (["--average", "1.5"], "'1.5' is no whole number from 1 to 64"),
+        (["--focus", "nan"], "'nan' is no number from 0 to 50"),
+        (["--quality", "101"], "'101' is no whole number from 1 to 100"),
+        (["--kelvin", "5"], "'5' is no whole number from 1000 to 40000"),
+        (["--average", "2", "--over-s", "-1"], "'-1' is no number from 0 to 3600"),
+    ],
+)
+def test_figures_that_mean_nothing_are_refused_before_the_camera_is_opened(
+    desk: Desk, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        desk.type("capture", "--out", str(desk.folder / "one.jpg"), *words)
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_meter_and_capture_need_neither_password_nor_key(desk: Desk) -> None:
+    desk.settings["mqtt"] = {"host": "localhost", "username": "roof", "password_file": "nowhere"}
+    desk.settings["processor"] = {"url": "http://127.0.0.1:9", "key_file": "nowhere"}
+    out = desk.folder / "one.jpg"
+    assert desk.type("meter")[0] == 0
+    code, printed = desk.type("capture", "--out", str(out), "--average", "2", "--over-s", "0.1")
+    assert (code, out.exists()) == (0, True)
+    assert "averaged 2" in printed
+
+
+def test_who_reads_no_further_sees_no_traceback(tmp_path: Path) -> None:
+    end, start = os.pipe()
+    os.close(end)
+    done = subprocess.run(
+        [sys.executable, "-m", "skylapse_bridge", "example-config"],
+        stdout=start,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        check=False,
+    )
+    os.close(start)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_mistakes_of_a_capture_are_told_in_a_line(desk: Desk) -> None:
