@@ -4,7 +4,8 @@ A page's `sh` blocks are run line by line in one folder, as a reader would; a bl
 with the name of a file is that file. Five things differ: the address of the repository becomes this clone, a
 configuration is made to fit as soon as it is there, Mosquitto's clients speak to the tests' broker, servers
 run beside the lines that follow and must end cleanly, and the lines in `RUN_ELSEWHERE` are run by what is
-named there. A command that is published must be answered well.
+named there. A command that is published must be answered well. Blocks about the virtual camera are typed by
+`tests/picamera`, in the environment that they need.
 """
 
 import json
@@ -40,21 +41,21 @@ RUN_ELSEWHERE = {
     "make demo": "tests/end_to_end",
     "make venv": ".ci/run",
     "make libcamera": ".ci/run",
-    "make test-picamera": ".ci/run",
 }
 SERVERS = {
     "skylapse-bridge run": "connected to the broker",
     "skylapse-processor serve": "connected to the broker",
 }
+VIRTUAL_CAMERA = ".libcamera/bin/"
 START_S = 30.0
 ANSWER_S = 60.0
 INSTALL_S = 400.0
 
 
-def commands(page: Path) -> Iterator[str]:
-    """Yield the lines of a page's `sh` blocks, without what is said beside them."""
+def commands(page: Path, *, virtual_camera: bool = False) -> Iterator[str]:
+    """Yield the lines of a page's `sh` blocks, without what is said beside; one kind of blocks of two."""
     for language, block in BLOCK.findall(page.read_text(encoding="utf-8")):
-        if language == "sh":
+        if language == "sh" and (VIRTUAL_CAMERA in block) == virtual_camera:
             yield from (line for text in block.splitlines() if (line := text.split("  #")[0].strip()))
 
 
@@ -65,6 +66,7 @@ class Reader:
         self.folder = folder
         self.servers: list[Program] = []
         (folder / ".venv").symlink_to(Path(sys.prefix))
+        (folder / ".libcamera").symlink_to(ROOT / ".libcamera")
         bins = [folder / "bin", Path(sys.prefix, "bin"), ROOT / ".tools" / "bin"]
         self.environment = {
             **os.environ,
@@ -76,7 +78,8 @@ class Reader:
         self.fitting = {
             "bridge.yaml": self._fit_bridge,
             "processor.yaml": self._fit_processor,
-            "twin.yaml": self._fit_twin,
+            "twin.yaml": self._fit_broker,
+            "virtual.yaml": self._fit_broker,
         }
         for client in ("mosquitto_pub", "mosquitto_sub"):
             (folder / client).write_text(f"-h {broker.host}\n-p {broker.port}\n", encoding="utf-8")
@@ -91,8 +94,8 @@ class Reader:
         words["processor"] = {"url": "http://127.0.0.1:9", "key_file": "processor-key"}
         words["cameras"][0]["path"] = "photos"
 
-    def _fit_twin(self, words: dict[str, Any]) -> None:
-        """Put this machine's broker into the configuration of a twin."""
+    def _fit_broker(self, words: dict[str, Any]) -> None:
+        """Put this machine's broker into a configuration."""
         words["mqtt"] = {"host": self.broker.host, "port": self.broker.port}
 
     def _fit_processor(self, words: dict[str, Any]) -> None:
@@ -100,6 +103,15 @@ class Reader:
         words["store"]["path"] = "store"
         words["http"]["port"] = free_port()
         words["mqtt"] = {"host": self.broker.host, "port": self.broker.port}
+
+    def follow(self, page: Path, *, virtual_camera: bool = False) -> None:
+        """Write a page's files, and type what it says to type."""
+        for name, text in FILE.findall(page.read_text(encoding="utf-8")):
+            (self.folder / name).write_text(text, encoding="utf-8")
+        self.fit()
+        for command in commands(page, virtual_camera=virtual_camera):
+            if command not in RUN_ELSEWHERE:
+                self.type(command)
 
     def fit(self) -> None:
         """Make the configurations fit that are there now, each of them once, as a reader's editor does."""
@@ -181,12 +193,7 @@ def identity(path: Path) -> str:
 def test_what_a_page_says_to_type_works(page: Path, tmp_path: Path, broker: Broker) -> None:
     reader = Reader(tmp_path, broker)
     try:
-        for name, text in FILE.findall(page.read_text(encoding="utf-8")):
-            (tmp_path / name).write_text(text, encoding="utf-8")
-        reader.fit()
-        for command in commands(page):
-            if command not in RUN_ELSEWHERE:
-                reader.type(command)
+        reader.follow(page)
     finally:
         codes = reader.leave()
 

@@ -1,7 +1,7 @@
 """The program `skylapse-bridge` with libcamera's virtual camera on this machine: docs/bridge.md.
 
-`make libcamera` puts it into `.libcamera/bin/skylapse-bridge`. The camera shows the JPEGs that `PICTURES` names,
-a file or a folder; the first one gives the size.
+`make libcamera` puts it into `.libcamera/bin/skylapse-bridge`. The camera shows the JPEGs of `PICTURES`, a
+file or a folder; the first one gives the size.
 """
 
 import os
