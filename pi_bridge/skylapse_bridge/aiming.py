@@ -14,12 +14,10 @@ from skylapse_protocol.snapshot import Plan, Profile, Window, colour_temperature
 
 from .camera.port import CaptureSettings
 from .errors import CameraError
-from .exposure import ExposureState, Limits, limits_of, split, step
+from .exposure import ExposureState, Limits, limits_of, split, spread_s, step
 from .meter import Light
 
 _LOWEST_K, _HIGHEST_K = 1_000, 40_000
-_SHARE_OF_INTERVAL = 0.8
-"""Exposures that are averaged are spread over this part of a frame's share of the interval."""
 _INTERVAL_WITHOUT_WINDOW_S = 15.0
 
 
@@ -73,7 +71,7 @@ class Aim:
 
 def limits_for(purpose: Purpose, camera: CameraInfo) -> Limits:
     """Return what sensor, profile and the frame's share of the interval allow each of its exposures."""
-    return limits_of(camera, purpose.profile, purpose.share_s, purpose.profile.average)
+    return limits_of(camera, purpose.profile, purpose.share_s)
 
 
 def settings_for(purpose: Purpose, camera: CameraInfo, rest_dioptre: float | None) -> CaptureSettings:
@@ -84,10 +82,16 @@ def settings_for(purpose: Purpose, camera: CameraInfo, rest_dioptre: float | Non
         colour_gains=purpose.colour_gains,
         focus_dioptre=_focus(purpose, camera, rest_dioptre),
         average=profile.average,
-        over_s=_SHARE_OF_INTERVAL * purpose.share_s if profile.average > 1 else 0.0,
+        over_s=spread_s(purpose.share_s, profile.average) if profile.average > 1 else 0.0,
         raw=profile.raw and camera.raw,
         jpeg_quality=profile.jpeg_quality,
     )
+
+
+def busy_s(settings: CaptureSettings) -> float:
+    """Return how long one picture's exposures take at most, with a sensor that runs freely."""
+    exposure_s, count = (settings.exposure_us or 0) / 1e6, settings.average
+    return max(count * exposure_s, settings.over_s * (count - 1) / count + min(count, 2) * exposure_s)
 
 
 def aim_at(

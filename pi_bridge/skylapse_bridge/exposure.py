@@ -39,6 +39,15 @@ Where it does not, the old ones still hold a bird back.
 forgotten, the exposure is kept for one frame and goes on from there. Set forward, it looks like a pause: the
 old measurements are out of reach, and the light that is measured anew is the same light.
 
+*The interval's budget.* An exposure that filled its interval would make the next frame late: a camera that
+changes a long exposure is started anew (half a second), a large picture takes as long again to be read out
+and to become a JPEG, and a slow card some tenths to make it safe. So `_OVERHEAD_S` of a frame's share of the
+interval are left free, a fifth of long ones, and of short ones never more than leaves `_LEAST_SHARE`: cameras
+that are asked for frames in quick succession have the overhead of small pictures. Metering is not in this
+budget, since long exposures are not metered anew (`shooting.py`): the last picture tells the light, and what
+the sun has done since is carried to the tick as above. Averaged exposures share the frame's budget among one
+more than they are, for a sensor that runs freely may just have begun one.
+
 *Splitting.* Time is used before gain: up to the longest exposure that sensor, profile and interval allow,
 with the smallest gain; then gain, continuously, never in steps. Time counts in whole microseconds; what is
 lost by that, a hundredth at the shortest exposures, is made up by gain where the camera has any to set.
@@ -66,7 +75,9 @@ _FORGET_S = 3 * 3600.0
 _GUARD_MAX_EV = 1.0
 _GUARD_RISE_EV_PER_S = 4.8 / 3600
 _GUARD_FALL_EV_PER_S = 1.2 / 3600
-_SHARE_OF_INTERVAL = 0.8
+_MOST_SHARE = 0.8
+_LEAST_SHARE = 0.4
+_OVERHEAD_S = 1.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,9 +125,24 @@ class Exposure:
     gain: float
 
 
-def limits_of(camera: CameraInfo, profile: Profile, interval_s: float, burst: int = 1) -> Limits:
-    """Return what sensor, profile and interval allow; `burst` frames share one interval."""
-    longest = round(interval_s * _SHARE_OF_INTERVAL * 1e6 / max(burst, 1))
+def exposing_s(share_s: float) -> float:
+    """Return how long a frame may be exposed in its share of the interval."""
+    return max(min(_MOST_SHARE * share_s, share_s - _OVERHEAD_S), _LEAST_SHARE * share_s)
+
+
+def overhead_s(share_s: float) -> float:
+    """Return how long a frame takes at least besides its exposure, in its share of the interval."""
+    return min(_OVERHEAD_S, (1.0 - _LEAST_SHARE) * share_s)
+
+
+def spread_s(share_s: float, average: int) -> float:
+    """Return over how long the exposures of one frame are spread; each takes its part of that at most."""
+    return exposing_s(share_s) * (1.0 if average == 1 else average / (average + 1))
+
+
+def limits_of(camera: CameraInfo, profile: Profile, share_s: float) -> Limits:
+    """Return what sensor, profile and the frame's share of the interval allow each of its exposures."""
+    longest = round(spread_s(share_s, profile.average) / profile.average * 1e6)
     for limit in (camera.max_exposure_us, profile.max_exposure_us):
         longest = min(longest, limit) if limit is not None else longest
     shortest = max(camera.min_exposure_us or 1, 1)

@@ -29,6 +29,7 @@ from .errors import (
 from .focusing import Focusing
 from .logs import about
 from .patience import reach
+from .rounds import Rounds, Tick
 from .sequence import (
     CameraChanged,
     EnabledChanged,
@@ -79,6 +80,7 @@ class Runner:
         self._voice = Voice(camera_id, parts)
         self._deployment = Deployment(state_dir, parts.bridge, camera_id)
         self._taker = Taker(camera_id, shooter, parts, self._voice)
+        self._rounds = Rounds(shooter, self._voice)
         self._tending = Tending(camera_id, shooter, parts, self._voice, self.time, on_up=self._up)
         self._focusing = Focusing(camera_id, shooter, parts, self._voice, self._between_ticks)
         self._events: asyncio.Queue[Event] = asyncio.Queue()
@@ -341,12 +343,13 @@ class Runner:
         if not shots:
             known = ", ".join(shoot.window.profiles)
             self._voice.fail("capture_failed", f"the snapshot knows none of {known}")
-        middles: dict[tuple[str, str | None], Aim] = {}
+        tick = Tick(shoot=shoot, shots=shots, plan=self.plan)
+        self._rounds.begin(tick)
         async with self.time.first():
             for shot in shots:
                 self._expect_round(shoot.window.interval_s)
                 try:
-                    await self._obey_shot(shoot, shot, len(shots), middles)
+                    await self._obey_shot(tick, shot)
                 except CameraEndError as error:
                     self._tending.note_end(str(error))
                     return
@@ -359,29 +362,32 @@ class Runner:
                     return
                 except BridgeError as error:
                     self._voice.fail("capture_failed", str(error))
-            if self.time.fits("preview", max(map(_length_s, middles.values()), default=0.0)):
+            if self.time.fits("preview", max(map(_length_s, tick.middles.values()), default=0.0)):
                 await self._taker.maybe_preview()
 
-    async def _obey_shot(
-        self, shoot: Shoot, shot: Shot, burst: int, middles: dict[tuple[str, str | None], Aim]
-    ) -> None:
+    async def _obey_shot(self, tick: Tick, shot: Shot) -> None:
         """Take one frame of a tick; what belongs to one bracket is metered once."""
+        if not self._rounds.may_take(tick, shot):
+            return
+        shoot = tick.shoot
         purpose = Purpose(
             at=shoot.at,
             profile=shot.profile,
             window=shoot.window,
             test_id=shot.test_id,
             place=shot.place,
-            burst=burst,
+            burst=self._rounds.burst(tick, shot),
             bracket_ev=shot.bracket_ev,
             bracket_dioptre=shot.bracket_dioptre,
         )
         key = shot.profile.id, shot.test_id
         plan, version = self.plan, version_of(self.snapshot)
-        if key in middles:
-            aim = self.shooter.member(middles[key], purpose)
+        if key in tick.middles:
+            aim = self.shooter.member(tick.middles[key], purpose)
         else:
-            aim = middles[key] = await self._taker.aim(purpose, plan)
+            aim = tick.middles[key] = await self._taker.aim(purpose, plan)
+        if shot.round is None:
+            tick.production.append(aim)
         await self._taker.take(aim, plan, version)
         self._tending.took()
         self._focusing.apply()

@@ -22,12 +22,13 @@ from skylapse_protocol.snapshot import (
 
 from . import jpeg
 from .aiming import Aim, Purpose, aim_at, limits_for, member_of, settings_for
-from .camera.port import Camera, CapturedFrame, CaptureSettings, FocusFigure
+from .camera.port import Camera, CapturedFrame, CaptureSettings, FocusFigure, SmallFrame
 from .clock import Clock
 from .errors import CameraError
 from .exposure import Exposure, ExposureState, Limits, split
 from .meter import Light, measure
 from .obedience import Obedience, after
+from .sequence import lead_s
 from .worker import Worker
 
 _LOGGER = logging.getLogger(__name__)
@@ -37,6 +38,9 @@ _PATIENCE_S = 30.0
 _METER_ATTEMPTS = 8
 _FIRST_EXPOSURE_US = 10_000
 _CORRECTION = 8.0
+_EXPOSURES_A_LOOK = 2
+"""Metering takes its own exposure, after one that may be under way."""
+_RECENT_INTERVALS = 3
 _CLIPPED_AT_FIRST = 0.02
 """The first measurement alone decides the first exposure: it is made anew where so much is clipped."""
 
@@ -71,6 +75,8 @@ class Shooter:
         """What was metered last."""
         self.temperature_c: float | None = None
         """Of the sensor, as far as it tells."""
+        self._seen: SmallFrame | None = None
+        """What production photographed last."""
         self._lens_dioptre: float | None = None
 
     async def start(self, bookmark: str | None = None) -> CameraInfo:
@@ -108,14 +114,30 @@ class Shooter:
     async def aim(self, purpose: Purpose, plan: Plan | None) -> Aim:
         """Meter, and decide how the frame is to be taken; nothing is remembered before `shoot`."""
         info = self._known_info()
-        limits = self.obedience.within(limits_for(purpose, info))
         settings = settings_for(purpose, info, self.rest_dioptre)
         if not info.controls_exposure:
             light = await self._meter(settings, purpose)
+        else:
+            light = self._met(purpose) or await self._meter_well(settings, purpose)
+        self.light = light
+        return self._aim_in(light, purpose, plan)
+
+    def foresee(self, purpose: Purpose, light: Light, plan: Plan | None) -> Aim:
+        """Return how a frame would be taken, by its own metering where that needs no exposure."""
+        return self._aim_in(self._met(purpose) or light, purpose, plan)
+
+    def _aim_in(self, light: Light, purpose: Purpose, plan: Plan | None) -> Aim:
+        """Return how a frame is to be taken in this light."""
+        info = self._known_info()
+        limits = self._limits(purpose)
+        settings = settings_for(purpose, info, self.rest_dioptre)
+        if not info.controls_exposure:
             return Aim(purpose=purpose, settings=settings, light=light, limits=limits)
         state = self.exposures.get(purpose.key)
-        light = await self._meter_well(settings, purpose, state, limits)
         return self._asking(aim_at(purpose, settings, light, limits, state, plan))
+
+    def _limits(self, purpose: Purpose) -> Limits:
+        return self.obedience.within(limits_for(purpose, self._known_info()))
 
     def member(self, middle: Aim, purpose: Purpose) -> Aim:
         """Return how another frame of a bracket is to be taken that was metered for its middle."""
@@ -139,6 +161,8 @@ class Shooter:
             self.temperature_c = captured.sensor_temperature_c
         if aim.exposure is not None and aim.purpose.leads:
             self.exposures[aim.purpose.key] = aim.exposure
+        if captured.small is not None and aim.purpose.leads and aim.purpose.test_id is None:
+            self._seen = captured.small
         return captured
 
     def compare(self, aim: Aim, captured: CapturedFrame) -> str | None:
@@ -196,14 +220,31 @@ class Shooter:
         settings = replace(settings, average=1, over_s=0.0, raw=False)
         frame = await self.call(lambda: self._camera.meter(settings), length_s(settings))
         profile = purpose.profile
-        seen_at = frame.seen_at or settings.at
-        self.light = measure(frame, profile.metering, seen_at, profile.highlight_share)
-        return self.light
+        return measure(frame, profile.metering, frame.seen_at or settings.at, profile.highlight_share)
 
-    async def _meter_well(
-        self, settings: CaptureSettings, purpose: Purpose, state: ExposureState | None, limits: Limits
-    ) -> Light:
+    def _met(self, purpose: Purpose) -> Light | None:
+        """Return the light that production's last picture shows; None where it has to be metered anew.
+
+        A long exposure is not taken twice, which would make its tick late. Pictures of production alone are
+        looked at, so that a test beside it changes nothing of what production sees.
+        """
+        seen, window, state = self._seen, purpose.window, self.exposures.get(purpose.key)
+        if seen is None or seen.seen_at is None or window is None or state is None:
+            return None
+        limits = self._limits(purpose)
+        exposure = split(state.log2_exposure, limits)
+        most_s = lead_s(window) / (_EXPOSURES_A_LOOK * max(purpose.burst, 1))
+        age_s = abs((purpose.at - seen.seen_at).total_seconds())
+        if exposure.exposure_us <= most_s * 1e6 or age_s > _RECENT_INTERVALS * window.interval_s:
+            return None
+        profile = purpose.profile
+        light = measure(seen, profile.metering, seen.seen_at, profile.highlight_share)
+        told = light.scene_ev is not None and _corrected(exposure, light, limits, first=False) is None
+        return light if told else None
+
+    async def _meter_well(self, settings: CaptureSettings, purpose: Purpose) -> Light:
         """Meter with the exposure in force; again with another one where that is far off."""
+        state, limits = self.exposures.get(purpose.key), self._limits(purpose)
         exposure = split(state.log2_exposure, limits) if state else _first(limits)
         for _ in range(_METER_ATTEMPTS):
             light = await self._meter(

@@ -9,7 +9,8 @@ films are made of, and the one whose exposure is metered; the others follow by t
 *Tests.* The arms of an experiment take turns beside production, one arm a tick. Light that rises or falls
 steadily would favour whoever comes second, so every other round runs backwards: A B B A, or A B C C B A. Then
 every arm has the same mean time, and what changes evenly cancels. Turns are counted from the epoch, so that
-neither a restart nor a skipped tick shifts them. A test ends by itself at `ends_at`.
+neither a restart nor a skipped tick shifts them. A test ends by itself at `ends_at`. Production is taken
+first and knows nothing of tests; whether an arm has room behind it is decided in `rounds.py`.
 """
 
 from collections.abc import Iterator
@@ -23,6 +24,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Round:
+    """One turn of every arm of a test."""
+
+    experiment: str
+    number: int
+    """Counted from the epoch."""
+    arms: tuple[Arm, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Shot:
     """One frame of a tick."""
 
@@ -30,6 +41,8 @@ class Shot:
     place: int | None = None
     """Place in the tick, from 0; None where it has one frame."""
     test_id: str | None = None
+    round: Round | None = None
+    """The round that an arm's frame belongs to; None for production."""
     bracket_ev: float | None = None
     """Stops away from what is metered; None outside a bracket."""
     bracket_dioptre: float | None = None
@@ -48,8 +61,13 @@ def shots_of(snapshot: Snapshot, window: Window, at: datetime) -> tuple[Shot, ..
     turn = (at - _EPOCH) // timedelta(seconds=window.interval_s)
     for experiment in running(snapshot, at):
         arm = arm_of(experiment, turn)
-        wanted.append(Shot(profile=arm.profile, test_id=arm.test_id))
+        wanted.append(Shot(profile=arm.profile, test_id=arm.test_id, round=round_of(experiment, turn)))
     return _placed(tuple(shot for one in wanted for shot in _bracket(one)))
+
+
+def frames_of(arm: Arm, camera: CameraInfo | None) -> tuple[Shot, ...]:
+    """Return all frames that an arm takes in its turn."""
+    return possible(tuple(_bracket(Shot(profile=arm.profile, test_id=arm.test_id))), camera)
 
 
 def possible(shots: tuple[Shot, ...], camera: CameraInfo | None) -> tuple[Shot, ...]:
@@ -78,6 +96,12 @@ def arm_of(experiment: Experiment, turn: int) -> Arm:
     arms = experiment.arms
     lap, position = divmod(turn, len(arms))
     return arms[position if lap % 2 == 0 else len(arms) - 1 - position]
+
+
+def round_of(experiment: Experiment, turn: int) -> Round:
+    """Return the round that a turn belongs to."""
+    arms = experiment.arms
+    return Round(experiment=experiment.id, number=turn // len(arms), arms=arms)
 
 
 def _bracket(shot: Shot) -> Iterator[Shot]:

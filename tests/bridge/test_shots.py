@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skylapse_bridge.aiming import Purpose, aim_at, limits_for, member_of, settings_for
+from skylapse_bridge.aiming import Purpose, aim_at, busy_s, limits_for, member_of, settings_for
+from skylapse_bridge.exposure import exposing_s
 from skylapse_bridge.meter import Light
 from skylapse_bridge.shots import Shot, arm_of, possible, running, shots_of
 from skylapse_protocol.messages import CameraInfo
@@ -136,12 +137,13 @@ def test_what_the_sensor_cannot_give_is_not_asked_of_it() -> None:
 
 def test_frames_of_a_tick_share_its_interval() -> None:
     night = replace(LIGHT, scene_ev=-8.0, lux=0.01)
-    for burst, average, longest_us in ((1, 1, 12_000_000), (3, 1, 4_000_000), (2, 3, 2_000_000)):
+    for burst, average, longest_us in ((1, 1, 12_000_000), (3, 1, 3_500_000), (2, 3, 1_500_000)):
         purpose = Purpose(at=START, profile=profile(average=average), window=window(), burst=burst)
         settings = settings_for(purpose, CAMERA, None)
         aim = aim_at(purpose, settings, night, limits_for(purpose, CAMERA), None, None)
         assert aim.settings.exposure_us == longest_us
-        assert (aim.settings.average, aim.settings.over_s) == (average, 6.0 if average > 1 else 0.0)
+        assert (aim.settings.average, aim.settings.over_s) == (average, 4.5 if average > 1 else 0.0)
+        assert busy_s(aim.settings) <= exposing_s(purpose.share_s)
 
 
 @pytest.mark.parametrize(

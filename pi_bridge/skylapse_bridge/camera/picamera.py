@@ -17,7 +17,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -151,11 +151,13 @@ class PicameraCamera:
         """Return single pixels of a whole frame with these settings."""
         session = self._running()
         with session.shot(self._wanted(session, settings)) as shot:
-            small = sampled(*_pixels(shot, "main"), SMALL_SIDE_PX)
-            delivered = shot.delivered
-            age_us = (now_ns() - delivered.began_ns) / 1000
-            seen_at = self._clock.now() - timedelta(microseconds=age_us)
-        tuning = self._tuning
+            age_us = (now_ns() - shot.delivered.began_ns) / 1000
+            return self._small(shot, self._clock.now() - timedelta(microseconds=age_us))
+
+    def _small(self, shot: Shot, seen_at: datetime) -> SmallFrame:
+        """Return single pixels of a frame."""
+        small = sampled(*_pixels(shot, "main"), SMALL_SIDE_PX)
+        delivered, tuning = shot.delivered, self._tuning
         return SmallFrame(
             width=small.shape[1],
             height=small.shape[0],
@@ -178,6 +180,7 @@ class PicameraCamera:
             age_ns = now_ns() - delivered.began_ns
             captured_at = self._clock.now() - timedelta(microseconds=age_ns / 1000)
             monotonic_ns = self._clock.monotonic_ns() - age_ns
+            small = self._small(shot, captured_at)
             raw = _dng(shot) if settings.raw and _has_raw(session) else None
             size = shot.request.config["main"]["size"]
             first = rgb_of(*_pixels(shot, "main")) if settings.average > 1 else None
@@ -202,6 +205,7 @@ class PicameraCamera:
             sensor_temperature_c=delivered.sensor_temperature_c,
             averaged=settings.average,
             raw=raw,
+            small=small,
         )
 
     def preview(self) -> bytes:

@@ -111,6 +111,9 @@ class CapturedFrame:
     """A whole DNG file, where one was asked for and the camera can."""
     bookmark: str | None = None
     """Where a camera that replays pictures goes on after this one; kept with the frame."""
+    small: SmallFrame | None = None
+    """The same picture as one for metering, its first exposure where it is a mean: long exposures need not
+    be taken twice."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,6 +6,7 @@ settings that take effect some pictures later, exposures that are halved, pictur
 that is lost or hangs until it is started anew, wind, water, fog and warmth.
 """
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -133,14 +134,26 @@ class TwinCamera:
         self._require_running()
         width, height = self._fitted(SMALL_SIDE_PX)
         photograph = self._photograph(settings, width, height)
+        self._expose(settings, photograph, 1)
+        return self._small(settings, photograph)
+
+    def _small(self, settings: CaptureSettings, photograph: Photograph) -> SmallFrame:
+        """Return single pixels of a picture, all of them where it is small itself."""
         delivered, sensor = photograph.delivered, self._sensor
+        rgb = photograph.rgb()
+        width, height = self._fitted(SMALL_SIDE_PX)
+        rows, columns = (
+            (2 * np.arange(few) + 1) * many // (2 * few)
+            for few, many in zip((height, width), rgb.shape, strict=False)
+        )
         return SmallFrame(
             width=width,
             height=height,
-            rgb=photograph.rgb().tobytes(),
+            rgb=rgb[rows][:, columns].tobytes(),
             tone_curve=sensor.tone_curve,
             exposure_us=delivered.exposure_us,
             gain=delivered.analogue_gain * delivered.digital_gain,
+            seen_at=settings.at,
             lux_reference=LuxReference(
                 exposure_us=sensor.reference_exposure_us,
                 gain=sensor.reference_gain,
@@ -157,6 +170,7 @@ class TwinCamera:
         monotonic_ns = self._clock.monotonic_ns()
         first = self._photograph(settings, *self._size)
         planes, lux = self._averaged(first, settings)
+        self._expose(settings, first, settings.average)
         delivered = first.delivered
         return CapturedFrame(
             jpeg=encode_jpeg(planes, quality=settings.jpeg_quality),
@@ -176,7 +190,16 @@ class TwinCamera:
             sensor_temperature_c=round(first.injected.sensor_temperature_c, 1),
             averaged=settings.average,
             raw=first.raw(self._sensor) if settings.raw else None,
+            small=self._small(settings, first),
         )
+
+    def _expose(self, settings: CaptureSettings, photograph: Photograph, count: int) -> None:
+        """Let so many exposures last as long as they would, where that is wanted."""
+        if not self._options["exposures_last"]:
+            return
+        exposure_s = photograph.delivered.exposure_us / 1e6
+        length_s = max(count * exposure_s, settings.over_s)
+        asyncio.run(self._clock.wait_until(self._clock.now() + timedelta(seconds=length_s)))
 
     def _averaged(self, first: Photograph, settings: CaptureSettings) -> tuple[Planes, float]:
         """Return the mean of as many exposures as are asked for, and their mean lux."""

@@ -68,6 +68,8 @@ OPTIONS = {
     vol.Optional("lose_share", default=0.0): _SHARE,
     # One capture in so many fails: the last of them.
     vol.Optional("drop_every"): _COUNT,
+    # Metering and pictures take as long as their exposures, on the bridge's clock.
+    vol.Optional("exposures_last", default=False): bool,
     # The camera hangs once until it is stopped: at a capture counted from 1, or from a moment on.
     vol.Optional("hang_at_capture"): _COUNT,
     vol.Optional("hang_at"): _moment,
