@@ -2,9 +2,11 @@
 
 It is the only part acted in the tests of the driver; `tools/libcamera_rig/rig.py` says why. Frames come at
 once; their metadata follow the controls some frames later as on a Raspberry Pi, and a start obeys with its
-first frame.
+first frame. A start lets the lens go to its place of rest unless it is told where to stand.
 """
 
+import errno
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +29,7 @@ CONTROLS: dict[str, tuple[Any, Any, Any]] = {
 SIZE = (64, 48)
 LATENCY = 4
 FOCUSED_DIOPTRE = 0.35
+REST_DIOPTRE = 1.0
 
 
 class ActedRequest:
@@ -63,26 +66,38 @@ class ActedRequest:
 class ActedPicamera:
     """As much of `Picamera2` as the driver uses."""
 
-    def __init__(self, *, halves_above_us: float = float("inf")) -> None:
+    def __init__(
+        self,
+        *,
+        halves_above_us: float = float("inf"),
+        size: tuple[int, int] = SIZE,
+        memory_bytes: float = float("inf"),
+    ) -> None:
         self.camera_controls: Mapping[str, tuple[Any, Any, Any]] = CONTROLS
         self.camera_config: dict[str, Any] = {}
         self.options: dict[str, Any] = {}
-        self.sensor_resolution = SIZE
+        self.sensor_resolution = size
+        self.sensor_format = "SRGGB10_CSI2P"
         self.halves_above_us = halves_above_us
+        self.memory_bytes = memory_bytes
         self.held = 0
         self.starts: list[dict[str, Any]] = []
         self.frames = 0
         self._in_flight: list[dict[str, Any]] = []
         self._set: dict[str, Any] = {}
-        self._shown: dict[str, Any] = {"ExposureTime": 33_333, "AnalogueGain": 1.5, "LensPosition": 1.0}
+        self._shown: dict[str, Any] = {"ExposureTime": 33_333, "AnalogueGain": 1.5}
 
     def configure(self, configuration: dict[str, Any]) -> None:
-        """Take the configuration over."""
+        """Take the configuration over, where memory reaches for one byte and a half of a pixel."""
+        streams = [configuration.get(name) for name in ("main", "lores", "raw")]
+        sizes = [stream["size"] for stream in streams if stream is not None]
+        if sum(1.5 * width * height for width, height in sizes) > self.memory_bytes:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
         self.camera_config = configuration
 
-    def create_still_configuration(self, **parts: Any) -> dict[str, Any]:
-        """Return what was asked for, with a raw stream unless that was declined."""
-        return parts
+    def create_still_configuration(self, *, sensor: Any = None, **parts: Any) -> dict[str, Any]:
+        """Return what was asked for."""
+        return parts | {"sensor": sensor}
 
     def set_controls(self, controls: dict[str, Any]) -> None:
         """Send controls with the next request."""
@@ -91,7 +106,7 @@ class ActedPicamera:
     def start(self) -> None:
         """Begin with the controls that were set."""
         self.starts.append(self._set)
-        self._shown |= self._set
+        self._shown |= {"LensPosition": REST_DIOPTRE} | self._set
         self._set, self._in_flight = {}, []
 
     def stop(self) -> None:

@@ -1,5 +1,6 @@
 """The driver and its session with a camera that has controls: asked, waited for, delivered, recorded."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +13,9 @@ from skylapse_bridge.camera.pursuit import MOST_AFTER_START, MOST_FRAMES
 from skylapse_bridge.camera.session import Session
 from skylapse_bridge.camera.tuning import read_tuning
 from skylapse_bridge.clock import RealClock
+from skylapse_bridge.errors import CameraError, CameraLostError
 
-from .acted_picamera import FOCUSED_DIOPTRE, LATENCY, SIZE, ActedPicamera
+from .acted_picamera import FOCUSED_DIOPTRE, LATENCY, REST_DIOPTRE, SIZE, ActedPicamera
 from .tuning_files import IMX519
 
 STREAM = {"format": "YUV420", "size": SIZE}
@@ -79,6 +81,19 @@ def test_a_metered_frame_carries_its_exposure() -> None:
     assert (small.width, small.height, small.rgb) == (*SIZE, bytes([128]) * 3 * SIZE[0] * SIZE[1])
 
 
+@pytest.mark.parametrize("average", [1, 2])
+def test_a_long_exposure_brings_what_metering_would_see(average: int) -> None:
+    acted = ActedPicamera()
+    camera = driven(acted)
+    frame, frames = shoot(camera, acted, exposure_us=8_000_000, gain=2.0, average=average)
+    assert frames == average
+    small, metered = frame.small, camera.meter(settings(exposure_us=8_000_000, gain=2.0))
+    assert small is not None
+    assert small.seen_at == frame.captured_at, "the first exposure"
+    assert replace(small, seen_at=None) == replace(metered, seen_at=None)
+    assert (small.exposure_us, small.focus_dioptre) == (7_999_997, REST_DIOPTRE)
+
+
 def test_a_long_exposure_begins_at_once() -> None:
     acted = ActedPicamera()
     camera = driven(acted)
@@ -86,6 +101,18 @@ def test_a_long_exposure_begins_at_once() -> None:
     frame, frames = shoot(camera, acted, exposure_us=8_000_000, gain=2.0)
     assert (frame.exposure_us, frames) == (7_999_997, 1)
     assert acted.starts[-1]["ExposureTime"] == 8_000_000
+
+
+def test_a_long_exposure_under_way_is_ended_for_the_next() -> None:
+    acted = ActedPicamera()
+    camera = driven(acted)
+    shoot(camera, acted, exposure_us=8_000_000, gain=2.0)
+    starts = len(acted.starts)
+    _, frames = shoot(camera, acted, exposure_us=8_000_000, gain=2.0)
+    assert (len(acted.starts), frames) == (starts + 1, 1)
+    session = camera._running()
+    with session.shot(session._in_force or {}):
+        assert len(acted.starts) == starts + 1, "the exposure under way will do"
 
 
 def test_long_exposures_of_an_average_follow_one_another_without_a_restart() -> None:
@@ -130,6 +157,20 @@ def test_the_lens_stays_where_it_was_put() -> None:
     assert frame.focus_dioptre == 0.0
 
 
+@pytest.mark.parametrize(("put", "stands"), [(None, FOCUSED_DIOPTRE), (2.0, 2.0), (0.0, 0.0)])
+def test_the_lens_is_put_where_it_was_when_the_camera_is_started_anew(
+    put: float | None, stands: float
+) -> None:
+    acted = ActedPicamera()
+    camera = driven(acted)
+    frame, _ = shoot(camera, acted, exposure_us=8_000_000, gain=1.0)
+    assert frame.focus_dioptre == REST_DIOPTRE
+    assert camera.focus(put) == stands
+    for exposure_us in (8_000_000, 10_000, 9_000_000):
+        frame, _ = shoot(camera, acted, exposure_us=exposure_us, gain=1.0)
+        assert frame.focus_dioptre == stands
+
+
 def test_autofocus_finds_a_place_and_keeps_it() -> None:
     acted = ActedPicamera()
     camera = driven(acted)
@@ -143,3 +184,53 @@ def test_autofocus_finds_a_place_and_keeps_it() -> None:
 def test_a_focus_figure_says_where_the_lens_stood() -> None:
     figure = driven(ActedPicamera()).focus_figure(settings(exposure_us=10_000, gain=1.0, focus_dioptre=0.5))
     assert (figure.figure, figure.dioptre, figure.temperature_c) == (0.0, 0.5, 31.0)
+
+
+def test_an_average_that_memory_does_not_reach_for_is_refused() -> None:
+    acted = ActedPicamera(size=(640_000, 480_000))
+    camera = make_camera(CameraIdentity(bridge="roof", id="west", name="West"), {}, RealClock())
+    camera._session = Session(acted)
+    camera._session.start(lambda: {"main": STREAM | {"size": acted.sensor_resolution}, "raw": None})
+    with pytest.raises(CameraError, match=r"640000×480000 takes \d+ MB of memory"):
+        camera.capture(settings(average=2))
+    assert acted.frames == 1, "only that of the start"
+
+
+def test_where_memory_does_not_reach_the_camera_does_without_raw_pictures(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    streams = {"main": STREAM, "lores": STREAM, "raw": STREAM}
+    session = Session(ActedPicamera(memory_bytes=2 * 1.5 * SIZE[0] * SIZE[1]))
+    session.start(lambda: streams, lambda: streams | {"raw": None})
+    assert session.picamera.camera_config["raw"] is None
+    assert "memory for cameras does not reach" in caplog.text
+
+
+def test_where_memory_does_not_reach_at_all_the_way_out_is_told() -> None:
+    session = Session(ActedPicamera(memory_bytes=100))
+    with pytest.raises(CameraError, match=r"`width`, `height`.*`raw: false`.*vc4-kms-v3d,cma-256") as told:
+        session.start(lambda: {"main": STREAM, "raw": STREAM}, lambda: {"main": STREAM, "raw": None})
+    assert not isinstance(told.value, CameraLostError), "starting anew does not help"
+
+
+@pytest.mark.parametrize(
+    ("error", "lacks_memory"),
+    [
+        (RuntimeError("Failed to start camera: Cannot allocate memory"), True),
+        (RuntimeError("failed to allocate capture buffers for stream 0"), True),
+        (RuntimeError("Failed to start camera: Device or resource busy"), False),
+        (OSError(5, "Input/output error"), False),
+    ],
+)
+def test_lack_of_memory_is_told_from_other_trouble(
+    error: Exception, *, lacks_memory: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acted = ActedPicamera()
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(acted, "start", fail)
+    with pytest.raises(CameraError) as told:
+        Session(acted).start(lambda: {"main": STREAM, "raw": None})
+    assert isinstance(told.value, CameraLostError) != lacks_memory

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from skylapse_bridge.camera.planes import grey_of, rgb_of, sampled
+from skylapse_bridge.camera.planes import bands_of, grey_of, rgb_of, sampled
 from skylapse_bridge.errors import CameraError
 
 WIDTH, HEIGHT, PADDING = 320, 180, 32
@@ -61,6 +61,15 @@ def off(one: Bytes, other: Any) -> int:
 @FORMATS
 def test_the_whole_picture(name: str) -> None:
     assert off(rgb_of(as_format(scene(), name), name, SIZE), scene()) <= 4
+
+
+@FORMATS
+@pytest.mark.parametrize("rows", [2, 16, 128, 4096])
+def test_bands_of_a_picture_are_the_picture(name: str, rows: int) -> None:
+    picture = np.random.default_rng(7).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    bands = list(bands_of(as_format(picture, name), name, SIZE, rows))
+    assert all(len(band) <= rows for band in bands)
+    assert (np.concatenate(bands) == rgb_of(as_format(picture, name), name, SIZE)).all()
 
 
 @FORMATS

@@ -36,6 +36,8 @@ CONTROLS: dict[str, tuple[Any, Any, Any]] = {
     "Sharpness": (0.0, 16.0, 1.0),
 }
 LIMITS = limits_of(CONTROLS)
+OF_TODAY = limits_of(CONTROLS | {"ExposureTimeMode": (0, 1, 0), "AnalogueGainMode": (0, 1, 0)})
+EXPOSURE = ("ExposureTimeMode", "AnalogueGainMode", "ExposureTime", "AnalogueGain", "AeEnable")
 CURVE = read_tuning(IMX519, "imx519").colour_curve
 FRAME_NS = 100_000_000
 FIRST_NS = 100 * 10**9
@@ -92,6 +94,15 @@ def test_what_is_given_switches_the_automatics_off_and_is_kept_within_the_limits
         "AfMode": 0,
         "LensPosition": 12.0,
     }
+    assert wanted(OF_TODAY, exposure_us=20_000, gain=2.0, focus_dioptre=20.0) == {
+        "ExposureTimeMode": 1,
+        "AnalogueGainMode": 1,
+        "ExposureTime": 20_000,
+        "AnalogueGain": 2.0,
+        "AwbEnable": True,
+        "AfMode": 0,
+        "LensPosition": 12.0,
+    }
     assert wanted(exposure_us=10, gain=99.0)["ExposureTime"] == 287
     assert wanted(exposure_us=10, gain=99.0)["AnalogueGain"] == 16.0
 
@@ -100,8 +111,24 @@ def test_what_is_left_to_the_camera_is_automatic() -> None:
     controls = wanted()
     assert (controls["AeEnable"], controls["AwbEnable"]) == (True, True)
     assert "LensPosition" not in controls
-    half = wanted(exposure_us=5000)
-    assert (half["ExposureTime"], half["AnalogueGain"]) == (5000, 0.0), "0 is automatic in picamera2"
+    exposure = {name: wanted(OF_TODAY).get(name) for name in EXPOSURE}
+    assert exposure == {"ExposureTimeMode": 0, "AnalogueGainMode": 0} | dict.fromkeys(EXPOSURE[2:])
+
+
+@pytest.mark.parametrize(
+    ("wish", "today", "before"),
+    [
+        ({"exposure_us": 5000}, (1, 0, 5000, None, None), (None, None, 5000, 0.0, None)),
+        ({"gain": 2.0}, (0, 1, None, 2.0, None), (None, None, 0, 2.0, None)),
+    ],
+)
+def test_exposure_time_or_gain_alone_leaves_the_other_to_the_camera(
+    wish: dict[str, Any], today: tuple[Any, ...], before: tuple[Any, ...]
+) -> None:
+    assert tuple(wanted(OF_TODAY, **wish).get(name) for name in EXPOSURE) == today
+    assert tuple(wanted(**wish).get(name) for name in EXPOSURE) == before, (
+        "0 is automatic before libcamera 0.5"
+    )
 
 
 def test_a_colour_temperature_becomes_gains_where_libcamera_knows_none() -> None:

@@ -11,10 +11,12 @@ process.
 """
 
 import gc
+import inspect
 import io
 import json
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -30,11 +32,11 @@ from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.identifiers import parse_id
 from skylapse_protocol.messages import CameraInfo
 
-from .averaging import Averager
+from .averaging import BAND_ROWS, Averager, require_memory
 from .discovery import Found
 from .factory import CameraIdentity
 from .picture import encode_preview, fit
-from .planes import Bytes, grey_of, image_of, rgb_of, sampled
+from .planes import Bytes, bands_of, grey_of, image_of, sampled
 from .port import PREVIEW_SIDE_PX, SMALL_SIDE_PX, CapturedFrame, CaptureSettings, FocusFigure, SmallFrame
 from .pursuit import Controls, controls_for, lens_controls
 from .session import Session, Shot, now_ns, within
@@ -58,7 +60,7 @@ OPTIONS = {
     vol.Optional("vflip", default=False): bool,
     # Where the lens stands after the start, in dioptres.
     vol.Optional("focus"): vol.All(vol.Coerce(float), vol.Range(min=0.0, max=20.0)),
-    # Raw pictures can be asked for; without them the camera needs less memory.
+    # Raw pictures can be asked for.
     vol.Optional("raw", default=True): bool,
 }
 
@@ -69,6 +71,7 @@ _FOCUS_PX = 1024
 _FOCUS_PATIENCE_S = 15.0
 _OPEN_PATIENCE_S = 15.0
 _USB = "/usb"
+_BIT_DEPTH = re.compile(r"(?:S[RGB]{4}|R)(\d+)(?:_CSI2P)?")
 
 
 def found() -> list[Found]:
@@ -108,7 +111,7 @@ class PicameraCamera:
         picamera = within(lambda: _open(library, number, tuning, cameras), _OPEN_PATIENCE_S)
         self._session = session = Session(picamera)
         try:
-            session.start(lambda: self._configuration(picamera))
+            self._begin(session)
         except CameraError:
             self.stop()
             raise
@@ -168,12 +171,16 @@ class PicameraCamera:
             lux_reference=tuning.lux_reference if tuning else None,
             colour_temperature_k=delivered.colour_temperature_k,
             seen_at=seen_at,
+            focus_dioptre=delivered.dioptre,
         )
 
     def capture(self, settings: CaptureSettings) -> CapturedFrame:
         """Take one picture, or the mean of several."""
         called_ns = now_ns()
         session = self._running()
+        size = session.picamera.camera_config["main"]["size"]
+        if settings.average > 1:
+            require_memory(size)
         wanted = self._wanted(session, settings)
         with session.shot(wanted, not_before_ns=called_ns, at_once=True) as shot:
             delivered = shot.delivered
@@ -182,11 +189,10 @@ class PicameraCamera:
             monotonic_ns = self._clock.monotonic_ns() - age_ns
             small = self._small(shot, captured_at)
             raw = _dng(shot) if settings.raw and _has_raw(session) else None
-            size = shot.request.config["main"]["size"]
-            first = rgb_of(*_pixels(shot, "main")) if settings.average > 1 else None
-            jpeg = _jpeg(session, shot, settings.jpeg_quality) if first is None else b""
-        if first is not None:
-            jpeg = self._average(session, wanted, settings, delivered.began_ns, first)
+            averager = self._averager(shot) if settings.average > 1 else None
+            jpeg = _jpeg(session, shot, settings.jpeg_quality) if averager is None else b""
+        if averager is not None:
+            jpeg = _average(session, wanted, settings, delivered.began_ns, averager)
         return CapturedFrame(
             jpeg=jpeg,
             width=size[0],
@@ -243,19 +249,11 @@ class PicameraCamera:
             figure=sharpness, dioptre=delivered.dioptre, temperature_c=delivered.sensor_temperature_c
         )
 
-    def _average(
-        self, session: Session, wanted: Controls, settings: CaptureSettings, began_ns: int, first: Bytes
-    ) -> bytes:
-        """Add the exposures after the first, evenly over the time, and return their mean as JPEG."""
+    def _averager(self, first: Shot) -> Averager:
+        """Return the mean of one exposure so far."""
         averager = Averager(self._tuning.tone_curve if self._tuning else None)
-        averager.add(first)
-        step_ns = round(settings.over_s * 1e9 / settings.average)
-        for number in range(1, settings.average):
-            with session.shot(wanted, not_before_ns=began_ns + number * step_ns) as shot:
-                averager.add(rgb_of(*_pixels(shot, "main")))
-        buffer = io.BytesIO()
-        Image.fromarray(averager.mean()).save(buffer, "JPEG", quality=settings.jpeg_quality)
-        return buffer.getvalue()
+        _add(averager, first)
+        return averager
 
     def _wanted(self, session: Session, settings: CaptureSettings) -> Controls:
         """Return the controls for settings; the lens stays where it was last put."""
@@ -271,8 +269,18 @@ class PicameraCamera:
             raise CameraLostError(f"camera {self._identity.id} is not started")
         return self._session
 
-    def _configuration(self, picamera: Any) -> Any:
-        """Return the one configuration: everything at once, never switched."""
+    def _begin(self, session: Session) -> None:
+        """Configure and start the camera; where memory does not reach, without raw pictures."""
+        picamera, raw = session.picamera, self._options["raw"]
+        without = (lambda: self._configuration(picamera, raw=False)) if raw else None
+        session.start(lambda: self._configuration(picamera, raw=raw), without)
+
+    def _configuration(self, picamera: Any, *, raw: bool) -> Any:
+        """Return the one configuration: everything at once, never switched.
+
+        The sensor is read in full, whatever the size of the pictures, so that this never changes what is
+        seen. The picamera2 of Debian 11 can be told so by the raw stream alone.
+        """
         from libcamera import Transform
 
         options, full = self._options, picamera.sensor_resolution
@@ -281,10 +289,11 @@ class PicameraCamera:
         return picamera.create_still_configuration(
             main={"format": "YUV420", "size": size},
             lores={"format": "YUV420", "size": lores},
-            raw={"size": full} if options["raw"] else None,
+            raw={"size": full} if raw else None,
             transform=Transform(hflip=options["hflip"], vflip=options["vflip"]),
             buffer_count=_BUFFERS,
             queue=False,
+            **_sensor_mode(picamera),
         )
 
 
@@ -355,6 +364,15 @@ def _open(library: Any, number: int, tuning: Tuning | None, cameras: list[dict[s
         return library(number, tuning=file.name)
 
 
+def _sensor_mode(picamera: Any) -> dict[str, Any]:
+    """Return the argument that has the sensor read in full; nothing where picamera2 does not know it."""
+    if "sensor" not in inspect.signature(picamera.create_still_configuration).parameters:
+        return {}
+    mode = {"output_size": picamera.sensor_resolution}
+    depth = _BIT_DEPTH.fullmatch(str(picamera.sensor_format))
+    return {"sensor": mode | {"bit_depth": int(depth[1])} if depth else mode}
+
+
 def _sensor(model: str) -> str | None:
     """Return the sensor of a model: imx708 of imx708_wide_noir; None for what no id can be."""
     try:
@@ -367,6 +385,25 @@ def _pixels(shot: Shot, stream: str) -> tuple[Bytes, str, tuple[int, int]]:
     """Return a stream's picture with its format and size."""
     facts = shot.request.config[stream]
     return shot.request.make_array(stream), facts["format"], facts["size"]
+
+
+def _average(
+    session: Session, wanted: Controls, settings: CaptureSettings, began_ns: int, averager: Averager
+) -> bytes:
+    """Add the exposures after the first, evenly over the time, and return their mean as JPEG."""
+    step_ns = round(settings.over_s * 1e9 / settings.average)
+    for number in range(1, settings.average):
+        with session.shot(wanted, not_before_ns=began_ns + number * step_ns) as shot:
+            _add(averager, shot)
+    buffer = io.BytesIO()
+    Image.fromarray(averager.mean()).save(buffer, "JPEG", quality=settings.jpeg_quality)
+    return buffer.getvalue()
+
+
+def _add(averager: Averager, shot: Shot) -> None:
+    """Add a frame band by band: a whole picture in RGB would take more memory than the sums."""
+    array, pixel_format, size = _pixels(shot, "main")
+    averager.add_bands(bands_of(array, pixel_format, size, BAND_ROWS), size)
 
 
 def _has_raw(session: Session) -> bool:

@@ -5,7 +5,7 @@ with shape (rows × 3/2, stride), the Y plane above U and V of half the size, tw
 NV12 with U and V interleaved below Y. Colours are those of JPEG: ITU-R BT.601 at full range (JFIF 1.02).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -41,6 +41,28 @@ def image_of(array: Bytes, pixel_format: str, size: tuple[int, int]) -> Image.Im
 def rgb_of(array: Bytes, pixel_format: str, size: tuple[int, int]) -> Bytes:
     """Return the whole picture as shape (rows, columns, 3): red, green, blue."""
     return np.asarray(image_of(array, pixel_format, size))
+
+
+def bands_of(array: Bytes, pixel_format: str, size: tuple[int, int], rows: int) -> Iterator[Bytes]:
+    """Give what `rgb_of` returns in bands of so many rows from the top, which takes the memory of one band.
+
+    `rows` is even, and so is the height of pictures with planes. A band's colours are enlarged together with
+    the rows above and below it, so that no seam shows.
+    """
+    width, height = size
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        if pixel_format in _CHANNELS:
+            yield rgb_of(array[top:bottom], pixel_format, (width, bottom - top))
+            continue
+        light, *colours = _planes(array, pixel_format, size)
+        above, below = max(top // 2 - 1, 0), min(bottom // 2 + 1, height // 2)
+        bands = [Image.fromarray(np.ascontiguousarray(light[top:bottom]))]
+        for plane in colours:
+            part = Image.fromarray(np.ascontiguousarray(plane[above:below]))
+            large = part.resize((width, 2 * (below - above)), Image.Resampling.BILINEAR)
+            bands.append(large.crop((0, top - 2 * above, width, bottom - 2 * above)))
+        yield np.asarray(Image.merge("YCbCr", bands).convert("RGB"))
 
 
 def grey_of(array: Bytes, pixel_format: str, size: tuple[int, int], side_px: int) -> Plane:

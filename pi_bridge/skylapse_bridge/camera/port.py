@@ -77,6 +77,8 @@ class SmallFrame:
     seen_at: datetime | None = None
     """When this light was seen; None is the moment that was asked for. Twilight halves in two minutes: a
     camera that meters some seconds ahead of the tick says so."""
+    focus_dioptre: float | None = None
+    """Where the lens stood; None where it does not move, or an autofocus of its own has it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,6 +14,10 @@ answer it is.
 Exposures longer than `LONG_US` are not waited for: with so many in flight a change would cost a minute. The
 camera is stopped and started with the new controls, in the same configuration and with the same buffers;
 the exposure under way ends there, and the first frame obeys.
+
+Exposure time and gain are each automatic or by hand where the camera has a mode for each (libcamera from 0.5
+on, whose cameras do not all mind `AeEnable`). Elsewhere 0 leaves one of the two to the camera, and
+`AeEnable` both.
 """
 
 from collections.abc import Mapping
@@ -36,6 +40,8 @@ _EXPOSURE_SHARE = 0.01
 _GAIN_SHARE = 0.02
 _DIOPTRES = 0.05
 _MANUAL_FOCUS = 0
+_MODES = ("ExposureTimeMode", "AnalogueGainMode")
+_AUTOMATIC, _BY_HAND = 0, 1
 
 Controls = dict[str, Any]
 Metadata = Mapping[str, Any]
@@ -79,7 +85,7 @@ def controls_for(settings: CaptureSettings, limits: Limits, curve: ColourCurve) 
     """Return the controls for settings, without what the camera cannot be told, within its limits."""
     wanted: Controls = {}
     if limits.exposure_us and limits.gain:
-        wanted |= _exposure(settings, limits.exposure_us, limits.gain)
+        wanted |= _exposure(settings, limits, limits.exposure_us, limits.gain)
     if limits.controls_colour:
         wanted |= _colour(settings, limits, curve)
     if limits.dioptre and settings.focus_dioptre is not None:
@@ -92,14 +98,22 @@ def lens_controls(dioptre: float, reach: tuple[float, float]) -> Controls:
     return {"AfMode": _MANUAL_FOCUS, "LensPosition": _within(dioptre, reach)}
 
 
-def _exposure(settings: CaptureSettings, times: tuple[int, int], gains: tuple[float, float]) -> Controls:
-    if settings.exposure_us is None and settings.gain is None:
-        return {"AeEnable": True, "ExposureTime": 0, "AnalogueGain": 0.0}
-    return {
-        "AeEnable": False,
-        "ExposureTime": 0 if settings.exposure_us is None else round(_within(settings.exposure_us, times)),
-        "AnalogueGain": 0.0 if settings.gain is None else _within(settings.gain, gains),
-    }
+def _exposure(
+    settings: CaptureSettings, limits: Limits, times: tuple[int, int], gains: tuple[float, float]
+) -> Controls:
+    time_us = None if settings.exposure_us is None else round(_within(settings.exposure_us, times))
+    gain = None if settings.gain is None else _within(settings.gain, gains)
+    if limits.names.issuperset(_MODES):
+        given = (("ExposureTime", time_us), ("AnalogueGain", gain))
+        modes = {
+            mode: _AUTOMATIC if value is None else _BY_HAND
+            for mode, (_, value) in zip(_MODES, given, strict=True)
+        }
+        return modes | {name: value for name, value in given if value is not None}
+    values = {"ExposureTime": time_us or 0, "AnalogueGain": gain or 0.0}
+    if (time_us is None) != (gain is None):
+        return values
+    return {"AeEnable": time_us is None} | values
 
 
 def _colour(settings: CaptureSettings, limits: Limits, curve: ColourCurve) -> Controls:
@@ -121,7 +135,8 @@ class Delivered:
     """What the metadata of a frame say; None where they say nothing."""
 
     sensor_ns: int
-    """End of the exposure of the first line on the clock of the sensor's driver, CLOCK_MONOTONIC."""
+    """End of the exposure of the first line. libcamera speaks of CLOCK_BOOTTIME; the kernel's drivers of the
+    Raspberry Pi stamp by CLOCK_MONOTONIC, and a machine that never sleeps shows both the same."""
     exposure_us: int | None = None
     analogue_gain: float | None = None
     digital_gain: float | None = None

@@ -5,7 +5,9 @@ once, so a frame that comes is a new one. Nothing here waits for ever: a call of
 return is left behind on a thread of its own, and the session is lost.
 """
 
+import errno
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +40,12 @@ _PATIENCE_S = 8.0
 _FOREIGN = (RuntimeError, ValueError, KeyError, OSError)
 """What picamera2 raises over a frame."""
 
+_NO_MEMORY = (os.strerror(errno.ENOMEM), "allocate")
+_MORE_MEMORY = (
+    "photograph smaller (`width`, `height`), leave out raw pictures (`raw: false`), or give cameras more in "
+    "/boot/firmware/config.txt: dtoverlay=vc4-kms-v3d,cma-256, which needs 1 GB in all, or cma-128"
+)
+
 _LENS = ("AfMode", "LensPosition")
 _FIXED: Mapping[str, Any] = MappingProxyType({"Sharpness": 1.0})
 """The same for all pictures; picamera2's configuration for stills fixes the noise reduction."""
@@ -69,8 +77,25 @@ class Session:
             raise CameraLostError("the camera is closed")
         return self._picamera
 
-    def start(self, configuration: Callable[[], Any]) -> None:
-        """Configure and start the camera, and prove that it delivers."""
+    def start(self, configuration: Callable[[], Any], smaller: Callable[[], Any] | None = None) -> None:
+        """Configure and start the camera, and prove that it delivers.
+
+        Where memory does not reach, the `smaller` configuration is taken; raise CameraError where that does
+        not reach either.
+        """
+        try:
+            self._start(configuration)
+        except CameraLostError as error:
+            if not _lacks_memory(error):
+                raise
+            if smaller is None:
+                raise CameraError(
+                    f"{error}: the memory for cameras does not reach; {_MORE_MEMORY}"
+                ) from error
+            _LOGGER.warning("%s: the memory for cameras does not reach; the camera makes do with less", error)
+            self.start(smaller)
+
+    def _start(self, configuration: Callable[[], Any]) -> None:
         self._within(lambda: self._picamera.configure(configuration()))
         controls = self._picamera.camera_controls
         self.limits = limits_of(controls)
@@ -206,6 +231,14 @@ def within(work: Callable[[], T], patience_s: float) -> T:
     if not results:
         raise CameraLostError(f"the camera hangs: a call did not return within {patience_s:.0f} s")
     return results[0]
+
+
+def _lacks_memory(error: CameraLostError) -> bool:
+    """Tell whether memory was what lacked: libcamera says so in words, picamera2 by the system's error."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno == errno.ENOMEM:
+        return True
+    return isinstance(cause, MemoryError | RuntimeError) and any(word in str(cause) for word in _NO_MEMORY)
 
 
 def now_ns() -> int:
