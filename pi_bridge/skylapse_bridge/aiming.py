@@ -5,6 +5,7 @@ of a bracket is what the ramp leads to, and the only frame that moves the ramp o
 `bracket_ev` stops from it, by time first and then by gain, as far as sensor and interval let them.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -19,6 +20,23 @@ from .meter import Light
 
 _LOWEST_K, _HIGHEST_K = 1_000, 40_000
 _INTERVAL_WITHOUT_WINDOW_S = 15.0
+
+UNKNOWN_LENS = (
+    "where the lens stands is unknown, and it would not find back: settle that by `focus` with a distance"
+)
+
+_TEST = "test/"
+
+
+def test_key(test_id: str) -> str:
+    """Return the key of a test's exposure state; no id of a profile has a slash."""
+    return _TEST + test_id
+
+
+def still_needed(keys: Iterable[str], test_ids: Iterable[str]) -> set[str]:
+    """Return the keys of exposure states without those of tests that are over: these ids alone go on."""
+    tests = {test_key(test_id) for test_id in test_ids}
+    return {key for key in keys if key in tests or not key.startswith(_TEST)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,8 +61,18 @@ class Purpose:
 
     @property
     def key(self) -> str:
-        """Frames with the same key share one exposure state."""
-        return self.test_id or self.profile.id
+        """Frames with the same key share one exposure state.
+
+        An arm of a test has its own, whatever it is called. Variants of one profile share theirs: one camera
+        goes from one schedule into the next without a jump.
+        """
+        return self.profile.id if self.test_id is None else test_key(self.test_id)
+
+    @property
+    def places_lens(self) -> bool:
+        """Tell whether production itself says where the lens is to stand."""
+        beside = self.window is None or self.test_id is not None
+        return not beside and self.profile.focus_dioptre is not None
 
     @property
     def share_s(self) -> float:
@@ -136,14 +164,18 @@ def _exposed(aim: Aim, purpose: Purpose) -> CaptureSettings:
 
 
 def _focus(purpose: Purpose, camera: CameraInfo, rest_dioptre: float | None) -> float | None:
-    """Return where the lens is to stand, None to leave it alone."""
+    """Return where the lens is to stand, None to leave it alone where nobody knows where that is.
+
+    Raise CameraError for frames that would take an unknown lens away for good.
+    """
     if not camera.focus:
         return None
-    own = purpose.profile.focus_dioptre
-    middle = own if own is not None else rest_dioptre
-    if purpose.bracket_dioptre is not None:
-        middle = (middle or 0.0) + purpose.bracket_dioptre
+    middle, offset = purpose.profile.focus_dioptre, purpose.bracket_dioptre or 0.0
+    if rest_dioptre is None and not purpose.places_lens and (middle is not None or offset):
+        raise CameraError(UNKNOWN_LENS)
+    if middle is None:
+        middle = rest_dioptre
     if middle is None:
         return None
     nearest = camera.max_dioptre if camera.max_dioptre is not None else float("inf")
-    return min(max(middle, 0.0), nearest)
+    return min(max(middle + offset, 0.0), nearest)

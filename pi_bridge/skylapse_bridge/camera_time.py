@@ -63,7 +63,7 @@ class CameraTime:
         try:
             yield
             taken_s = (asyncio.get_running_loop().time() - began_s) * self._rate - exposures_s
-            self._usual_s[kind] = max(taken_s, 0.5 * self._usual_s.get(kind, 0.0))
+            self._usual_s[kind] = max(taken_s, 0.5 * self._usually_s(kind))
         finally:
             self._give_back()
 
@@ -71,8 +71,17 @@ class CameraTime:
         """Tell whether work that begins now is done before the next tick begins."""
         now = self._clock.now()
         gap = self._gap(now)
-        need_s = exposures_s + self._usual_s.get(kind, 0.0)
+        need_s = exposures_s + self._usually_s(kind)
         return gap is None or need_s < (gap.ends_at - now).total_seconds()
+
+    def _usually_s(self, kind: str) -> float:
+        """Return what such work takes besides its exposures: at most all the time that the plan leaves.
+
+        A minute while nobody was in a hurry would otherwise be held against many requests.
+        """
+        gap = self._gap(self._clock.now())
+        usual_s = self._usual_s.get(kind, 0.0)
+        return usual_s if gap is None else min(usual_s, gap.longest_s)
 
     def moved(self) -> None:
         """Say that the plan changed, or that time passed: who waits looks again."""
@@ -102,7 +111,7 @@ class CameraTime:
                 await asyncio.wait((deadline, moved), return_when=asyncio.FIRST_COMPLETED)
                 moved.cancel()
                 if deadline.done():
-                    self._usual_s[kind] = 0.5 * self._usual_s.get(kind, 0.0)
+                    self._usual_s[kind] = 0.5 * self._usually_s(kind)
                     raise CommandRefusedError("busy", "the plan left the camera no time before this expired")
         finally:
             deadline.cancel()

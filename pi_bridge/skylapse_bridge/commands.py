@@ -87,14 +87,14 @@ class CommandKind:
 
 async def _capture(request: Request) -> dict[str, Any]:
     changes = read_changes(request.args, request.runner.shooter.info)
-    purpose = request.purpose(changes)
+    request.purpose(changes)  # what is wrong already is refused before the camera is waited for
     override = not request.args.keys() <= {"profile"}
-    record = await request.runner.take(purpose, request.until, override=override)
+    record = await request.runner.take(lambda: request.purpose(changes), request.until, override=override)
     return {"record": write_record(record)}
 
 
 async def _meter(request: Request) -> dict[str, Any]:
-    return {"reading": write(await request.runner.meter(request.purpose(), request.until))}
+    return {"reading": write(await request.runner.meter(request.purpose, request.until))}
 
 
 async def _preview(request: Request) -> dict[str, Any]:
@@ -102,7 +102,7 @@ async def _preview(request: Request) -> dict[str, Any]:
 
 
 async def _focus(request: Request) -> dict[str, Any]:
-    return await request.runner.focus(request.args.get("dioptre"), request.purpose(), request.until)
+    return await request.runner.focus(request.args.get("dioptre"), request.until)
 
 
 async def _set_mode(request: Request) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from skylapse_protocol.codec import read, write
 from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.messages import Focus
 
-from .aiming import Aim, Purpose
+from .aiming import UNKNOWN_LENS, Aim, Purpose
 from .camera.port import FocusFigure
 from .errors import CameraError, CommandRefusedError, SpoolError, UnsupportedError
 from .focus import DAYLIGHT_LUX, Failed, Find, Seen, Span, Sweep, drifted, infinity_at, remember
 from .patience import reach
-from .shooting import AUTOMATIC, Shooter, length_s
+from .shooting import AUTOMATIC, REST, Shooter, length_s
 from .spool import Spool
 from .telling import Parts, Voice
 
@@ -64,6 +64,9 @@ class Focusing:
             self._kept = read(Kept, value, "focus") if value else Kept()
         except ProtocolError as error:
             _LOGGER.warning("camera %s: what was kept of its focus is left aside: %s", self._camera, error)
+        rest_dioptre = spool.ledger.note(self._camera, REST)
+        if self._shooter.rest_dioptre is None and isinstance(rest_dioptre, int | float):
+            self._shooter.rest_dioptre = float(rest_dioptre)
         self.apply()
 
     def apply(self) -> None:
@@ -86,24 +89,47 @@ class Focusing:
             drifted=self._kept.alarmed,
         )
 
-    async def set(self, dioptre: float, purpose: Purpose, until: datetime) -> dict[str, Any]:
+    async def set(self, dioptre: float, until: datetime) -> dict[str, Any]:
         """Take this for infinity; return the result of the command."""
         async with self._between_ticks("focus", until, 0.0):
             stands_at = await self._shooter.focus(dioptre)
         try:
-            figure = await self._look(stands_at, await self._aim(purpose, until), until)
+            figure = await self._look(stands_at, await self._aim(until), until)
         except UnsupportedError:
             figure = FocusFigure(figure=0.0, dioptre=stands_at, temperature_c=self._shooter.temperature_c)
         return await self._found(replace(figure, dioptre=stands_at))
 
-    async def sweep(self, purpose: Purpose, until: datetime) -> dict[str, Any]:
-        """Find infinity; raise CameraError where nothing is sharper than the rest."""
+    async def sweep(self, until: datetime) -> dict[str, Any]:
+        """Find infinity, and put the lens there; raise CameraError where nothing is sharper than the rest.
+
+        The lens goes back then. Where nobody knows where it stands there is no way back, and no sweep.
+        """
         nearest = self._shooter.info.max_dioptre if self._shooter.info else None
         if nearest is None:
             raise UnsupportedError(f"camera {self._camera} has a lens that does not move")
-        self._shooter.stay_focused()
-        span, sweep = Span(nearest_dioptre=nearest), Sweep()
-        aim = await self._aim(purpose, until)
+        if self._shooter.rest_dioptre is None:
+            raise CameraError(UNKNOWN_LENS)
+        try:
+            result = await self._swept(Span(nearest_dioptre=nearest), until)
+        except (CameraError, CommandRefusedError):
+            await self._rest()
+            raise
+        await self._rest()
+        return result
+
+    async def _rest(self) -> None:
+        """Put the lens where it rests; where there is no time for that, the next frame does it."""
+        until = self._parts.clock.now() + _PATIENCE
+        try:
+            async with self._between_ticks("focus", until, 0.0):
+                await self._shooter.focus(self._shooter.rest_dioptre)
+        except (CameraError, CommandRefusedError) as error:
+            _LOGGER.info("camera %s: the lens is put back by the next frame: %s", self._camera, error)
+
+    async def _swept(self, span: Span, until: datetime) -> dict[str, Any]:
+        """Look where the sweep wants; return what the command answers."""
+        sweep = Sweep()
+        aim = await self._aim(until)
         temperature_c = None
         while isinstance(step := sweep.next(span), float):
             try:
@@ -133,16 +159,16 @@ class Focusing:
                 continue
             until = self._parts.clock.now() + _PATIENCE
             try:
-                purpose = Purpose(at=self._parts.clock.now(), profile=AUTOMATIC)
-                aim = await self._aim(purpose, until)
+                aim = await self._aim(until)
                 await self._watched(await self._look(self._shooter.rest_dioptre or 0.0, aim, until), aim)
             except (CameraError, CommandRefusedError) as error:
                 _LOGGER.info("camera %s: the focus is not looked at: %s", self._camera, error)
 
-    async def _aim(self, purpose: Purpose, until: datetime) -> Aim:
-        """Meter for a look."""
+    async def _aim(self, until: datetime) -> Aim:
+        """Meter for a look: always in the same way, so that figures compare whatever profile rules."""
         async with self._between_ticks("meter", until, 0.0):
-            return await self._shooter.aim(replace(purpose, at=self._parts.clock.now()), None)
+            purpose = Purpose(at=self._parts.clock.now(), profile=AUTOMATIC)
+            return await self._shooter.aim(purpose, None)
 
     async def _look(self, dioptre: float, aim: Aim, until: datetime) -> FocusFigure:
         """Return how sharp the picture is at this focus."""

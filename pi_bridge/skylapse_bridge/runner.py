@@ -186,20 +186,24 @@ class Runner:
         if full != self._sequence.full:
             self._events.put_nowait(RoomChanged(full=full))
 
-    async def take(self, purpose: Purpose, until: datetime, *, override: bool = False) -> FrameRecord:
+    async def take(
+        self, purpose: Callable[[], Purpose], until: datetime, *, override: bool = False
+    ) -> FrameRecord:
         """Take one frame between the ticks of the plan; an override is told in the state while it runs.
 
-        Raise CommandRefusedError where the plan leaves no time before `until`, CameraError or SpoolError.
+        `purpose` is asked when the camera is to be had: that may be minutes later, and under another
+        snapshot, whose version the frame then bears. Raise CommandRefusedError where the plan leaves no time
+        before `until`, CameraError or SpoolError.
         """
         async with self._as_override(told=override):
             exposures_s = 0.0
             while True:
                 async with self._between_ticks("capture", until, exposures_s):
-                    purpose = replace(purpose, at=self._parts.clock.now())
-                    aim = await self._taker.aim(purpose, self.plan)
+                    plan, version = self.plan, version_of(self.snapshot)
+                    aim = await self._taker.aim(purpose(), plan)
                     needed_s = length_s(aim.settings)
                     if needed_s <= exposures_s or self.time.fits("capture", needed_s):
-                        return await self._taker.take(aim, self.plan, version_of(self.snapshot))
+                        return await self._taker.take(aim, plan, version)
                 exposures_s = needed_s
 
     @asynccontextmanager
@@ -228,10 +232,10 @@ class Runner:
             self._overrides -= 1
             self._parts.on_change(self.id)
 
-    async def meter(self, purpose: Purpose, until: datetime) -> Reading:
+    async def meter(self, purpose: Callable[[], Purpose], until: datetime) -> Reading:
         """Meter now; return and publish the reading."""
         async with self._between_ticks("meter", until):
-            aim = await self.shooter.aim(purpose, self.plan)
+            aim = await self.shooter.aim(purpose(), self.plan)
         return self._taker.publish_reading(aim)
 
     async def preview(self, until: datetime) -> int:
@@ -239,11 +243,11 @@ class Runner:
         async with self._between_ticks("preview", until):
             return await self._taker.preview()
 
-    async def focus(self, dioptre: float | None, purpose: Purpose, until: datetime) -> dict[str, Any]:
+    async def focus(self, dioptre: float | None, until: datetime) -> dict[str, Any]:
         """Take a distance for infinity, or look for infinity; return the result of the command."""
         if dioptre is not None:
-            return await self._focusing.set(dioptre, purpose, until)
-        return await self._focusing.sweep(purpose, until)
+            return await self._focusing.set(dioptre, until)
+        return await self._focusing.sweep(until)
 
     async def state(self) -> CameraState:
         """Return the message about what the camera does now."""
@@ -391,6 +395,8 @@ class Runner:
         await self._taker.take(aim, plan, version)
         self._tending.took()
         self._focusing.apply()
+        tests = (arm.test_id for test in running(self.snapshot, shoot.at) for arm in test.arms)
+        self.shooter.forget_tests_but(tests)
 
     def _gap(self, now: datetime) -> Gap | None:
         """Return the time until the plan wants the camera, None where it does not."""

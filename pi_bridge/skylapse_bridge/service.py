@@ -166,7 +166,14 @@ class Bridge:
         config = next(camera for camera in self._config.cameras if camera.id == camera_id)
         camera = make_camera(self._config.id, config, self._clock)
         worker = Worker(f"camera-{camera_id}")
-        shooter = Shooter(camera, worker, self._clock, bridge=self._config.id, boot_id=self._boot_id)
+        shooter = Shooter(
+            camera,
+            worker,
+            self._clock,
+            bridge=self._config.id,
+            boot_id=self._boot_id,
+            rest_dioptre=config.options.get("focus"),
+        )
         parts = Parts(
             bridge=self._config.id,
             clock=self._clock,

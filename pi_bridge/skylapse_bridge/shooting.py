@@ -1,7 +1,7 @@
 """One frame: meter, decide the exposure, capture, describe."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -21,7 +21,7 @@ from skylapse_protocol.snapshot import (
 )
 
 from . import jpeg
-from .aiming import Aim, Purpose, aim_at, limits_for, member_of, settings_for
+from .aiming import Aim, Purpose, aim_at, limits_for, member_of, settings_for, still_needed
 from .camera.port import Camera, CapturedFrame, CaptureSettings, FocusFigure, SmallFrame
 from .clock import Clock
 from .errors import CameraError
@@ -46,6 +46,9 @@ _CLIPPED_AT_FIRST = 0.02
 
 _UNKNOWN_DIGEST = "0" * 64
 
+REST = "rest"
+"""The note of where the lens stands for profiles that do not say."""
+
 AUTOMATIC = Profile(
     id="automatic",
     name="Automatic",
@@ -59,7 +62,16 @@ AUTOMATIC = Profile(
 class Shooter:
     """Meters and captures with one camera, and remembers its exposures."""
 
-    def __init__(self, camera: Camera, worker: Worker, clock: Clock, *, bridge: str, boot_id: str) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        worker: Worker,
+        clock: Clock,
+        *,
+        bridge: str,
+        boot_id: str,
+        rest_dioptre: float | None = None,
+    ) -> None:
         self._camera = camera
         self._worker = worker
         self._clock = clock
@@ -69,20 +81,26 @@ class Shooter:
         """What the camera is; known once it was started, also after a restart of the bridge."""
         self.exposures: dict[str, ExposureState] = {}
         self.obedience = Obedience()
-        self.rest_dioptre: float | None = None
-        """Where the lens stands for profiles that do not say; None leaves it alone."""
+        self.rest_dioptre = rest_dioptre
+        """Where the lens stands for profiles that do not say: infinity where it was found, else what the
+        configuration says, else where it stood before anything moved it; None where nobody knows."""
         self.light: Light | None = None
         """What was metered last."""
         self.temperature_c: float | None = None
         """Of the sensor, as far as it tells."""
         self._seen: SmallFrame | None = None
         """What production photographed last."""
-        self._lens_dioptre: float | None = None
 
     async def start(self, bookmark: str | None = None) -> CameraInfo:
-        """Start the camera behind the last frame that was made safe; raise CameraError."""
+        """Start the camera behind the last frame that was made safe; raise CameraError.
+
+        A lens that moves is asked where it stands, before anything moves it.
+        """
         await self.call(lambda: self._camera.start(bookmark))
         self.info = await self.call(self._camera.capabilities)
+        if self.info.focus and self.rest_dioptre is None:
+            look = CaptureSettings(at=self._clock.now())
+            self.rest_dioptre = (await self.call(lambda: self._camera.meter(look))).focus_dioptre
         return self.info
 
     async def stop(self) -> None:
@@ -102,10 +120,11 @@ class Shooter:
         """Return how sharp the picture is with these settings."""
         return await self.call(lambda: self._camera.focus_figure(settings), length_s(settings))
 
-    def stay_focused(self) -> None:
-        """Let frames that do not say where to focus be taken where the lens stands now, whatever comes."""
-        if self.rest_dioptre is None:
-            self.rest_dioptre = self._lens_dioptre
+    def forget_tests_but(self, test_ids: Iterable[str]) -> None:
+        """Forget the exposures of tests that are over."""
+        needed = still_needed(self.exposures, test_ids)
+        if len(needed) < len(self.exposures):
+            self.exposures = {key: state for key, state in self.exposures.items() if key in needed}
 
     async def call(self, work: Callable[[], T], longer_s: float = 0.0) -> T:
         """Run a call of the camera on its thread."""
@@ -149,14 +168,11 @@ class Shooter:
 
     async def shoot(self, aim: Aim) -> CapturedFrame:
         """Take the frame; raise CameraError, also for a picture that is no JPEG."""
-        if aim.purpose.window is None and aim.settings.focus_dioptre is not None:
-            self.stay_focused()
         captured = await self.call(lambda: self._camera.capture(aim.settings), length_s(aim.settings))
         try:
             jpeg.size(captured.jpeg)
         except ValueError as error:
             raise CameraError(f"the camera delivered no picture: {error}") from error
-        self._lens_dioptre = captured.focus_dioptre
         if captured.sensor_temperature_c is not None:
             self.temperature_c = captured.sensor_temperature_c
         if aim.exposure is not None and aim.purpose.leads:

@@ -8,7 +8,8 @@ from skylapse_protocol.codec import write
 
 from .camera_time import CameraTime
 from .errors import CameraEndError, CameraError, CameraHungError, CameraLostError, SpoolError
-from .shooting import Shooter
+from .shooting import REST, Shooter
+from .spool import Spool
 from .telling import Parts, Voice
 
 _LOGGER = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Tending:
             try:
                 async with self._time.first():
                     await self._shooter.start(await self._bookmark())
+                    await self._remember()
             except CameraError as error:
                 wait_s = _START_AGAIN_S[min(failures, len(_START_AGAIN_S) - 1)]
                 failures += 1
@@ -60,8 +62,8 @@ class Tending:
             if lost:
                 self._voice.well("capture")
                 self._voice.event("camera_back")
+                _LOGGER.info("camera %s is back", self._camera)
             self._on_up()
-            await self._remember_info()
             return
 
     def took(self) -> None:
@@ -108,10 +110,16 @@ class Tending:
             raise CameraError(f"where it goes on cannot be read: {error}") from error
         return note if isinstance(note, str) else None
 
-    async def _remember_info(self) -> None:
-        """Keep what the camera is, so that it is announced even while it is away."""
-        info = write(self._shooter.info)
+    async def _remember(self) -> None:
+        """Keep what the camera is, to announce it even while it is away, and where its lens rests."""
+        info, rest_dioptre = write(self._shooter.info), self._shooter.rest_dioptre
+
+        def keep(spool: Spool) -> None:
+            spool.ledger.set_note(self._camera, "info", info)
+            if rest_dioptre is not None:
+                spool.ledger.set_note(self._camera, REST, rest_dioptre)
+
         try:
-            await self._parts.outbox.run(lambda spool: spool.ledger.set_note(self._camera, "info", info))
+            await self._parts.outbox.run(keep)
         except SpoolError as error:
             _LOGGER.warning("camera %s: what it is cannot be kept: %s", self._camera, error)

@@ -158,7 +158,7 @@ async def test_after_an_override_production_goes_on_as_if_there_had_been_none() 
     assert aims[0] == aims[1]
 
 
-async def test_a_tick_goes_before_every_command(house: House) -> None:
+async def test_commands_are_done_between_the_ticks(house: House) -> None:
     await ready(house)
     house.deploy(PLAN_NOW, snapshot())
     await house.photograph(1)
@@ -209,16 +209,32 @@ async def test_a_request_that_finds_no_time_before_it_expires_is_refused_as_busy
 async def test_one_slow_moment_is_not_held_against_later_requests() -> None:
     clock = HandClock()
     time = CameraTime(clock, lambda now: Gap(ends_at=now + timedelta(seconds=11), longest_s=11))
-    time._usual_s["capture"] = 40.0
+    time._usual_s["capture"] = 3600.0
     assert not time.fits("capture", 0.0)
-    for _ in range(2):
-        waiting = asyncio.ensure_future(use(time, clock, 0.0))
-        await asyncio.sleep(0)
-        clock.pass_time(60)
-        with pytest.raises(CommandRefusedError, match="no time"):
-            await waiting
+    waiting = asyncio.ensure_future(use(time, clock, 0.0))
+    await asyncio.sleep(0)
+    clock.pass_time(60)
+    with pytest.raises(CommandRefusedError, match="no time"):
+        await waiting
     await use(time, clock, 0.0)
     assert time.fits("capture", 0.0)
+
+
+async def test_a_tick_that_waits_goes_before_a_command_that_comes_as_the_camera_is_given_back() -> None:
+    clock, order = HandClock(), list[str]()
+    time = CameraTime(clock, lambda _: None)
+
+    async def tick() -> None:
+        async with time.first():
+            order.append("tick")
+
+    async with time.first():
+        waiting = asyncio.create_task(tick())
+        await asyncio.sleep(0)
+    async with time.spare("capture", 0.0, clock.now() + timedelta(seconds=60)):
+        order.append("command")
+    await waiting
+    assert order == ["tick", "command"]
 
 
 async def use(time: CameraTime, clock: HandClock, exposures_s: float) -> None:

@@ -42,8 +42,8 @@ class Lens(MoodyCamera):
         )
 
     def meter(self, settings: CaptureSettings) -> SmallFrame:
-        """Show bright daylight."""
-        return replace(super().meter(settings), exposure_us=100, gain=1.0)
+        """Show bright daylight, and where the lens stands."""
+        return replace(super().meter(settings), exposure_us=100, gain=1.0, focus_dioptre=1.0)
 
     def capture(self, settings: CaptureSettings) -> CapturedFrame:
         """Remember where the lens was to stand."""

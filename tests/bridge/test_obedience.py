@@ -113,6 +113,14 @@ def test_a_frame_that_asks_for_less_proves_nothing_about_what_was_cut_short() ->
     assert state.longest_us == 100_000
 
 
+def test_cuts_with_a_frame_between_them_that_obeyed_teach_nothing() -> None:
+    state = Obedience()
+    for got in (100_000, 100_000, 200_000, 100_000):
+        state, _ = after(state, asked(200_000), delivered(got))
+    assert state.longest_us is None
+    assert state.within(LIMITS) == LIMITS
+
+
 def test_a_part_that_is_given_no_more_is_forgotten() -> None:
     state = Obedience(share=0.5)
     for _ in range(3):

@@ -161,6 +161,7 @@ class TwinCamera:
                 level=float(sensor.reference_y),
             ),
             colour_temperature_k=self._kelvin(settings),
+            focus_dioptre=None if self._sensor.max_dioptre is None else self._focus,
         )
 
     def capture(self, settings: CaptureSettings) -> CapturedFrame:

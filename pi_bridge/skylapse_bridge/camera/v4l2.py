@@ -108,6 +108,7 @@ class UsbCamera(FilmCamera):
         self._model = card.name or self._options["device"]
         try:
             super().start(bookmark)
+            self._note_focus()
         except CameraError:
             self._controls.close()
             raise
@@ -214,6 +215,15 @@ class UsbCamera(FilmCamera):
         span, nearest = self._controls.ranges["focus_absolute"], float(self._options["nearest_dioptre"])
         self._set("focus_automatic_continuous", 0)
         self._set("focus_absolute", span.minimum + dioptre / nearest * (span.maximum - span.minimum))
+
+    def _note_focus(self) -> None:
+        """Note where the lens stands, unless the camera's own autofocus has it."""
+        ranges = self._controls.ranges
+        if "focus_absolute" not in ranges:
+            return
+        automatic = "focus_automatic_continuous"
+        if automatic not in ranges or not self._controls.get(automatic):
+            self._in_force["focus_absolute"] = self._controls.get("focus_absolute")
 
     def _find_focus(self) -> None:
         """Let the camera's own autofocus work for some pictures, then hold what it found."""

@@ -157,6 +157,7 @@ class FilmCamera:
             gain=known.gain,
             colour_temperature_k=known.colour_temperature_k,
             seen_at=shot.arrived_at,
+            focus_dioptre=known.focus_dioptre,
         )
 
     def capture(self, settings: CaptureSettings) -> CapturedFrame:
