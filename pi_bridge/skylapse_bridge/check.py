@@ -26,7 +26,7 @@ from .aiming import Purpose
 from .camera.factory import CameraConfig
 from .clock import Clock
 from .config import BridgeConfig, MqttConfig, ProcessorConfig
-from .deployment import Deployment
+from .deployment import Deployment, misfit
 from .errors import CameraBusyError, CameraEndError, CameraError
 from .frame_files import free_bytes
 from .health import frames_planned
@@ -87,6 +87,7 @@ async def check(config: BridgeConfig, clock: Clock) -> list[Finding]:
         finding, size = await _check_camera(config, camera, clock, states.get(camera.id))
         findings.append(finding)
         sizes += [size] if size else []
+    findings += _check_deployed(config, clock.now())
     findings.append(_check_disk(config, clock.now(), max(sizes, default=None)))
     processor, told = await _check_processor(config.processor, clock)
     findings += [judge_clock(kernel_time(), told, simulated=clock.simulated is not None)]
@@ -139,6 +140,19 @@ def _judge_busy(part: str, busy: str, state: CameraState | None) -> Finding:
         verdict="ok",
         found=f"busy: {busy}; {state.mode}, {state.counts.captured} captured, {next_at}",
     )
+
+
+def _check_deployed(config: BridgeConfig, now: datetime) -> list[Finding]:
+    """Return a problem for each camera whose plan cannot be photographed with its snapshot."""
+    advice = "deploy a snapshot and a plan that fit each other, and time zones as in Europe/Berlin"
+    findings = []
+    for camera in config.cameras:
+        deployed = Deployment(config.state_dir, config.id, camera.id)
+        problem = misfit(deployed.load_plan(), deployed.load_snapshot(), now)
+        if problem is not None:
+            part = f"plan {camera.id}"
+            findings.append(Finding(part=part, verdict="problem", found=problem, advice=advice))
+    return findings
 
 
 # ---------------------------------------------------------------------- disk

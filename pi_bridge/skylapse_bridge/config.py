@@ -159,7 +159,7 @@ def _driver_of(camera: Mapping[str, Any]) -> str | None:
 
 
 def _options(driver: str | None) -> dict[Any, Any]:
-    """Return what a driver may be told, what any may be for None; refuse one whose libraries are not there."""
+    """Return what a driver may be told, any for None; refuse one whose libraries are not there."""
     if driver is None:
         return _options_of_any_driver()
     try:
@@ -308,7 +308,9 @@ def _bad_files(
     for section, key in places:
         settings = values.get(section)
         name = settings.get(key) if isinstance(settings, dict) else None
-        why = _why_bad(folder / name, one_line=key == "key_file") if isinstance(name, str) else None
+        if not isinstance(name, str):
+            continue
+        why = _why_bad(folder / name, one_line=key == "key_file")
         if why is not None:
             yield vol.Invalid(f"{folder / name} {why}{consequence}", path=[section, key])
 

@@ -6,8 +6,10 @@ The files hold the messages as they came. They may also be written by hand befor
 import logging
 from collections import Counter
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.snapshot import Plan, Snapshot
@@ -23,10 +25,44 @@ _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 M = TypeVar("M", Plan, Snapshot)
 
 
-def check_plan(message: object) -> None:
+def check_deployed(message: object) -> None:
+    """Raise ProtocolError for a plan or a snapshot that a bridge cannot work with, though it can be read."""
+    if isinstance(message, Plan):
+        _check_plan(message)
+    elif isinstance(message, Snapshot) and not message.profiles:
+        raise ProtocolError("snapshot", "profiles", "names no profile")
+
+
+def misfit(plan: Plan | None, snapshot: Snapshot | None, now: datetime) -> str | None:
+    """Return what plan and snapshot do not fit each other in, or this machine, None where all is well.
+
+    Windows that are over are left out. A plan without a snapshot only waits for one.
+    """
+    if plan is None:
+        return None
+    if not _is_zone(plan.time_zone):
+        return f"the plan's time zone {plan.time_zone!r} is none that this machine knows"
+    if snapshot is None:
+        return None
+    for window in plan.windows:
+        for name in window.profiles if window.ends_at > now else ():
+            if snapshot.profile(name, window.schedule) is None:
+                asked = f"window {window.id} asks for profile {name}"
+                return f"{asked}, which snapshot {snapshot.version} does not have"
+    return None
+
+
+@lru_cache(maxsize=8)
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _check_plan(message: Plan) -> None:
     """Raise ProtocolError for a plan with times, elevations or names that cannot be reckoned with."""
-    if not isinstance(message, Plan):
-        return
     ids = Counter(window.id for window in message.windows)
     if doubles := [name for name, count in ids.items() if count > 1]:
         raise ProtocolError("plan", f"windows.{doubles[0]}", "stands there twice")
@@ -64,7 +100,7 @@ class Deployment:
         path = self._folder / name
         try:
             message = decode(topic.name(**self._ids), path.read_bytes()).message
-            check_plan(message)
+            check_deployed(message)
         except FileNotFoundError:
             return None
         except (OSError, ProtocolError) as error:

@@ -16,7 +16,7 @@ from skylapse_protocol.topics import EVENT, STATE
 
 from .aiming import Aim, Purpose
 from .camera_time import CameraTime, Gap
-from .deployment import Deployment
+from .deployment import Deployment, misfit
 from .errors import (
     BridgeError,
     CameraEndError,
@@ -266,7 +266,7 @@ class Runner:
             snapshot_version=version_of(sequence.snapshot),
             plan_revision=sequence.plan.revision if sequence.plan else None,
             next_capture_at=None if ended else sequence.next_tick_at(now),
-            last_error=self._voice.last_error,
+            last_error=self._voice.last_error or misfit(sequence.plan, sequence.snapshot, now),
             counts=counts,
             ended_windows=windows,
             focus=self._focusing.state(),
@@ -345,8 +345,8 @@ class Runner:
         """Take the frames of one tick; what fails is told, and costs this frame or this tick only."""
         shots = possible(shoot.shots, self.shooter.info)
         if not shots:
-            known = ", ".join(shoot.window.profiles)
-            self._voice.fail("capture_failed", f"the snapshot knows none of {known}")
+            known = f"the snapshot knows none of {', '.join(shoot.window.profiles)}"
+            self._voice.fail("capture_failed", misfit(self.plan, self.snapshot, shoot.at) or known)
         tick = Tick(shoot=shoot, shots=shots, plan=self.plan)
         self._rounds.begin(tick)
         async with self.time.first():

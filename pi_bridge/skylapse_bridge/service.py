@@ -33,7 +33,7 @@ from .camera.factory import make_camera
 from .clock import Clock
 from .commands import BridgeActions, CommandDesk
 from .config import BridgeConfig
-from .deployment import check_plan
+from .deployment import check_deployed
 from .errors import DamagedError, SpoolError, SpoolFullError
 from .frame_files import StoredFrame, free_bytes
 from .health import ClockHealth, Machine, buffer_hours_left, health
@@ -223,24 +223,25 @@ class Bridge:
             return
         try:
             decoded = decode(incoming.topic, incoming.payload, self._publisher.root)
-            check_plan(decoded.message)
+            check_deployed(decoded.message)
         except ProtocolError as error:
-            kind = f"{incoming.topic} {error.field}"
-            if kind not in self._told_kinds:
-                self._told_kinds.add(kind)
-                _LOGGER.warning("a message is ignored: %s", error)
             self._spawn(self._refuse(incoming.topic, error))
             return
         self._spawn(self._act(decoded, incoming))
 
     async def _refuse(self, topic: str, error: ProtocolError) -> None:
-        """Tell in the camera's state that a plan or snapshot cannot be used, in its turn."""
+        """Tell in the camera's state that a plan or snapshot cannot be used, in its turn; log what else."""
         with contextlib.suppress(ProtocolError):
             row, ids = match(topic, self._publisher.root)
             runner = self._runners.get(ids.get("camera", ""))
             if row in (PLAN, SNAPSHOT) and runner is not None:
                 async with self._deploying:
                     runner.refuse("plan" if row is PLAN else "snapshot", str(error))
+                return
+        kind = f"{topic} {error.field}"
+        if kind not in self._told_kinds:
+            self._told_kinds.add(kind)
+            _LOGGER.warning("a message is ignored: %s", error)
 
     async def _act(self, decoded: Decoded, incoming: Incoming) -> None:
         """Do what a message asks for; what is deployed, one after the other, as it came."""

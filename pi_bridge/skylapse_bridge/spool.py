@@ -60,6 +60,8 @@ from .recovery import recover
 _LOGGER = logging.getLogger(__name__)
 
 _SCHEMA = 1
+_DATABASE_BYTES = 8_000_000
+"""Room without which the database is not blamed for what goes wrong at its start."""
 _TABLES = """
 CREATE TABLE spool (id TEXT NOT NULL) STRICT;
 CREATE TABLE frame (
@@ -159,13 +161,23 @@ class Spool:
             return self._open_database(path)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
-                raise SpoolError(f"{path} cannot be opened: {error}") from error
+                self._refuse_start(path, error)
             aside = path.with_name(f"spool-{secrets.token_hex(4)}.broken")
             _LOGGER.exception("%s is broken and is put aside as %s", path, aside)
             path.rename(aside)
             for rest in ("-wal", "-shm"):
                 path.with_name(path.name + rest).unlink(missing_ok=True)
             return self._open_database(path)
+
+    def _refuse_start(self, path: Path, error: sqlite3.OperationalError) -> NoReturn:
+        """Raise SpoolError; SQLite says of a full disk no more than that it had an I/O error."""
+        free = free_bytes(self._state_dir)
+        if free < _DATABASE_BYTES:
+            raise SpoolFullError(
+                f"{path} cannot be opened ({error}): the disk is full, {_mb(free)} are left in"
+                f" {self._state_dir}, and the database needs {_mb(_DATABASE_BYTES)}; make room"
+            ) from error
+        raise SpoolError(f"{path} cannot be opened: {error}") from error
 
     def _open_database(self, path: Path) -> sqlite3.Connection:
         database = sqlite3.connect(path, isolation_level=None, timeout=5.0)
@@ -352,11 +364,18 @@ class Spool:
 
     def _lack(self, size: int) -> str | None:
         """Return what stands against `size` more bytes, None where nothing does."""
-        if self._used_bytes + size > self._limits.max_bytes:
-            return f"the spool is full: it may hold {self._limits.max_bytes // 2**20} MB"
+        limits = self._limits
+        if self._used_bytes + size > limits.max_bytes:
+            return (
+                f"the spool is full: it holds {_mb(self._used_bytes)}, a frame needs {_mb(size)}, and"
+                f" `spool.max_gb` allows {_mb(limits.max_bytes)}"
+            )
         free = free_bytes(self._state_dir)
-        if free < self._limits.min_free_bytes + size:
-            return f"the disk is full: {free // 2**20} MB are left in {self._state_dir}"
+        if free < limits.min_free_bytes + size:
+            return (
+                f"the disk is full: {_mb(free)} are left in {self._state_dir}, a frame needs {_mb(size)}, and"
+                f" `spool.min_free_mb` keeps {_mb(limits.min_free_bytes)} free"
+            )
         return None
 
     def _oldest_undelivered(self) -> int | None:
@@ -443,6 +462,10 @@ def _prepare(database: sqlite3.Connection, path: Path) -> str:
         database.execute("INSERT INTO spool VALUES (?)", (secrets.token_hex(8),))
         database.execute("COMMIT")
     return str(database.execute("SELECT id FROM spool").fetchone()[0])
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 def _first_state(record: FrameRecord) -> str:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from PIL import Image
 
 from skylapse_bridge.check import Room, judge_clock, judge_processor, judge_room
 from skylapse_bridge.cli import main
+from skylapse_bridge.deployment import Deployment
 from skylapse_bridge.kernel_time import read_kernel_time
 from skylapse_bridge.timesync import ServerTime
 from skylapse_protocol.topics import REPLY
@@ -23,7 +25,7 @@ from tests.support.processes import Program, free_port
 from tests.support.waiting import until, wait_until
 
 from .conftest import House
-from .made import picture, plan, snapshot, window
+from .made import picture, plan, profile, snapshot, window
 
 SYNCHRONISED = read_kernel_time(0, 0x2001, 1_000_000, 20_000)
 NOT_SET = read_kernel_time(5, 0x0040, 0, 16_000_000)
@@ -208,6 +210,19 @@ def test_a_camera_without_pictures_is_a_warning_and_a_lost_one_a_problem(desk: D
     assert code == 1
     assert (found["camera empty"]["verdict"], found["camera lost"]["verdict"]) == ("warning", "problem")
     assert "at_end: loop" in found["camera empty"]["advice"]
+
+
+def test_a_plan_that_the_snapshot_cannot_serve_is_a_problem(desk: Desk) -> None:
+    deployment = Deployment(desk.folder / "state", "roof", "west")
+    end = datetime.now(UTC) + timedelta(days=1)
+    deployment.keep_plan(plan(window("always", start=end, profiles=("f", "sky"))))
+    deployment.keep_snapshot(snapshot())
+    code, found = desk.check()
+    assert (code, found["plan west"]["verdict"]) == (1, "problem")
+    assert found["plan west"]["found"] == "window always asks for profile sky, which snapshot 7 does not have"
+    deployment.keep_snapshot(snapshot(profile(), profile("sky")))
+    code, found = desk.check()
+    assert (code, "plan west" in found) == (0, False)
 
 
 def test_a_check_leaves_nothing_behind(desk: Desk) -> None:

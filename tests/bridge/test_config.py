@@ -73,7 +73,12 @@ def test_simulated_time_is_read(tmp_path: Path) -> None:
         ("id: roof", "id: processor", 1, "bridge.id: 'processor' is reserved"),
         ("id: west", "id: health", 4, "cameras[0].id: 'health' is reserved"),
         ("path: pictures", "path: 7", 6, "cameras[0].path: is no text"),
-        ("driver: folder", "driver: picamra", 5, "'picamra' is no driver, did you mean 'picamera'? there are"),
+        (
+            "driver: folder",
+            "driver: picamra",
+            5,
+            "'picamra' is no driver, did you mean 'picamera'? there are",
+        ),
         ("driver: folder", "driver: [a]", 5, "is no driver: there are auto, folder"),
         (GOOD[-1:], "\n    tone_curve: .nan\n", 7, "cameras[0].tone_curve: is not a number"),
         (GOOD[-1:], "\nspool: {max_gb: .nan}\n", 7, "spool.max_gb: is not a number"),
@@ -163,7 +168,7 @@ def test_a_command_that_opens_no_file_needs_none(tmp_path: Path) -> None:
     config = load_config(path)
     assert config.mqtt is not None
     assert config.mqtt.password_file == tmp_path / "nowhere"
-    with pytest.raises(ConfigError, match="mqtt.password_file"):
+    with pytest.raises(ConfigError, match=r"mqtt\.password_file"):
         check_config(path)
 
 

@@ -1,6 +1,7 @@
 """Plans and snapshots that the contract lets through but nobody sane would write."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skylapse_bridge.deployment import Deployment, check_plan
+from skylapse_bridge.deployment import Deployment, check_deployed
 from skylapse_bridge.exposure import limits_of, split, step
 from skylapse_bridge.meter import Light
 from skylapse_bridge.sequence import PlanChanged, Sequence, Shoot, WaitUntil, Woken, first_tick
@@ -18,7 +19,7 @@ from skylapse_protocol.codec import write
 from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.messages import CameraInfo
 from skylapse_protocol.snapshot import Plan, Profile, SunTable, Window, next_tick
-from skylapse_protocol.topics import FRAME, PLAN, SNAPSHOT, STATE, Topic, encode
+from skylapse_protocol.topics import EVENT, FRAME, PLAN, SNAPSHOT, STATE, Topic, encode
 from tests.support.waiting import until
 
 from .conftest import House
@@ -67,7 +68,7 @@ CAMERA = CameraInfo(
 @pytest.mark.parametrize("hostile", [TOO_EARLY, TOO_LATE, NO_SUN])
 async def test_a_plan_that_cannot_be_reckoned_with_is_ignored(house: House, hostile: Plan) -> None:
     with pytest.raises(ProtocolError):
-        check_plan(hostile)
+        check_deployed(hostile)
     await house.start()
     await house.listener.next(STATE, capturing=True)
     house.listener.say(PLAN, hostile, camera="west")
@@ -106,6 +107,7 @@ BAD_PLANS = {
     "no JSON": b"{",
 }
 BAD_SNAPSHOTS = {
+    "names no profile": altered(SNAPSHOT, snapshot(), profiles=[]),
     "has no points": altered(SNAPSHOT, snapshot(), profiles=profiles(ev_table=[])),
     "rise from point to point": altered(
         SNAPSHOT, snapshot(), profiles=profiles(ev_table=[[400, 0], [0.5, -1.5]])
@@ -145,6 +147,49 @@ async def test_what_is_refused_is_told_and_the_last_good_one_stays_in_force(
     before = len(house.listener.all(STATE))
     house.deploy(plan(window(start=START - timedelta(minutes=10)), revision=5), snapshot())
     await house.listener.next(STATE, after=before, plan_revision=5, last_error=None)
+
+
+async def test_a_plan_that_asks_for_a_profile_nobody_has_says_so_before_it_is_due(house: House) -> None:
+    await house.start()
+    house.deploy(plan(window("always", start=START + timedelta(hours=1), profiles=("sky",))), snapshot())
+    words = "window always asks for profile sky, which snapshot 7 does not have"
+    await house.listener.next(STATE, plan_revision=1, snapshot_version=7, last_error=words)
+    house.clock.pass_time(3595)
+
+    def failed() -> bool:
+        house.clock.pass_time(1)
+        return any(
+            event.type == "capture_failed" and event.reason == words for event in house.listener.all(EVENT)
+        )
+
+    await until(failed, what="the failure")
+    before = len(house.listener.all(STATE))
+    house.deploy(plan(window("always", minutes=300), revision=2), snapshot())
+    await house.photograph(1)
+    await house.listener.next(STATE, after=before, plan_revision=2, last_error=None)
+
+
+async def test_an_unknown_time_zone_is_told_and_does_not_stop_capture(house: House) -> None:
+    await house.start()
+    strange = replace(plan(window(start=START - timedelta(minutes=1))), time_zone="Mars/Base")
+    house.deploy(strange, snapshot())
+    words = "the plan's time zone 'Mars/Base' is none that this machine knows"
+    await house.listener.next(STATE, plan_revision=1, last_error=words)
+    await house.photograph(1)
+
+
+async def test_what_is_refused_is_logged_once(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    await house.start()
+    await house.listener.next(STATE, capturing=True)
+    house.listener.raw(PLAN.name(bridge="roof", camera="west"), b"{")
+    await until(lambda: house.listener.all(STATE)[-1].last_error, what="the refusal")
+    house.listener.raw("skylapse/roof/west/command", b"{")
+    house.listener.raw("skylapse/roof/west/command", b"{")
+    house.deploy(plan(window()), snapshot())
+    await house.listener.next(STATE, plan_revision=1, snapshot_version=7)
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len([line for line in told if "plan" in line and "refused" in line]) == 1
+    assert len([line for line in told if "a message is ignored" in line]) == 1
 
 
 async def test_plans_that_are_odd_but_clear_are_obeyed(house: House) -> None:
@@ -192,7 +237,7 @@ def test_a_plan_on_disk_is_checked_too(tmp_path: Path) -> None:
 def test_any_plan_gives_an_answer_at_any_time(windows: list[Window], moments: list[datetime]) -> None:
     strange = plan(*windows)
     if len({one.id for one in windows}) == len(windows):
-        check_plan(strange)
+        check_deployed(strange)
     state, _ = sequence_step(
         Sequence(snapshot=snapshot(), camera_up=True), PlanChanged(plan=strange), moments[0]
     )

@@ -1,12 +1,14 @@
 """A whole bridge beside a real broker: it introduces itself, photographs by plan, and delivers."""
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
 from skylapse_bridge.deployment import Deployment
-from skylapse_bridge.errors import SpoolError
+from skylapse_bridge.errors import SpoolError, SpoolFullError
 from skylapse_bridge.ledger import Ledger
 from skylapse_bridge.spool import Limits, Spool
 from skylapse_protocol.messages import CameraState, Uplink
@@ -25,7 +27,7 @@ from skylapse_protocol.topics import (
 from tests.support.waiting import until
 
 from .conftest import House
-from .made import START, plan, profile, snapshot, window
+from .made import START, picture, plan, profile, snapshot, window
 from .tus_server import TusServer, answering
 
 PLAN_NOW = plan(window(start=START - timedelta(minutes=10)))
@@ -173,6 +175,42 @@ async def test_a_full_spool_stops_capture_and_room_starts_it_again(house: House)
     await until(lambda: house.listener.all(STATE)[-1].capturing, what="room again")
     await house.photograph(1)
     assert house.listener.all(STATE)[-1].counts.dropped == 0
+
+
+async def test_a_full_disk_says_how_much_is_there_and_how_much_is_needed(house: House) -> None:
+    await house.start(spool=Limits(max_bytes=10**9, min_free_bytes=10**18))
+    house.deploy(PLAN_NOW, snapshot())
+
+    def told() -> str:
+        house.clock.pass_time(5)
+        return house.listener.all(STATE)[-1].last_error or "" if house.listener.all(STATE) else ""
+
+    await until(lambda: "the disk is full" in told(), what="a full disk")
+    assert re.match(r"the disk is full: [\d,.]+ MB are left in .*, a frame needs [\d,.]+ MB, and", told())
+    assert "`spool.min_free_mb` keeps 1,000,000,000,000.0 MB free" in told()
+
+
+async def test_a_start_on_a_full_disk_says_that_it_is_full(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (house.config.state_dir / "spool.db").mkdir(parents=True)
+    with pytest.raises(SpoolError, match=r"unable to open database file$"):
+        await house.start()
+    await house.stop()
+    monkeypatch.setattr("skylapse_bridge.spool.free_bytes", lambda _: 4096)
+    with pytest.raises(SpoolFullError, match=r"the disk is full, 0\.0 MB are left in .* needs 8\.0 MB"):
+        await house.start()
+
+
+async def test_the_return_of_a_camera_is_logged(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    (one,) = house.config.cameras
+    away = replace(one, driver="folder", options={"path": str(house.folder / "away"), "at_end": "stop"})
+    caplog.set_level("INFO")
+    await house.start(cameras=(away,))
+    await until(lambda: "is no folder" in caplog.text, what="its absence")
+    (house.folder / "away").mkdir()
+    (house.folder / "away" / "1.jpg").write_bytes(picture())
+    await until(lambda: "camera west is back" in caplog.text, what="the line")
 
 
 async def test_the_key_never_goes_to_an_address_that_came_by_mqtt(house: House) -> None:
