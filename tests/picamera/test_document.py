@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from tests.support.mosquitto import Broker
 from tests.support.tree import ROOT
 from tests.test_documents import Reader
-from tools.libcamera_rig.__main__ import MOST, pictures
+from tools.libcamera_rig.__main__ import MOST, pictures, upright
 
 from .conftest import as_jpeg, landscape, pixels
 
@@ -49,9 +50,21 @@ def test_of_many_pictures_it_shows_some_from_the_whole_folder(tmp_path: Path) ->
     assert (shown[0].name, shown[-1].name) == ("0000.jpg", f"{4 * (MOST - 1):04}.jpg")
 
 
-@pytest.mark.parametrize(("name", "said"), [("nowhere", "no JPEG"), ("notes.txt", "cannot identify")])
+def test_a_picture_that_lies_on_its_side_is_turned_and_has_even_sides(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("CMYK", (1001, 755)).save(tmp_path / "1.jpg", exif=exif)
+    picture = upright(tmp_path / "1.jpg")
+    assert (picture.mode, picture.size) == ("RGB", (754, 1000))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("nowhere", "no JPEG"), ("notes.txt", "cannot identify"), ("half.jpg", "truncated")],
+)
 def test_what_is_no_picture_is_told_in_one_line(tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / "notes.txt").write_text("No picture.", "utf-8")
+    (tmp_path / "half.jpg").write_bytes(SUNSET.read_bytes()[:70_000])
     done = subprocess.run(
         [ROOT / ".libcamera/bin/skylapse-bridge", "cameras"],
         env=os.environ | {"PICTURES": str(tmp_path / name)},

@@ -7,9 +7,10 @@ file or a folder; the first one gives the size.
 import os
 import sys
 import tempfile
+from io import BytesIO
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from skylapse_bridge.cli import main
 
@@ -28,11 +29,19 @@ def pictures(place: Path) -> list[Path]:
     return found[:: -(-len(found) // MOST) or 1]
 
 
-def _size(path: Path) -> tuple[int, int]:
-    """Return a JPEG's size in even numbers, as half-size colours need; raise OSError where it is no JPEG."""
-    with Image.open(path, formats=["JPEG"]) as picture:
-        width, height = picture.size
-    return width // 2 * 2, height // 2 * 2
+def upright(path: Path) -> Image.Image:
+    """Return a JPEG as libcamera can show it; raise OSError where it is none, or not whole."""
+    with Image.open(path, formats=["JPEG"]) as found:
+        picture = ImageOps.exif_transpose(found).convert("RGB")
+    # Colours have half the size, which is to be whole.
+    return picture.crop((0, 0, picture.width // 2 * 2, picture.height // 2 * 2))
+
+
+def as_jpeg(picture: Image.Image) -> bytes:
+    """Return the picture in the one kind of JPEG that cameras make."""
+    buffer = BytesIO()
+    picture.save(buffer, "JPEG", quality=95, subsampling="4:2:0")
+    return buffer.getvalue()
 
 
 def run() -> int:
@@ -43,11 +52,12 @@ def run() -> int:
         print(f"PICTURES: there is no JPEG at {place}", file=sys.stderr)
         return 2
     try:
-        sizes = [_size(path) for path in shown]
+        size = upright(shown[0]).size
+        files = [as_jpeg(upright(path)) for path in shown]
     except OSError as error:
         print(f"PICTURES: {error}", file=sys.stderr)
         return 2
-    camera = VirtualCamera(model="virtual", pictures=[path.read_bytes() for path in shown], size=sizes[0])
+    camera = VirtualCamera(model="virtual", pictures=files, size=size)
     with tempfile.TemporaryDirectory(prefix="skylapse-virtual-camera-") as folder:
         furnish(Path(folder), {"Virtual0": camera})
         return main()
