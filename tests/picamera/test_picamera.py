@@ -1,5 +1,7 @@
 """The driver photographs what the camera sees, in real libcamera, and is honest about what it cannot do."""
 
+import errno
+import importlib
 import json
 import os
 import subprocess
@@ -8,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +27,7 @@ from skylapse_bridge.camera.port import (
 )
 from skylapse_bridge.errors import CameraError, CameraLostError, UnsupportedError
 from skylapse_protocol.tone import CURVES, decode, encode
+from tests.bridge.acted_picamera import ActedPicamera
 from tests.bridge.tuning_files import IMX519
 from tests.support.tree import ROOT
 from tools.libcamera_rig.rig import VirtualCamera, furnish
@@ -90,6 +94,51 @@ def test_metering_shows_single_pixels_of_the_large_picture(opened: Open) -> None
     assert (small.tone_curve, small.exposure_us, small.gain) == ("srgb", None, None)
     assert small.seen_at is not None
     assert abs(small.seen_at - datetime.now(UTC)) < timedelta(seconds=10)
+
+
+class OlderPicamera(ActedPicamera):
+    """One that knows no argument `sensor`, as in Debian 11."""
+
+    def create_still_configuration(self, **parts: Any) -> dict[str, Any]:
+        """Return what was asked for; raise TypeError where `sensor` was."""
+        if "sensor" in parts:
+            raise TypeError("create_still_configuration() got an unexpected keyword argument 'sensor'")
+        return parts
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_the_sensor_is_read_in_full_whatever_the_size_of_the_pictures(opened: Open, *, raw: bool) -> None:
+    camera = opened(start=False, width=640, height=480, raw=raw)
+    acted = ActedPicamera(size=(4656, 3496))
+    asked = camera._configuration(acted, raw=raw)
+    assert asked["main"]["size"] == (640, 480)
+    assert asked["sensor"] == {"output_size": (4656, 3496), "bit_depth": 10}
+    assert asked["raw"] == ({"size": (4656, 3496)} if raw else None)
+    acted.sensor_format = "BGGR_PISP_COMP1"
+    assert camera._configuration(acted, raw=raw)["sensor"] == {"output_size": (4656, 3496)}
+    assert "sensor" not in camera._configuration(OlderPicamera(), raw=raw)
+
+
+@pytest.mark.usefixtures("one_camera")
+def test_a_camera_that_memory_does_not_reach_for_says_what_to_do(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = opened(start=False)
+    library = importlib.import_module("picamera2.picamera2").Picamera2
+    tried: list[Any] = []
+
+    def fail(_picamera: Any, configuration: Any) -> None:
+        tried.append(configuration)
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    with monkeypatch.context() as short:
+        short.setattr(library, "configure", fail)
+        with pytest.raises(CameraError, match=r"does not reach; photograph smaller .*cma-256") as told:
+            camera.start()
+    assert not isinstance(told.value, CameraLostError)
+    assert len(tried) == 2, "with raw pictures and without"
+    camera.start()
+    assert camera.capture(settings()).width == SIZE[0]
 
 
 @pytest.mark.usefixtures("one_camera")

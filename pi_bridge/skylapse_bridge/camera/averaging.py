@@ -40,8 +40,9 @@ def require_memory(size: tuple[int, int], meminfo: Path = _MEMINFO) -> None:
     needed, available = size[0] * size[1] * _PIXEL_BYTES, _available(meminfo)
     if available is not None and needed > _MEMORY_SHARE * available:
         raise CameraError(
-            f"averaging pictures of {_size(size)} takes {needed / 1e6:.0f} MB of memory; it may take "
-            f"{_MEMORY_SHARE:.0%} of the {available / 1e6:.0f} MB that are free: photograph smaller, or once"
+            f"averaging pictures of {_size(size)} takes {needed / 1e6:.0f} MB of memory, more than "
+            f"{_MEMORY_SHARE:.0%} of the {available / 1e6:.0f} MB that are free: ask for smaller pictures, "
+            "or for single exposures"
         )
 
 
