@@ -195,6 +195,17 @@ def test_focus_is_set_found_and_measured(started: UsbCamera, webcam: Webcam) -> 
     assert webcam.values["focus_absolute"] == 150
 
 
+@pytest.mark.parametrize(("automatic", "dioptre"), [(0, 1.4), (1, None)])
+def test_the_lens_tells_where_it_stands_unless_an_autofocus_has_it(
+    webcam: Webcam, automatic: int, dioptre: float | None
+) -> None:
+    webcam.values["focus_automatic_continuous"] = automatic
+    camera = UsbCamera(IDENTITY, options(), FILM, RealClock())
+    camera.start()
+    assert camera.meter(settings()).focus_dioptre == dioptre
+    camera.stop()
+
+
 def test_a_camera_without_controls_photographs_all_the_same(webcam: Webcam) -> None:
     webcam.limits = {}
     camera = UsbCamera(IDENTITY, options(), FILM, RealClock())
