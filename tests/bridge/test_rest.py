@@ -218,22 +218,25 @@ async def test_a_frame_that_waited_is_taken_and_labelled_by_the_snapshot_of_its_
     assert (record.snapshot_version, record.averaged) == (8, 3)
 
 
-async def test_a_snapshot_that_comes_during_the_exposure_is_not_that_of_the_frame(
+async def test_a_snapshot_that_comes_while_a_frame_is_metered_is_not_that_of_the_frame(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lens, exposing, go_on = Stubborn(), threading.Event(), threading.Event()
+    lens, metering, go_on = Stubborn(), threading.Event(), threading.Event()
     in_the_house(monkeypatch, lens)
     await ready(house)
     house.deploy(plan(), snapshot())
     await house.listener.next(STATE, snapshot_version=7)
 
-    def slow() -> None:
-        exposing.set()
-        go_on.wait()
+    meter = lens.meter
 
-    lens.moods.append(slow)
+    def slow(settings: CaptureSettings) -> SmallFrame:
+        metering.set()
+        go_on.wait()
+        return meter(settings)
+
+    monkeypatch.setattr(lens, "meter", slow)
     reply = asyncio.ensure_future(house.listener.ask(asked(house, "capture")))
-    await until(exposing.is_set, what="the exposure")
+    await until(metering.is_set, what="the metering")
     house.deploy(plan(), replace(snapshot(), version=8))
     await house.listener.next(STATE, snapshot_version=8)
     go_on.set()
