@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -267,3 +268,17 @@ def test_the_page_of_the_bridge_explains_every_setting_of_a_driver(driver: str) 
     section = page.partition(f"### `{driver}`")[2].partition("\n### ")[0].partition("\n## ")[0]
     assert section, "every driver has a section"
     assert [str(key) for key in driver_options(driver) if f"`{key}`" not in section] == []
+
+
+def test_the_configurations_of_the_page_of_the_bridge_are_good(tmp_path: Path) -> None:
+    page = (EXAMPLE.parents[1] / "docs" / "bridge.md").read_text("utf-8")
+    blocks = re.findall(r"^( *)```yaml\n(.*?)^\1```", page, re.DOTALL | re.MULTILINE)
+    texts = [dedent(block) for _, block in blocks]
+    whole = [text for text in texts if text.startswith("bridge:")]
+    parts = [text for text in texts if not text.startswith("bridge:")]
+    assert [text.partition(":")[0] for text in parts] == ["mqtt", "processor"]
+    path = tmp_path / "bridge.yaml"
+    for text in [*whole, next(text for text in whole if "imx708" in text) + "".join(parts)]:
+        path.write_text(text, "utf-8")
+        config = load_config(path)
+    assert config.processor is not None
