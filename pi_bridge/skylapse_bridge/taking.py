@@ -16,7 +16,7 @@ from .errors import CameraError
 from .frame_files import RAW_TYPE
 from .meter import reading
 from .patience import reach
-from .shooting import REST, Shooter, write_exposures
+from .shooting import Shooter, write_exposures
 from .spool import Spool
 from .telling import Parts, Voice
 
@@ -100,8 +100,6 @@ class Taker:
         """
         info = self._shooter.info
         notes: dict[str, object] = {"exposures": write_exposures(self._shooter.exposures)}
-        if self._shooter.rest_dioptre is not None:
-            notes[REST] = self._shooter.rest_dioptre
         if captured.bookmark is not None:
             notes["bookmark"] = captured.bookmark
         record = spool.add(
