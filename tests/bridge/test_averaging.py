@@ -94,7 +94,12 @@ def test_an_average_takes_no_more_than_a_share_of_the_free_memory(
 @pytest.mark.parametrize("words", [None, "", "MemTotal: 948012 kB\n", "nonsense"])
 def test_a_system_that_does_not_tell_its_memory_is_not_refused(words: str | None, tmp_path: Path) -> None:
     meminfo = tmp_path / "meminfo"
-    if words is not None:
+    meminfo.write_text("MemAvailable: 1024 kB\n")
+    with pytest.raises(CameraError, match="9248×6944"):
+        require_memory((9248, 6944), meminfo)
+    if words is None:
+        meminfo.unlink()
+    else:
         meminfo.write_text(words)
     require_memory((9248, 6944), meminfo)
 
