@@ -137,8 +137,9 @@ def in_the_house(monkeypatch: pytest.MonkeyPatch, camera: Lens) -> None:
     monkeypatch.setattr("skylapse_bridge.service.make_camera", lambda *_: camera)
 
 
-async def test_where_the_lens_rests_is_known_over_a_restart(
-    house: House, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("configured", "rests_at"), [({}, 1.0), ({"focus": 0.5}, 0.5)])
+async def test_where_the_lens_rests_is_known_over_a_restart_unless_the_configuration_says_otherwise(
+    house: House, monkeypatch: pytest.MonkeyPatch, configured: dict[str, float], rests_at: float
 ) -> None:
     lens = Stubborn()
     in_the_house(monkeypatch, lens)
@@ -146,10 +147,11 @@ async def test_where_the_lens_rests_is_known_over_a_restart(
     await house.listener.ask(asked(house, "capture", focus_dioptre=5.0))
     await house.stop()
     assert lens.stands_at == 5.0
-    await house.start()
+    camera = twin()
+    await house.start(cameras=(replace(camera, options={**camera.options, **configured}),))
     house.deploy(LONG, snapshot())
     await house.photograph(2)
-    assert places(production(house)) == {1.0}
+    assert places(production(house)) == {rests_at}
 
 
 async def test_a_lens_that_would_not_find_back_is_moved_by_nobody_but_production(
