@@ -28,14 +28,14 @@ UNKNOWN_LENS = (
 _TEST = "test/"
 
 
-def test_key(test_id: str) -> str:
+def _key_of_test(test_id: str) -> str:
     """Return the key of a test's exposure state; no id of a profile has a slash."""
     return _TEST + test_id
 
 
 def still_needed(keys: Iterable[str], test_ids: Iterable[str]) -> set[str]:
     """Return the keys of exposure states without those of tests that are over: these ids alone go on."""
-    tests = {test_key(test_id) for test_id in test_ids}
+    tests = {_key_of_test(test_id) for test_id in test_ids}
     return {key for key in keys if key in tests or not key.startswith(_TEST)}
 
 
@@ -66,7 +66,7 @@ class Purpose:
         An arm of a test has its own, whatever it is called. Variants of one profile share theirs: one camera
         goes from one schedule into the next without a jump.
         """
-        return self.profile.id if self.test_id is None else test_key(self.test_id)
+        return self.profile.id if self.test_id is None else _key_of_test(self.test_id)
 
     @property
     def places_lens(self) -> bool:
