@@ -174,3 +174,32 @@ async def test_a_second_bridge_on_the_same_state_folder_refuses_to_start(
     )
     second.stop()
     await listener.stop()
+
+
+async def test_a_missing_password_stops_the_start_and_a_missing_key_is_waited_for(
+    tmp_path: Path, broker: Broker, server: TusServer, machines: list[Machine]
+) -> None:
+    machine = Machine(tmp_path, broker, server.url, driver="twin", width=64, height=48)
+    machines.append(machine)
+    path = tmp_path / "bridge.yaml"
+    (tmp_path / "key").unlink()
+    good = path.read_text("utf-8")
+    settings = yaml.safe_load(good)
+    settings["mqtt"] |= {"username": "roof", "password_file": "nowhere"}
+    path.write_text(yaml.safe_dump(settings), "utf-8")
+    machine.program.start()
+    assert await asyncio.to_thread(machine.program.wait, timeout_s=30) == 2
+    said = machine.program.log()
+    assert f"mqtt.password_file: {tmp_path / 'nowhere'} cannot be read" in said
+    assert "Traceback" not in said
+    path.write_text(good, "utf-8")
+    machine.program.start()
+    await until(
+        lambda: "connected to the broker" in machine.program.log(), timeout_s=30, what="the bridge at work"
+    )
+    waits = "cannot be read: No such file or directory; a bridge starts all the same, and waits for it"
+    assert f"processor.key_file: {tmp_path / 'key'} {waits}" in machine.program.log()
+    (tmp_path / "key").write_text(KEY, "utf-8")
+    await until(lambda: server.frames, timeout_s=60, what="a frame at the processor")
+    machine.program.stop()
+    assert machine.program.exit_code == 0
