@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -116,3 +117,49 @@ class HandClock:
         """Wait until the clock was moved there."""
         while self.moment < moment:
             await self._moved.wait()
+
+
+class LeapingClock(HandClock):
+    """A clock that leaps to the next moment that somebody waits for, once everybody waits.
+
+    It goes as far as `goal`, and on to the end of an exposure: a camera whose exposures last waits on a
+    thread and a loop of its own.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        super().__init__(now)
+        self.awaited: list[datetime] = []
+        self.goal = now
+        self._exposing: list[datetime] = []
+        self._home = asyncio.get_running_loop()
+        self._leapt = threading.Condition()
+
+    def set(self, moment: datetime) -> None:
+        """Set the clock, and wake who waits on another thread."""
+        with self._leapt:
+            super().set(moment)
+            self._leapt.notify_all()
+
+    async def wait_until(self, moment: datetime) -> None:
+        """Wait, and be counted."""
+        at_home = asyncio.get_running_loop() is self._home
+        known = [self.awaited] if at_home else [self.awaited, self._exposing]
+        for moments in known:
+            moments.append(moment)
+        self._home.call_soon_threadsafe(self.leap)
+        try:
+            if at_home:
+                await super().wait_until(moment)
+            else:
+                with self._leapt:
+                    self._leapt.wait_for(lambda: self.moment >= moment, timeout=60)
+        finally:
+            for moments in known:
+                moments.remove(moment)
+
+    def leap(self) -> None:
+        """Leap where both wait: the camera's work, and whoever watches over its focus."""
+        goal = max(self.goal, *self._exposing) if self._exposing else self.goal
+        if len(self.awaited) < 2 or min(self.awaited) <= self.moment or self.moment >= goal:
+            return
+        self.pass_time((min(*self.awaited, goal) - self.moment).total_seconds())

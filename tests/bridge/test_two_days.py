@@ -1,6 +1,5 @@
 """Two days alone: no broker, no processor, nobody at home, a restart in between, and nothing is lost."""
 
-import asyncio
 import re
 from datetime import datetime, timedelta
 
@@ -14,35 +13,11 @@ from skylapse_protocol.topics import STATE
 from tests.support.waiting import until
 
 from .conftest import House
-from .made import HandClock, plan, snapshot
+from .made import LeapingClock, plan, snapshot
 from .tus_server import hanging_up
 
 BEGIN = datetime.fromisoformat("2026-03-20T00:00:00+00:00")
 END = BEGIN + timedelta(hours=48)
-
-
-class LeapingClock(HandClock):
-    """A clock that leaps to the next moment that somebody waits for, once everybody waits."""
-
-    def __init__(self, now: datetime) -> None:
-        super().__init__(now)
-        self.awaited: list[datetime] = []
-        self.goal = now
-
-    async def wait_until(self, moment: datetime) -> None:
-        """Wait, and be counted."""
-        self.awaited.append(moment)
-        asyncio.get_running_loop().call_soon(self.leap)
-        try:
-            await super().wait_until(moment)
-        finally:
-            self.awaited.remove(moment)
-
-    def leap(self) -> None:
-        """Leap where both wait: the camera's work, and whoever watches over its focus."""
-        if len(self.awaited) < 2 or min(self.awaited) <= self.moment or self.moment >= self.goal:
-            return
-        self.pass_time((min(*self.awaited, self.goal) - self.moment).total_seconds())
 
 
 def window(name: str, day: int, hour: float, hours: float, interval_s: float) -> Window:
