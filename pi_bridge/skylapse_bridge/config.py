@@ -6,6 +6,7 @@ one that was probably meant.
 
 import contextlib
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -144,12 +145,47 @@ def _camera(value: object) -> dict[str, Any]:
         options = _options_of_any_driver()
     checked: dict[str, Any] = {}
     try:
-        checked = vol.Schema({**_CAMERA, **options})(value)
+        checked = _in_groups({**_CAMERA, **options}, value)
     except vol.MultipleInvalid as error:
         mistakes += error.errors
     if mistakes:
         raise vol.MultipleInvalid(mistakes)
     return checked
+
+
+def _in_groups(schema: dict[Any, Any], value: dict[str, Any]) -> dict[str, Any]:
+    """Check settings of which some belong together or exclude each other: voluptuous stops at those."""
+    mistakes = list(_group_mistakes(schema, value))
+    if not mistakes:
+        checked: dict[str, Any] = vol.Schema(schema)(value)
+        return checked
+    groups = (vol.Inclusive, vol.Exclusive)
+    single = {
+        vol.Optional(str(key)) if isinstance(key, groups) else key: kind for key, kind in schema.items()
+    }
+    try:
+        vol.Schema(single)(value)
+    except vol.MultipleInvalid as error:
+        mistakes += error.errors
+    raise vol.MultipleInvalid(mistakes)
+
+
+def _group_mistakes(schema: dict[Any, Any], value: dict[str, Any]) -> Iterator[vol.Invalid]:
+    """Yield what is wrong with groups of settings, at the first of them that is there."""
+    together, either = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+    for key in schema:
+        if isinstance(key, vol.Inclusive):
+            together[key.group_of_inclusion].append(str(key))
+        elif isinstance(key, vol.Exclusive):
+            either[key.group_of_exclusion].append(str(key))
+    for members in together.values():
+        given = [name for name in members if name in value]
+        if given and given != members:
+            yield vol.Invalid(f"{' and '.join(members)} are given together", path=[given[0]])
+    for members in either.values():
+        given = [name for name in members if name in value]
+        if len(given) > 1:
+            yield vol.Invalid(f"{' and '.join(given)} exclude each other", path=[given[0]])
 
 
 def _driver_of(camera: Mapping[str, Any]) -> str | None:
@@ -254,18 +290,19 @@ def _checked(path: Path, *, files: bool) -> tuple[dict[str, Any], tuple[str, ...
     values, lines = _read(path)
     checked: dict[str, Any] = {}
     mistakes, awaited = list(_odd_numbers(values)), list[vol.Invalid]()
+    odd = [list(map(str, mistake.path)) for mistake in mistakes]
     try:
         checked = vol.Schema(_SCHEMA)(values)
     except vol.MultipleInvalid as error:
-        mistakes += error.errors
+        mistakes += [one for one in error.errors if list(map(str, one.path)) not in odd]
     if files:
         mistakes += _bad_files(values, path.parent, _NEEDED_FILES)
         awaited += _bad_files(values, path.parent, _AWAITED_FILES, _WAITS)
         awaited += _missing_places(values, path.parent)
+    mistakes.sort(key=lambda mistake: _line(mistake, lines))
     told = [_tell(path, mistake, values, lines) for mistake in awaited]
     if mistakes:
-        first = {tuple(map(str, mistake.path)): mistake for mistake in reversed(mistakes)}
-        said = [_tell(path, mistake, values, lines) for mistake in mistakes if mistake in first.values()]
+        said = [_tell(path, mistake, values, lines) for mistake in mistakes]
         raise ConfigError("\n".join([*said, *told]))
     return checked, tuple(told)
 
@@ -383,12 +420,21 @@ def _with_paths(values: Mapping[str, Any], folder: Path, *names: str) -> dict[st
 
 def _tell(path: Path, mistake: vol.Invalid, values: object, lines: Mapping[Place, int]) -> str:
     """Return one line that says where and what."""
-    place: Place = tuple(str(part) if not isinstance(part, int) else part for part in mistake.path)
-    known = place
+    place = _place(mistake)
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+    return f"{path}:{_line(mistake, lines)}: {name}: {_why(mistake, place, values)}"
+
+
+def _place(mistake: vol.Invalid) -> Place:
+    return tuple(part if isinstance(part, int) else str(part) for part in mistake.path)
+
+
+def _line(mistake: vol.Invalid, lines: Mapping[Place, int]) -> int:
+    """Return the line on which the setting stands, or what it is missing from."""
+    known = _place(mistake)
     while known and known not in lines:
         known = known[:-1]
-    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
-    return f"{path}:{lines.get(known, 1)}: {name}: {_why(mistake, place, values)}"
+    return lines.get(known, 1)
 
 
 _PLAIN = {

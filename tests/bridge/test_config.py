@@ -183,6 +183,7 @@ cameras:
   - {id: west, driver: foldr, path: 7}
   - {id: west, driver: v4l2, settle_frames: 1.5}
   - {name: nobody}
+  - {id: roof, driver: picamra, camera: 0, sensor: imx519, width: 1.5}
 """
 
 
@@ -194,7 +195,16 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         + [f"cameras[1].{name}" for name in ("id", "driver", "path")]
         + [f"cameras[2].{name}" for name in ("id", "settle_frames")]
         + [f"cameras[3].{name}" for name in ("id", "driver")]
+        + [f"cameras[4].{name}" for name in ("driver", "camera", "width", "width")]
     )
+
+
+def test_settings_that_belong_together_or_exclude_each_other_are_named(tmp_path: Path) -> None:
+    camera = "  - {id: roof, driver: picamera, camera: 0, sensor: imx519, width: 640}\n"
+    assert told(tmp_path, GOOD + camera).splitlines() == [
+        "bridge.yaml:7: cameras[1].width: width and height are given together",
+        "bridge.yaml:7: cameras[1].camera: camera and sensor exclude each other",
+    ]
 
 
 @pytest.mark.parametrize(
