@@ -176,7 +176,7 @@ async def test_an_unknown_time_zone_is_told_and_does_not_stop_capture(house: Hou
     words = "the plan's time zone 'Mars/Base' is none that this machine knows"
     await house.listener.next(STATE, plan_revision=1, last_error=words)
     await house.photograph(1)
-    assert house.listener.all(STATE)[-1].capturing
+    assert [record.profile for record in house.listener.all(FRAME)][:1] == ["f"]
 
 
 async def test_what_is_refused_is_logged_once(house: House, caplog: pytest.LogCaptureFixture) -> None:
