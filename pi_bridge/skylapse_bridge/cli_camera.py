@@ -47,7 +47,9 @@ def add_camera_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     )
     capture.add_argument("--gain", type=_number(float, 0, 10**9), help="analogue gain, 1.0 is ISO 100")
     capture.add_argument(
-        "--kelvin", type=_number(int, 1000, 40_000), help="colour temperature; automatic where it is not given"
+        "--kelvin",
+        type=_number(int, 1000, 40_000),
+        help="colour temperature; automatic where it is not given",
     )
     capture.add_argument(
         "--focus",
