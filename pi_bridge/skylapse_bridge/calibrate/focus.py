@@ -5,13 +5,12 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from skylapse_bridge.aiming import Purpose
 from skylapse_bridge.clock import Clock
 from skylapse_bridge.config import BridgeConfig
 from skylapse_bridge.focusing import Focusing
 from skylapse_bridge.lock import StateLock
 from skylapse_bridge.outbox import Outbox
-from skylapse_bridge.shooting import AUTOMATIC, Shooter
+from skylapse_bridge.shooting import Shooter
 from skylapse_bridge.spool import Spool
 from skylapse_bridge.telling import Parts, Voice
 
@@ -38,7 +37,7 @@ async def sweep(config: BridgeConfig, camera: str, shooter: Shooter, clock: Cloc
         )
         focusing = Focusing(camera, shooter, parts, Voice(camera, parts), _alone)
         await outbox.run(focusing.recall)
-        return await focusing.sweep(Purpose(at=clock.now(), profile=AUTOMATIC), clock.now() + _PATIENCE)
+        return await focusing.sweep(clock.now() + _PATIENCE)
     finally:
         await outbox.stop()
         lock.stop()
