@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skylapse_bridge.aiming import Purpose, aim_at, busy_s, limits_for, member_of, settings_for
+from skylapse_bridge.errors import CameraError
 from skylapse_bridge.exposure import exposing_s
 from skylapse_bridge.meter import Light
 from skylapse_bridge.shots import Shot, arm_of, possible, running, shots_of
@@ -153,7 +154,6 @@ def test_frames_of_a_tick_share_its_interval() -> None:
         (None, 0.3, None, 0.3),
         (2.0, 0.3, None, 2.0),
         (2.0, 0.3, 0.5, 2.5),
-        (None, None, 0.5, 0.5),
         (None, 0.3, -0.5, 0.0),
         (None, 0.3, 15.0, 10.0),
     ],
@@ -164,6 +164,12 @@ def test_the_lens_stands_where_profile_infinity_and_bracket_say(
     purpose = Purpose(at=START, profile=profile(focus_dioptre=own), bracket_dioptre=offset)
     assert settings_for(purpose, CAMERA, rest).focus_dioptre == stands_at
     assert settings_for(purpose, replace(CAMERA, focus=False), rest).focus_dioptre is None
+
+
+def test_a_lens_of_which_nobody_knows_where_it_stands_is_not_moved_away() -> None:
+    beside = Purpose(at=START, profile=profile(), bracket_dioptre=0.5)
+    with pytest.raises(CameraError, match="where the lens stands is unknown"):
+        settings_for(beside, CAMERA, None)
 
 
 def test_raw_is_asked_of_cameras_that_can() -> None:
