@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skylapse_bridge.exposure import ExposureState, Limits, Sample, limits_of, overhead_s, split, step
+from skylapse_bridge.exposure import ExposureState, Limits, Sample, limits_of, split, step
 from skylapse_bridge.meter import F2_REFERENCE, LUX_AT_EV_0, Light, log2_exposure_for
 from skylapse_bridge.shooting import read_exposures, write_exposures
 from skylapse_bridge.twin.light import lux
@@ -484,24 +484,6 @@ def test_splitting_more_never_gives_less(log2_exposure: float, more: float, limi
     less, larger = split(log2_exposure, limits), split(log2_exposure + more, limits)
     assert larger.exposure_us >= less.exposure_us
     assert larger.exposure_us * larger.gain >= less.exposure_us * less.gain * (1 - 1e-9)
-
-
-@pytest.mark.parametrize(
-    ("share_s", "longest_us"),
-    [(0.1, 40_000), (1, 400_000), (2, 800_000), (5, 3_500_000), (15, 12_000_000), (60, 48_000_000)],
-)
-def test_exposure_leaves_the_interval_room_for_what_a_frame_takes_besides(
-    share_s: float, longest_us: int
-) -> None:
-    assert limits_of(CAMERA, profile(), share_s).max_exposure_us == longest_us
-
-
-@given(share_s=st.floats(0.1, 86400), average=st.integers(1, 64))
-def test_exposures_and_what_they_take_besides_fit_their_share(share_s: float, average: int) -> None:
-    longest_s = limits_of(CAMERA, profile(average=average), share_s).max_exposure_us / 1e6
-    free_running = longest_s * (average + 1) if average > 1 else longest_s
-    assert 0.0 < overhead_s(share_s) <= 1.5
-    assert free_running + overhead_s(share_s) <= share_s * (1 + 1e-9) + average * 1e-6
 
 
 def test_exposure_never_outlasts_what_the_profile_allows() -> None:

@@ -234,3 +234,14 @@ def test_lack_of_memory_is_told_from_other_trouble(
     with pytest.raises(CameraError) as told:
         Session(acted).start(lambda: {"main": STREAM, "raw": None})
     assert isinstance(told.value, CameraLostError) != lacks_memory
+
+
+def test_a_picture_can_be_metered_by_what_it_shows() -> None:
+    camera = driven(ActedPicamera())
+    frame = camera.capture(settings(exposure_us=600_000, gain=2.0))
+    assert frame.small is not None
+    assert frame.small.seen_at == frame.captured_at
+    assert frame.small.exposure_us == frame.exposure_us
+    assert len(frame.small.rgb) == 3 * frame.small.width * frame.small.height
+    metered = camera.meter(settings(exposure_us=600_000, gain=2.0))
+    assert (metered.width, metered.rgb) == (frame.small.width, frame.small.rgb)

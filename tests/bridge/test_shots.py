@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from skylapse_bridge.aiming import Purpose, aim_at, busy_s, limits_for, member_of, settings_for
 from skylapse_bridge.errors import CameraError
-from skylapse_bridge.exposure import exposing_s
+from skylapse_bridge.exposure import exposing_s, limits_of, overhead_s
 from skylapse_bridge.meter import Light
 from skylapse_bridge.shots import Shot, arm_of, possible, running, shots_of
 from skylapse_protocol.messages import CameraInfo
@@ -134,6 +134,24 @@ def test_what_the_sensor_cannot_give_is_not_asked_of_it() -> None:
     assert other.settings.exposure_us == 20_000
     assert other.settings.gain == pytest.approx(2.0)
     assert other.purpose.bracket_ev == 9.0
+
+
+@pytest.mark.parametrize(
+    ("share_s", "longest_us"),
+    [(0.1, 40_000), (1, 400_000), (2, 800_000), (5, 3_500_000), (15, 12_000_000), (60, 48_000_000)],
+)
+def test_exposure_leaves_the_interval_room_for_what_a_frame_takes_besides(
+    share_s: float, longest_us: int
+) -> None:
+    assert limits_of(CAMERA, profile(), share_s).max_exposure_us == longest_us
+
+
+@given(share_s=st.floats(0.1, 86400), average=st.integers(1, 64))
+def test_exposures_and_what_they_take_besides_fit_their_share(share_s: float, average: int) -> None:
+    longest_s = limits_of(CAMERA, profile(average=average), share_s).max_exposure_us / 1e6
+    free_running = longest_s * (average + 1) if average > 1 else longest_s
+    assert 0.0 < overhead_s(share_s) <= 1.5
+    assert free_running + overhead_s(share_s) <= share_s * (1 + 1e-9) + average * 1e-6
 
 
 def test_frames_of_a_tick_share_its_interval() -> None:
