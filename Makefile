@@ -168,7 +168,10 @@ lint: venv venv-314 venv-ha  ## format check, ruff, mypy, vendored copy, house t
 ROOT_TESTS := $(if $(filter 0,$(shell id -u)),test-power-cut)
 
 .PHONY: test test-programs test-314 test-picamera test-power-cut test-home-assistant test-end-to-end
-test: test-programs test-314 test-picamera $(ROOT_TESTS) test-home-assistant test-end-to-end  ## every test, on every Python and Home Assistant
+test:  ## every test, on every Python and Home Assistant; what mostly waits runs two at a time
+	$(MAKE) venv venv-314 venv-ha venv-ha-10 tools libcamera
+	$(MAKE) --jobs=2 --output-sync=target test-programs test-314 test-picamera $(ROOT_TESTS) test-home-assistant
+	$(MAKE) test-end-to-end
 
 test-programs: venv tools  ## contract, bridge and processor on Python 3.11
 	.venv/bin/python $(PYTEST) tests $(HOME_ASSISTANT_TESTS:%=--ignore=%) --ignore=tests/end_to_end --ignore=tests/power_cut --ignore=tests/picamera --ignore=tests/test_house.py
