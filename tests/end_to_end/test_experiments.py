@@ -25,9 +25,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CAMERA = "roof/west"
 TEST = "brighter"
-ARMS = [{"profile": "f"}, {"profile": "f", "ev": 1.4}]
-APART_EV = 0.7
-"""The second arm is asked to be brighter than the first by this; the profile's own compensation is 0.7."""
+ARMS = [{"profile": "f"}, {"profile": "f", "ev": 0.0}]
+APART_EV = -0.7
+"""The second arm is asked to be so much brighter than the first; what is brighter than the profile's own 0.7 would be
+held back by its highlights."""
 PAIRS = 12
 PATIENCE_S = 60.0
 RATE = 60.0
