@@ -27,7 +27,7 @@ CAMERA = "roof/west"
 TEST = "brighter"
 ARMS = [{"profile": "f"}, {"profile": "f", "ev": 0.0}]
 APART_EV = -0.7
-"""The second arm is to be so much brighter than the first; highlights would hold back more than f asks for."""
+"""The second arm is to be darker by this: highlights would hold back more than profile f asks for."""
 PAIRS = 12
 PATIENCE_S = 60.0
 RATE = 60.0
