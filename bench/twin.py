@@ -16,8 +16,8 @@ from .figures import Figure
 
 PLACE = Place(latitude_deg=47.0, longitude_deg=8.0)
 DAY = datetime(2026, 6, 10, 12, tzinfo=UTC)
-FRAMES = 20
-ROUNDS = 5
+FRAMES = 10
+ROUNDS = 20
 FULL_HD = {"width": 1920, "height": 1080}
 
 

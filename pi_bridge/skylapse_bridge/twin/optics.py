@@ -33,29 +33,41 @@ _DEW_FINE = 0.0010
 """Dew at 1 scatters so much of the light so far, and softens the rest; in picture widths."""
 
 
-def through_the_lens(
-    light: Light,
-    injected: Injected,
-    *,
-    defocus_dioptre: float,
-    shake_scale: float = 1.0,
-    area: tuple[slice, ...] = WHOLE,
-) -> Light:
-    """Return the light as it falls on an area of the sensor; the same light where nothing is wrong.
+class Lens:
+    """A lens and all that is wrong with it at one moment."""
 
-    `shake_scale` is the width of this picture by that of the full one.
-    """
-    width = light.shape[2]
-    if injected.shake_x_px or injected.shake_y_px or injected.shake_rotation_deg:
-        light = _shaken(light, injected, shake_scale)
-    if injected.droplets:
-        light = _wet(light, injected.droplets)
-    return _blurred(light[:, area[0], area[1]], width, defocus_dioptre, injected.dew)
+    def __init__(self, injected: Injected, *, defocus_dioptre: float, shake_scale: float) -> None:
+        """Remember; `shake_scale` is the width of this picture by that of the full one."""
+        self._injected = injected
+        self._blur_px = BLUR_PX_PER_DIOPTRE * abs(defocus_dioptre)
+        self._shake_scale = shake_scale
+
+    def is_clear(self, width: int) -> bool:
+        """Tell whether nothing is wrong: the light of a picture this wide falls on the sensor as it is."""
+        injected = self._injected
+        faulty = self._shakes() or injected.droplets or injected.dew > 0.0
+        return not faulty and self._sigma(width) < _SHARP_PX
+
+    def through(self, light: Light, area: tuple[slice, ...] = WHOLE) -> Light:
+        """Return the light as it falls on an area of the sensor; the same light where nothing is wrong."""
+        width = light.shape[2]
+        if self._shakes():
+            light = _shaken(light, self._injected, self._shake_scale)
+        if self._injected.droplets:
+            light = _wet(light, self._injected.droplets)
+        return _blurred(light[:, area[0], area[1]], width, self._sigma(width), self._injected.dew)
+
+    def _shakes(self) -> bool:
+        injected = self._injected
+        return bool(injected.shake_x_px or injected.shake_y_px or injected.shake_rotation_deg)
+
+    def _sigma(self, width: int) -> float:
+        """Return the deviation of the blur in pixels of a picture this wide."""
+        return self._blur_px * width / 1920.0
 
 
-def _blurred(light: Light, width: int, defocus_dioptre: float, dew: float) -> Light:
+def _blurred(light: Light, width: int, sigma: float, dew: float) -> Light:
     """Return the light blurred by a focus that is off and by dew; `width` is that of the whole picture."""
-    sigma = BLUR_PX_PER_DIOPTRE * abs(defocus_dioptre) * width / 1920.0
     bells = [(1.0, sigma)]
     if dew > 0.0:
         share, fine, wide = _DEW_SHARE * dew, _DEW_FINE * dew * width, _DEW_WIDE * dew * width

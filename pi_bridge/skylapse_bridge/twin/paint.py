@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .bands import STRIP_ROWS, in_bands, strips
-from .landscape import FIELD_OF_VIEW_DEG, HORIZON, WATERLINE, Landscape, Layer
+from .landscape import DENSITY, FIELD_OF_VIEW_DEG, HORIZON, WATERLINE, Landscape, Layer
 from .palette import Palette
 from .texture import Plane
 
@@ -22,8 +22,11 @@ Light: TypeAlias = npt.NDArray[np.float32]
 _DRIFT_S = (2900.0, 4300.0)
 """How long each sheet of clouds takes to cross the picture."""
 
-_RELIEF_ROWS = 0.014
-"""Height over which the undersides of clouds are told from their tops, in picture heights."""
+_DENSEST = 2.0 * DENSITY
+"""Clouds this dense hide all they can."""
+
+_GLOWS = ((0.48, 18.0, 5.5), (0.55, 4.8, 3.2))
+"""The two bells of light around the sun: strength, and widths across and down in degrees."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,79 +42,70 @@ class SunInView:
     """Pixels in one degree."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Product:
-    """Something over the sky that is a product of rows and columns, in three colours."""
-
-    by_row: npt.NDArray[np.float32]
-    """Shape (3, rows)."""
-    by_column: npt.NDArray[np.float32]
-    """Shape (3, columns)."""
-
-    def write(self, strip: slice, out: Light) -> None:
-        """Multiply one strip of rows out."""
-        np.multiply(self.by_row[:, strip, None], self.by_column[:, None, :], out=out)
-
-    def within(self, columns: slice) -> "_Product":
-        """Return the part of it in some columns."""
-        return _Product(by_row=self.by_row, by_column=self.by_column[:, columns])
-
-
 def sky(
     light: Light, land: Landscape, colours: Palette, sun: SunInView, time_s: float, coverage: float
 ) -> Plane:
-    """Paint sky and clouds over the sky rows; return how far clouds hide what is behind, per pixel."""
+    """Paint sky and clouds where they are seen; return how far clouds hide what is behind, per pixel."""
     rows, columns = land.sky_rows, land.columns
-    base = _gradient(colours, rows, land.rows)
-    wide, narrow = (
-        _glow(colours, sun, rows, columns, *bell) for bell in ((0.48, 18.0, 5.5), (0.55, 4.8, 3.2))
-    )
-    near = _around(sun, columns)
-    narrow = narrow.within(near)
+    by_row, by_column = _air(colours, sun, land)
     shade, shine, across = _cloud_light(colours, sun, land)
     shifts = [int(columns * time_s / drift_s) % columns for drift_s in _DRIFT_S]
-    veil = np.empty((rows, columns), dtype=np.float32)
+    veil = np.zeros((rows, columns), dtype=np.float32)
 
     def paint_band(band: slice) -> None:
-        scratch = np.empty((3, STRIP_ROWS, columns), dtype=np.float32)
+        scratch = np.empty(3 * STRIP_ROWS * columns, dtype=np.float32)
         for strip in strips(band):
-            air, spare = light[:, strip], scratch[:, : strip.stop - strip.start]
-            wide.write(strip, air)
-            air += base[:, strip, None]
-            narrow.write(strip, spare[:, :, near])
-            air[:, :, near] += spare[:, :, near]
-            facing = _clouds(land, strip, shifts, coverage, veil[strip])
-            facing *= across
-            np.multiply(shine[:, strip, None], facing, out=spare)
-            spare += shade[:, strip, None]
-            spare -= air
-            spare *= veil[strip]
-            air += spare
+            for span in _opened(light[:, strip], land.open_sky[strip.start // STRIP_ROWS]):
+                air, cover = light[:, strip, span], veil[strip, span]
+                np.matmul(by_row[:, strip], by_column[:, :, span], out=air)
+                facing = _clouds(land, strip, span, shifts, coverage, cover)
+                facing *= across[span]
+                spare = scratch[: air.size].reshape(air.shape)
+                np.multiply(shine[:, strip, None], facing, out=spare)
+                spare += shade[:, strip, None]
+                spare -= air
+                spare *= cover
+                air += spare
 
     in_bands(0, rows, paint_band)
     return veil
 
 
-def _clouds(land: Landscape, strip: slice, shifts: list[int], coverage: float, cover: Plane) -> Plane:
-    """Write how dense the clouds of a strip are, 0…1; return how far they face down, to the low sun, 0…1."""
-    relief = max(round(_RELIEF_ROWS * land.rows), 1)
-    deeper = slice(strip.start, strip.stop + relief)
-    first, second = (
-        sheet[deeper, shift : shift + land.columns] for sheet, shift in zip(land.clouds, shifts, strict=True)
-    )
-    density = first + second
-    count = strip.stop - strip.start
-    facing = density[:count] - density[relief:]
-    facing *= land.relief[strip, None]
-    np.subtract(density[:count], np.float32(1.45 - 2.4 * coverage), out=cover)
-    cover *= np.float32(0.50)
-    np.clip(cover, 0.0, 1.0, out=cover)
-    facing -= np.float32(0.42) * cover
-    facing += np.float32(0.66)
+def _opened(area: Light, spans: tuple[slice, ...]) -> tuple[slice, ...]:
+    """Return the columns to be painted; elsewhere fresh memory may hold what is no number."""
+    if spans != (slice(0, area.shape[2]),):
+        area[:] = 0.0
+    return spans
+
+
+def _clouds(
+    land: Landscape, strip: slice, span: slice, shifts: list[int], coverage: float, cover: Plane
+) -> Plane:
+    """Write how far the clouds of a strip hide the sky, 0…1; return how far they face down, 0…1.35."""
+    first, second = land.clouds
+    left, right = (slice(span.start + shift, span.stop + shift) for shift in shifts)
+    np.add(first.density[strip, left], second.density[strip, right], out=cover)
+    cover -= np.float32(DENSITY * (1.45 - 2.4 * coverage))
+    np.clip(cover, 0.0, _DENSEST, out=cover)
+    facing = first.facing[strip, left] + second.facing[strip, right]
+    facing -= cover
     np.clip(facing, 0.0, 1.35, out=facing)
     np.sqrt(cover, out=cover)
-    cover *= np.float32(0.94)
+    cover *= np.float32(0.94 * _DENSEST**-0.5)
     return facing
+
+
+def _air(
+    colours: Palette, sun: SunInView, land: Landscape
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the clear sky as a sum of products: by row, shape (3, rows, 3), and by column, (3, 3, columns).
+
+    The terms are the sky's own colour, a wide glow and a narrow one.
+    """
+    own = _gradient(colours, land.sky_rows, land.rows), np.ones((3, land.columns), dtype=np.float32)
+    glows = [_glow(colours, sun, land.sky_rows, land.columns, *bell) for bell in _GLOWS]
+    by_row, by_column = zip(own, *glows, strict=True)
+    return np.stack(by_row, axis=2), np.stack(by_column, axis=1)
 
 
 def _gradient(colours: Palette, rows: int, height: int) -> npt.NDArray[np.float32]:
@@ -125,22 +119,17 @@ def _gradient(colours: Palette, rows: int, height: int) -> npt.NDArray[np.float3
 
 def _glow(
     colours: Palette, sun: SunInView, rows: int, columns: int, strength: float, across: float, down: float
-) -> _Product:
-    """Return a bell of light around the sun, its widths in degrees, red reaching farther than blue."""
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return a bell of light around the sun by row and by column, red reaching farther than blue.
+
+    Shapes (3, rows) and (3, columns).
+    """
     horizon = HORIZON / WATERLINE * rows
     x = (np.arange(columns) - sun.x) / sun.degree
     y = (np.arange(rows) - min(sun.y, horizon + 2.0 * sun.degree)) / sun.degree
     reach = np.array([1.12, 0.95, 0.80])[:, None]
-    return _Product(
-        by_row=(strength * colours.glow[:, None] * _bell(y[None, :] / (down * reach))).astype(np.float32),
-        by_column=_bell(x[None, :] / (across * reach)).astype(np.float32),
-    )
-
-
-def _around(sun: SunInView, columns: int) -> slice:
-    """Return the columns in which the narrow glow is worth the work: farther out it is below 1/10,000."""
-    reach = 23.0 * sun.degree
-    return slice(min(max(int(sun.x - reach), 0), columns), max(min(int(sun.x + reach), columns), 0))
+    by_row = strength * colours.glow[:, None] * _bell(y[None, :] / (down * reach))
+    return by_row.astype(np.float32), _bell(x[None, :] / (across * reach)).astype(np.float32)
 
 
 def _bell(distance: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
@@ -207,13 +196,18 @@ def layer(light: Light, sheet: Layer, colours: Palette) -> None:
     """Lay one sheet of land over what is behind it."""
     air = 0.5 * (colours.horizon + colours.middle)
     colour = 0.62 * (1.0 - sheet.haze) * colours.land + 0.36 * sheet.haze * air
+    tint = colour.astype(np.float32)[:, None, None]
 
     def paint_band(band: slice) -> None:
         for strip in strips(band):
             part = slice(strip.start - sheet.rows.start, strip.stop - sheet.rows.start)
-            area = light[:, strip]
-            area *= sheet.clear[part]
-            area += sheet.lit[part] * colour.astype(np.float32)[:, None, None]
+            number = part.start // STRIP_ROWS
+            for span in sheet.cover.solid[number]:
+                np.multiply(sheet.lit[part, span], tint, out=light[:, strip, span])
+            for span in sheet.cover.mixed[number]:
+                area = light[:, strip, span]
+                area *= sheet.clear[part, span]
+                area += sheet.lit[part, span] * tint
 
     in_bands(sheet.rows.start, sheet.rows.stop, paint_band)
 
@@ -231,10 +225,13 @@ def lake(light: Light, land: Landscape, time_s: float) -> None:
     waves = land.ripples[:, shift : shift + land.columns]
 
     def paint_band(band: slice) -> None:
-        part = slice(band.start - shore, band.stop - shore)
-        shine = waves[part] * fall[part]
-        for channel, tint in enumerate((0.92, 0.97, 1.04)):
-            np.multiply(light[channel, rows[part]], shine * np.float32(tint), out=light[channel, band])
+        for strip in strips(band):
+            part = slice(strip.start - shore, strip.stop - shore)
+            for span in _opened(light[:, strip], land.open_lake[part.start // STRIP_ROWS]):
+                shine = waves[part, span] * fall[part]
+                for channel, tint in enumerate((0.92, 0.97, 1.04)):
+                    mirrored = light[channel, rows[part], span]
+                    np.multiply(mirrored, shine * np.float32(tint), out=light[channel, strip, span])
 
     in_bands(shore, land.rows, paint_band)
 

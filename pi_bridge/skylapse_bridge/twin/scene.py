@@ -22,6 +22,7 @@ from .light import lux
 from .paint import Light, SunInView
 from .palette import palette
 from .sun import Place
+from .texture import Plane
 from .weather import Weather
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
@@ -32,11 +33,40 @@ _SUNSET_AT = 0.60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Strength:
+    """How strong the light of a painted picture is, by row and column."""
+
+    above: np.float32
+    """In the sky, everywhere the same…"""
+    edge: Plane
+    """…in the rows from `top` on in which the shadow sets in…"""
+    top: int
+    below: npt.NDArray[np.float32]
+    """…and by column in the rows below them."""
+
+    def of(self, rows: slice) -> npt.NDArray[np.float32]:
+        """Return the strength of some rows, shape (rows, columns), or one that is broadcast to it."""
+        full = self.top + self.edge.shape[0]
+        if rows.stop <= self.top:
+            return np.full((1, 1), self.above)
+        if rows.start >= full:
+            return self.below[None, :]
+        by_row = np.empty((rows.stop - rows.start, self.below.size), dtype=np.float32)
+        starts = (rows.start, min(max(self.top, rows.start), rows.stop), min(full, rows.stop), rows.stop)
+        first, second = starts[1] - rows.start, starts[2] - rows.start
+        by_row[:first] = self.above
+        by_row[first:second] = self.edge[starts[1] - self.top : starts[2] - self.top]
+        by_row[second:] = self.below
+        return by_row
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class View:
     """What is seen at one moment, and the truth about it."""
 
-    light: Light
-    """In lux, as a daylight-balanced camera sees it."""
+    painted: Light
+    """As it was painted, of any scale: whoever goes through it anyway multiplies it by `strength`."""
+    strength: Strength
     sun_elevation_deg: float
     lux: float
     """Illuminance of the clear sky by the sun's elevation."""
@@ -46,6 +76,11 @@ class View:
     """Effect of the clouds on that mean."""
     shadow_ev: float
     """Effect of the shadow on that mean."""
+
+    @property
+    def light(self) -> Light:
+        """The light in lux, as a daylight-balanced camera sees it; computed when it is asked for."""
+        return self.painted * self.strength.of(slice(0, self.painted.shape[1]))
 
 
 class Scene:
@@ -90,9 +125,10 @@ class Scene:
         shade = paint.shadow(
             self.width, self.weather.shadow_centre(time_s), sun.elevation_deg, self.weather.clouds
         )
-        share = _light_up(light, shade, clear * 2.0**cloud_ev)
+        strength, share = _light_up(light, shade, clear * 2.0**cloud_ev)
         return View(
-            light=light,
+            painted=light,
+            strength=strength,
             sun_elevation_deg=sun.elevation_deg,
             lux=clear,
             scene_ev=log2(clear * share) + cloud_ev,
@@ -122,28 +158,26 @@ class Scene:
         )
 
 
-def _light_up(light: Light, shade: npt.NDArray[np.float32], mean: float) -> float:
-    """Scale a painted picture to a mean luminance, then lay the shadow over the land, all in one pass.
+def _light_up(light: Light, shade: npt.NDArray[np.float32], mean: float) -> tuple[Strength, float]:
+    """Return what takes a painted picture to a mean luminance and lays the shadow over the land.
 
-    Returns the share of that mean that the shadow leaves. `shade` is what it leaves of each column.
+    With it comes the share of that mean that the shadow leaves. `shade` is what it leaves of each column.
     """
     rows = light.shape[1]
     top, full = int(rows * (WATERLINE - 0.08)), int(rows * WATERLINE)
     onset = np.linspace(0.0, 1.0, full - top, dtype=np.float32)[:, None]
-    edge = 1.0 - onset * (1.0 - shade)
-    above = sum(in_bands(0, top, lambda band: light[:, band].sum(axis=2).sum(axis=1, dtype=np.float64)))
-    below = sum(in_bands(full, rows, lambda band: light[:, band].sum(axis=1)))
+    edge = np.asarray(1.0 - onset * (1.0 - shade), dtype=np.float32)
+    above, below = (
+        np.sum(in_bands(start, stop, lambda band: light[:, band].sum(axis=1)), axis=0)
+        for start, stop in ((0, top), (full, rows))
+    )
     across = light[:, top:full]
     total = _luminance(above, across.sum(axis=1), below)
     shaded = _luminance(above, (across * edge).sum(axis=1), below * shade)
     factor = np.float32(mean * light[0].size / total)
-    edge *= factor
-    across *= edge
-    in_bands(0, top, lambda band: np.multiply(light[:, band], factor, out=light[:, band]))
-    in_bands(full, rows, lambda band: np.multiply(light[:, band], factor * shade, out=light[:, band]))
-    return shaded / total
+    return Strength(above=factor, edge=edge * factor, top=top, below=factor * shade), shaded / total
 
 
-def _luminance(above: npt.NDArray[np.float64], *columns: npt.NDArray[np.float32]) -> float:
-    """Return the luminance of sums by channel, and of sums by channel and column."""
-    return float((above + sum(part.sum(axis=1, dtype=np.float64) for part in columns)) @ LUMINANCE)
+def _luminance(*columns: npt.NDArray[np.float32]) -> float:
+    """Return the luminance of sums by channel and column."""
+    return float(sum(part.sum(axis=1, dtype=np.float64) for part in columns) @ LUMINANCE)

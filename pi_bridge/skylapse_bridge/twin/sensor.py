@@ -15,6 +15,7 @@ Shot noise grows with the root of the signal, so its deviation is the same every
 the pixels are developed in that domain, where noise is one addition and the tone curve one small table.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, floor, sqrt
@@ -235,8 +236,17 @@ def deliver(
     )
 
 
-def develop(light: Light, sensor: SensorModel, delivered: Delivered, rng: np.random.Generator) -> Planes:
-    """Photograph a scene: exposure, white balance, shot noise, tone curve, eight bits."""
+def develop(
+    light: Light,
+    sensor: SensorModel,
+    delivered: Delivered,
+    rng: np.random.Generator,
+    strength: Callable[[slice], npt.NDArray[np.float32]] | None = None,
+) -> Planes:
+    """Photograph a scene: exposure, white balance, shot noise, tone curve, eight bits.
+
+    `strength` of some rows, shape (rows, columns) or broadcast to it, is what takes the light to lux.
+    """
     _, rows, columns = light.shape
     neutral = sensor.colour_gains(NEUTRAL_K)
     balance = (delivered.colour_gains[0] / neutral[0], 1.0, delivered.colour_gains[1] / neutral[1])
@@ -245,7 +255,7 @@ def develop(light: Light, sensor: SensorModel, delivered: Delivered, rng: np.ran
     deviation = _ROOT_STEPS * BINNED * sensor.noise_slope * sqrt(delivered.analogue_gain) / 512.0
     noise = _noise(deviation)
     starts = rng.integers(0, _NOISE_POOL, size=rows // STRIP_ROWS + 1)
-    table = _root_table(sensor.tone_curve)
+    table = _root_table(sensor.tone_curve, deviation)
     planes = np.empty(light.shape, dtype=np.uint8)
 
     def develop_band(band: slice) -> None:
@@ -254,14 +264,13 @@ def develop(light: Light, sensor: SensorModel, delivered: Delivered, rng: np.ran
         for strip in strips(band):
             count = strip.stop - strip.start
             root, place = roots[:, :count], places[:, :count]
-            np.multiply(light[:, strip], scale, out=root)
-            root -= np.float32(deviation**2)
-            np.maximum(root, 0.0, out=root)
+            np.multiply(light[:, strip], scale if strength is None else scale * strength(strip), out=root)
             np.sqrt(root, out=root)
             start = int(starts[strip.start // STRIP_ROWS])
             root += noise[start : start + root.size].reshape(root.shape)
             np.copyto(place, root, casting="unsafe")
-            np.take(table, place, mode="clip", out=planes[:, strip])
+            for channel in range(3):
+                np.take(table, place[channel], mode="clip", out=planes[channel, strip])
 
     in_bands(0, rows, develop_band)
     return planes
@@ -292,8 +301,11 @@ def _noise(deviation: float) -> npt.NDArray[np.float32]:
 
 
 @lru_cache(maxsize=8)
-def _root_table(tone_curve: str) -> npt.NDArray[np.uint8]:
-    """Return the tone curve as a table over the root of linear light, to eight bits."""
+def _root_table(tone_curve: str, deviation: float) -> npt.NDArray[np.uint8]:
+    """Return the tone curve as a table over the root of linear light, to eight bits.
+
+    Noise of this deviation was added to the root, and its square to the mean of the light: that is taken out.
+    """
     linear, encoded = (np.array(axis) for axis in zip(*CURVES[tone_curve], strict=True))
-    middle = ((np.arange(_ROOT_STEPS) + 0.5) / _ROOT_STEPS) ** 2
+    middle = ((np.arange(_ROOT_STEPS) + 0.5) ** 2 - deviation**2).clip(0.0) / _ROOT_STEPS**2
     return np.asarray(np.rint(np.interp(middle * FULL_SCALE, linear, encoded) / 257.0), dtype=np.uint8)

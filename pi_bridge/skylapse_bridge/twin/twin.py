@@ -12,7 +12,7 @@ from PIL import Image
 from .dng import dng
 from .faults import Faults, Injected
 from .light import lux
-from .optics import WHOLE, through_the_lens
+from .optics import WHOLE, Lens
 from .paint import Light
 from .scene import Scene, View
 from .sensor import Delivered, Planes, SensorModel, deliver, develop
@@ -53,11 +53,16 @@ class Photograph:
     wish: Wish
     delivered: Delivered
     view: View
-    light: Light
-    """What fell on the sensor: the view, spoiled by what was injected."""
+    spoiled: Light | None
+    """What fell on the sensor where the lens changed the view, or only an area was taken."""
     injected: Injected
     key: tuple[int, ...]
     """What its random numbers are drawn from."""
+
+    @property
+    def light(self) -> Light:
+        """What fell on the sensor: the view, spoiled by what was injected; lux, linear."""
+        return self.view.light if self.spoiled is None else self.spoiled
 
     def raw(self, sensor: SensorModel) -> bytes:
         """Return what the sensor counted, as a DNG file; the same bytes every time."""
@@ -123,20 +128,24 @@ class Twin:
         injected = self.faults.at(at, self._camera, self.scene.place, self._full_width)
         view = self.scene.view(at, fog=injected.fog)
         focus = wish.focus_dioptre
-        light = through_the_lens(
-            view.light,
+        lens = Lens(
             injected,
             defocus_dioptre=0.0 if focus is None else focus - injected.infinity_dioptre,
             shake_scale=self.scene.width / self._full_width,
-            area=area,
         )
+        spoiled: Light | None = None
+        if area == WHOLE and lens.is_clear(self.scene.width):
+            planes = develop(view.painted, self.sensor, delivered, random, view.strength.of)
+        else:
+            spoiled = lens.through(view.light, area)
+            planes = develop(spoiled, self.sensor, delivered, random)
         return Photograph(
-            planes=develop(light, self.sensor, delivered, random),
+            planes=planes,
             captured_at=at,
             wish=wish,
             delivered=delivered,
             view=view,
-            light=light,
+            spoiled=spoiled,
             injected=injected,
             key=(*key, 4),
         )
