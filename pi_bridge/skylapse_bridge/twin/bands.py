@@ -10,7 +10,7 @@ from functools import cache
 from math import ceil
 from typing import TypeVar
 
-STRIP_ROWS = 32
+STRIP_ROWS = 48
 """Rows that are worked on at a time: so many stay in the processor's cache; with fewer, two threads spend
 more time on asking one another for the interpreter."""
 

@@ -49,6 +49,7 @@ def sky(
     rows, columns = land.sky_rows, land.columns
     by_row, by_column = _air(colours, sun, land)
     shade, shine, across = _cloud_light(colours, sun, land)
+    low_sun = across.min() < 1.0
     shifts = [int(columns * time_s / drift_s) % columns for drift_s in _DRIFT_S]
     veil = np.zeros((rows, columns), dtype=np.float32)
 
@@ -59,7 +60,8 @@ def sky(
                 air, cover = light[:, strip, span], veil[strip, span]
                 np.matmul(by_row[:, strip], by_column[:, :, span], out=air)
                 facing = _clouds(land, strip, span, shifts, coverage, cover)
-                facing *= across[span]
+                if low_sun:
+                    facing *= across[span]
                 spare = scratch[: air.size].reshape(air.shape)
                 np.multiply(shine[:, strip, None], facing, out=spare)
                 spare += shade[:, strip, None]
