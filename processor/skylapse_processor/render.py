@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from . import decode, decode_scale, encode, recipe
-from .decode_scale import Planes
+from .decode_scale import Box, Canvas, Planes, empty
 from .errors import CancelledError, NoPicturesError, PictureError
 from .files import peak_rss_mb, write_whole
 from .frames import SourceFrame
@@ -32,9 +32,11 @@ from .measure import (
 from .progress import Meter, Progress, Step
 from .recipe import plan as plans
 from .recipe.deflicker import needs_measuring
+from .recipe.layer import Light, Size
 from .recipe.look import Look, apply
 from .recipe.smooth import flicker_mev
 from .request import FilmResult, RenderRequest, check, film_box, pace
+from .stack import Stack, prepared
 from .studio import Scratch, Studio, usual_size, worth_keeping
 from .tone import LUMINANCE, SRGB, linear_table
 
@@ -119,6 +121,7 @@ class _Film:
     ) -> None:
         self._request = request
         self._plan = plan
+        self._stack: Stack | None = None
         self._studio = studio
         self._rate = rate
         self._meter = meter
@@ -132,7 +135,7 @@ class _Film:
 
     def make(self) -> FilmResult:
         """Encode, check and put in place."""
-        count = len(self._plan.frames)
+        count = self._count()
         with encode.FilmWriter(self._request.output, self._studio.box, self._rate) as writer:
             self._meter.begin("render", count)
             for number, made in enumerate(_in_order(self._picture, range(count), self._cancelled)):
@@ -146,6 +149,8 @@ class _Film:
         return result
 
     def _take(self, made: _Made, writer: encode.FilmWriter, number: int) -> None:
+        if self._stack is not None:
+            self._stack.forget(number)
         if made.frame is None:
             self._skipped.append((made.name, made.broken))
             return
@@ -180,15 +185,38 @@ class _Film:
             peak_rss_mb=0.0,
         )
 
+    def _count(self) -> int:
+        """Return how many frames the film has; where pixels are looked at, look around first."""
+        if not self._plan.layers:
+            return len(self._plan.frames)
+        count, size = len(self._plan.frames), (self._studio.box.width, self._studio.box.height)
+        layers = prepared(self._light, count, size, self._plan.layers)
+        self._stack = Stack(self._light, count, size, layers)
+        return self._stack.count
+
+    def _light(self, index: int, size: Size) -> Light:
+        return self._studio.linear(self._plan.frames[index], self._plan.gain_ev[index], size)
+
+    def _canvas(self, index: int) -> tuple[Canvas, SourceFrame]:
+        """Return one frame of the film, and the frame of the plan whose facts count for it."""
+        if self._stack is None:
+            canvas = self._studio.canvas(self._plan.frames[index])
+            tables = self._look.tables(index)
+            if tables is not None:
+                apply(tables, canvas.planes)
+            return canvas, self._plan.frames[index]
+        picture = self._stack.picture(index)
+        canvas = empty(Box(width=picture.light.shape[2], height=picture.light.shape[1]))
+        self._look.show(picture.light, picture.frame, canvas.planes)
+        return canvas, self._plan.frames[picture.frame]
+
     def _picture(self, index: int) -> _Made:
-        source = self._plan.frames[index]
         try:
-            canvas = self._studio.canvas(source)
+            canvas, source = self._canvas(index)
         except (PictureError, OSError) as error:
-            return _Made(name=source.name, broken=_why(error))
-        tables = self._look.tables(index)
-        if tables is not None:
-            apply(tables, canvas.planes)
+            return _Made(
+                name=self._plan.frames[min(index, len(self._plan.frames) - 1)].name, broken=_why(error)
+            )
         if not hasattr(self._local, "converter"):
             self._local.converter = encode.Converter()
         return _Made(

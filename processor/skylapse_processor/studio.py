@@ -15,13 +15,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+import cv2
 import numpy as np
 
 from . import decode
 from .decode_scale import Box, Canvas, Scaler, crop, cropped, empty, inside
 from .frames import SourceFrame
 from .measure import Brightness, Measurement, brightness, small
-from .tone import SRGB
+from .recipe.layer import Light, Size
+from .recipe.plan import Curve
+from .tone import SRGB, linear_table
 
 SCRATCH_BYTES = 768_000_000
 _MUCH_LARGER = 2.5
@@ -109,6 +112,18 @@ class Studio:
         stride = max(1, int((canvas.planes[0].size / _SAMPLES) ** 0.5))
         return brightness(np.stack([plane[::stride, ::stride] for plane in canvas.planes], axis=2), curve)
 
+    def linear(self, frame: SourceFrame, gain_ev: Curve, size: Size) -> Light:
+        """Return a picture as linear light at a size, levelled by gains of shape (3,) in EV."""
+        canvas = self.canvas(frame)
+        table = linear_table(frame.facts.tone_curve if frame.facts else SRGB)
+        light = np.stack(
+            [
+                np.take((table * gain).astype(np.float32), plane)
+                for plane, gain in zip(canvas.planes, np.exp2(gain_ev), strict=True)
+            ]
+        )
+        return light if size == (self.box.width, self.box.height) else _shrunk(light, size)
+
     def adaptation(self, frame: SourceFrame) -> str:
         """Say what was done to a picture of another size than most; nothing where it has theirs."""
         if frame.size is None or frame.size == self._size:
@@ -131,6 +146,12 @@ class Studio:
         fitted = inside(width, height, self.box)
         scale = min(1.0, max(fitted.width / width, fitted.height / height))
         return int(np.ceil(shape.width * scale)), int(np.ceil(shape.height * scale))
+
+
+def _shrunk(light: Light, size: Size) -> Light:
+    """Return light at a smaller size, each pixel the mean of those it stands for."""
+    shrunk = cv2.resize(np.moveaxis(light, 0, 2), size, interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(np.moveaxis(shrunk, 2, 0), dtype=np.float32)
 
 
 def usual_size(frames: Sequence[SourceFrame]) -> tuple[int, int]:

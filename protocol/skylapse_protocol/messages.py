@@ -351,6 +351,9 @@ class Order:
     profile: str | None = None
     """Only this profile's frames; null makes one film for each profile of the window."""
     size: str = "1080p"
+    also_sizes: tuple[str, ...] = ()
+    """Further sizes that are made of the same decoded pictures, each a film of its own."""
+    codec: Literal["h264", "h265", "av1"] = "h264"
     rate: float = 24.0
     retention_days: int | None = None
     """How long frames are kept; null keeps them for ever."""
@@ -371,6 +374,10 @@ class Orders:
     orders: tuple[Order, ...]
 
 
+LensFault = Literal["droplets", "dew", "fog", "dirt", "focus", "aim"]
+"""What stands between a camera and its view; fog stands before the lens, not on it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoreState:
     """What the processor has of one camera."""
@@ -385,7 +392,14 @@ class StoreState:
     last_frame: str | None = None
     """Name of the newest frame."""
     lens: Literal["clear", "obstructed", "unknown"] = "unknown"
+    lens_faults: tuple[LensFault, ...] = ()
+    """What is wrong with the view now, the surest first."""
+    bad_today: int = 0
+    """Frames of that day that are kept but left out of films."""
     sunset_score: float | None = None
+    """Of the day's sunset, 0…1, among this camera's own last sixty evenings; null without one."""
+    keogram: str | None = None
+    """Id of the result that grows today."""
     film_of_today: str | None = None
     """Film id of the film that grows today."""
 
@@ -420,9 +434,41 @@ class Film:
     """Path of the poster under the processor's base URL."""
     thumb: str
     video: str
+    preview: str | None = None
+    """Path of a small moving picture (WebP); null where there is none."""
 
     def __post_init__(self) -> None:
         """Refuse films that could not be fetched."""
+        parse_film(self.id)
+        CameraName.parse(self.camera)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """A still result beside the films appeared, changed or went."""
+
+    schema: int = 1
+    id: str
+    change: Literal["added", "changed", "removed"]
+    kind: Literal["keogram", "keogram_year", "startrail", "best_frame"]
+    camera: str
+    day: str
+    """Of a year's keogram its first day."""
+    title: str
+    created_at: datetime
+    width: int
+    height: int
+    bytes: int
+    frames: int
+    """How many frames it was made of so far."""
+    score: float | None = None
+    """Of a best frame, 0…1."""
+    picture: str
+    """Path under the processor's base URL."""
+    thumb: str
+
+    def __post_init__(self) -> None:
+        """Refuse results that could not be fetched."""
         parse_film(self.id)
         CameraName.parse(self.camera)
 
@@ -488,3 +534,6 @@ class Ingest:
     clipped_low: float | None = None
     clipped_high: float | None = None
     sharpness: float | None = None
+    verdict: Literal["good", "broken", "blank", "frozen", "odd"] | None = None
+    """Whether the picture is fit for films: one that is broken cannot be decoded, a blank one shows nothing,
+    a frozen one is the one before it once more, an odd one is unlike others at this elevation of the sun."""

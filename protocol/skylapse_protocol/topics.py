@@ -25,6 +25,7 @@ from .messages import (
     ProcessorHealth,
     Reading,
     Reply,
+    Result,
     StoreState,
     Uplink,
 )
@@ -105,6 +106,7 @@ STORE_STATE = Topic(
     removable=True,
 )
 FILM = Topic(path="processor/film", message=Film, sender="processor", retained=False)
+RESULT = Topic(path="processor/result", message=Result, sender="processor", retained=False)
 INGEST = Topic(path="processor/ingest", message=Ingest, sender="processor", retained=False)
 PROCESSOR_COMMAND = Topic(path="processor/command", message=Command, sender="brain", retained=False)
 PROCESSOR_REPLY = Topic(path="processor/reply", message=Reply, sender="processor", retained=False)
@@ -117,6 +119,7 @@ TOPICS: tuple[Topic[Any], ...] = (
     ORDERS,
     STORE_STATE,
     FILM,
+    RESULT,
     INGEST,
     PROCESSOR_COMMAND,
     PROCESSOR_REPLY,

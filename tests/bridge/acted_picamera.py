@@ -124,7 +124,7 @@ class ActedPicamera:
         self._shown["LensPosition"] = FOCUSED_DIOPTRE
         return wait > 0
 
-    def capture_request(self, wait: float) -> ActedRequest:  # noqa: ARG002 picamera2's own name
+    def capture_request(self, wait: float) -> ActedRequest:
         """Return the next frame at once."""
         self._in_flight.append(self._set)
         self._set = {}

@@ -1,4 +1,7 @@
-"""The look of one frame as look-up tables: from a code to sixteen bits, and dithered back to eight."""
+"""The look of one frame as look-up tables: from a code to sixteen bits, and dithered back to eight.
+
+Frames that pass through layers come as linear light instead, and are looked up by its root.
+"""
 
 from functools import lru_cache
 
@@ -7,6 +10,7 @@ from numpy.typing import NDArray
 
 from skylapse_processor import tone
 
+from .layer import Light
 from .plan import Curve, Plan
 
 Tables = NDArray[np.uint16]
@@ -23,6 +27,10 @@ _ROWS = 64
 """Rows at a time: what they need fits into the cache."""
 _MIDDLE_GREY = 0.46
 _UNCHANGED_EV = 1e-4
+
+
+_ROOTS = 65_536
+"""Steps of the square root of linear light in which layered pictures are looked up."""
 
 
 class Look:
@@ -46,11 +54,38 @@ class Look:
         rows = [self._row(curve, linear * np.exp2(gain), fade) for gain in gains]
         return np.round(np.array(rows) * 255 * _STEP).astype(np.uint16)
 
+    def show(self, light: Light, index: int, planes: Planes) -> None:
+        """Write linear light, already levelled, as the codes of a frame of the film."""
+        facts = self._plan.frames[index].facts
+        table = _shown(facts.tone_curve if facts else tone.SRGB, self._white, self._plan.contrast)
+        fade = float(self._plan.fade[index])
+        table = table if fade == 1.0 else np.round(table * fade).astype(np.uint16)
+        scale = np.float32((_ROOTS - 1) / self._white**0.5)
+        height, width = planes[0].shape
+        dither = _dither(height, width)
+        for channel, plane in zip(light, planes, strict=True):
+            for top in range(0, height, _ROWS):
+                rows = slice(top, min(top + _ROWS, height))
+                roots = np.sqrt(np.clip(channel[rows], 0.0, self._white))
+                sixteen = np.take(table, (roots * scale).astype(np.intp), mode="clip")
+                sixteen += dither[rows]
+                np.right_shift(sixteen, 8, out=plane[rows], casting="unsafe")
+
     def _row(self, curve: str, linear: Curve, fade: float) -> Curve:
         codes = tone.encode(curve, shoulder(linear, self._white))
         if self._plan.contrast:
             codes = s_curve(codes, self._plan.contrast)
         return codes * fade
+
+
+@lru_cache(maxsize=4)
+def _shown(curve: str, white: float, contrast: float) -> NDArray[np.uint16]:
+    """Return sixteen bits for every root of linear light up to `white`."""
+    linear = np.linspace(0.0, 1.0, _ROOTS) ** 2 * white
+    codes = tone.encode(curve, shoulder(linear, white))
+    if contrast:
+        codes = s_curve(codes, contrast)
+    return np.round(codes * 255 * _STEP).astype(np.uint16)
 
 
 def shoulder(linear: Curve, white: float) -> Curve:

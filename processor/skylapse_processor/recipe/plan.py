@@ -10,6 +10,8 @@ from skylapse_processor.frames import SourceFrame
 from skylapse_processor.measure import Brightness, Measurement
 from skylapse_processor.tone import LUMINANCE
 
+from .layer import Layer
+
 Curve = NDArray[np.float64]
 
 MIN_INTERVAL_S = 1e-3
@@ -37,6 +39,10 @@ class Plan:
     """Width ÷ height to crop to; null keeps the picture's own."""
     levelled_by: str = "nothing"
     """What the levelling went by: records, exif, pictures or nothing."""
+    layers: tuple[Layer, ...] = ()
+    """Steps that look at pixels, the lowest first; without any, one look-up a frame makes the film."""
+    oversize: float = 1.0
+    """How much larger than the film the lowest layer is, where its pictures allow it: room to cut from."""
 
 
 def make(

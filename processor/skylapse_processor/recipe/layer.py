@@ -1,0 +1,87 @@
+"""Layers: the steps of a recipe that look at pixels, each a pure function of a few pictures below it.
+
+The lowest layer is the pictures themselves, levelled, in linear light; the highest is the film. A layer says
+how many pictures it makes of those below, which of them each of its own is made of, and makes it. So memory
+is bounded by how far a layer looks around, any stretch of a film can be made alone on another machine, and
+any two pictures can be made at once. A layer works at any picture size: lengths are shares of the width. It
+is frozen and can be pickled.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Light: TypeAlias = NDArray[np.float32]
+"""Linear red, green and blue, shape (3, rows, columns); 1 is the white of the camera's tone curve, and what
+levelling brightened may lie above it."""
+
+Size: TypeAlias = tuple[int, int]
+"""Columns and rows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """One picture between two layers."""
+
+    light: Light
+    """Not to be written to: others look at it too."""
+    number: int
+    """Its place in its layer."""
+    frame: int
+    """The frame of the plan whose facts (time, exposure, sensor values) count for it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sight:
+    """What a layer may look at before the film begins: the layer below it, at a small size."""
+
+    count: int
+    """How many pictures the layer below makes."""
+    picture: Callable[[int], Picture]
+    """One of them, about 480 columns wide, to be asked for in ascending order; raises PictureError or OSError
+    where it cannot be had."""
+    size: Size
+    """Of the pictures of the film itself at this layer."""
+    small: Size
+    """Of the pictures that `picture` returns."""
+
+
+class Layer:
+    """One layer; what it is made from are the fields of a frozen dataclass."""
+
+    __slots__ = ()
+
+    @property
+    def carries(self) -> bool:
+        """Whether each picture is made of the one before it, too: they are made one after the other."""
+        return False
+
+    def prepare(self, sight: Sight) -> "Layer":
+        """Return the layer with all that has to be known of the whole film before its first picture."""
+        return self
+
+    def size(self, below: Size) -> Size:
+        """Return the size of the pictures that it makes of pictures of this size."""
+        return below
+
+    def count(self, below: int) -> int:
+        """Return how many pictures it makes of so many."""
+        return below
+
+    def needs(self, number: int, below: int) -> Sequence[int]:
+        """Return which of the `below` pictures number `number` is made of, ascending, at least one.
+
+        The first of them never decreases from one picture to the next.
+        """
+        return (number,)
+
+    def make(self, number: int, below: Sequence[Picture]) -> Picture:
+        """Make one picture of those that it needs; broken ones are missing, but one at least is there."""
+        raise NotImplementedError
+
+    def carry(self, number: int, below: Sequence[Picture], before: Picture) -> Picture:
+        """Make one picture of those that it needs and of its own before it; the first one is by `make`."""
+        raise NotImplementedError
