@@ -24,7 +24,7 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CAMERA = "roof/west"
-TEST = "brighter"
+TEST = "darker"
 ARMS = [{"profile": "f"}, {"profile": "f", "ev": 0.0}]
 APART_EV = -0.7
 """The second arm is to be darker by this: highlights would hold back more than profile f asks for."""
