@@ -50,6 +50,13 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     pace.add_argument("--rate", type=float, metavar="FPS", help=f"frames a second, up to {MAX_RATE:g}")
     pace.add_argument("--length", type=float, metavar="SECONDS", help="length of the film")
     pace.add_argument("--speed-up", type=float, metavar="TIMES", help="how much faster than life")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="STEP.PARAMETER=VALUE",
+        help="change a step of the recipe, as often as needed; step=on and step=off add it and leave it out",
+    )
     parser.add_argument("--poster", type=Path, help="also write a poster, a .jpg")
     parser.add_argument("--thumbnail", type=Path, help="also write a thumbnail, a .jpg")
     parser.add_argument("--json", action="store_true", help="print one JSON object about the film")
@@ -83,6 +90,8 @@ def run_render(arguments: argparse.Namespace) -> int:
 
 def _as_typed(error: RequestError) -> RequestError:
     """Name the option instead of the field of a job."""
+    if error.field.startswith("parameters."):
+        return RequestError(error.field.replace("parameters.", "--set ", 1), error.why)
     return RequestError(_OPTIONS.get(error.field, error.field), error.why)
 
 
@@ -111,6 +120,7 @@ def _request(arguments: argparse.Namespace) -> RenderRequest:
         noticed=listing.noticed,
         output=arguments.output,
         recipe=arguments.recipe,
+        parameters=recipe.changes_of(arguments.set),
         size=arguments.size,
         rate=arguments.rate,
         length_s=arguments.length,

@@ -95,6 +95,7 @@ class Executor:
             ),
             output=folder / "film.mp4",
             recipe=spec.recipe,
+            parameters=spec.parameters,
             size=spec.size,
             rate=spec.rate,
             length_s=spec.length_s,
@@ -114,6 +115,7 @@ def source_frame(layout: Layout, frame: StoredFrame, record: FrameRecord | None)
         name=frame.name.stem,
         captured_at=frame.name.captured_at,
         facts=facts_of_record(_known(record)) if record is not None else None,
+        record=_known(record) if record is not None else {},
         measured=figures_of(frame),
         size=(frame.width, frame.height),
     )

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,8 @@ class SourceFrame:
     """What ingest measured; null where nobody has."""
     size: tuple[int, int] | None = None
     """Width and height as shown; null where nobody has looked yet."""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """All that sidecar and EXIF record say of the picture: what overlays can show."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,6 +136,7 @@ def _read_frame(file: Path, sidecar: Mapping[str, Any]) -> SourceFrame:
         name=file.name,
         captured_at=_time_of_record(record) or _time_of_exif(exif),
         facts=_merge(record, _facts_of_exif(exif)),
+        record=record,
     )
 
 

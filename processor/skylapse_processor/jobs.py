@@ -9,10 +9,11 @@ A job is `queued → running → done`, or `failed` after too many failures, or 
 """
 
 import hashlib
+import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import Order
@@ -40,12 +41,16 @@ class RenderSpec:
     rate: float | None = None
     length_s: float | None = None
     speed_up: float | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """Changed parameters by step of the recipe."""
 
     @property
     def film(self) -> str:
         """The id of the film: making it anew, at whatever pace, replaces it."""
         span = self.window or f"{self.from_at or ''}/{self.to_at or ''}"
-        parts = (str(self.camera), self.day, span, self.profile or "", self.recipe, self.size)
+        parts = [str(self.camera), self.day, span, self.profile or "", self.recipe, self.size]
+        if self.parameters:
+            parts.append(json.dumps(self.parameters, sort_keys=True))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -1,7 +1,7 @@
 """What a render is asked for and what it answers, as values and as JSON (`job.json`)."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +15,7 @@ from .decode_scale import Box
 from .errors import NoPicturesError, RequestError
 from .frames import ExposureFacts, SourceFrame
 from .measure import Measurement
+from .recipe.parameters import Changes
 
 DEFAULT_RATE = 30.0
 MAX_RATE = 60.0
@@ -44,8 +45,8 @@ class RenderRequest:
     frames: tuple[SourceFrame, ...]
     output: Path
     recipe: str = recipe.DEFAULT
-    parameters: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Changed parameters by step."""
+    parameters: Changes = field(default_factory=dict)
+    """Changed parameters by step; see `recipe.steps_of`."""
     size: str = "1080p"
     """A name in SIZES; the film fits into it and is never larger than its pictures."""
     rate: float | None = None
@@ -61,6 +62,9 @@ class RenderRequest:
     """Files that were found unusable before, with the reason; repeated in the result."""
     noticed: tuple[tuple[str, str], ...] = ()
     """Files beside the pictures that say nothing, with the reason; repeated in the result."""
+    stretch: tuple[int, int] | None = None
+    """First frame of the film that is encoded and first that is not any more, pixel for pixel as in the whole
+    film; null for all of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +114,8 @@ def check(request: RenderRequest) -> None:
         if not low <= value <= high:
             raise RequestError(name, f"{value:g} is not from {low:g} to {high:.0f} {unit}")
     recipe.steps_of(request.recipe, request.parameters)
+    if request.stretch is not None and not 0 <= request.stretch[0] < request.stretch[1]:
+        raise RequestError("stretch", "is no first frame and a later one")
 
 
 def _check_names(request: RenderRequest) -> None:
@@ -156,7 +162,7 @@ def to_json(request: RenderRequest) -> dict[str, Any]:
         "frames": [_frame_to_json(frame) for frame in request.frames],
         "output": str(request.output),
         "recipe": request.recipe,
-        "parameters": {kind: dict(changes) for kind, changes in request.parameters.items()},
+        "parameters": dict(request.parameters),
         "size": request.size,
         "rate": request.rate,
         "length_s": request.length_s,
@@ -166,6 +172,7 @@ def to_json(request: RenderRequest) -> dict[str, Any]:
         "metadata": dict(request.metadata),
         "skipped": [list(pair) for pair in request.skipped],
         "noticed": [list(pair) for pair in request.noticed],
+        "stretch": list(request.stretch) if request.stretch else None,
     }
 
 
@@ -192,6 +199,7 @@ def from_json(text: str) -> RenderRequest:
             metadata={str(name): str(word) for name, word in (value.get("metadata") or {}).items()},
             skipped=tuple((str(file), str(why)) for file, why in value.get("skipped") or ()),
             noticed=tuple((str(file), str(why)) for file, why in value.get("noticed") or ()),
+            stretch=_maybe(_stretch, value.get("stretch")),
         )
     except KeyError as error:
         raise RequestError(str(error.args[0]), "is missing") from error
@@ -205,6 +213,11 @@ def _maybe(kind: Callable[[Any], Any], value: Any) -> Any:
     return None if value is None else kind(value)
 
 
+def _stretch(value: Sequence[Any]) -> tuple[int, int]:
+    first, past = value
+    return int(first), int(past)
+
+
 def _frame_to_json(frame: SourceFrame) -> dict[str, Any]:
     measured = write(frame.measured) if frame.measured else None
     if measured:
@@ -216,6 +229,7 @@ def _frame_to_json(frame: SourceFrame) -> dict[str, Any]:
         "facts": write(frame.facts) if frame.facts else None,
         "measured": measured,
         "size": list(frame.size) if frame.size else None,
+        "record": dict(frame.record),
     }
 
 
@@ -228,6 +242,7 @@ def _frame_from_json(value: Mapping[str, Any]) -> SourceFrame:
         facts=read(ExposureFacts, facts, "job", "facts") if facts else None,
         measured=read(Measurement, measured, "job", "measured") if measured else None,
         size=(int(size[0]), int(size[1])) if size else None,
+        record=dict(value.get("record") or {}),
     )
 
 

@@ -2,12 +2,13 @@
 
 `camera`, then what it is made of: `day`, or `window` (with `day`, where the window's name comes back every
 day), or `from` and `to` (RFC 3339, on the bridge's clock); `profile`, `recipe`, `size`; and at most one of
-`rate` (frames a second), `length_s` and `speed_up` (times real time).
+`rate` (frames a second), `length_s` and `speed_up` (times real time). `parameters` changes steps of the
+recipe: `{"level": {"sigma_frames": 40}, "overlay": {"text": "{time}"}, "deflicker": false}`.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from skylapse_protocol.identifiers import CameraName, parse_day
 
 from .errors import RequestError
 from .jobs import RenderSpec
-from .recipe import DEFAULT, RECIPES
+from .recipe import DEFAULT, RECIPES, steps_of
 from .request import MAX_RATE, MIN_RATE, SIZES
 from .store.rows import StoredFrame
 
@@ -33,6 +34,7 @@ FIELDS = (
     "rate",
     "length_s",
     "speed_up",
+    "parameters",
 )
 _WORD = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 
@@ -52,6 +54,7 @@ class FilmWish:
     rate: float | None = None
     length_s: float | None = None
     speed_up: float | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> "FilmWish":
@@ -71,6 +74,7 @@ class FilmWish:
             rate=_number(values, "rate", MIN_RATE, MAX_RATE),
             length_s=_number(values, "length_s", 0.1, 86400),
             speed_up=_number(values, "speed_up", 1, 1_000_000),
+            parameters={} if values.get("parameters") is None else values["parameters"],
         )
         wish.check()
         return wish
@@ -85,6 +89,7 @@ class FilmWish:
             raise RequestError("day", "is missing: give day, window, or from and to")
         if sum(pace is not None for pace in (self.rate, self.length_s, self.speed_up)) > 1:
             raise RequestError("rate", "give one of rate, length_s and speed_up")
+        steps_of(self.recipe, self.parameters)
 
     def spec(self, frames: Sequence[StoredFrame]) -> RenderSpec:
         """Return the film that these frames make; raise RequestError where there is none of them."""
@@ -106,6 +111,7 @@ class FilmWish:
             rate=self.rate,
             length_s=self.length_s,
             speed_up=self.speed_up,
+            parameters=self.parameters,
         )
 
 

@@ -145,9 +145,17 @@ def test_a_terminated_render_leaves_no_file(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_steps_are_changed_by_words(tmp_path: Path) -> None:
+    write_plain(tmp_path / "in", 6)
+    done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4", "--set", "select.every=2", "--set", "crop=on")
+    assert "film.mp4: 3 frames, 0" in done.stdout, done.stderr
+    assert "160 × 66" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("--set", "fade.frames=x"), "--set fade.frames: is no number from 0 to 10000"),
         (("--length", "1e9"), "--length: 1e+09 is not from 0.1 to 86400 seconds"),
         (("--rate", "nan"), "--rate: nan is not from 0.1 to 60 frames a second"),
         (("--speed-up", "0"), "--speed-up: 0 is not from 1 to 1000000 times"),

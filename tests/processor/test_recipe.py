@@ -1,7 +1,10 @@
 """Recipes: what the levelling does to sequences of which everything is known."""
 
+import inspect
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 from skylapse_processor import tone
 from skylapse_processor.errors import RequestError
 from skylapse_processor.frames import ExposureFacts, SourceFrame
-from skylapse_processor.recipe import RECIPES, cook, steps_of
+from skylapse_processor.recipe import ORDER, RECIPES, STEPS, changes_of, cook, steps_of
 from skylapse_processor.recipe.deflicker import (
     CAP_EV,
     deflicker,
@@ -21,6 +24,7 @@ from skylapse_processor.recipe.deflicker import (
 )
 from skylapse_processor.recipe.level import balance, level
 from skylapse_processor.recipe.look import KNEE, Look, apply, s_curve, shoulder
+from skylapse_processor.recipe.parameters import Changes
 from skylapse_processor.recipe.plan import Curve, Plan, make
 from skylapse_processor.recipe.smooth import flicker_mev, smooth, smooth_robust
 
@@ -266,19 +270,61 @@ def test_frames_are_placed_by_their_time() -> None:
     ("recipe", "parameters", "place"),
     [
         ("none", {}, "recipe"),
-        ("raw", {"level": {}}, "parameters.level"),
+        ("clean", {"levels": {}}, "parameters.levels"),
+        ("clean", [], "parameters"),
         ("clean", {"level": 3}, "parameters.level"),
         ("clean", {"level": {"sigma": 3}}, "parameters.level.sigma"),
         ("clean", {"level": {"sigma_frames": 0}}, "parameters.level.sigma_frames"),
         ("clean", {"level": {"sigma_frames": "40"}}, "parameters.level.sigma_frames"),
+        ("clean", {"level": {"sigma_frames": float("nan")}}, "parameters.level.sigma_frames"),
+        ("clean", {"select": {"every": 1.5}}, "parameters.select.every"),
     ],
 )
 def test_what_a_recipe_does_not_know_is_refused_by_its_place(
-    recipe: str, parameters: dict[str, object], place: str
+    recipe: str, parameters: Any, place: str
 ) -> None:
     with pytest.raises(RequestError) as caught:
         steps_of(recipe, parameters)
     assert caught.value.field == place
+
+
+def test_a_step_can_be_added_in_its_place_and_left_out() -> None:
+    changes: Changes = {"fade": {"frames": 3}, "level": True, "crop": {"aspect": 1.0}}
+    assert [step.kind for step in steps_of("raw", changes)] == ["select", "level", "crop", "fade"]
+    assert [step.kind for step in steps_of("cinematic", {"balance": False, "fade": False})] == [
+        *("select", "level", "deflicker", "crop", "grade")
+    ]
+
+
+def test_every_step_has_its_place_and_defaults_that_are_allowed() -> None:
+    assert set(STEPS) <= set(ORDER)
+    for recipe, rows in RECIPES.items():
+        changes: Changes = {step.kind: step.parameters for step in rows}
+        assert set(changes) == {step.kind for step in steps_of(recipe, changes)}
+    for kind in STEPS.values():
+        given = inspect.signature(kind.run).parameters
+        assert set(kind.parameters) == set(given) - {"plan"}
+        for name, parameter in kind.parameters.items():
+            assert parameter.wrong(given[name].default) is None, name
+
+
+def test_words_of_a_command_line_are_values_of_their_kind() -> None:
+    words = ["level.sigma_frames=40", "level=on", "level.sigma_frames=30", "fade.frames=5", "deflicker=off"]
+    assert changes_of(words) == {"level": {"sigma_frames": 30}, "fade": {"frames": 5}, "deflicker": False}
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("sigma=3", "sigma=3: names no step: there are select, level"),
+        ("level.sigma=3", "level.sigma: is no parameter: level has sigma_frames"),
+        ("level.sigma_frames", "is not of the form step.parameter=value"),
+        ("level=3", "is not of the form step.parameter=value"),
+    ],
+)
+def test_words_that_mean_nothing_are_refused(word: str, said: str) -> None:
+    with pytest.raises(RequestError, match=re.escape(said)):
+        changes_of([word])
 
 
 def test_every_nth_frame_can_be_selected() -> None:

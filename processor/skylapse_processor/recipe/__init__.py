@@ -1,29 +1,28 @@
 """Recipes: tables of steps, run over the facts of all frames before a pixel of the film is decoded.
 
-Reading order: plan, smooth, deflicker (theory), level, look, finish. A new step is a function from plan
-to plan and one row in STEPS; a new recipe is one row in RECIPES.
+Reading order: plan, smooth, deflicker (theory), level, look, finish; then layer and the steps that look at
+pixels. A new step is a function from plan to plan, one row in STEPS and its place in ORDER; a new recipe is
+one row in RECIPES.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from skylapse_processor.errors import RequestError
 
 from .deflicker import deflicker
 from .finish import crop, fade, grade, select
 from .level import balance, level
+from .parameters import Changes, Number, Parameter, Value, checked, from_words
 from .plan import Plan
-
-Parameters = Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepKind:
-    """One kind of step: what it does to a plan, and the limits of its parameters."""
+    """One kind of step: what it does to a plan, and its parameters, each with a default in the function."""
 
     run: Callable[..., Plan]
-    limits: Mapping[str, tuple[float, float]]
+    parameters: Mapping[str, Parameter]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,47 +30,79 @@ class Step:
     """One row of a recipe."""
 
     kind: str
-    parameters: Parameters
+    parameters: Mapping[str, Value] = field(default_factory=dict)
 
+
+ORDER = (
+    *("select", "level", "balance", "deflicker"),
+    *("correct", "denoise", "stabilise"),
+    *("hdr", "focus", "startrail", "season"),
+    *("blend", "interpolate", "crop", "panzoom", "overlay", "grade", "fade"),
+)
+"""Every step in the order in which they run, whatever the order in which somebody asks for them."""
+
+_SIGMA = Number(low=1, high=500)
 
 STEPS: Mapping[str, StepKind] = {
-    "select": StepKind(run=select, limits={"every": (1, 100_000)}),
-    "level": StepKind(run=level, limits={"sigma_frames": (1, 500)}),
-    "deflicker": StepKind(run=deflicker, limits={"cap_ev": (0, 1), "sigma_frames": (1, 100)}),
-    "balance": StepKind(run=balance, limits={"sigma_frames": (1, 500)}),
-    "grade": StepKind(run=grade, limits={"contrast": (0, 1)}),
-    "crop": StepKind(run=crop, limits={"aspect": (0.1, 10)}),
-    "fade": StepKind(run=fade, limits={"frames": (0, 10_000)}),
+    "select": StepKind(run=select, parameters={"every": Number(low=1, high=100_000, whole=True)}),
+    "level": StepKind(run=level, parameters={"sigma_frames": _SIGMA}),
+    "balance": StepKind(run=balance, parameters={"sigma_frames": _SIGMA}),
+    "deflicker": StepKind(
+        run=deflicker,
+        parameters={"cap_ev": Number(low=0, high=1), "sigma_frames": Number(low=1, high=100)},
+    ),
+    "crop": StepKind(run=crop, parameters={"aspect": Number(low=0.1, high=10)}),
+    "grade": StepKind(run=grade, parameters={"contrast": Number(low=0, high=1)}),
+    "fade": StepKind(run=fade, parameters={"frames": Number(low=0, high=10_000)}),
 }
 
-_LEVELLED = tuple(Step(kind=kind, parameters={}) for kind in ("select", "level", "balance", "deflicker"))
+_LEVELLED = tuple(Step(kind=kind) for kind in ("select", "level", "balance", "deflicker"))
 
 RECIPES: Mapping[str, tuple[Step, ...]] = {
     "clean": _LEVELLED,
     "cinematic": (
         *_LEVELLED,
-        Step(kind="grade", parameters={"contrast": 0.25}),
         Step(kind="crop", parameters={"aspect": 2.39}),
+        Step(kind="grade", parameters={"contrast": 0.25}),
         Step(kind="fade", parameters={"frames": 15}),
     ),
-    "raw": (Step(kind="select", parameters={}),),
+    "raw": (Step(kind="select"),),
 }
 
 DEFAULT = "clean"
 
 
-def steps_of(recipe: str, parameters: Mapping[str, Any]) -> tuple[Step, ...]:
-    """Return the steps of a recipe with changed parameters (`{"level": {"sigma_frames": 40}}`).
+def steps_of(recipe: str, changes: Changes) -> tuple[Step, ...]:
+    """Return the steps of a recipe with changed parameters (`{"level": {"sigma_frames": 40}}`), in ORDER.
 
-    Raises RequestError where recipe, step or parameter does not exist, or a number is out of its limits.
+    A step that the recipe does not have is added in its place; one that is changed to false is left out.
+    Raises RequestError where recipe, step or parameter does not exist, or a value is none that is allowed.
     """
     if recipe not in RECIPES:
         raise RequestError("recipe", f"{recipe!r} is none of {', '.join(sorted(RECIPES))}")
-    steps = RECIPES[recipe]
-    for kind in parameters:
-        if kind not in {step.kind for step in steps}:
-            raise RequestError(f"parameters.{kind}", f"is no step of the recipe {recipe}")
-    return tuple(_changed(step, parameters.get(step.kind, {})) for step in steps)
+    if not isinstance(changes, Mapping):
+        raise RequestError("parameters", "is no object")
+    wanted: dict[str, Mapping[str, Value]] = {step.kind: step.parameters for step in RECIPES[recipe]}
+    for kind, change in changes.items():
+        place = f"parameters.{kind}"[:80]
+        if kind not in STEPS:
+            raise RequestError(place, f"is no step; there are {', '.join(kinds())}")
+        if change is False:
+            wanted.pop(kind, None)
+            continue
+        new = {} if change is True else checked(place, STEPS[kind].parameters, change)
+        wanted[kind] = {**wanted.get(kind, {}), **new}
+    return tuple(Step(kind=kind, parameters=wanted[kind]) for kind in ORDER if kind in wanted)
+
+
+def changes_of(words: list[str]) -> Changes:
+    """Return what `step.parameter=value` on a command line asks for; raise RequestError, see `from_words`."""
+    return from_words(words, {kind: STEPS[kind].parameters for kind in kinds()})
+
+
+def kinds() -> tuple[str, ...]:
+    """Return the names of all steps in their order."""
+    return tuple(kind for kind in ORDER if kind in STEPS)
 
 
 def cook(plan: Plan, steps: tuple[Step, ...]) -> Plan:
@@ -79,17 +110,3 @@ def cook(plan: Plan, steps: tuple[Step, ...]) -> Plan:
     for step in steps:
         plan = STEPS[step.kind].run(plan, **step.parameters)
     return plan
-
-
-def _changed(step: Step, changes: object) -> Step:
-    if not isinstance(changes, Mapping):
-        raise RequestError(f"parameters.{step.kind}", "is no object")
-    limits = STEPS[step.kind].limits
-    for name, value in changes.items():
-        place = f"parameters.{step.kind}.{name}"
-        if name not in limits:
-            raise RequestError(place, f"is none of {', '.join(limits)}")
-        low, high = limits[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise RequestError(place, f"is no number from {low} to {high}")
-    return Step(kind=step.kind, parameters={**step.parameters, **changes})

@@ -21,7 +21,7 @@ def select(plan: Plan, *, every: float = 1) -> Plan:
     )
 
 
-def crop(plan: Plan, *, aspect: float) -> Plan:
+def crop(plan: Plan, *, aspect: float = 2.39) -> Plan:
     """Return the plan cropped about its centre to width ÷ height = aspect."""
     return replace(plan, aspect=aspect)
 

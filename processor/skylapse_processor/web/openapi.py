@@ -46,6 +46,7 @@ _SCHEMAS: dict[str, Any] = {
             "rate": {"type": "number"},
             "length_s": {"type": "number"},
             "speed_up": {"type": "number"},
+            "parameters": {"type": "object"},
         },
     },
     "Accepted": {
