@@ -3,6 +3,7 @@
 ```
 frames/<bridge>/<camera>/<day>/<captured>-<spool>-<seq>.jpg     or .dng, and .json (record), .thumb.jpg
 films/<bridge>/<camera>/<day>/<film>.mp4                        and .poster.jpg, .thumb.jpg
+results/<bridge>/<camera>/<day>/<result>.jpg                    .thumb.jpg; *.state: what grows
 uploads/      unfinished uploads: <upload>.part and its record
 quarantine/   pictures that were refused and kept, as <bridge>/<camera>/<stem>-<digest>.jpg or .dng
 renders/      job files and the unpromoted output of renders
@@ -119,6 +120,18 @@ class Layout:
     def film_thumb(self, camera: CameraName, day: str, film: str) -> Path:
         """A film's small picture, at most 20 KB."""
         return self.film(camera, day, film).with_suffix(".thumb.jpg")
+
+    def result(self, camera: CameraName, day: str, result: str) -> Path:
+        """A result beside the films."""
+        return self.growing(camera, day, f"{parse_film(result)}.jpg")
+
+    def result_thumb(self, camera: CameraName, day: str, result: str) -> Path:
+        """A result's small picture, at most 20 KB."""
+        return self.result(camera, day, result).with_suffix(".thumb.jpg")
+
+    def growing(self, camera: CameraName, day: str, name: str) -> Path:
+        """What results are made of while they grow."""
+        return self.root / "results" / camera.bridge / camera.camera / parse_day(day) / name
 
     def render_folder(self, job: str, attempt: int) -> Path:
         """Where one attempt at a job writes; nothing of it counts before it is promoted."""

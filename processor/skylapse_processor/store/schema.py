@@ -147,6 +147,35 @@ MIGRATIONS = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX comparison_time ON comparisons (compared_us, camera, id);
     """,
+    """
+    CREATE TABLE results (
+        id TEXT PRIMARY KEY,
+        camera INTEGER NOT NULL REFERENCES cameras (id),
+        day TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        rank INTEGER NOT NULL,
+        title TEXT NOT NULL,
+        frames INTEGER NOT NULL,
+        width INTEGER NOT NULL,
+        height INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        score REAL,
+        content TEXT NOT NULL,
+        created_us INTEGER NOT NULL,
+        changed_us INTEGER NOT NULL,
+        details TEXT NOT NULL,
+        unwanted INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX result_day ON results (day, kind, rank, id);
+    CREATE TABLE evenings (
+        camera INTEGER NOT NULL REFERENCES cameras (id),
+        day TEXT NOT NULL,
+        worth REAL NOT NULL,
+        score REAL NOT NULL,
+        details TEXT NOT NULL,
+        PRIMARY KEY (camera, day)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 """Append only: what has been released is never edited."""
 

@@ -9,6 +9,7 @@ from .files import Disk
 from .films import FilmTable
 from .jobtable import JobTable
 from .layout import Layout
+from .results import ResultTable
 
 
 class Store:
@@ -27,6 +28,7 @@ class Store:
         self.films = FilmTable(self._database)
         self.jobs = JobTable(self._database)
         self.comparisons = ComparisonTable(self._database)
+        self.results = ResultTable(self._database)
 
     def start(self) -> None:
         """Open the catalogue and make the folders; raise StoreError where that cannot be done."""
