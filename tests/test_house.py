@@ -30,7 +30,7 @@ DOORS = {
     "libcamera": ["pi_bridge/skylapse_bridge/camera/picamera.py"],
     "paho": ["pi_bridge/skylapse_bridge/mqtt.py", "processor/skylapse_processor/mqtt.py"],
     "av": [
-        "processor/skylapse_processor/encode.py",
+        "processor/skylapse_processor/encode*.py",
         "processor/skylapse_processor/decode*.py",
         "pi_bridge/skylapse_bridge/camera/stream.py",
         "pi_bridge/skylapse_bridge/camera/v4l2.py",

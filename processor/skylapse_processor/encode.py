@@ -1,11 +1,11 @@
-"""Frames to an H.264 film, and the film opened again to see whether it is one.
+"""Frames to a film, and the film opened again to see whether it is one.
 
-High profile, yuv420p, closed groups of pictures, BT.709 with all four tags, the index at the front. The
-first write goes to a working file; `finish` copies its packets, with the metadata that only the end
-knows, to the output's `.part` name, reopens and checks that, syncs it and renames it into place.
+yuv420p, closed groups of pictures, BT.709 with all four tags, the index at the front. The first write goes to
+a working file; `complete` copies its packets, with the metadata that only the end knows, to the output's
+`.part` name, reopens and checks that, and syncs it; `place` renames it. So the films of several sizes come
+into their places together, or none does.
 """
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,26 +21,8 @@ from av.video.stream import VideoStream
 
 from .decode import Pixels
 from .decode_scale import Box, Canvas
+from .encode_codecs import CODEC_OF, CODECS, H264, Coding, configure
 from .errors import FilmCheckError, FilmError, unreadable
-
-CRF = 20
-"""Constant quality at 720p and above."""
-SMALL_CRF = 12
-"""At 160 × 90: quantisation moves the mean of few blocks more than that of many, which flickers."""
-_LARGE_PIXELS = 1280 * 720
-_CRF_PER_HALVING = 1.5
-PRESET = "medium"
-LOOKAHEAD_FRAMES = 10
-"""x264's own default of 40 costs 150 MB at 1080p and buys 1 % of size on a timelapse."""
-B_FRAMES = 0
-"""Bi-prediction rounds halves up, which brightens every B-frame of a noisy picture by 4…8 mEV: more flicker
-than levelling leaves."""
-REFERENCES = 1
-"""A camera that stands still finds nothing better further back; medium's three take a third longer."""
-THREADS = 2
-GROUP_S = 2
-_MIN_GROUP = 12
-_BT709 = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +35,8 @@ class FilmFacts:
     rate: Fraction
     duration_s: float
     bytes: int
+    codec: str
+    """A name in CODECS; what FFmpeg calls it where it is none of them."""
 
 
 __all__ = ["Converter", "FilmFacts", "FilmWriter", "VideoFrame", "examine"]
@@ -65,10 +49,12 @@ class Converter:
         """Have a scaler context."""
         self._reformatter = VideoReformatter()
 
-    def frame(self, canvas: Canvas) -> VideoFrame:
-        """Return RGB, full range, as yuv420p in BT.709, limited range."""
+    def frame(self, canvas: Canvas, box: Box | None = None) -> VideoFrame:
+        """Return RGB, full range, as yuv420p in BT.709, limited range; scaled where a box is given."""
         return self._reformatter.reformat(
             canvas.frame,
+            width=box.width if box else None,
+            height=box.height if box else None,
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
@@ -91,8 +77,9 @@ class Converter:
 class FilmWriter:
     """Encodes one film. Use as a context: leaving it removes the working files, whatever happened."""
 
-    def __init__(self, output: Path, box: Box, rate: Fraction) -> None:
+    def __init__(self, output: Path, box: Box, rate: Fraction, coding: Coding = H264) -> None:
         """Remember where the film goes and what it is."""
+        self._coding = coding
         self._output = output
         self._box = box
         self._rate = rate
@@ -107,9 +94,11 @@ class FilmWriter:
         try:
             self._output.parent.mkdir(parents=True, exist_ok=True)
             self._container = av.open(str(self._work), "w", format="mp4")
+            stream: VideoStream = self._container.add_stream(self._coding.name, rate=self._rate)  # type: ignore[assignment]
         except (OSError, av.FFmpegError) as error:
             raise FilmError(f"{self._output}: cannot be written ({unreadable(error)})") from error
-        self._stream = _stream(self._container, self._box, self._rate)
+        configure(stream.codec_context, self._box, self._rate, self._coding)
+        self._stream = stream
         return self
 
     def __exit__(
@@ -135,27 +124,41 @@ class FilmWriter:
 
     def finish(self, metadata: Mapping[str, str]) -> FilmFacts:
         """Put the film in its place and return what it is, read back from the file."""
+        facts = self.complete(metadata)
+        self.place()
+        return facts
+
+    def complete(self, metadata: Mapping[str, str]) -> FilmFacts:
+        """Bring the film to its end beside its place and return what it is, read back from the file."""
         if self._container is None or self._stream is None:
             raise FilmError(f"{self._output}: is not open")
         try:
             self._container.mux(self._stream.encode(None))
             self._container.close()
             self._container = None
-            _remux(self._work, self._part, metadata)
+            _remux(self._work, self._part, metadata, CODECS[self._coding.codec].tag)
             facts = examine(self._part)
             self._check(facts)
             _sync(self._part)
-            self._part.replace(self._output)
-            _sync(self._output.parent)
         except (OSError, av.FFmpegError) as error:
             raise FilmError(f"{self._output}: cannot be written ({unreadable(error)})") from error
         return facts
+
+    def place(self) -> None:
+        """Put a film that is complete in its place."""
+        try:
+            self._part.replace(self._output)
+            _sync(self._output.parent)
+        except OSError as error:
+            raise FilmError(f"{self._output}: cannot be written ({unreadable(error)})") from error
 
     def _check(self, facts: FilmFacts) -> None:
         wanted = (self._frames, self._box.width, self._box.height)
         found = (facts.frames, facts.width, facts.height)
         if wanted != found:
             raise FilmCheckError(f"{self._output}: frames, width, height are {found}, written were {wanted}")
+        if facts.codec != self._coding.codec:
+            raise FilmCheckError(f"{self._output}: is {facts.codec}, written was {self._coding.codec}")
         if abs(facts.rate / self._rate - 1) > 1e-3:
             raise FilmCheckError(f"{self._output}: the rate is {facts.rate}, written was {self._rate}")
         if abs(facts.duration_s - self._frames / self._rate) > 1 / self._rate:
@@ -179,41 +182,13 @@ def examine(path: Path) -> FilmFacts:
                 rate=stream.average_rate or Fraction(0),
                 duration_s=float(stream.duration * stream.time_base),
                 bytes=path.stat().st_size,
+                codec=CODEC_OF.get(stream.codec_context.name, stream.codec_context.name),
             )
     except (av.FFmpegError, IndexError) as error:
         raise FilmCheckError(f"{path}: cannot be opened as a film ({unreadable(error)})") from error
 
 
-def _stream(container: av.container.OutputContainer, box: Box, rate: Fraction) -> VideoStream:
-    stream: VideoStream = container.add_stream("libx264", rate=rate)
-    stream.width, stream.height, stream.pix_fmt = box.width, box.height, "yuv420p"
-    stream.codec_context.time_base = 1 / rate
-    stream.codec_context.thread_count = THREADS
-    stream.codec_context.color_primaries = _BT709
-    stream.codec_context.color_trc = _BT709
-    stream.codec_context.colorspace = _BT709
-    stream.codec_context.color_range = ColorRange.MPEG
-    group = max(_MIN_GROUP, round(GROUP_S * rate))
-    stream.options = {
-        "preset": PRESET,
-        "crf": f"{_quality(box):.1f}",
-        "profile": "high",
-        "rc-lookahead": str(LOOKAHEAD_FRAMES),
-        "bf": str(B_FRAMES),
-        "refs": str(REFERENCES),
-        "g": str(group),
-        "x264-params": "open-gop=0",
-    }
-    return stream
-
-
-def _quality(box: Box) -> float:
-    """Return the constant rate factor for a size."""
-    halvings = max(0.0, math.log2(_LARGE_PIXELS / (box.width * box.height)))
-    return max(SMALL_CRF, CRF - _CRF_PER_HALVING * halvings)
-
-
-def _remux(source: Path, target: Path, metadata: Mapping[str, str]) -> None:
+def _remux(source: Path, target: Path, metadata: Mapping[str, str], tag: str) -> None:
     """Copy packets, index first, with metadata that players show and keys of our own."""
     options = {"movflags": "faststart+use_metadata_tags"}
     with (
@@ -221,13 +196,24 @@ def _remux(source: Path, target: Path, metadata: Mapping[str, str]) -> None:
         av.open(str(target), "w", format="mp4", options=options) as film,
     ):
         stream = coded.streams.video[0]
-        copy = film.add_stream_from_template(stream)
+        copy = film.add_stream_from_template(stream, opaque=not _encodes(stream))
+        if copy.codec_context is not None:
+            copy.codec_context.codec_tag = tag
         film.metadata.update(metadata)
         for packet in coded.demux(stream):
             if packet.dts is None:
                 continue
             packet.stream = copy
             film.mux(packet)
+
+
+def _encodes(stream: VideoStream) -> bool:
+    """Say whether FFmpeg has an encoder of its decoder's name; PyAV copies a stream without one as it is."""
+    try:
+        av.Codec(stream.codec_context.name, "w")
+    except av.codec.codec.UnknownCodecError:
+        return False
+    return True
 
 
 def _sync(path: Path) -> None:
