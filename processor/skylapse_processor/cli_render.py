@@ -9,6 +9,7 @@ import json
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -61,6 +62,12 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--thumbnail", type=Path, help="also write a thumbnail, a .jpg")
     parser.add_argument("--json", action="store_true", help="print one JSON object about the film")
     parser.add_argument("--job", type=Path, help="render a job file instead of a folder")
+    parser.add_argument(
+        "--stretch",
+        type=_stretch,
+        metavar="FIRST:PAST",
+        help="only these frames of the film, counted from 0, pixel for pixel as in the whole one",
+    )
     parser.set_defaults(run=run_render)
 
 
@@ -108,7 +115,8 @@ def _fail(arguments: argparse.Namespace, error: ProcessorError) -> int:
 def _request(arguments: argparse.Namespace) -> RenderRequest:
     if arguments.job is not None:
         try:
-            return from_json(arguments.job.read_text(encoding="utf-8"))
+            request = from_json(arguments.job.read_text(encoding="utf-8"))
+            return _part(request, arguments) if arguments.stretch is not None else request
         except (OSError, UnicodeDecodeError) as error:
             raise RequestError("", f"cannot be read ({unreadable(error)})") from error
     if arguments.folder is None or arguments.output is None:
@@ -121,6 +129,7 @@ def _request(arguments: argparse.Namespace) -> RenderRequest:
         output=arguments.output,
         recipe=arguments.recipe,
         parameters=recipe.changes_of(arguments.set),
+        stretch=arguments.stretch,
         size=arguments.size,
         rate=arguments.rate,
         length_s=arguments.length,
@@ -129,6 +138,20 @@ def _request(arguments: argparse.Namespace) -> RenderRequest:
         thumbnail=arguments.thumbnail,
         metadata={"title": arguments.folder.resolve().name},
     )
+
+
+def _part(request: RenderRequest, arguments: argparse.Namespace) -> RenderRequest:
+    """Return the request for a stretch of a job's film, beside the film: it has no pictures of its own."""
+    output = arguments.output or request.output
+    return replace(request, stretch=arguments.stretch, output=output, poster=None, thumbnail=None)
+
+
+def _stretch(words: str) -> tuple[int, int]:
+    first, _, past = words.partition(":")
+    try:
+        return int(first), int(past)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{words!r} is not of the form 240:480") from None
 
 
 class _Bar:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from . import decode, decode_scale, encode, recipe
 from .decode_scale import Box, Canvas, Planes, empty
-from .errors import CancelledError, NoPicturesError, PictureError
+from .errors import CancelledError, NoPicturesError, PictureError, RequestError
 from .files import peak_rss_mb, write_whole
 from .frames import SourceFrame
 from .measure import (
@@ -135,12 +135,14 @@ class _Film:
 
     def make(self) -> FilmResult:
         """Encode, check and put in place."""
-        count = self._count()
+        first, past = self._stretch(self._count())
+        count = past - first
         with encode.FilmWriter(self._request.output, self._studio.box, self._rate) as writer:
             self._meter.begin("render", count)
-            for number, made in enumerate(_in_order(self._picture, range(count), self._cancelled)):
+            pictures = _in_order(self._picture, range(first, past), self._cancelled)
+            for number, made in enumerate(pictures, first):
                 self._take(made, writer, number)
-                self._meter.advance("render", number + 1, count)
+                self._meter.advance("render", number + 1 - first, count)
             _some_left(self._means, self._skipped, self._request)
             self._meter.begin("finish", 1)
             result = self._result(writer)
@@ -184,6 +186,15 @@ class _Film:
             seconds=0.0,
             peak_rss_mb=0.0,
         )
+
+    def _stretch(self, count: int) -> tuple[int, int]:
+        """Return the first frame to be encoded and the first that is not any more; reach the first."""
+        first, past = self._request.stretch or (0, count)
+        if past > count:
+            raise RequestError("stretch", f"goes to frame {past}, and the film has {count}")
+        if self._stack is not None:
+            self._stack.reach(first, self._cancelled)
+        return first, past
 
     def _count(self) -> int:
         """Return how many frames the film has; where pixels are looked at, look around first."""

@@ -6,6 +6,7 @@ another thread is making waits for it, and since a picture waits for pictures of
 the one before it, nobody waits in a circle.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -13,10 +14,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from .errors import PictureError
+from .errors import CancelledError, PictureError
 from .recipe.layer import Layer, Light, Picture, Sight, Size
-
-SMALL_COLUMNS = 480
 
 Source = Callable[[int, Size], Light]
 """The light of one frame of the plan at a size; raises PictureError or OSError where it cannot be had."""
@@ -50,6 +49,17 @@ class Stack:
         """Return one picture of the film; raise PictureError or OSError where all it is made of is broken."""
         return self._levels[-1].picture(number)
 
+    def reach(self, first: int, cancelled: Callable[[], bool]) -> None:
+        """Make what pictures from `first` on carry with them; raise CancelledError to stop."""
+        if not any(level.carries for level in self._levels):
+            return
+        for number in range(first):
+            if cancelled():
+                raise CancelledError("cancelled")
+            with contextlib.suppress(PictureError, OSError):
+                self.picture(number)
+            self.forget(number)
+
     def forget(self, before: int) -> None:
         """Let go of everything that only pictures before this one needed."""
         for level in reversed(self._levels):
@@ -58,9 +68,10 @@ class Stack:
 
 def prepared(source: Source, count: int, size: Size, layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Return the layers, each having looked at what the small pictures of those below it show."""
-    small = (min(SMALL_COLUMNS, size[0]), max(round(size[1] * min(SMALL_COLUMNS, size[0]) / size[0]), 1))
     ready: list[Layer] = []
     for layer in layers:
+        columns = min(layer.sight_columns, size[0])
+        small = columns, max(round(size[1] * columns / size[0]), 1)
         below, whole = Stack(source, count, small, ready), Stack(source, count, size, ready)
 
         def look(number: int, below: Stack = below) -> Picture:
@@ -84,6 +95,10 @@ class _Level:
     @property
     def kept(self) -> int:
         return len(self._kept)
+
+    @property
+    def carries(self) -> bool:
+        return False
 
     def picture(self, number: int) -> Picture:
         with self._lock:
@@ -128,6 +143,10 @@ class _Made(_Level):
         super().__init__(layer.count(below.count), layer.size(below.size))
         self._layer = layer
         self._below = below
+
+    @property
+    def carries(self) -> bool:
+        return self._layer.carries
 
     def make(self, number: int) -> Picture:
         before = self.picture(number - 1) if self._layer.carries and number else None

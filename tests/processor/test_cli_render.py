@@ -116,6 +116,21 @@ def test_a_job_prints_progress_and_ends_with_its_result(tmp_path: Path) -> None:
     assert examine(tmp_path / "film.mp4").duration_s == 2
 
 
+def test_a_stretch_of_a_job_is_written_beside_its_film(tmp_path: Path) -> None:
+    write_evening(tmp_path / "in", evening(10), facts="records")
+    frames = read_folder(tmp_path / "in").frames
+    request = RenderRequest(frames=frames, output=tmp_path / "film.mp4", poster=tmp_path / "poster.jpg")
+    (tmp_path / "job.json").write_text(json.dumps(to_json(request)))
+    done = _run("--job", tmp_path / "job.json", "--stretch", "4:10", "-o", tmp_path / "part.mp4")
+    assert json.loads(done.stdout.splitlines()[-1])["result"]["frames"] == 6
+    assert examine(tmp_path / "part.mp4").frames == 6
+    assert not (tmp_path / "film.mp4").exists()
+    assert not (tmp_path / "poster.jpg").exists()
+    beyond = _run("--job", tmp_path / "job.json", "--stretch", "4:11", "-o", tmp_path / "part.mp4")
+    assert "stretch: goes to frame 11, and the film has 10" in beyond.stderr
+    assert "is not of the form 240:480" in _run("--job", tmp_path / "job.json", "--stretch", "4").stderr
+
+
 def test_a_job_that_fails_says_why_in_its_last_line(tmp_path: Path) -> None:
     (tmp_path / "job.json").write_text('{"frames": [], "output": "a.mp4"}')
     done = _run("--job", tmp_path / "job.json")

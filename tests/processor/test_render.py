@@ -342,3 +342,17 @@ def test_a_film_keeps_the_shape_of_its_pictures(
 ) -> None:
     found = film_box(size, *picture)
     assert (found.width, found.height) == box
+
+
+@pytest.mark.parametrize("facts", ["records", "exif"])
+def test_a_stretch_shows_what_the_whole_film_shows(tmp_path: Path, facts: str) -> None:
+    write_evening(tmp_path / "in", evening(24), facts=facts)
+    _film(tmp_path / "in", recipe="cinematic")
+    whole = film_frames(_output(tmp_path / "in"))
+    shown = []
+    for stretch in ((0, 9), (9, 10), (10, 24)):
+        result = _film(tmp_path / "in", recipe="cinematic", stretch=stretch)
+        assert result.frames == stretch[1] - stretch[0]
+        shown += film_frames(_output(tmp_path / "in"))
+    errors = [np.mean((a.astype(float) - b) ** 2) for a, b in zip(whole, shown, strict=True)]
+    assert 10 * np.log10(255**2 / np.mean(errors)) > 45, "what differs is what encoding loses"

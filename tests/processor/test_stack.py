@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from skylapse_processor.errors import PictureError
+from skylapse_processor.errors import CancelledError, PictureError
 from skylapse_processor.recipe.layer import Layer, Light, Picture, Sight, Size
 from skylapse_processor.stack import Stack, prepared
 
@@ -113,7 +113,17 @@ def test_a_layer_that_carries_goes_on_where_a_frame_is_broken() -> None:
 def test_a_stretch_of_a_film_is_the_same_alone() -> None:
     whole = Stack(Frames(), 12, SIZE, [Mean(), Brightest()])
     alone = Stack(Frames(), 12, SIZE, [Mean(), Brightest()])
+    alone.reach(7, lambda: False)
+    assert alone.kept <= 12
     assert brightness(whole)[7:] == [float(alone.picture(number).light.mean()) for number in range(7, 12)]
+
+
+def test_a_stretch_far_into_a_film_that_carries_is_reached_and_can_be_cancelled() -> None:
+    stack = Stack(Frames(), 2000, SIZE, [Brightest()])
+    stack.reach(1990, lambda: False)
+    assert stack.picture(1990).light.mean() == 1990
+    with pytest.raises(CancelledError):
+        Stack(Frames(), 2000, SIZE, [Brightest()]).reach(1990, lambda: True)
 
 
 def test_a_layer_may_look_at_the_layers_below_it_before() -> None:
