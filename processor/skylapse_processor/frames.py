@@ -73,6 +73,8 @@ class SourceFrame:
     """Width and height as shown; null where nobody has looked yet."""
     record: Mapping[str, Any] = field(default_factory=dict)
     """All that sidecar and EXIF record say of the picture: what overlays can show."""
+    beside: tuple["SourceFrame", ...] = ()
+    """The other pictures of its bracket, those nearest to the middle first, where a recipe merges brackets."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
