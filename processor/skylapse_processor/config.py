@@ -21,6 +21,9 @@ from .errors import ConfigError, unreadable
 
 Place = tuple[str, ...]
 
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+CLUSTER_FILES = ("ca_file", "cert_file", "key_file")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoreConfig:
@@ -69,8 +72,29 @@ class RenderConfig:
     """How films are made."""
 
     workers: int
+    """How many renders, or stretches of one, this machine makes at once."""
     nice: int
     late_after_s: float
+    memory_mb: int
+    """Address space of one render; 0 for no limit."""
+    cpu_s: int
+    """Processor time of one render; 0 for no limit."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClusterConfig:
+    """Other machines that make films, and what both sides prove themselves with."""
+
+    scheduler: str
+    """`tls://host:port`, or `tcp://` on this machine alone."""
+    ca_file: Path | None
+    cert_file: Path | None
+    key_file: Path | None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the scheduler is on this machine."""
+        return urlsplit(self.scheduler).hostname in LOOPBACK
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,6 +108,7 @@ class Config:
     mqtt: MqttConfig | None
     uploads: UploadConfig
     renders: RenderConfig
+    cluster: ClusterConfig | None
     log_level: str
 
 
@@ -99,6 +124,16 @@ def _url(value: object) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise vol.Invalid("is no address that starts with http:// or https://")
+    return text
+
+
+def scheduler_address(value: object) -> str:
+    text = str(vol.Schema(str)(value))
+    parts = urlsplit(text)
+    if parts.scheme not in ("tls", "tcp") or not parts.hostname or not parts.port:
+        raise vol.Invalid("is no address such as tls://render.local:8786")
+    if parts.scheme == "tcp" and parts.hostname not in LOOPBACK:
+        raise vol.Invalid("is not on this machine: use tls://, for whoever speaks to a worker commands it")
     return text
 
 
@@ -140,6 +175,14 @@ _SCHEMA = vol.Schema(
             vol.Optional("workers", default=1): vol.All(int, vol.Range(min=1, max=16)),
             vol.Optional("nice", default=10): vol.All(int, vol.Range(min=0, max=19)),
             vol.Optional("late_after_s", default=900.0): vol.All(vol.Coerce(float), vol.Range(min=1)),
+            vol.Optional("memory_mb", default=8192): vol.Any(0, vol.All(int, vol.Range(min=1024))),
+            vol.Optional("cpu_s", default=86_400): vol.Any(0, vol.All(int, vol.Range(min=60))),
+        },
+        vol.Optional("cluster"): {
+            vol.Required("scheduler"): scheduler_address,
+            vol.Inclusive("ca_file", "tls"): str,
+            vol.Inclusive("cert_file", "tls"): str,
+            vol.Inclusive("key_file", "tls"): str,
         },
         vol.Optional("log_level", default="info"): vol.In(["debug", "info", "warning", "error"]),
     }
@@ -220,7 +263,30 @@ def _build(checked: Mapping[str, Any], folder: Path) -> Config:
         mqtt=_build_mqtt(checked["mqtt"], folder) if "mqtt" in checked else None,
         uploads=UploadConfig(**checked["uploads"]),
         renders=RenderConfig(**checked["renders"]),
+        cluster=_build_cluster(checked["cluster"], folder) if "cluster" in checked else None,
         log_level=checked["log_level"],
+    )
+
+
+def _build_cluster(cluster: Mapping[str, Any], folder: Path) -> ClusterConfig:
+    files = {name: folder / cluster[name] if name in cluster else None for name in CLUSTER_FILES}
+    return cluster_of(cluster["scheduler"], files)
+
+
+def cluster_of(scheduler: str, files: Mapping[str, Path | None]) -> ClusterConfig:
+    """Return the way to a cluster; raise ConfigError where it cannot be gone."""
+    if scheduler.startswith("tls:"):
+        missing = [name for name in CLUSTER_FILES if files[name] is None]
+        if missing:
+            raise ConfigError(f"cluster.scheduler: {scheduler} needs {', '.join(missing)}")
+    for name, file in files.items():
+        if file is not None and not file.is_file():
+            raise ConfigError(f"cluster.{name}: {file} is no file")
+    return ClusterConfig(
+        scheduler=scheduler,
+        ca_file=files["ca_file"],
+        cert_file=files["cert_file"],
+        key_file=files["key_file"],
     )
 
 

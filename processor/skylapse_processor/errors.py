@@ -11,6 +11,8 @@ ProcessorError           anything that the processor refuses or fails at, in wor
 ├── FilmError            a film that could not be made
 │   ├── NoPicturesError  nothing in the folder, or in the request, that could become a frame
 │   ├── FilmCheckError   the reopened film is not what was written
+│   ├── LostError        scheduler or workers of a cluster are gone
+│   ├── BlindWorkerError a machine of the cluster does not see the store, or runs another release
 │   └── CancelledError   somebody asked to stop
 ├── NotFoundError        no camera, frame, film or job of this name
 └── RequestError         a request or command that asks for something impossible: which field, and why
@@ -60,6 +62,24 @@ class NoPicturesError(FilmError):
 
 class FilmCheckError(FilmError):
     """The reopened film is not what was written."""
+
+
+class LostError(FilmError):
+    """Scheduler or workers of a cluster are gone; somebody else can make the film."""
+
+
+class BlindWorkerError(FilmError):
+    """A machine of the cluster does not see the store, or runs another release."""
+
+    def __init__(self, worker: str, why: str) -> None:
+        """Remember the worker's address and what is wrong with it."""
+        super().__init__(worker, why)
+        self.worker = worker
+        self.why = why
+
+    def __str__(self) -> str:
+        """Name what and where in one line."""
+        return f"worker {self.worker} {self.why}"
 
 
 class CancelledError(FilmError):

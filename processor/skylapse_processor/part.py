@@ -1,0 +1,156 @@
+"""One stretch of a film as a worker makes it: the task that a cluster runs, and that runs in the processor too.
+
+A task is plain words and numbers; what it does is one command,
+
+    skylapse-processor render --job <store>/renders/<job>/job.json --stretch 240:480 -o <part>
+
+which any other scheduler of work may run just as well. The worker must see the store under the same path as
+the processor does: the job's digest is compared before anything is made. Every attempt at a part writes under
+a name of its own, so that two that run by mistake at once never write into one file.
+"""
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from . import child
+from .child import Limits, Report
+from .errors import BlindWorkerError, FilmError
+
+Event = dict[str, Any]
+Say = Callable[[Event], None]
+
+HEARTBEAT_S = 10.0
+_TELL_EVERY_S = 0.5
+
+_making: dict[str, set["asyncio.Task[Any]"]] = {}
+"""What this process makes now, by the render that it belongs to."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """What a worker is told."""
+
+    render: str
+    """The attempt at a job that it belongs to: what is ended together."""
+    part: int
+    job_file: str
+    digest: str
+    """sha256 of the job's file, in hexadecimal digits."""
+    stretch: str
+    software: str
+    nice: int
+    memory_mb: int
+    cpu_s: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the task as values that any process understands."""
+        return asdict(self)
+
+
+def task(job_file: Path, digest: str, render: str, part: int, stretch: str, limits: Limits) -> Task:
+    """Return the task of one part."""
+    return Task(
+        render=render,
+        part=part,
+        job_file=str(job_file),
+        digest=digest,
+        stretch=stretch,
+        software=version("skylapse"),
+        nice=limits.nice,
+        memory_mb=limits.memory_mb,
+        cpu_s=limits.cpu_s,
+    )
+
+
+def digest_of(path: Path) -> str:
+    """Return the sha256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+async def make(words: Mapping[str, Any], say: Say, worker: str) -> Report:
+    """Make one part and return what the render says of it, with the file it wrote.
+
+    `say` is given signs of life and progress. Raises FilmError with the render's own words, or where `end`
+    ended it; BlindWorkerError where this machine does not see what the processor sees.
+    """
+    told = Task(**words)
+    making = asyncio.create_task(_make(told, say, worker))
+    _making.setdefault(told.render, set()).add(making)
+    try:
+        return await making
+    except asyncio.CancelledError:
+        own = asyncio.current_task()
+        if own is not None and own.cancelling():
+            raise
+        raise FilmError("the render was ended on request") from None
+    finally:
+        _making[told.render].discard(making)
+        if not _making[told.render]:
+            del _making[told.render]
+
+
+async def end(render: str) -> int:
+    """End what this process makes for a render; return how many parts that were."""
+    making = tuple(_making.get(render, ()))
+    for each in making:
+        each.cancel()
+    await asyncio.gather(*making, return_exceptions=True)
+    return len(making)
+
+
+async def _make(told: Task, say: Say, worker: str) -> Report:
+    await asyncio.to_thread(_check, told, worker)
+    output = Path(told.job_file).with_name(f"part-{told.part:04d}-{secrets.token_hex(4)}.mp4")
+    limits = Limits(nice=told.nice, memory_mb=told.memory_mb, cpu_s=told.cpu_s)
+    command = ("render", "--job", told.job_file, "--stretch", told.stretch, "-o", str(output))
+    teller = _Teller(told, say)
+    beating = asyncio.create_task(teller.beat())
+    try:
+        result = await child.run(command, limits, teller.progress)
+    finally:
+        beating.cancel()
+    return {**result, "output": str(output), "worker": worker}
+
+
+def _check(told: Task, worker: str) -> None:
+    """Raise BlindWorkerError unless this machine sees the job and runs the same release."""
+    own = version("skylapse")
+    if told.software != own:
+        raise BlindWorkerError(worker, f"runs skylapse {own}, the processor {told.software}: update one of them")
+    path = Path(told.job_file)
+    try:
+        seen = digest_of(path)
+    except OSError as error:
+        raise BlindWorkerError(
+            worker, f"does not see {path} ({error.strerror}): mount the store there, under the same path"
+        ) from error
+    if seen != told.digest:
+        raise BlindWorkerError(worker, f"sees another file at {path}: another store is mounted there")
+
+
+class _Teller:
+    """Says how far a part is: not more often than anybody reads, and that it lives where nothing happens."""
+
+    def __init__(self, told: Task, say: Say) -> None:
+        self._head = {"render": told.render, "part": told.part}
+        self._say = say
+        self._said_at = 0.0
+
+    def progress(self, report: Report) -> None:
+        now = time.monotonic()
+        if now >= self._said_at + _TELL_EVERY_S:
+            self._said_at = now
+            self._say({**self._head, "progress": dict(report)})
+
+    async def beat(self) -> None:
+        while True:
+            self._say(dict(self._head))
+            await asyncio.sleep(HEARTBEAT_S)
