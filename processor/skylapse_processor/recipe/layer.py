@@ -41,8 +41,8 @@ class Sight:
     count: int
     """How many pictures the layer below makes."""
     picture: Callable[[int], Picture]
-    """One of them, about 480 columns wide, to be asked for in ascending order; raises PictureError or OSError
-    where it cannot be had."""
+    """One of them, `sight_columns` wide at most, to be asked for in ascending order; raises PictureError
+    or OSError where it cannot be had."""
     size: Size
     """Of the pictures of the film itself at this layer."""
     small: Size
@@ -58,6 +58,11 @@ class Layer:
     def carries(self) -> bool:
         """Whether each picture is made of the one before it, too: they are made one after the other."""
         return False
+
+    @property
+    def sight_columns(self) -> int:
+        """How wide the pictures are that `prepare` looks at, where the film is not narrower."""
+        return 480
 
     def prepare(self, sight: Sight) -> "Layer":
         """Return the layer with all that has to be known of the whole film before its first picture."""
