@@ -15,6 +15,7 @@ from typing import TextIO
 
 from . import recipe
 from .errors import CancelledError, ProcessorError, RequestError, unreadable
+from .files import write_whole
 from .frames import read_folder
 from .progress import Progress
 from .render import render_film
@@ -86,6 +87,8 @@ def run_render(arguments: argparse.Namespace) -> int:
         return _fail(arguments, error if arguments.job is not None else _as_typed(error))
     except ProcessorError as error:
         return _fail(arguments, error)
+    if arguments.job is not None and arguments.stretch is not None:
+        write_whole(result_beside(request.output), json.dumps(result.as_json()).encode())
     if arguments.job is not None:
         _say(sys.stdout, json.dumps({"result": result.as_json()}))
     elif arguments.json:
@@ -93,6 +96,11 @@ def run_render(arguments: argparse.Namespace) -> int:
     else:
         _tell(result, request)
     return 0
+
+
+def result_beside(part: Path) -> Path:
+    """Return where the result of a stretch lies, which those who join it want."""
+    return part.with_name(f"{part.name}.json")
 
 
 def _as_typed(error: RequestError) -> RequestError:

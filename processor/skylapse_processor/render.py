@@ -185,6 +185,7 @@ class _Film:
             levelled_by=self._plan.levelled_by,
             seconds=0.0,
             peak_rss_mb=0.0,
+            log_means=tuple(self._means) if self._request.stretch else (),
         )
 
     def _stretch(self, count: int) -> tuple[int, int]:
@@ -238,17 +239,21 @@ class _Film:
         )
 
     def _write_poster(self) -> None:
-        if self._poster is None:
-            return
-        image = Image.fromarray(encode.Converter().pixels(self._poster))
-        for path, side, limit in (
-            (self._request.poster, POSTER_LONG_SIDE, _POSTER_BYTES),
-            (self._request.thumbnail, THUMBNAIL_LONG_SIDE, THUMBNAIL_BYTES),
-        ):
-            if path is not None:
-                smaller = image.copy()
-                smaller.thumbnail((side, side), Image.Resampling.BICUBIC)
-                write_whole(path, jpeg_within(smaller, limit))
+        if self._poster is not None:
+            write_stills(self._request, encode.Converter().pixels(self._poster))
+
+
+def write_stills(request: RenderRequest, pixels: decode.Pixels) -> None:
+    """Write the poster and the thumbnail that are asked for, of a frame of the film."""
+    image = Image.fromarray(pixels)
+    for path, side, limit in (
+        (request.poster, POSTER_LONG_SIDE, _POSTER_BYTES),
+        (request.thumbnail, THUMBNAIL_LONG_SIDE, THUMBNAIL_BYTES),
+    ):
+        if path is not None:
+            smaller = image.copy()
+            smaller.thumbnail((side, side), Image.Resampling.BICUBIC)
+            write_whole(path, jpeg_within(smaller, limit))
 
 
 def shown_log_mean(planes: Planes, curve: str) -> float:

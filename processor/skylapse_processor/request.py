@@ -1,6 +1,7 @@
 """What a render is asked for and what it answers, as values and as JSON (`job.json`)."""
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -89,10 +90,15 @@ class FilmResult:
     peak_rss_mb: float
     noticed: tuple[tuple[str, str], ...] = ()
     """Files beside the pictures that say nothing, with the reason."""
+    log_means: tuple[float, ...] = ()
+    """Of a stretch: log2 of the linear mean luminance of each frame, NaN where it fades."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON values; files as objects with file and reason."""
         answer = asdict(self)
+        means = answer.pop("log_means")
+        if means:
+            answer["log_means"] = [None if math.isnan(mean) else round(mean, 6) for mean in means]
         for name in ("skipped", "adapted", "noticed"):
             answer[name] = [{"file": file, "reason": reason} for file, reason in answer[name]]
         return answer
