@@ -1,0 +1,153 @@
+"""Where the camera looked, picture by picture: each lies upon the first as far as static texture tells.
+
+Pictures are looked at by stretches. In a stretch, texture that stays is told from texture that moves: the
+mean of signed texture is as strong as the mean of its strength where nothing moves, and vanishes where clouds
+pass. Corners are looked for in what stays. Every picture is registered to the one in the middle of its
+stretch, which looks most like it, and that one to an anchor, which is replaced only when too little of it can
+be found again, as light goes on changing: so errors do not add up from picture to picture.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from skylapse_processor.errors import PictureError
+
+from .layer import Sight
+from .register import Landmarks, Motion, Texture, texture
+
+Poses = NDArray[np.float64]
+"""Shift to the right and down in picture widths and turn in degrees, clockwise; shape (n, 3)."""
+
+STRETCH = 24
+"""Pictures looked at together: half a megabyte each."""
+
+_GOOD = 0.6
+"""Confidence from which an anchor serves on."""
+_STATIC_COLUMNS = 240
+_STAYS = 0.5
+_FEWEST_TO_TELL = 6
+_LEAST_STATIC = 0.02
+_FLAT = 128.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Track:
+    """Where each picture of a film lies upon the first."""
+
+    poses: Poses
+    """Interpolated where nothing is known."""
+    known: NDArray[np.bool_]
+    """Whether a picture was registered with confidence, shape (n,)."""
+
+    def motion(self, number: int, onto: int) -> Motion:
+        """Return how one picture lies upon another one; of no confidence where either is not known."""
+        if not (self.known[number] and self.known[onto]):
+            return Motion()
+        return motion_of(after(self.poses[number], inverse(self.poses[onto])))
+
+
+def track(sight: Sight) -> Track:
+    """Look at the whole film once, and return where each picture lies upon the first."""
+    poses = np.zeros((sight.count, 3))
+    known = np.zeros(sight.count, dtype=bool)
+    chain = _Chain()
+    for stretch in _stretches(sight):
+        key = stretch[len(stretch) // 2][1]
+        landmarks = Landmarks(key, static_texture([shown for _, shown in stretch]))
+        base = chain.base(key, landmarks)
+        for number, shown in stretch:
+            motion = landmarks.motion(shown)
+            if motion.is_sure:
+                poses[number] = after(pose_of(motion), base)
+                known[number] = True
+    return Track(poses=_filled(poses, known), known=known)
+
+
+def static_texture(textures: Sequence[Texture]) -> NDArray[np.uint8] | None:
+    """Return where texture stays through a stretch of pictures, 0 elsewhere; null where nobody can tell."""
+    if len(textures) < _FEWEST_TO_TELL:
+        return None
+    rows, columns = textures[0].shape
+    size = min(_STATIC_COLUMNS, columns), max(rows * min(_STATIC_COLUMNS, columns) // columns, 1)
+    signed, strength = np.zeros(size[::-1], np.float32), np.zeros(size[::-1], np.float32)
+    for shown in textures:
+        small = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA), dtype=np.float32) - _FLAT
+        signed += small
+        strength += np.abs(small)
+    stays, all_of_it = (cv2.blur(plane, (5, 5)) for plane in (np.abs(signed), strength))
+    mask = (np.asarray(stays) > _STAYS * np.asarray(all_of_it)).astype(np.uint8)
+    return mask if mask.mean() >= _LEAST_STATIC else None
+
+
+def after(second: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the pose that `second` makes of a picture that already lies as `first`."""
+    angle = np.radians(second[2])
+    x = np.cos(angle) * first[0] - np.sin(angle) * first[1] + second[0]
+    y = np.sin(angle) * first[0] + np.cos(angle) * first[1] + second[1]
+    return np.array([x, y, first[2] + second[2]])
+
+
+def inverse(pose: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the pose that undoes another."""
+    turned = after(np.array([0.0, 0.0, -pose[2]]), pose)
+    return np.array([-turned[0], -turned[1], -pose[2]])
+
+
+def motion_of(pose: NDArray[np.float64]) -> Motion:
+    """Return a pose as a motion that is believed."""
+    x, y, angle = pose.tolist()
+    return Motion(dx_widths=x, dy_widths=y, rotation_deg=angle, confidence=1.0)
+
+
+def pose_of(motion: Motion) -> NDArray[np.float64]:
+    """Return a motion as a pose."""
+    return np.array([motion.dx_widths, motion.dy_widths, motion.rotation_deg])
+
+
+class _Chain:
+    """The anchors of a film, each lying upon the one before it."""
+
+    def __init__(self) -> None:
+        self._anchor: Landmarks | None = None
+        self._anchor_pose = np.zeros(3)
+        self._last: Landmarks | None = None
+        self._last_pose = np.zeros(3)
+
+    def base(self, key: Texture, landmarks: Landmarks) -> NDArray[np.float64]:
+        """Return where the middle picture of the next stretch lies."""
+        pose, confidence = self._last_pose, 0.0
+        for known, at in ((self._anchor, self._anchor_pose), (self._last, self._last_pose)):
+            motion = known.motion(key) if known is not None and confidence < _GOOD else Motion()
+            if motion.is_sure and motion.confidence > confidence:
+                pose, confidence = after(pose_of(motion), at), motion.confidence
+        if confidence < _GOOD:
+            self._anchor, self._anchor_pose = landmarks, pose
+        self._last, self._last_pose = landmarks, pose
+        return pose
+
+
+def _stretches(sight: Sight) -> Iterator[list[tuple[int, Texture]]]:
+    """Yield numbers and textures of the pictures that can be had, a stretch at a time."""
+    stretch: list[tuple[int, Texture]] = []
+    for number in range(sight.count):
+        try:
+            stretch.append((number, texture(sight.picture(number).light)))
+        except (PictureError, OSError):
+            continue
+        if len(stretch) == STRETCH:
+            yield stretch
+            stretch = []
+    if stretch:
+        yield stretch
+
+
+def _filled(poses: Poses, known: NDArray[np.bool_]) -> Poses:
+    """Return poses with those that are not known interpolated between their neighbours."""
+    if known.all() or not known.any():
+        return poses
+    numbers = np.arange(len(poses))
+    return np.stack([np.interp(numbers, numbers[known], column[known]) for column in poses.T], axis=1)
