@@ -15,6 +15,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class Reader:
         self.fitting = {
             "bridge.yaml": self._fit_bridge,
             "processor.yaml": self._fit_processor,
-            "twin.yaml": self._fit_broker,
+            "twin.yaml": self._fit_twin,
             "virtual.yaml": self._fit_broker,
         }
         for client in ("mosquitto_pub", "mosquitto_sub"):
@@ -97,6 +98,12 @@ class Reader:
     def _fit_broker(self, words: dict[str, Any]) -> None:
         """Put this machine's broker into a configuration."""
         words["mqtt"] = {"host": self.broker.host, "port": self.broker.port}
+
+    def _fit_twin(self, words: dict[str, Any]) -> None:
+        """Let it be noon before the computed camera: who follows a page does it by daylight."""
+        self._fit_broker(words)
+        now = datetime.now(UTC)
+        words["cameras"][0]["longitude"] = round(15.0 * (12.0 - now.hour - now.minute / 60.0), 2)
 
     def _fit_processor(self, words: dict[str, Any]) -> None:
         """Put this machine's places into the example of a processor."""
