@@ -142,6 +142,12 @@ def _read_frame(file: Path, sidecar: Mapping[str, Any]) -> SourceFrame:
     )
 
 
+def local_offset_s(picture: bytes) -> int:
+    """Return by how many seconds the clock on the camera's wall is ahead of UTC; 0 where nothing says so."""
+    offset = _offset(read_exif(picture[:_HEAD_BYTES]).get(_ORIGINAL_OFFSET)).utcoffset(None)
+    return round(offset.total_seconds())
+
+
 def read_exif(head: bytes) -> dict[int, Any]:
     """Return the EXIF tags of both directories, the inner one winning; empty where none can be read."""
     start = head.find(b"Exif\0\0")
