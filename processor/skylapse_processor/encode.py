@@ -62,10 +62,12 @@ class Converter:
             threads=1,
         )
 
-    def pixels(self, frame: VideoFrame) -> Pixels:
-        """Return a frame of a film as it is shown: RGB, shape (height, width, 3)."""
+    def pixels(self, frame: VideoFrame, width: int | None = None, height: int | None = None) -> Pixels:
+        """Return a frame of a film as it is shown, at another size if need be: RGB, (height, width, 3)."""
         shown: Pixels = self._reformatter.reformat(
             frame,
+            width=width,
+            height=height,
             format="rgb24",
             src_colorspace=Colorspace.ITU709,
             src_color_range=ColorRange.MPEG,

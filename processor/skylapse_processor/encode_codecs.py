@@ -143,6 +143,9 @@ CODECS: Mapping[str, Codec] = {
 CODEC_OF = {"h264": "h264", "hevc": "h265", "av1": "av1", "libdav1d": "av1"}
 """What FFmpeg calls the codec of a film, or the decoder of one."""
 
+ENCODERS = ("software", "auto", "nvenc", "qsv", "vaapi", "v4l2m2m")
+"""Who may be asked to encode: software, the first hardware that works, or one kind of hardware."""
+
 H264 = Coding()
 """What every player plays."""
 

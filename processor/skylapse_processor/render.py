@@ -19,6 +19,9 @@ from PIL import Image
 
 from . import decode, decode_scale, encode, recipe
 from .decode_scale import Box, Canvas, Planes, empty
+from .encode_codecs import Coding
+from .encode_preview import Preview
+from .encode_sizes import Prints
 from .errors import CancelledError, NoPicturesError, PictureError, RequestError
 from .files import peak_rss_mb, write_whole
 from .frames import SourceFrame
@@ -35,7 +38,7 @@ from .recipe.deflicker import needs_measuring
 from .recipe.layer import Light, Size
 from .recipe.look import Look, apply
 from .recipe.smooth import flicker_mev
-from .request import FilmResult, RenderRequest, check, film_box, pace
+from .request import AlsoMade, FilmResult, RenderRequest, at_size, beside, check, pace, prints
 from .stack import Stack, prepared
 from .studio import Scratch, Studio, usual_size, worth_keeping
 from .tone import LUMINANCE, SRGB, linear_table
@@ -62,7 +65,8 @@ class _Made:
     """One frame, ready to be encoded, or the reason why there is none."""
 
     name: str
-    frame: encode.VideoFrame | None = None
+    frames: tuple[encode.VideoFrame, ...] = ()
+    """At every size of the film."""
     log_mean: float = 0.0
     adapted: str = ""
     broken: str = ""
@@ -93,7 +97,7 @@ def render_film(request: RenderRequest, on_progress: Report, cancelled: Cancelle
     return replace(
         made,
         skipped=tuple(sorted((*request.skipped, *skipped, *made.skipped))),
-        noticed=request.noticed,
+        noticed=(*request.noticed, *made.noticed),
         seconds=round(time.monotonic() - started, 3),
         peak_rss_mb=peak_rss_mb(),
     )
@@ -101,7 +105,8 @@ def render_film(request: RenderRequest, on_progress: Report, cancelled: Cancelle
 
 def _studio(request: RenderRequest, plan: plans.Plan, *, measuring: bool) -> Studio:
     size = usual_size(plan.frames)
-    box = film_box(request.size, *decode_scale.cropped(*size, plan.aspect))
+    made, _repeated = prints(request, *decode_scale.cropped(*size, plan.aspect))
+    box = max((each.box for each in made), key=lambda box: box.width)
     unmeasured = measuring and any(frame.measured is None for frame in plan.frames)
     scratch = Scratch(request.output.parent, box) if unmeasured and worth_keeping(size, box) else None
     return Studio(size, plan.aspect, box, scratch)
@@ -131,51 +136,63 @@ class _Film:
         self._means: list[float] = []
         self._skipped: list[tuple[str, str]] = []
         self._adapted: list[tuple[str, str]] = []
-        self._poster: encode.VideoFrame | None = None
+        self._poster: tuple[encode.VideoFrame, ...] = ()
+        self._preview: Preview | None = None
+        self._prints, self._repeated = prints(
+            request, *decode_scale.cropped(*usual_size(plan.frames), plan.aspect)
+        )
 
     def make(self) -> FilmResult:
         """Encode, check and put in place."""
         first, past = self._stretch(self._count())
         count = past - first
-        with encode.FilmWriter(self._request.output, self._studio.box, self._rate) as writer:
+        self._preview = Preview(first, past) if self._request.preview else None
+        with Prints(self._prints, self._rate, Coding(codec=self._request.codec)) as films:
             self._meter.begin("render", count)
             pictures = _in_order(self._picture, range(first, past), self._cancelled)
             for number, made in enumerate(pictures, first):
-                self._take(made, writer, number)
+                self._take(made, films, number)
                 self._meter.advance("render", number + 1 - first, count)
             _some_left(self._means, self._skipped, self._request)
             self._meter.begin("finish", 1)
-            result = self._result(writer)
-        self._write_poster()
+            result = self._result(films)
+        self._write_stills()
         self._meter.advance("finish", 1, 1)
         return result
 
-    def _take(self, made: _Made, writer: encode.FilmWriter, number: int) -> None:
+    def _take(self, made: _Made, films: Prints, number: int) -> None:
         if self._stack is not None:
             self._stack.forget(number)
-        if made.frame is None:
+        if not made.frames:
             self._skipped.append((made.name, made.broken))
             return
-        writer.write(made.frame)
+        films.write(made.frames)
+        if self._preview is not None:
+            self._preview.take(number, made.frames[0])
         self._means.append(made.log_mean if self._plan.fade[number] == 1 else np.nan)
         if made.adapted:
             self._adapted.append((made.name, made.adapted))
-        if number <= _FRAME_THAT_SHOWS * len(self._plan.frames) or self._poster is None:
-            self._poster = made.frame
+        if number <= _FRAME_THAT_SHOWS * len(self._plan.frames) or not self._poster:
+            self._poster = made.frames
 
-    def _result(self, writer: encode.FilmWriter) -> FilmResult:
+    def _result(self, films: Prints) -> FilmResult:
         means = np.array(self._means)
         flicker = round(flicker_mev(means[np.isfinite(means)]), 3)
         figures = {
             "recipe": self._request.recipe,
             "flicker_mev": f"{flicker:g}",
             "frames": f"{len(self._means)}",
+            "levelled_by": self._plan.levelled_by,
         }
-        facts = writer.finish({**figures, **self._request.metadata})
+        facts, *others = films.finish({**figures, **self._request.metadata})
         return FilmResult(
             frames=facts.frames,
             skipped=tuple(self._skipped),
             adapted=tuple(self._adapted),
+            noticed=tuple(
+                (beside(self._request.output, size).name, "is left out: the pictures are no larger")
+                for size in self._repeated
+            ),
             duration_s=round(facts.duration_s, 6),
             bytes=facts.bytes,
             width=facts.width,
@@ -185,6 +202,17 @@ class _Film:
             levelled_by=self._plan.levelled_by,
             seconds=0.0,
             peak_rss_mb=0.0,
+            codec=facts.codec,
+            also=tuple(
+                AlsoMade(
+                    size=each.size,
+                    file=str(each.output),
+                    bytes=other.bytes,
+                    width=other.width,
+                    height=other.height,
+                )
+                for each, other in zip(self._prints[1:], others, strict=True)
+            ),
             log_means=tuple(self._means) if self._request.stretch else (),
         )
 
@@ -233,14 +261,19 @@ class _Film:
             self._local.converter = encode.Converter()
         return _Made(
             name=source.name,
-            frame=self._local.converter.frame(canvas),
+            frames=tuple(self._local.converter.frame(canvas, each.box) for each in self._prints),
             log_mean=shown_log_mean(canvas.planes, source.facts.tone_curve if source.facts else SRGB),
             adapted=self._studio.adaptation(source),
         )
 
-    def _write_poster(self) -> None:
-        if self._poster is not None:
-            write_stills(self._request, encode.Converter().pixels(self._poster))
+    def _write_stills(self) -> None:
+        """Write the stills of every size, and the preview, which is the same for all."""
+        moving = self._preview.webp() if self._preview is not None else b""
+        for number, (each, frame) in enumerate(zip(self._prints, self._poster, strict=False)):
+            wanted = at_size(self._request, each.size) if number else self._request
+            write_stills(wanted, encode.Converter().pixels(frame))
+            if wanted.preview is not None:
+                write_whole(wanted.preview, moving)
 
 
 def write_stills(request: RenderRequest, pixels: decode.Pixels) -> None:

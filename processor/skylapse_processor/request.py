@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from skylapse_protocol.errors import ProtocolError
 
 from . import recipe
 from .decode_scale import Box
+from .encode_codecs import CODECS, ENCODERS, THREADS
+from .encode_sizes import Print
 from .errors import NoPicturesError, RequestError
 from .frames import ExposureFacts, SourceFrame
 from .measure import Measurement
@@ -22,6 +24,7 @@ DEFAULT_RATE = 30.0
 MAX_RATE = 60.0
 MIN_RATE = 0.1
 MAX_SIDE = 8192
+MAX_THREADS = 64
 PACES: Mapping[str, tuple[float, float, str]] = {
     "rate": (MIN_RATE, MAX_RATE, "frames a second"),
     "length_s": (0.1, 86_400.0, "seconds"),
@@ -50,6 +53,14 @@ class RenderRequest:
     """Changed parameters by step; see `recipe.steps_of`."""
     size: str = "1080p"
     """A name in SIZES; the film fits into it and is never larger than its pictures."""
+    also_sizes: tuple[str, ...] = ()
+    """Further sizes, made of the same decoded pictures: film.mp4 has film-720p.mp4 beside it."""
+    codec: str = "h264"
+    """A name in CODECS."""
+    encoder: str = "software"
+    """A name in ENCODERS; software where the named hardware does not work."""
+    threads: int = THREADS
+    """How many an encoder may use."""
     rate: float | None = None
     """Frames a second."""
     length_s: float | None = None
@@ -57,6 +68,8 @@ class RenderRequest:
     """How many seconds of the day one second of film shows; needs capture times."""
     poster: Path | None = None
     thumbnail: Path | None = None
+    preview: Path | None = None
+    """A small moving picture, a .webp."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Written into the file: title, camera, day …"""
     skipped: tuple[tuple[str, str], ...] = ()
@@ -66,6 +79,17 @@ class RenderRequest:
     stretch: tuple[int, int] | None = None
     """First frame of the film that is encoded and first that is not any more, pixel for pixel as in the whole
     film; null for all of it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AlsoMade:
+    """The same film at another size that was asked for."""
+
+    size: str
+    file: str
+    bytes: int
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +116,10 @@ class FilmResult:
     """Files beside the pictures that say nothing, with the reason."""
     log_means: tuple[float, ...] = ()
     """Of a stretch: log2 of the linear mean luminance of each frame, NaN where it fades."""
+    codec: str = "h264"
+    encoder: str = "libx264"
+    """What coded it, as FFmpeg calls it."""
+    also: tuple[AlsoMade, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON values; files as objects with file and reason."""
@@ -110,8 +138,7 @@ def check(request: RenderRequest) -> None:
         reasons = "".join(f"; {file}: {why}" for file, why in request.skipped[:3])
         raise NoPicturesError(f"{request.output.name}: no pictures to make a film of{reasons}")
     _check_names(request)
-    if request.size not in SIZES:
-        raise RequestError("size", f"{request.size!r} is none of {', '.join(SIZES)}")
+    _check_among(request)
     chosen = [name for name in PACES if getattr(request, name) is not None]
     if len(chosen) > 1:
         raise RequestError(chosen[1], f"cannot be asked for together with {chosen[0]}")
@@ -124,20 +151,72 @@ def check(request: RenderRequest) -> None:
         raise RequestError("stretch", "is no first frame and a later one")
 
 
+def _check_among(request: RenderRequest) -> None:
+    """Raise RequestError for a size, codec or encoder that nobody knows, or for no thread to work with."""
+    for name, values, known in (
+        ("size", (request.size,), SIZES),
+        ("also_sizes", request.also_sizes, SIZES),
+        ("codec", (request.codec,), CODECS),
+        ("encoder", (request.encoder,), ENCODERS),
+    ):
+        for value in values:
+            if value not in known:
+                raise RequestError(name, f"{value!r} is none of {', '.join(known)}")
+    if not 1 <= request.threads <= MAX_THREADS:
+        raise RequestError("threads", f"{request.threads} is not from 1 to {MAX_THREADS}")
+
+
 def _check_names(request: RenderRequest) -> None:
     """Raise RequestError for names that do not say what is in the file, or that two files would share."""
     if request.output.suffix.lower() != ".mp4":
         raise RequestError("output", f"{request.output} is no name for a film: it ends in .mp4")
     if request.output.is_dir():
         raise RequestError("output", f"{request.output} is a folder")
-    for field_name, path in (("poster", request.poster), ("thumbnail", request.thumbnail)):
-        if path is not None and path.suffix.lower() not in (".jpg", ".jpeg"):
-            raise RequestError(field_name, f"{path} is no name for it: it ends in .jpg")
+    for field_name, path, suffixes in (
+        ("poster", request.poster, (".jpg", ".jpeg")),
+        ("thumbnail", request.thumbnail, (".jpg", ".jpeg")),
+        ("preview", request.preview, (".webp",)),
+    ):
+        if path is not None and path.suffix.lower() not in suffixes:
+            raise RequestError(field_name, f"{path} is no name for it: it ends in {suffixes[0]}")
         if path is not None and path.is_dir():
             raise RequestError(field_name, f"{path} is a folder")
     pictures = [path.resolve() for path in (request.poster, request.thumbnail) if path is not None]
     if len(set(pictures)) < len(pictures):
         raise RequestError("thumbnail", f"{request.thumbnail} is the poster's name already")
+
+
+def prints(request: RenderRequest, width: int, height: int) -> tuple[tuple[Print, ...], tuple[str, ...]]:
+    """Return the films that pictures of this size make, and the sizes that would only repeat one of them."""
+    made = [Print(size=request.size, box=film_box(request.size, width, height), output=request.output)]
+    repeated = []
+    for size in request.also_sizes:
+        box = film_box(size, width, height)
+        if box in [each.box for each in made]:
+            repeated.append(size)
+        else:
+            made.append(Print(size=size, box=box, output=beside(request.output, size)))
+    return tuple(made), tuple(repeated)
+
+
+def at_size(request: RenderRequest, size: str) -> RenderRequest:
+    """Return the request for one of the further sizes alone."""
+    places = (request.poster, request.thumbnail, request.preview)
+    poster, thumbnail, preview = (None if path is None else beside(path, size) for path in places)
+    return replace(
+        request,
+        size=size,
+        also_sizes=(),
+        output=beside(request.output, size),
+        poster=poster,
+        thumbnail=thumbnail,
+        preview=preview,
+    )
+
+
+def beside(path: Path, size: str) -> Path:
+    """Return where what belongs to another size of a film lies."""
+    return path.with_name(f"{path.stem}-{size}{path.suffix}")
 
 
 def pace(request: RenderRequest) -> tuple[Fraction, int]:
@@ -170,11 +249,16 @@ def to_json(request: RenderRequest) -> dict[str, Any]:
         "recipe": request.recipe,
         "parameters": dict(request.parameters),
         "size": request.size,
+        "also_sizes": list(request.also_sizes),
+        "codec": request.codec,
+        "encoder": request.encoder,
+        "threads": request.threads,
         "rate": request.rate,
         "length_s": request.length_s,
         "speed_up": request.speed_up,
         "poster": str(request.poster) if request.poster else None,
         "thumbnail": str(request.thumbnail) if request.thumbnail else None,
+        "preview": str(request.preview) if request.preview else None,
         "metadata": dict(request.metadata),
         "skipped": [list(pair) for pair in request.skipped],
         "noticed": [list(pair) for pair in request.noticed],
@@ -197,11 +281,16 @@ def from_json(text: str) -> RenderRequest:
             recipe=value.get("recipe", recipe.DEFAULT),
             parameters=value.get("parameters") or {},
             size=value.get("size", "1080p"),
+            also_sizes=tuple(str(size) for size in value.get("also_sizes") or ()),
+            codec=value.get("codec", "h264"),
+            encoder=value.get("encoder", "software"),
+            threads=int(value.get("threads", THREADS)),
             rate=_maybe(float, value.get("rate")),
             length_s=_maybe(float, value.get("length_s")),
             speed_up=_maybe(float, value.get("speed_up")),
             poster=_maybe(Path, value.get("poster")),
             thumbnail=_maybe(Path, value.get("thumbnail")),
+            preview=_maybe(Path, value.get("preview")),
             metadata={str(name): str(word) for name, word in (value.get("metadata") or {}).items()},
             skipped=tuple((str(file), str(why)) for file, why in value.get("skipped") or ()),
             noticed=tuple((str(file), str(why)) for file, why in value.get("noticed") or ()),

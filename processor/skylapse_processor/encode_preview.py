@@ -1,0 +1,53 @@
+"""A small moving picture of a film: some of its frames, evenly spaced, as an animated WebP."""
+
+import io
+
+from PIL import Image
+
+from .encode import Converter, VideoFrame
+
+SECONDS = 3.0
+FRAMES = 36
+WIDTH = 320
+LIMIT_BYTES = 400_000
+_QUALITIES = (70, 55, 40, 25, 10)
+_METHOD = 2
+"""Effort of the encoder, 0…6: the highest takes four times as long for a tenth of the bytes."""
+
+
+class Preview:
+    """Gathers the frames of a preview while its film is made."""
+
+    def __init__(self, first: int, past: int) -> None:
+        """Choose among these frames of the film, `past` not included; a short one shows all that it has."""
+        last, shown = past - 1 - first, min(FRAMES, past - first)
+        self._wanted = {first + round(place * last / max(1, shown - 1)) for place in range(shown)}
+        self._images: list[Image.Image] = []
+        self._converter = Converter()
+
+    def take(self, number: int, frame: VideoFrame) -> None:
+        """See one frame of the film."""
+        if number in self._wanted:
+            width = min(WIDTH, frame.width)
+            height = max(1, round(frame.height * width / frame.width))
+            self._images.append(Image.fromarray(self._converter.pixels(frame, width, height)))
+
+    def webp(self) -> bytes:
+        """Return the animation, which lasts three seconds and repeats: the best that is small enough."""
+        data = b""
+        for quality in _QUALITIES:
+            buffer = io.BytesIO()
+            self._images[0].save(
+                buffer,
+                "WEBP",
+                save_all=True,
+                append_images=self._images[1:],
+                duration=round(1000 * SECONDS / len(self._images)),
+                loop=0,
+                quality=quality,
+                method=_METHOD,
+            )
+            data = buffer.getvalue()
+            if len(data) <= LIMIT_BYTES:
+                break
+        return data
