@@ -35,6 +35,7 @@ from .measure import (
 from .progress import Meter, Progress, Step
 from .recipe import plan as plans
 from .recipe.deflicker import needs_measuring
+from .recipe.groups import grouped, without_leader
 from .recipe.layer import Light, Size
 from .recipe.look import Look, apply
 from .recipe.smooth import flicker_mev
@@ -79,8 +80,10 @@ def render_film(request: RenderRequest, on_progress: Report, cancelled: Cancelle
     """
     started = time.monotonic()
     check(request)
-    rate, every = pace(request)
     steps = recipe.steps_of(request.recipe, request.parameters)
+    leaders, lost = grouped(request.frames, [step.kind for step in steps])
+    request = replace(request, frames=leaders, skipped=(*request.skipped, *lost))
+    rate, every = pace(request)
     frames, skipped = _survey(request.frames[::every])
     _some_left(frames, skipped, request)
     chosen = recipe.cook(plans.make(frames), tuple(step for step in steps if step.kind in _BEFORE_MEASURING))
@@ -127,6 +130,7 @@ class _Film:
         self._request = request
         self._plan = plan
         self._stack: Stack | None = None
+        self._whole = 0
         self._studio = studio
         self._rate = rate
         self._meter = meter
@@ -144,7 +148,8 @@ class _Film:
 
     def make(self) -> FilmResult:
         """Encode, check and put in place."""
-        first, past = self._stretch(self._count())
+        self._whole = self._count()
+        first, past = self._stretch(self._whole)
         count = past - first
         self._preview = Preview(first, past) if self._request.preview else None
         with Prints(self._prints, self._rate, Coding(codec=self._request.codec)) as films:
@@ -172,7 +177,7 @@ class _Film:
         self._means.append(made.log_mean if self._plan.fade[number] == 1 else np.nan)
         if made.adapted:
             self._adapted.append((made.name, made.adapted))
-        if number <= _FRAME_THAT_SHOWS * len(self._plan.frames) or not self._poster:
+        if number <= _FRAME_THAT_SHOWS * self._whole or not self._poster:
             self._poster = made.frames
 
     def _result(self, films: Prints) -> FilmResult:
@@ -300,11 +305,15 @@ def shown_log_mean(planes: Planes, curve: str) -> float:
 def _survey(frames: tuple[SourceFrame, ...]) -> tuple[tuple[SourceFrame, ...], list[tuple[str, str]]]:
     """Return the frames with their sizes, and files whose head shows that they are no pictures."""
     good, skipped = [], []
-    for frame in frames:
-        try:
-            good.append(frame if frame.size else replace(frame, size=_size_of(frame)))
-        except (PictureError, OSError) as error:
-            skipped.append((frame.name, _why(error)))
+    for first in frames:
+        frame: SourceFrame | None = first
+        while frame is not None:
+            try:
+                good.append(frame if frame.size else replace(frame, size=_size_of(frame)))
+                break
+            except (PictureError, OSError) as error:
+                skipped.append((frame.name, _why(error)))
+            frame = without_leader(frame)
     return tuple(good), skipped
 
 

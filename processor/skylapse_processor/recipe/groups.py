@@ -11,8 +11,9 @@ are the offsets, and what begins most groups begins them all.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
@@ -23,7 +24,11 @@ from skylapse_processor.frames import SourceFrame
 EXPOSURES, FOCUS = "bracket_ev", "bracket_dioptre"
 """What the pictures of a group differ in, as records name it."""
 
+MERGING = {"hdr": EXPOSURES, "focus": FOCUS}
+"""Steps that merge brackets, and what those differ in."""
+
 _SAME = 0.05
+_FARTHEST = 100.0
 _WINDOW = 16
 _BUNDLE_EV = 0.5
 _WHOLE_INTERVAL = 0.9
@@ -38,8 +43,9 @@ _MISSING = {
 def offset(frame: SourceFrame, kind: str) -> float:
     """Return how far from the middle of its bracket a picture was taken; 0 where its record says nothing."""
     value = frame.record.get(kind)
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 100
-    return float(value) if fits else 0.0
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < _FARTHEST:
+        return 0.0
+    return float(value)
 
 
 def leading(frames: tuple[SourceFrame, ...]) -> tuple[SourceFrame, ...]:
@@ -48,20 +54,29 @@ def leading(frames: tuple[SourceFrame, ...]) -> tuple[SourceFrame, ...]:
     return found or frames
 
 
-def gathered(
-    frames: tuple[SourceFrame, ...], kind: str, recipe: str
+def grouped(
+    frames: tuple[SourceFrame, ...], steps: Collection[str]
 ) -> tuple[tuple[SourceFrame, ...], tuple[tuple[str, str], ...]]:
-    """Return the leaders, each with its bracket beside it, and pictures that fit nowhere, with the reason.
+    """Return the pictures that lead, with their brackets beside them where one of the steps merges brackets.
 
-    Raises RequestError where there are no brackets of this kind.
+    With them come pictures that belong to no bracket, with the reason. Raises RequestError where brackets are
+    to be merged and there are none.
     """
+    merging = next((step for step in steps if step in MERGING), None)
+    return (leading(frames), ()) if merging is None else _gathered(frames, merging)
+
+
+def _gathered(
+    frames: tuple[SourceFrame, ...], step: str
+) -> tuple[tuple[SourceFrame, ...], tuple[tuple[str, str], ...]]:
+    kind = MERGING[step]
     other = FOCUS if kind == EXPOSURES else EXPOSURES
     wanted = tuple(frame for frame in frames if not offset(frame, other)) or frames
     lost: tuple[tuple[str, str], ...] = ()
     if not any(offset(frame, kind) for frame in wanted):
         marked = _marked(wanted) if kind == EXPOSURES else None
         if marked is None:
-            raise RequestError("recipe", f"{recipe} {_MISSING[kind]}")
+            raise RequestError("recipe", f"{step} {_MISSING[kind]}")
         lost = tuple(
             (frame.name, "belongs to no bracket: its exposure is not known")
             for frame in wanted
@@ -103,7 +118,7 @@ def _groups(frames: Sequence[SourceFrame], kind: str) -> list[list[SourceFrame]]
         begins = Counter(offset(group[0], kind) for group in loose).most_common(1)[0][0]
     starts = [frame.captured_at for frame in frames if abs(offset(frame, kind) - begins) < _SAME]
     times = [at.timestamp() for at in starts if at is not None]
-    steps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    steps = [later - earlier for earlier, later in pairwise(times)]
     return _split(frames, kind, begins, median(steps) if steps else None)
 
 

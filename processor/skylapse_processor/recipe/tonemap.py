@@ -1,0 +1,140 @@
+"""Tone mapping: the light of a merged bracket, brought to what a screen shows, by one curve for a whole film.
+
+Theory
+------
+Up to the knee light stays as levelling left it, so that the film is as bright as the leaders alone would be.
+Above it the curve is a logarithm, which gives each stop of highlights the same room, continues the line
+without a kink, and reaches the film's white at the brightest light that any bracket of the film can hold:
+
+    T(x) = knee + (white − knee) · ln(1 + s·u) ÷ ln(1 + s),   u = (x − knee) ÷ (brightest − knee)
+
+with s such that T has slope 1 at the knee. Half of the way it is looked up by the brightest channel, which
+keeps the hue of a sunset, and half of the way channel by channel, which lets the sun go white as film does.
+
+`local` also narrows the distance of large parts from middle grey, in stops: a dark shore is opened and a sky
+held back, their detail untouched. What is large is told by a guided filter (He, Sun and Tang 2010) of the
+logarithm of the light, which does not glow around edges. Nothing in it is normalised by the picture, so light
+that does not change is not changed differently from one frame to the next.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from skylapse_processor.tone import LUMINANCE
+
+from .groups import exposure_over
+from .layer import Layer, Light, Picture
+from .plan import Plan
+
+Plane = NDArray[np.float32]
+
+KNEE = 0.2
+LOCAL = 0.25
+MIDDLE_GREY = 0.18
+_STEPS = 16_384
+_ROWS = 128
+_COLUMNS = 480
+"""Large parts are told apart in a picture of this width."""
+_REACH = 0.04
+"""How far around the guided filter looks, in picture widths."""
+_EDGE_EV2 = 0.5
+"""Variance of the light, in stops squared, above which an edge is kept."""
+_BY_HUE = np.float32(0.5)
+_DARKEST = np.float32(2.0**-10)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToneMap(Layer):
+    """One curve for all pictures."""
+
+    brightest: float
+    """The light that becomes white."""
+    white: float
+    """What the look of the film takes for white."""
+    local: float
+
+    def make(self, number: int, below: Sequence[Picture]) -> Picture:
+        """Bring one picture to what a screen shows."""
+        light = below[0].light
+        shown = np.empty_like(light)
+        table, scale = _table(self.brightest, self.white), np.float32((_STEPS - 1) / self.brightest**0.5)
+        opened = _opened(light, self.local) if self.local else None
+        for top in range(0, light.shape[1], _ROWS):
+            rows = slice(top, min(top + _ROWS, light.shape[1]))
+            strip = light[:, rows] if opened is None else light[:, rows] * opened[rows]
+            shown[:, rows] = _mapped(np.clip(strip, 0.0, self.brightest), table, scale)
+        return replace(below[0], light=shown, number=number)
+
+
+def tonemap(plan: Plan, *, local: float = LOCAL) -> Plan:
+    """Return the plan with light above white brought back below it; unchanged where no bracket was merged.
+
+    `local`, 0…1: by how much large parts come nearer to middle grey; 0 is one curve for all of the picture.
+    """
+    tops = [
+        gain - exposure_over(frame, leader)
+        for leader, gains in zip(plan.frames, plan.gain_ev, strict=True)
+        for gain in [float(gains.max())]
+        for frame in (leader, *leader.beside)
+    ]
+    white = max(1.0, 2.0 ** float(plan.gain_ev.max(initial=0.0)))
+    brightest = max(2.0 ** max(tops), white)
+    if brightest <= white:
+        return plan
+    layer = ToneMap(brightest=brightest, white=white, local=local)
+    return replace(plan, layers=(*plan.layers, layer))
+
+
+def curve(light: NDArray[np.float64], brightest: float, white: float) -> NDArray[np.float64]:
+    """Return what is shown for light from 0 to `brightest`: 0 to `white`."""
+    steep = _steepness((brightest - KNEE) / (white - KNEE))
+    over = np.clip((light - KNEE) / (brightest - KNEE), 0.0, 1.0)
+    bent = KNEE + (white - KNEE) * np.log1p(steep * over) / np.log1p(steep)
+    return np.where(light > KNEE, bent, light)
+
+
+def _steepness(ratio: float) -> float:
+    """Return s with s ÷ ln(1 + s) = ratio, by Newton's method on a rising function."""
+    low, high = 1e-9, 1e9
+    for _ in range(200):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if middle / np.log1p(middle) < ratio else (low, middle)
+    return low
+
+
+def _table(brightest: float, white: float) -> Plane:
+    """Return what is shown by the root of the light."""
+    light = np.linspace(0.0, 1.0, _STEPS) ** 2 * brightest
+    return curve(light, brightest, white).astype(np.float32)
+
+
+def _mapped(light: Light, table: Plane, scale: np.float32) -> Light:
+    """Look light up: half by its brightest channel, half each channel for itself."""
+    alone = np.take(table, (np.sqrt(light) * scale + np.float32(0.5)).astype(np.intp))
+    brightest = np.maximum(light.max(axis=0), np.float32(1e-6))
+    shown = np.take(table, (np.sqrt(brightest) * scale + np.float32(0.5)).astype(np.intp))
+    mapped: Light = alone + _BY_HUE * (light * (shown / brightest) - alone)
+    return mapped
+
+
+def _opened(light: Light, local: float) -> Plane:
+    """Return what large parts are multiplied with, shape (rows, columns)."""
+    rows, columns = light.shape[1:]
+    luminance = np.tensordot(LUMINANCE.astype(np.float32), light, axes=1)
+    small = (min(_COLUMNS, columns), max(1, round(rows * min(1.0, _COLUMNS / columns))))
+    stops = np.log2(np.maximum(cv2.resize(luminance, small, interpolation=cv2.INTER_AREA), _DARKEST))
+    side = 2 * max(1, round(_REACH * small[0] / 2)) + 1
+    mean = cv2.blur(stops, (side, side))
+    variance = cv2.blur(stops * stops, (side, side)) - mean * mean
+    share = variance / (variance + np.float32(_EDGE_EV2))
+    share, rest = cv2.blur(share, (side, side)), cv2.blur((1 - share) * mean, (side, side))
+    share, rest = (
+        cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_LINEAR) for plane in (share, rest)
+    )
+    large = share * np.log2(np.maximum(luminance, _DARKEST)) + rest
+    opened: Plane = np.exp2((np.float32(np.log2(MIDDLE_GREY)) - large) * np.float32(local))
+    return opened
