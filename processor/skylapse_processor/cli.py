@@ -16,6 +16,9 @@ _HOMES = {
     "serve": "cli_serve",
     "keys": "cli_serve",
     "render": "cli_render",
+    "outline": "cli_worker",
+    "join": "cli_worker",
+    "worker": "cli_worker",
 }
 """Which module knows a command."""
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import av
 from av.video.stream import VideoStream
 
-from .encode import FilmFacts, examine
+from .decode import Pixels
+from .encode import Converter, FilmFacts, VideoFrame, examine
 from .errors import FilmCheckError, FilmError, unreadable
-from .files import sync
+from .files import sync_file, sync_folder
 
 
 def join(
@@ -27,12 +28,13 @@ def join(
     work = output.with_name(f"{output.name}.part")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        _copy(parts, work, rate, metadata)
+        starts = _copy(parts, work, rate, metadata)
         facts = examine(work)
         _check(facts, output, rate, frames)
-        sync(work)
+        _check_joints(work, output, starts, rate)
+        sync_file(work)
         work.replace(output)
-        sync(output.parent)
+        sync_folder(output.parent)
     except (OSError, av.FFmpegError) as error:
         raise FilmError(f"{output}: cannot be joined ({unreadable(error)})") from error
     finally:
@@ -40,13 +42,14 @@ def join(
     return facts
 
 
-def _copy(parts: Sequence[Path], work: Path, rate: Fraction, metadata: Mapping[str, str]) -> None:
+def _copy(parts: Sequence[Path], work: Path, rate: Fraction, metadata: Mapping[str, str]) -> list[int]:
+    """Write the packets of all parts; return with which frame each part begins."""
     options = {"movflags": "faststart+use_metadata_tags"}
     with av.open(str(work), "w", format="mp4", options=options) as film:
         film.metadata.update(metadata)
         copy: VideoStream | None = None
         sets: bytes | None = None
-        start = 0
+        starts = [0]
         for part in parts:
             with av.open(str(part)) as coded:
                 stream = coded.streams.video[0]
@@ -55,7 +58,8 @@ def _copy(parts: Sequence[Path], work: Path, rate: Fraction, metadata: Mapping[s
                     sets = stream.codec_context.extradata
                 if stream.codec_context.extradata != sets:
                     raise FilmCheckError(f"{part}: is coded otherwise than the parts before it")
-                start += _append(film, copy, coded, stream, start, rate)
+                starts.append(starts[-1] + _append(film, copy, coded, stream, starts[-1], rate))
+    return starts[:-1]
 
 
 def _append(
@@ -93,3 +97,31 @@ def _check(facts: FilmFacts, output: Path, rate: Fraction, frames: int) -> None:
         raise FilmCheckError(f"{output}: the rate is {facts.rate}, that of the parts {rate}")
     if abs(facts.duration_s - frames / rate) > 1 / rate:
         raise FilmCheckError(f"{output}: lasts {facts.duration_s} s with {frames} frames")
+
+
+def _check_joints(work: Path, output: Path, starts: Sequence[int], rate: Fraction) -> None:
+    """Raise FilmCheckError unless every part can be decoded where it begins in the film."""
+    with av.open(str(work)) as film:
+        for start in starts:
+            found = _shown_at(film, start / rate)
+            if found is None or found.time is None or abs(found.time - start / rate) > Fraction(1, 2) / rate:
+                raise FilmCheckError(f"{output}: cannot be decoded at frame {start}, where parts meet")
+
+
+def frame_at(film: Path, time_s: float) -> Pixels:
+    """Return the frame of a film that is shown at a time, as RGB; raise FilmCheckError where there is none."""
+    with av.open(str(film)) as container:
+        found = _shown_at(container, time_s)
+        if found is None:
+            raise FilmCheckError(f"{film}: shows nothing at {time_s:g} s")
+        return Converter().pixels(found)
+
+
+def _shown_at(film: av.container.InputContainer, time_s: float | Fraction) -> VideoFrame | None:
+    """Return the first frame that is not before a time."""
+    stream = film.streams.video[0]
+    if stream.time_base is None:
+        return None
+    film.seek(round(time_s / stream.time_base), stream=stream)
+    shown = (frame for frame in film.decode(stream) if frame.time is not None)
+    return next((frame for frame in shown if frame.time >= time_s - 1e-6), None)

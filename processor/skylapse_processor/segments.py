@@ -3,11 +3,12 @@
 Pure: no clock, no file, no process. A stretch begins where the film made at once would begin a group of
 pictures, and its groups are closed, so that the joined film has the same groups, the same number of frames
 and the same times. More stretches share the work better and lose less with a machine that dies; each costs
-the start of a process and the pictures beside it that its layers look at. `cut` weighs the two:
+the start of a process, the pictures beside it that its layers look at, and what it has to know of the whole
+film. With n frames, p places to work at and k stretches, in the time that one frame takes,
 
-    cost of a stretch of n frames = START_FRAMES + around + n        (in frames' time)
+    time = (⌈k / p⌉ + RISK) · (START_FRAMES + around + before + n / k) + JOIN_FRAMES
 
-and makes no stretch for which the first two are more than `_OVERHEAD` of the third.
+and `cut` takes the k, up to ROUNDS · p, for which that is least.
 """
 
 import math
@@ -20,7 +21,10 @@ START_FRAMES = 12
 ROUNDS = 3
 """Stretches for each place of work: the last ones to end wait for a third of a share at most."""
 MAX_FAILURES = 3
-_OVERHEAD = 0.15
+JOIN_FRAMES = 8
+"""How many are made while the parts are joined and looked at."""
+RISK = 0.1
+"""Share of films in which a place of work dies, or is slower than the others, and a stretch is made again."""
 
 PartStatus = Literal["waiting", "running", "done"]
 
@@ -42,26 +46,33 @@ class Stretch:
         return f"{self.first}:{self.past}"
 
 
-def cut(frames: int, group: int, places: int, around: int = 0) -> tuple[Stretch, ...]:
-    """Return the stretches of a film: one where there is one place to work at, or little to do.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """What each stretch costs beside its own frames."""
 
-    `group` is the length of a group of pictures, `places` how many stretches are made at once, `around` how
-    many pictures beside its own a stretch looks at.
+    each: int = 0
+    """In frames' time: pictures around it, and what it has to know of the whole film."""
+    whole: bool = False
+    """Whether a stretch is made of everything before it: then nothing is won by cutting."""
+
+
+def cut(frames: int, group: int, places: int, cost: Cost = Cost()) -> tuple[Stretch, ...]:  # noqa: B008 - frozen
+    """Return the stretches of a film: one where there is one place to work at, or little to win.
+
+    `group` is the length of a group of pictures, `places` how many stretches are made at once. Of all numbers
+    of stretches, the one is taken after which the last place of work is done first.
     """
     groups = math.ceil(frames / group)
-    fewest = max(1, math.ceil((START_FRAMES + around) / _OVERHEAD / group))
-    """Groups in the shortest stretch that is worth its start."""
-    count = min(groups // fewest, places * ROUNDS) if places > 1 else 1
-    count = _whole_rounds(count, places)
-    if count <= 1:
-        return (Stretch(first=0, past=frames),)
+    most = 1 if cost.whole or places == 1 else min(groups, places * ROUNDS)
+    count = min(range(1, most + 1), key=lambda count: (_time(groups, group, places, count, cost), count))
     edges = [min(frames, round(groups * number / count) * group) for number in range(count + 1)]
     return tuple(Stretch(first=first, past=past) for first, past in zip(edges, edges[1:], strict=False))
 
 
-def _whole_rounds(count: int, places: int) -> int:
-    """Return so many stretches that all places have one in every round, where there are enough for that."""
-    return count - count % places if count > places else count
+def _time(groups: int, group: int, places: int, count: int, cost: Cost) -> float:
+    """Return how long so many stretches take, in frames' time."""
+    longest = START_FRAMES + cost.each + math.ceil(groups / count) * group
+    return (math.ceil(count / places) + RISK) * longest + (JOIN_FRAMES if count > 1 else 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

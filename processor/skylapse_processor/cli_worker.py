@@ -1,0 +1,154 @@
+"""The commands by which a film is made on many machines: `outline`, `join` and `worker`.
+
+`worker` serves the processor's own cluster. Whoever has another scheduler of work (Kubernetes, Celery,
+Airflow) runs `outline`, then `render --job … --stretch …` for each stretch, then `join`.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import math
+import os
+import signal
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import encode_join
+from .cli_render import result_beside
+from .config import ClusterConfig, cluster_of, scheduler_address
+from .errors import ConfigError, FilmError, ProcessorError, RequestError, unreadable
+from .outline import outline
+from .recipe.smooth import flicker_mev
+from .render import write_stills
+from .request import RenderRequest, from_json
+from .segments import cut
+from .store.layout import SENTINEL
+
+_POSTER_AT = 0.5
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `outline`, `join` and `worker`."""
+    plan = commands.add_parser("outline", help="print what a job makes, and the stretches it can be cut into")
+    plan.add_argument("--job", type=Path, required=True, help="the job file")
+    plan.add_argument("--places", type=_places, default=1, help="how many stretches are made at once")
+    plan.set_defaults(run=_outline)
+    join = commands.add_parser("join", help="join the stretches of a job to its film")
+    join.add_argument("--job", type=Path, required=True, help="the job file")
+    join.add_argument("parts", nargs="+", type=Path, metavar="PART", help="the stretches, in order")
+    join.set_defaults(run=_join)
+    worker = commands.add_parser("worker", help="make stretches of films for a processor on another machine")
+    worker.add_argument("--scheduler", required=True, help="such as tls://render.local:8786")
+    worker.add_argument("--store", type=Path, required=True, help="the processor's store, under the same path")
+    worker.add_argument("--places", type=_places, default=1, help="how many stretches to make at once")
+    for name, what in (("ca", "authority of both sides"), ("cert", "certificate"), ("key", "its key")):
+        worker.add_argument(f"--{name}-file", type=Path, metavar="FILE", help=f"{what}, in PEM")
+    worker.add_argument("--name", help="what the scheduler calls this worker")
+    worker.set_defaults(run=_worker)
+
+
+def _places(text: str) -> int:
+    places = int(text)
+    if not 1 <= places <= 256:
+        raise ValueError(text)
+    return places
+
+
+def _outline(arguments: argparse.Namespace) -> int:
+    found = outline(_job(arguments.job))
+    stretches = cut(found.frames, found.group, arguments.places, found.cost)
+    _answer({**found.as_json(), "stretches": [str(stretch) for stretch in stretches]})
+    return 0
+
+
+def _join(arguments: argparse.Namespace) -> int:
+    try:
+        _answer(_joined(_job(arguments.job), arguments.parts))
+    except ProcessorError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+        raise
+    return 0
+
+
+def _joined(request: RenderRequest, parts: list[Path]) -> dict[str, Any]:
+    """Join the parts; return what the render of the whole film would have answered."""
+    found = outline(request)
+    results = [_result_of(part) for part in parts]
+    frames = sum(result["frames"] for result in results)
+    means = np.array([math.nan if mean is None else mean for each in results for mean in each["log_means"]])
+    flicker = round(flicker_mev(means[np.isfinite(means)]), 3)
+    figures = {"recipe": request.recipe, "flicker_mev": f"{flicker:g}", "frames": f"{frames}"}
+    metadata = {**figures, **request.metadata}
+    facts = encode_join.join(parts, request.output, found.rate, frames, metadata)
+    write_stills(request, encode_join.frame_at(request.output, facts.duration_s * _POSTER_AT))
+    return {
+        **results[0],
+        "frames": facts.frames,
+        "skipped": _every(results, "skipped"),
+        "adapted": _every(results, "adapted"),
+        "duration_s": round(facts.duration_s, 6),
+        "bytes": facts.bytes,
+        "flicker_mev": flicker,
+        "seconds": sum(result["seconds"] for result in results),
+        "peak_rss_mb": max(result["peak_rss_mb"] for result in results),
+        "log_means": None,
+    }
+
+
+def _every(results: list[dict[str, Any]], name: str) -> list[dict[str, str]]:
+    """Return what all parts say under a name, each of it once: what is wrong with the job each of them says."""
+    return list({json.dumps(said): said for result in results for said in result[name]}.values())
+
+
+def _result_of(part: Path) -> dict[str, Any]:
+    beside = result_beside(part)
+    try:
+        result: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FilmError(f"{beside}: cannot be read ({unreadable(error)})") from error
+    return result
+
+
+def _job(path: Path) -> RenderRequest:
+    try:
+        return from_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError("--job", f"{path} cannot be read ({unreadable(error)})") from error
+
+
+def _answer(result: dict[str, Any]) -> None:
+    print(json.dumps({"result": result}), flush=True)
+
+
+def _worker(arguments: argparse.Namespace) -> int:
+    config = _cluster(arguments)
+    if not (arguments.store / SENTINEL).is_file():
+        raise ConfigError(f"--store: {arguments.store} is no store of a processor, or is not mounted here")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    asyncio.run(_serve(config, arguments.places, arguments.name))
+    return 0
+
+
+def _cluster(arguments: argparse.Namespace) -> ClusterConfig:
+    try:
+        address = scheduler_address(arguments.scheduler)
+    except Exception as error:
+        raise ConfigError(f"--scheduler: {error}") from error
+    files = {name: getattr(arguments, name) for name in ("ca_file", "cert_file", "key_file")}
+    return cluster_of(address, files)
+
+
+async def _serve(config: ClusterConfig, places: int, name: str | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    cluster = import_module(".cluster", __package__)
+    await cluster.serve(config, places, name or f"{os.uname().nodename}-{os.getpid()}", stop)
