@@ -18,7 +18,7 @@ from .clock import Clock
 from .errors import FilmError, NotFoundError, ProcessorError, RequestError
 from .executor import Executor, Product
 from .jobs import Job, RenderSpec, WindowFacts
-from .library import Library, content_of
+from .library import Library, MadeFilm, content_of
 from .progress import Progress
 from .retention import WindowKey
 from .store.films import StoredFilm
@@ -291,10 +291,10 @@ class Dispatch:
         folder = self._layout.render_folder(job.id, job.attempt)
         try:
             frames = await asyncio.to_thread(self._frames_of, job.spec)
-            product = await self._executor.run(
+            products = await self._executor.run(
                 job, frames, folder, lambda progress: self._hear_progress(job, progress)
             )
-            await self._promote(job, product)
+            await self._promote(job, products)
         except Exception as error:  # noqa: BLE001 - whatever it is, the job is told and tried again
             reason = str(error) or type(error).__name__
             known = isinstance(error, ProcessorError)
@@ -306,13 +306,20 @@ class Dispatch:
             shutil.rmtree(folder, ignore_errors=True)
             self.poke()
 
-    async def _promote(self, job: Job, product: Product) -> None:
-        """Make a film of what an attempt brought, if that attempt still counts."""
+    async def _promote(self, job: Job, products: Sequence[Product]) -> None:
+        """Make films of what an attempt brought, if that attempt still counts."""
         current = await self.find(job.id)
         if not jobs.counts(current, job.attempt):
             _log.warning("job %s: attempt %d no longer counts", job.id, job.attempt)
             return
-        spec = job.spec
+        made = [await self._made(job.spec, product) for product in products]
+        await self._library.promote(made)
+        await self._change(job.id, lambda now: jobs.finish(now, job.attempt, self._clock()))
+
+    async def _made(self, whole: RenderSpec, product: Product) -> MadeFilm:
+        """Return the film that one product is to become."""
+        spec = whole if product.size == whole.size else whole.at(product.size)
+        title = await asyncio.to_thread(self._title_of, spec)
         film = StoredFilm(
             id=spec.film,
             camera=spec.camera,
@@ -321,7 +328,7 @@ class Dispatch:
             schedule=spec.schedule,
             profile=spec.profile,
             recipe=spec.recipe,
-            title=await asyncio.to_thread(self._title_of, spec),
+            title=title if spec is whole else f"{title} · {spec.size}",
             created_at=self._clock(),
             content=await asyncio.to_thread(content_of, product.video),
             frames=product.frames,
@@ -333,9 +340,15 @@ class Dispatch:
             bytes=product.bytes,
             codec=product.codec,
             flicker_mev=product.flicker_mev,
+            preview=True,
         )
-        await self._library.promote(film, product.video, product.poster, product.thumb)
-        await self._change(job.id, lambda now: jobs.finish(now, job.attempt, self._clock()))
+        return MadeFilm(
+            film=film,
+            video=product.video,
+            poster=product.poster,
+            thumb=product.thumb,
+            preview=product.preview,
+        )
 
     def _title_of(self, spec: RenderSpec) -> str:
         """Name a film; its profile only where the window has frames of another one, too."""

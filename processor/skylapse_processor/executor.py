@@ -22,7 +22,7 @@ from .frames import SourceFrame, facts_of_record
 from .ingest import figures_of, read_stored_record
 from .jobs import Job
 from .progress import Progress
-from .request import RenderRequest, to_json
+from .request import RenderRequest, at_size, to_json
 from .store.layout import Layout
 from .store.rows import StoredFrame
 
@@ -35,11 +35,13 @@ _LAST_WORDS = 2000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Product:
-    """What an attempt brought."""
+    """One film that an attempt brought: it brings one for each size."""
 
+    size: str
     video: Path
     poster: Path
     thumb: Path
+    preview: Path
     frames: int
     skipped: int
     duration_s: float
@@ -60,7 +62,7 @@ class Executor:
 
     async def run(
         self, job: Job, frames: Sequence[StoredFrame], folder: Path, tell: Callable[[Progress], None]
-    ) -> Product:
+    ) -> tuple[Product, ...]:
         """Render to the end, or raise FilmError with the child's words. Cancelling ends the child."""
         request = await asyncio.to_thread(self._prepare, job, frames, folder)
         process = await asyncio.create_subprocess_exec(
@@ -83,7 +85,7 @@ class Executor:
             words.cancel()
         if code != 0 or "result" not in last:
             raise FilmError(str(said) or f"the render ended with exit code {code}")
-        return _product(request, last["result"])
+        return products(request, last["result"])
 
     def _prepare(self, job: Job, frames: Sequence[StoredFrame], folder: Path) -> RenderRequest:
         """Write the job file."""
@@ -97,11 +99,14 @@ class Executor:
             recipe=spec.recipe,
             parameters=spec.parameters,
             size=spec.size,
+            also_sizes=spec.also_sizes,
+            codec=spec.codec,
             rate=spec.rate,
             length_s=spec.length_s,
             speed_up=spec.speed_up,
             poster=folder / "poster.jpg",
             thumbnail=folder / "thumb.jpg",
+            preview=folder / "preview.webp",
             metadata={"title": f"{spec.camera} {spec.day}", "camera": str(spec.camera), "day": spec.day},
         )
         (folder / "job.json").write_text(json.dumps(to_json(request)), encoding="utf-8")
@@ -170,20 +175,28 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _product(request: RenderRequest, result: Mapping[str, Any]) -> Product:
-    if request.poster is None or request.thumbnail is None:
-        raise FilmError("a render was started without a place for its poster")
+def products(request: RenderRequest, result: Mapping[str, Any]) -> tuple[Product, ...]:
+    """Return the films that a finished request made, that of its own size first."""
+    own = _product(request, result, result)
+    return (own, *(_product(at_size(request, each["size"]), result, each) for each in result["also"]))
+
+
+def _product(request: RenderRequest, result: Mapping[str, Any], file: Mapping[str, Any]) -> Product:
+    if request.poster is None or request.thumbnail is None or request.preview is None:
+        raise FilmError("a render was started without a place for its pictures")
     return Product(
+        size=request.size,
         video=request.output,
         poster=request.poster,
         thumb=request.thumbnail,
+        preview=request.preview,
         frames=int(result["frames"]),
         skipped=len(result["skipped"]),
         duration_s=float(result["duration_s"]),
         rate=float(result["rate"]),
-        width=int(result["width"]),
-        height=int(result["height"]),
-        bytes=int(result["bytes"]),
-        codec="h264",
+        width=int(file["width"]),
+        height=int(file["height"]),
+        bytes=int(file["bytes"]),
+        codec=str(result["codec"]),
         flicker_mev=result.get("flicker_mev"),
     )

@@ -41,6 +41,8 @@ class RenderSpec:
     rate: float | None = None
     length_s: float | None = None
     speed_up: float | None = None
+    also_sizes: tuple[str, ...] = ()
+    codec: str = "h264"
     parameters: dict[str, Any] = field(default_factory=dict)
     """Changed parameters by step of the recipe."""
 
@@ -49,9 +51,20 @@ class RenderSpec:
         """The id of the film: making it anew, at whatever pace, replaces it."""
         span = self.window or f"{self.from_at or ''}/{self.to_at or ''}"
         parts = [str(self.camera), self.day, span, self.profile or "", self.recipe, self.size]
+        if self.codec != "h264":
+            parts.append(self.codec)
         if self.parameters:
             parts.append(json.dumps(self.parameters, sort_keys=True))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    @property
+    def films(self) -> tuple[str, ...]:
+        """The ids of the films of all its sizes, its own first."""
+        return (self.film, *(self.at(size).film for size in self.also_sizes))
+
+    def at(self, size: str) -> "RenderSpec":
+        """Return the same film at one other size alone."""
+        return replace(self, size=size, also_sizes=())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,6 +167,8 @@ def _specs(order: Order, window: WindowFacts) -> list[RenderSpec]:
             profile=profile,
             recipe=order.recipe,
             size=order.size,
+            also_sizes=order.also_sizes,
+            codec=order.codec,
             rate=order.rate,
         )
         for profile in sorted(profiles, key=lambda profile: profile or "")
@@ -162,13 +177,13 @@ def _specs(order: Order, window: WindowFacts) -> list[RenderSpec]:
 
 def pick(queued: Sequence[Job], running: Collection[Job], slots: int) -> tuple[Job, ...]:
     """Return the queued jobs that start now: oldest first, never two at once for one film."""
-    busy = {job.spec.film for job in running}
+    busy = {film for job in running for film in job.spec.films}
     chosen: list[Job] = []
     for job in sorted(queued, key=lambda job: (job.created_at, job.id)):
         if len(running) + len(chosen) >= slots:
             break
-        if job.spec.film not in busy:
-            busy.add(job.spec.film)
+        if busy.isdisjoint(job.spec.films):
+            busy.update(job.spec.films)
             chosen.append(job)
     return tuple(chosen)
 

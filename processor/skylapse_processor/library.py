@@ -2,7 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,17 @@ from .store.store import Store
 Change = Literal["added", "changed", "removed"]
 
 _MAX_TEXT = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MadeFilm:
+    """A finished film that is not in its place yet, and what belongs to it."""
+
+    film: StoredFilm
+    video: Path
+    poster: Path
+    thumb: Path
+    preview: Path | None = None
 
 
 class Library:
@@ -33,13 +45,14 @@ class Library:
             raise NotFoundError(f"there is no film {film}")
         return found
 
-    async def promote(self, film: StoredFilm, video: Path, poster: Path, thumb: Path) -> StoredFilm:
-        """Move a finished film and its pictures into place, durably, and announce it."""
-        known = await asyncio.to_thread(self._films.find, film.id)
-        await asyncio.to_thread(self._move, film, video, poster, thumb)
-        stored = await asyncio.wrap_future(self._films.put(film))
-        self._tell(film_message(stored, "added" if known is None else "changed"))
-        return stored
+    async def promote(self, made: Sequence[MadeFilm]) -> None:
+        """Move finished films and their pictures into place, durably, and announce them: all, or none."""
+        known = [await asyncio.to_thread(self._films.find, each.film.id) for each in made]
+        for each in made:
+            await asyncio.to_thread(self._move, each)
+        stored = await asyncio.wrap_future(self._films.put([each.film for each in made]))
+        for film, before in zip(stored, known, strict=True):
+            self._tell(film_message(film, "added" if before is None else "changed"))
 
     async def change(self, film: str, changes: Mapping[str, object]) -> StoredFilm:
         """Pin, name or link a film; raise RequestError for a field that cannot be changed so."""
@@ -74,17 +87,28 @@ class Library:
         """Return where a film's thumbnail lies."""
         return self._layout.film_thumb(film.camera, film.day, film.id)
 
-    def _move(self, film: StoredFilm, video: Path, poster: Path, thumb: Path) -> None:
+    def preview(self, film: StoredFilm) -> Path:
+        """Return where a film's small moving picture lies."""
+        return self._layout.preview(film.camera, film.day, film.id)
+
+    def _move(self, made: MadeFilm) -> None:
         """Put the pictures first: a film that can be seen has them."""
+        film = made.film
         target = self.video(film)
         make_folder(target.parent, self._layout.root)
-        for source, final in ((poster, self.poster(film)), (thumb, self.thumb(film)), (video, target)):
-            sync_file(source)
-            source.replace(final)
+        for source, final in (
+            (made.poster, self.poster(film)),
+            (made.thumb, self.thumb(film)),
+            (made.preview, self.preview(film)),
+            (made.video, target),
+        ):
+            if source is not None:
+                sync_file(source)
+                source.replace(final)
         sync_folder(target.parent)
 
     def _unlink(self, film: StoredFilm) -> None:
-        for path in (self.video(film), self.poster(film), self.thumb(film)):
+        for path in (self.video(film), self.poster(film), self.thumb(film), self.preview(film)):
             path.unlink(missing_ok=True)
 
 
@@ -116,6 +140,7 @@ def film_message(film: StoredFilm, change: Change) -> Film:
         poster=f"{base}/poster?v={film.content}",
         thumb=f"{base}/thumb?v={film.content}",
         video=f"{base}/video?v={film.content}",
+        preview=f"{base}/preview?v={film.content}" if film.preview else None,
     )
 
 

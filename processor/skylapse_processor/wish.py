@@ -16,6 +16,7 @@ from skylapse_protocol.codec import parse_time
 from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.identifiers import CameraName, parse_day
 
+from .encode_codecs import CODECS, H264
 from .errors import RequestError
 from .jobs import RenderSpec
 from .recipe import DEFAULT, RECIPES, steps_of
@@ -34,6 +35,8 @@ FIELDS = (
     "rate",
     "length_s",
     "speed_up",
+    "also_sizes",
+    "codec",
     "parameters",
 )
 _WORD = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
@@ -54,6 +57,8 @@ class FilmWish:
     rate: float | None = None
     length_s: float | None = None
     speed_up: float | None = None
+    also_sizes: tuple[str, ...] = ()
+    codec: str = "h264"
     parameters: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -74,6 +79,8 @@ class FilmWish:
             rate=_number(values, "rate", MIN_RATE, MAX_RATE),
             length_s=_number(values, "length_s", 0.1, 86400),
             speed_up=_number(values, "speed_up", 1, 1_000_000),
+            also_sizes=_some_of(values, "also_sizes", list(SIZES)),
+            codec=_one_of(values, "codec", H264.codec, list(CODECS)),
             parameters={} if values.get("parameters") is None else values["parameters"],
         )
         wish.check()
@@ -111,6 +118,8 @@ class FilmWish:
             rate=self.rate,
             length_s=self.length_s,
             speed_up=self.speed_up,
+            also_sizes=self.also_sizes,
+            codec=self.codec,
             parameters=self.parameters,
         )
 
@@ -162,6 +171,15 @@ def _one_of(values: Mapping[str, Any], name: str, default: str, known: Sequence[
     if value not in known:
         raise RequestError(name, f"is none of {', '.join(known)}")
     return str(value)
+
+
+def _some_of(values: Mapping[str, Any], name: str, known: Sequence[str]) -> tuple[str, ...]:
+    value = values.get(name)
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(each in known for each in value):
+        raise RequestError(name, f"is no list of {', '.join(known)}")
+    return tuple(dict.fromkeys(value))
 
 
 def _number(values: Mapping[str, Any], name: str, low: float, high: float) -> float | None:

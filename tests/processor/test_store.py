@@ -315,8 +315,8 @@ def film(number: int, **changes: object) -> StoredFilm:
 def test_films_are_found_by_camera_day_words_and_pin(database: Database) -> None:
     films = FilmTable(database)
     for number in range(9):
-        films.put(film(number)).result()
-    films.put(film(20, camera=CameraName(bridge="roof", camera="east"), title="Sturm über 100 %")).result()
+        films.put([film(number)]).result()
+    films.put([film(20, camera=CameraName(bridge="roof", camera="east"), title="Sturm über 100 %")]).result()
 
     def found(**wanted: object) -> list[str]:
         return [f.title for f in films.list(FilmQuery(**wanted), 100)]  # type: ignore[arg-type]
@@ -333,10 +333,10 @@ def test_films_are_found_by_camera_day_words_and_pin(database: Database) -> None
 
 def test_a_remade_film_keeps_its_pin_its_name_and_its_link(database: Database) -> None:
     films = FilmTable(database)
-    films.put(film(1)).result()
+    films.put([film(1)]).result()
     films.change(film(1).id, {"pinned": 1, "title": "Our wedding", "link": "https://example.org/"}).result()
     revision = films.revision()
-    again = films.put(film(1, frames=20, content="f" * 12)).result()
+    (again,) = films.put([film(1, frames=20, content="f" * 12)]).result()
     assert (again.pinned, again.title, again.link) == (True, "Our wedding", "https://example.org/")
     assert (again.frames, again.content) == (20, "f" * 12)
     assert films.revision() == revision + 1

@@ -1,7 +1,7 @@
 """Films: one row each, found by camera, days, words and pins."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,7 @@ _WORDS = (
 _COLUMNS = (
     *("id", "camera", "day", "window", "schedule", "profile", "recipe", "title", "frames", "skipped"),
     *("duration_s", "rate", "width", "height", "bytes", "codec", "flicker_mev", "created_us", "pinned"),
-    *("link", "content"),
+    *("link", "content", "preview"),
 )
 
 
@@ -51,6 +51,8 @@ class StoredFilm:
     link: str | None = None
     content: str
     """First digits of the video's digest: it changes when a film is made anew."""
+    preview: bool = False
+    """Whether it has a small moving picture; films of earlier releases have none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,9 +98,9 @@ class FilmTable:
             ).fetchone()
         return int(row["n"]), int(row["b"])
 
-    def put(self, film: StoredFilm) -> "Future[StoredFilm]":
-        """Add a film or replace the one with its id, whose pin, link and changed title stay."""
-        return self._database.write(lambda connection: _put(connection, film))
+    def put(self, films: Sequence[StoredFilm]) -> "Future[tuple[StoredFilm, ...]]":
+        """Add films, all or none, or replace those with their ids, whose pins, links and titles stay."""
+        return self._database.write(lambda connection: tuple(_put(connection, film) for film in films))
 
     def change(self, film: str, values: Mapping[str, object]) -> "Future[StoredFilm | None]":
         """Change `pinned`, `title` or `link`."""
@@ -120,7 +122,7 @@ def _put(connection: Connection, film: StoredFilm) -> StoredFilm:
         *(film.id, camera_key(connection, film.camera), film.day, film.window, film.schedule, film.profile),
         *(film.recipe, film.title, film.frames, film.skipped, film.duration_s, film.rate, film.width),
         *(film.height, film.bytes, film.codec, film.flicker_mev, to_us(film.created_at), int(film.pinned)),
-        *(film.link, film.content),
+        *(film.link, film.content, int(film.preview)),
     )
     kept = {"id", "camera", "title", "pinned", "link"}
     changes = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in kept)
@@ -201,4 +203,5 @@ def _film(row: Row) -> StoredFilm:
         pinned=bool(row["pinned"]),
         link=row["link"],
         content=row["content"],
+        preview=bool(row["preview"]),
     )

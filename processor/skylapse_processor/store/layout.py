@@ -2,7 +2,7 @@
 
 ```
 frames/<bridge>/<camera>/<day>/<captured>-<spool>-<seq>.jpg     or .dng, and .json (record), .thumb.jpg
-films/<bridge>/<camera>/<day>/<film>.mp4                        and .poster.jpg, .thumb.jpg
+films/<bridge>/<camera>/<day>/<film>.mp4                        and .poster.jpg, .thumb.jpg, .preview.webp
 results/<bridge>/<camera>/<day>/<result>.jpg                    .thumb.jpg; *.state: what grows
 uploads/      unfinished uploads: <upload>.part and its record
 quarantine/   pictures that were refused and kept, as <bridge>/<camera>/<stem>-<digest>.jpg or .dng
@@ -132,6 +132,10 @@ class Layout:
     def growing(self, camera: CameraName, day: str, name: str) -> Path:
         """What results are made of while they grow."""
         return self.root / "results" / camera.bridge / camera.camera / parse_day(day) / name
+
+    def preview(self, camera: CameraName, day: str, film: str) -> Path:
+        """A film's small moving picture."""
+        return self.film(camera, day, film).with_suffix(".preview.webp")
 
     def render_folder(self, job: str, attempt: int) -> Path:
         """Where one attempt at a job writes; nothing of it counts before it is promoted."""

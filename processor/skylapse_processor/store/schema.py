@@ -176,6 +176,9 @@ MIGRATIONS = (
         PRIMARY KEY (camera, day)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE films ADD COLUMN preview INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 """Append only: what has been released is never edited."""
 

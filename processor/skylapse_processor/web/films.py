@@ -65,6 +65,10 @@ class Films:
         """GET /films/<id>/thumb."""
         return await self._file(request, self._library.thumb, "image/jpeg")
 
+    async def preview(self, request: web.Request) -> web.StreamResponse:
+        """GET /films/<id>/preview."""
+        return await self._file(request, self._library.preview, "image/webp")
+
     async def _film(self, request: web.Request) -> StoredFilm:
         try:
             film = parse_film(request.match_info["film"])

@@ -46,6 +46,8 @@ _SCHEMAS: dict[str, Any] = {
             "rate": {"type": "number"},
             "length_s": {"type": "number"},
             "speed_up": {"type": "number"},
+            "also_sizes": {"type": "array", "items": {"type": "string"}},
+            "codec": {"enum": ["h264", "h265", "av1"]},
             "parameters": {"type": "object"},
         },
     },

@@ -171,6 +171,14 @@ def _films(films: Films) -> list[Route]:
             answers="image/jpeg",
             query=("v",),
         ),
+        Route(
+            method="GET",
+            path=f"{one}/preview",
+            handler=films.preview,
+            summary="A small moving picture of the film",
+            answers="image/webp",
+            query=("v",),
+        ),
     ]
 
 
