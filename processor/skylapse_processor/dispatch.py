@@ -20,6 +20,8 @@ from .executor import Executor, Product
 from .jobs import Job, RenderSpec, WindowFacts
 from .library import Library, MadeFilm, content_of
 from .progress import Progress
+from .recipe import steps_of
+from .recipe.groups import MERGING
 from .retention import WindowKey
 from .store.films import StoredFilm
 from .store.jobtable import EndedRow
@@ -133,6 +135,12 @@ class Dispatch:
         )
         frames = await asyncio.to_thread(self._catalogue.frames, selection)
         spec = wanted.spec([frame for frame in frames if frame.state != FrameState.BAD])
+        if merges_brackets(spec) and not await asyncio.to_thread(self._members, selection):
+            raise RequestError(
+                "recipe",
+                f"{spec.recipe} needs brackets, and {spec.camera} has taken none in what was asked for:"
+                " give its profile bracket_ev or focus_bracket",
+            )
         now = self._clock()
         job = Job(
             id=_new_id(),
@@ -372,7 +380,15 @@ class Dispatch:
         good = tuple(frame for frame in found if frame.state != FrameState.BAD)
         if not good:
             raise FilmError(f"{spec.camera}, {spec.day}: no frame is stored that a film could be made of")
-        return good
+        if not merges_brackets(spec):
+            return good
+        beside = self._members(selection)
+        return tuple(sorted((*good, *beside), key=lambda frame: (frame.name.captured_at, frame.name.seq)))
+
+    def _members(self, selection: Selection) -> list[StoredFrame]:
+        """Return what stands beside the middles of brackets; whatever is wrong with one, the others count."""
+        found = self._catalogue.frames(replace(selection, role=FrameRole.MEMBER))
+        return [frame for frame in found if frame.test_id is None]
 
     def _hear_progress(self, job: Job, progress: Progress) -> None:
         state = JobState(
@@ -405,6 +421,11 @@ class Dispatch:
         """Remove what killed attempts left behind."""
         for folder in self._layout.renders.iterdir() if self._layout.renders.exists() else ():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def merges_brackets(spec: RenderSpec) -> bool:
+    """Say whether a film is made of all frames of brackets, and not of their middles alone."""
+    return any(step.kind in MERGING for step in steps_of(spec.recipe, spec.parameters))
 
 
 def plain_title(spec: RenderSpec) -> str:
