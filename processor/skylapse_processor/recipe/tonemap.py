@@ -130,10 +130,10 @@ def _opened(light: Light, local: float) -> Plane:
     side = 2 * max(1, round(_REACH * small[0] / 2)) + 1
     mean = cv2.blur(stops, (side, side))
     variance = cv2.blur(stops * stops, (side, side)) - mean * mean
-    share = variance / (variance + np.float32(_EDGE_EV2))
-    share, rest = cv2.blur(share, (side, side)), cv2.blur((1 - share) * mean, (side, side))
+    kept = variance / (variance + np.float32(_EDGE_EV2))
     share, rest = (
-        cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_LINEAR) for plane in (share, rest)
+        cv2.resize(cv2.blur(plane, (side, side)), (columns, rows), interpolation=cv2.INTER_LINEAR)
+        for plane in (kept, (1 - kept) * mean)
     )
     large = share * np.log2(np.maximum(luminance, _DARKEST)) + rest
     opened: Plane = np.exp2((np.float32(np.log2(MIDDLE_GREY)) - large) * np.float32(local))
