@@ -14,7 +14,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from weakref import WeakValueDictionary
 
@@ -91,6 +91,8 @@ class Ingest:
         self._tell = tell
         self.stored: Callable[[CameraName], None] = lambda _camera: None
         """Called, in the event loop, after each frame that was stored or measured."""
+        self.measured: Callable[[StoredFrame], None] = lambda _frame: None
+        """Called, in the event loop, after each frame that was measured and found good."""
         self._identities: WeakValueDictionary[Identity, asyncio.Lock] = WeakValueDictionary()
         """Two pictures that claim one identity are judged one after the other."""
         self._waiting: asyncio.Queue[StoredFrame] = asyncio.Queue()
@@ -225,7 +227,9 @@ class Ingest:
                 IngestMessage(frame=str(frame.name), stored=True, reason=str(error), sha256=frame.sha256)
             )
         else:
-            await asyncio.wrap_future(self._catalogue.settle(frame, FrameState.GOOD, pack(measured)))
+            figures = pack(measured)
+            await asyncio.wrap_future(self._catalogue.settle(frame, FrameState.GOOD, figures))
+            self.measured(replace(frame, state=FrameState.GOOD, figures=figures))
             self._tell(_message(frame, measured))
         self.stored(frame.name.camera)
 

@@ -23,6 +23,7 @@ from skylapse_protocol.topics import (
     PROCESSOR_COMMAND,
     PROCESSOR_HEALTH,
     PROCESSOR_REPLY,
+    RESULT,
     STATE,
     STORE_STATE,
     Topic,
@@ -41,6 +42,7 @@ from .jobs import RenderSpec
 from .keys import Keys
 from .library import Library
 from .mqtt import Heard, Mqtt
+from .results.keeper import Keeper
 from .retention import due
 from .status import Status
 from .store.films import FilmQuery
@@ -52,6 +54,7 @@ from .web.comparisons import Comparisons
 from .web.films import Films
 from .web.frames import Frames
 from .web.renders import Renders
+from .web.results import Results
 from .web.routes import Rooms, routes
 from .web.uploads import Uploads
 
@@ -92,6 +95,8 @@ class Service:
             late_after=timedelta(seconds=config.renders.late_after_s),
         )
         self._dispatch.title = self._title
+        self._keeper = Keeper(self._store, clock, lambda said: self._tell(RESULT, said))
+        self._keeper.name = self._bridges.name
         expire_after = timedelta(hours=config.uploads.expire_hours)
         self._sweep = Sweep(self._store, clock, expire_after)
         comparer = Comparer(self._store, clock)
@@ -130,11 +135,14 @@ class Service:
         if swept:
             _log.info("%d frames that a kill had left uncatalogued were taken up", swept)
         self._ingest.stored = self._on_stored
+        self._ingest.measured = self._keeper.hear
+        self._keeper.changed = self._on_changed
         await self._ingest.start()
         await self._listen()
         if self._mqtt is not None:
             await self._mqtt.start()
         await self._dispatch.start()
+        await self._keeper.start()
         for work, every_s in (
             (self._tell_states, _STATE_S),
             (self._tell_health, _HEALTH_S),
@@ -150,6 +158,7 @@ class Service:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._keeper.stop()
         await self._dispatch.stop()
         await self._ingest.stop()
         if self._mqtt is not None:
@@ -170,6 +179,7 @@ class Service:
             films=Films(self._store, self._library),
             renders=Renders(self._store, self._dispatch),
             comparisons=Comparisons(self._store),
+            results=Results(self._store, self._keeper),
             status=self._status,
             auth=self._auth,
             software=self.software,
@@ -203,6 +213,9 @@ class Service:
     def _on_stored(self, camera: CameraName) -> None:
         self._changed.add(camera)
         self._dispatch.stir()
+
+    def _on_changed(self, camera: CameraName) -> None:
+        self._changed.add(camera)
 
     def _tell(self, row: Topic[Any], message: object, **ids: str) -> None:
         if self._mqtt is not None:

@@ -14,6 +14,7 @@ from .config import Config
 from .dispatch import Dispatch
 from .errors import StoreError
 from .store.files import Room, room
+from .store.results import ResultQuery
 from .store.store import Store
 
 
@@ -34,6 +35,7 @@ class Status:
         self._config = config
         self._catalogue = store.frames
         self._films = store.films
+        self._results = store.results
         self._disk = store.disk
         self._layout = store.layout
         self._dispatch = dispatch
@@ -87,11 +89,16 @@ class Status:
         """Return what the processor has of a camera."""
         totals = self._catalogue.totals(camera)
         newest = self._catalogue.newest(camera)
+        day = totals.last_day
+        evening = self._results.evenings(camera, 1, day=day) if day else ()
+        keograms = self._results.list(ResultQuery(camera=camera, day=day, kind="keogram"), 1) if day else ()
         return StoreState(
             day=totals.last_day,
             frames_today=totals.frames_last_day,
             frames=totals.frames + totals.gone + self._catalogue.quarantined().get(camera, 0),
             last_frame=str(newest.name) if newest is not None else None,
+            sunset_score=evening[0].score if evening else None,
+            keogram=keograms[0].id if keograms else None,
         )
 
     def stats(self) -> dict[str, Any]:

@@ -59,6 +59,7 @@ _SCHEMAS: dict[str, Any] = {
     "Film": {"type": "object", "required": ["id", "camera", "day", "title", "video", "poster", "thumb"]},
     "Render": {"type": "object", "required": ["id", "state", "percent"]},
     "Test": {"type": "object", "required": ["id", "camera", "compared_at", "arms", "pairs", "winner"]},
+    "Result": {"type": "object", "required": ["id", "kind", "camera", "day", "title", "picture", "thumb"]},
     "Record": {"type": "object", "required": ["bridge", "camera", "spool", "seq", "captured_at", "sha256"]},
     "Stats": {"type": "object", "required": ["cameras", "films", "storage"]},
     "Health": {
@@ -74,6 +75,7 @@ _QUERY = {
     "from": {"type": "string", "format": "date"},
     "to": {"type": "string", "format": "date"},
     "pinned": {"type": "boolean"},
+    "kind": {"enum": ["keogram", "keogram_year", "startrail", "best_frame"]},
 }
 _PARAMETER = re.compile(r"{(\w+)}")
 
@@ -83,7 +85,10 @@ def describe(routes: Sequence[Route], software: str) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for route in routes:
         paths.setdefault(route.full_path, {})[route.method.lower()] = _operation(route)
-    lists = {name: _list() for name in ("Cameras", "Days", "Frames", "Films", "Renders", "Tests")}
+    lists = {
+        name: _list()
+        for name in ("Cameras", "Days", "Frames", "Films", "Renders", "Tests", "Results", "Sunsets")
+    }
     return {
         "openapi": "3.1.0",
         "info": {"title": "Skylapse processor", "version": software},

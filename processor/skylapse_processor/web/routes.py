@@ -14,6 +14,7 @@ from .films import Films
 from .frames import Frames
 from .openapi import describe
 from .renders import Renders
+from .results import Results
 from .uploads import OFFSET_STREAM, Uploads
 
 _PAGE = ("limit", "cursor")
@@ -28,6 +29,7 @@ class Rooms:
     films: Films
     renders: Renders
     comparisons: Comparisons
+    results: Results
     status: Status
     auth: Auth
     software: str
@@ -36,7 +38,7 @@ class Rooms:
 def routes(rooms: Rooms) -> list[Route]:
     """Return the whole table."""
     table = [*_uploads(rooms.uploads), *_frames(rooms.frames), *_films(rooms.films), *_renders(rooms.renders)]
-    table += [*_comparisons(rooms.comparisons), *_about(rooms)]
+    table += [*_comparisons(rooms.comparisons), *_results(rooms.results), *_about(rooms)]
     document = json.dumps(describe(table, rooms.software))
 
     async def openapi(_request: web.Request) -> web.Response:
@@ -224,6 +226,48 @@ def _comparisons(comparisons: Comparisons) -> list[Route]:
             summary="The comparison of an A/B test",
             query=("camera",),
             schema="Test",
+        ),
+    ]
+
+
+def _results(results: Results) -> list[Route]:
+    one = "/results/{result}"
+    return [
+        Route(
+            method="GET",
+            path="/results",
+            handler=results.list,
+            summary="Keograms, star trails and best frames, newest day first",
+            query=("camera", "day", "kind", *_PAGE),
+            schema="Results",
+        ),
+        Route(method="GET", path=one, handler=results.get, summary="A result", schema="Result"),
+        Route(
+            method="DELETE", path=one, handler=results.delete, summary="Delete a result for good", status=204
+        ),
+        Route(
+            method="GET",
+            path=f"{one}/picture",
+            handler=results.picture,
+            summary="The picture",
+            answers="image/jpeg",
+            query=("v",),
+        ),
+        Route(
+            method="GET",
+            path=f"{one}/thumb",
+            handler=results.thumb,
+            summary="The picture, small",
+            answers="image/jpeg",
+            query=("v",),
+        ),
+        Route(
+            method="GET",
+            path="/cameras/{bridge}/{camera}/sunsets",
+            handler=results.sunsets,
+            summary="What each evening's sunset was worth, and why, newest first",
+            query=_PAGE,
+            schema="Sunsets",
         ),
     ]
 
