@@ -17,6 +17,7 @@ import yaml
 from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.identifiers import parse_id
 
+from .encode_codecs import ENCODERS, MAX_THREADS, THREADS
 from .errors import ConfigError, unreadable
 
 Place = tuple[str, ...]
@@ -74,6 +75,8 @@ class RenderConfig:
     workers: int
     """How many renders, or stretches of one, this machine makes at once."""
     nice: int
+    encoder: str
+    threads: int
     late_after_s: float
     memory_mb: int
     """Address space of one render; 0 for no limit."""
@@ -174,6 +177,8 @@ _SCHEMA = vol.Schema(
         vol.Optional("renders", default=dict): {
             vol.Optional("workers", default=1): vol.All(int, vol.Range(min=1, max=16)),
             vol.Optional("nice", default=10): vol.All(int, vol.Range(min=0, max=19)),
+            vol.Optional("encoder", default="software"): vol.In(ENCODERS),
+            vol.Optional("threads", default=THREADS): vol.All(int, vol.Range(min=1, max=MAX_THREADS)),
             vol.Optional("late_after_s", default=900.0): vol.All(vol.Coerce(float), vol.Range(min=1)),
             vol.Optional("memory_mb", default=8192): vol.Any(0, vol.All(int, vol.Range(min=1024))),
             vol.Optional("cpu_s", default=86_400): vol.Any(0, vol.All(int, vol.Range(min=60))),

@@ -17,6 +17,7 @@ from av.video.reformatter import ColorRange
 from .decode_scale import Box
 
 THREADS = 2
+MAX_THREADS = 64
 GROUP_S = 2
 _MIN_GROUP = 12
 _BT709 = 1
@@ -215,7 +216,7 @@ def configure(context: VideoCodecContext, box: Box, rate: Fraction, coding: Codi
     context.color_range = ColorRange.MPEG
     context.gop_size = group
     context.codec_tag = codec.tag
-    if coding.encoder is None:
+    if coding.name == codec.encoder:
         context.options = codec.options(quality(codec, box), group, coding.threads)
         return
     hardware = next(kind for kind in HARDWARE.values() if coding.encoder in kind.encoders.values())

@@ -7,6 +7,7 @@ promoted. If the processor is killed, the child's next report meets a closed pip
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 from skylapse_protocol.records import FrameRecord, write_record
 
+from .encode_codecs import THREADS
 from .errors import FilmError
 from .frames import SourceFrame, facts_of_record
 from .ingest import figures_of, read_stored_record
@@ -25,6 +27,8 @@ from .progress import Progress
 from .request import RenderRequest, at_size, to_json
 from .store.layout import Layout
 from .store.rows import StoredFrame
+
+_log = logging.getLogger(__name__)
 
 SILENCE_S = 600.0
 """A render that reports nothing for so long hangs."""
@@ -56,9 +60,13 @@ class Product:
 class Executor:
     """Runs renders as subprocesses."""
 
-    def __init__(self, layout: Layout, *, nice: int) -> None:
+    def __init__(
+        self, layout: Layout, *, nice: int, encoder: str = "software", threads: int = THREADS
+    ) -> None:
         self._layout = layout
         self._nice = nice
+        self._encoder = encoder
+        self._threads = threads
 
     async def run(
         self, job: Job, frames: Sequence[StoredFrame], folder: Path, tell: Callable[[Progress], None]
@@ -85,6 +93,8 @@ class Executor:
             words.cancel()
         if code != 0 or "result" not in last:
             raise FilmError(str(said) or f"the render ended with exit code {code}")
+        for notice in last["result"]["noticed"]:
+            _log.info("job %s: %s %s", job.id, notice["file"], notice["reason"])
         return products(request, last["result"])
 
     def _prepare(self, job: Job, frames: Sequence[StoredFrame], folder: Path) -> RenderRequest:
@@ -101,6 +111,8 @@ class Executor:
             size=spec.size,
             also_sizes=spec.also_sizes,
             codec=spec.codec,
+            encoder=self._encoder,
+            threads=self._threads,
             rate=spec.rate,
             length_s=spec.length_s,
             speed_up=spec.speed_up,

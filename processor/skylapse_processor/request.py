@@ -13,7 +13,7 @@ from skylapse_protocol.errors import ProtocolError
 
 from . import recipe
 from .decode_scale import Box
-from .encode_codecs import CODECS, ENCODERS, THREADS
+from .encode_codecs import CODECS, ENCODERS, MAX_THREADS, THREADS
 from .encode_sizes import Print
 from .errors import NoPicturesError, RequestError
 from .frames import ExposureFacts, SourceFrame
@@ -24,7 +24,6 @@ DEFAULT_RATE = 30.0
 MAX_RATE = 60.0
 MIN_RATE = 0.1
 MAX_SIDE = 8192
-MAX_THREADS = 64
 PACES: Mapping[str, tuple[float, float, str]] = {
     "rate": (MIN_RATE, MAX_RATE, "frames a second"),
     "length_s": (0.1, 86_400.0, "seconds"),
@@ -219,13 +218,13 @@ def beside(path: Path, size: str) -> Path:
     return path.with_name(f"{path.stem}-{size}{path.suffix}")
 
 
-def pace(request: RenderRequest) -> tuple[Fraction, int]:
-    """Return frames a second, and n where every n-th frame is shown: a film has 60 a second at most."""
-    count = len(request.frames)
+def pace(request: RenderRequest, frames: tuple[SourceFrame, ...]) -> tuple[Fraction, int]:
+    """Return frames a second, and n where every n-th of these is shown: a film has 60 a second at most."""
+    count = len(frames)
     if request.length_s is not None:
         wanted = count / request.length_s
     elif request.speed_up is not None:
-        wanted = (count - 1) / _span_s(request.frames) * request.speed_up
+        wanted = (count - 1) / _span_s(frames) * request.speed_up
     else:
         wanted = request.rate or DEFAULT_RATE
     every = max(1, -int(-wanted // MAX_RATE))

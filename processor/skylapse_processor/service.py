@@ -88,7 +88,12 @@ class Service:
         self._dispatch = Dispatch(
             self._store,
             self._library,
-            Executor(self._store.layout, nice=config.renders.nice),
+            Executor(
+                self._store.layout,
+                nice=config.renders.nice,
+                encoder=config.renders.encoder,
+                threads=config.renders.threads,
+            ),
             clock,
             lambda said: self._tell(JOB, said, job=said.id),
             workers=config.renders.workers,
