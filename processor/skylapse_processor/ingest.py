@@ -3,7 +3,8 @@
 A frame counts as stored once its bytes match the digest taken at capture, its structure is a JPEG's or a
 DNG's, picture and record are fsynced under their final names, the folder is fsynced and the row is committed;
 only then is it acknowledged. Measuring a JPEG follows: one that does not decode after all is kept and marked,
-films leave it out.
+films leave it out, and so it is with one that is blank, frozen or odd. Pictures are decoded side by side and
+judged in the order in which they came.
 """
 
 import asyncio
@@ -29,11 +30,15 @@ from .decode import MAX_PIXELS, look
 from .dng import check_dng
 from .errors import PictureError, RequestError
 from .files import make_folder, sync_file, sync_folder, write_durably
-from .measure import Measurement, measure
+from .measure import Measurement, measure_pixels, small
 from .store.figures import pack, unpack
 from .store.layout import DNG, SUFFIXES, Layout, UploadName
 from .store.rows import FrameState, StoredFrame
 from .store.store import Store
+from .watch.facts import Facts, facts_of
+from .watch.glance import Glance, glance
+from .watch.verdict import Verdict as Judgement
+from .watchman import Watchman
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +49,9 @@ MEASURE_THREADS = 2
 
 Identity = tuple[CameraName, str, int]
 Verdict = Literal["new", "same", "clash"]
+
+
+_Looked = tuple[Glance, Facts]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +94,7 @@ class Ingest:
 
     def __init__(self, store: Store, clock: Clock, tell: Callable[[IngestMessage], None]) -> None:
         self._catalogue = store.frames
+        self._watches = store.watches
         self._layout = store.layout
         self._clock = clock
         self._tell = tell
@@ -95,7 +104,11 @@ class Ingest:
         """Called, in the event loop, after each frame that was measured and found good."""
         self._identities: WeakValueDictionary[Identity, asyncio.Lock] = WeakValueDictionary()
         """Two pictures that claim one identity are judged one after the other."""
+        self._watchman = Watchman(store.watches)
         self._waiting: asyncio.Queue[StoredFrame] = asyncio.Queue()
+        self._started: asyncio.Queue[tuple[StoredFrame, asyncio.Future[_Looked]]] = asyncio.Queue(
+            MEASURE_THREADS
+        )
         self._pool: ThreadPoolExecutor | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -104,13 +117,14 @@ class Ingest:
         self._pool = ThreadPoolExecutor(MEASURE_THREADS, thread_name_prefix="measure")
         for frame in await asyncio.to_thread(self._catalogue.unmeasured, _BACKLOG):
             self._waiting.put_nowait(frame)
-        self._tasks = [asyncio.create_task(self._measure_all()) for _ in range(MEASURE_THREADS)]
+        self._tasks = [asyncio.create_task(work()) for work in (self._look_at_all, self._judge_all)]
 
     async def stop(self) -> None:
         """End measuring; what is unmeasured is measured after the next start."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._watchman.write)
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -208,41 +222,61 @@ class Ingest:
         self._layout.part(upload).unlink(missing_ok=True)
         self._layout.part_record(upload).unlink(missing_ok=True)
 
-    async def _measure_all(self) -> None:
+    async def _look_at_all(self) -> None:
+        """Begin to decode, a few pictures ahead of the one that is judged."""
+        loop = asyncio.get_running_loop()
         while True:
             frame = await self._waiting.get()
+            await self._started.put((frame, loop.run_in_executor(self._pool, self._look, frame)))
+
+    async def _judge_all(self) -> None:
+        while True:
+            frame, looking = await self._started.get()
             try:
-                await self._measure(frame)
+                await self._judge(frame, looking)
             except Exception:  # noqa: BLE001 - one picture must not end the measuring of all others
                 _log.exception("%s could not be measured; it is tried again after the next start", frame.name)
 
-    async def _measure(self, frame: StoredFrame) -> None:
-        loop = asyncio.get_running_loop()
+    async def _judge(self, frame: StoredFrame, looking: "asyncio.Future[_Looked]") -> None:
+        """Settle what has become of a frame, and tell it."""
+        measured = None
         try:
-            measured = await loop.run_in_executor(self._pool, self.measure_now, frame)
+            seen, facts = await looking
+            measured = seen.measured
+            judgement = await asyncio.to_thread(self._watchman.judge, frame, seen, facts)
         except (PictureError, OSError) as error:
-            _log.warning("%s is kept but left out of films: %s", frame.name, error)
-            await asyncio.wrap_future(self._catalogue.settle(frame, FrameState.BAD))
-            self._tell(
-                IngestMessage(frame=str(frame.name), stored=True, reason=str(error), sha256=frame.sha256)
-            )
-        else:
-            figures = pack(measured)
-            await asyncio.wrap_future(self._catalogue.settle(frame, FrameState.GOOD, figures))
-            self.measured(replace(frame, state=FrameState.GOOD, figures=figures))
-            self._tell(_message(frame, measured))
+            judgement = Judgement(kind="broken", reason=str(error))
+        figures = None if measured is None else pack(measured)
+        state = FrameState.GOOD if judgement.kind == "good" else FrameState.BAD
+        if judgement.kind != "good":
+            _log.warning("%s is kept but left out of films: %s", frame.name, judgement.reason)
+            self._watches.mark(frame, judgement.kind, judgement.reason or "")
+        await asyncio.wrap_future(self._catalogue.settle(frame, state, figures))
+        if state is FrameState.GOOD:
+            self.measured(replace(frame, state=state, figures=figures))
+        self._tell(_message(frame, measured, judgement))
         self.stored(frame.name.camera)
 
-    def measure_now(self, frame: StoredFrame) -> Measurement:
+    def _look(self, frame: StoredFrame) -> _Looked:
         """Measure a stored frame and write its thumbnail."""
         data = self._layout.picture(frame.name, frame.day).read_bytes()
         record = read_stored_record(self._layout, frame)
-        measured = measure(data, str(frame.name), tone_curve=record.tone_curve if record else None)
+        curve = record.tone_curve if record else None
+        shape = look(data, str(frame.name))
+        if not shape.jpeg:
+            raise PictureError(str(frame.name), "is no JPEG")
+        pixels = small(data, str(frame.name), shape)
+        measured = measure_pixels(pixels, shape, tone_curve=curve)
         thumb = self._layout.thumb(frame.name, frame.day)
         temporary = thumb.with_suffix(f".{threading.get_ident():x}.tmp")  # a visitor may ask for it meanwhile
         temporary.write_bytes(measured.thumbnail)
         temporary.replace(thumb)
-        return measured
+        facts = facts_of(record) if record else Facts(captured_at=frame.name.captured_at)
+        return glance(pixels, measured, curve), facts
+
+    def measure_now(self, frame: StoredFrame) -> Measurement:
+        """Measure a stored frame and write its thumbnail."""
+        return self._look(frame)[0].measured
 
 
 def clash_reason(record: FrameRecord) -> str:
@@ -292,11 +326,18 @@ def _json(record: FrameRecord) -> bytes:
     return json.dumps(write_record(record), ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def _message(frame: StoredFrame, measured: Measurement) -> IngestMessage:
-    return IngestMessage(
+def _message(frame: StoredFrame, measured: Measurement | None, judgement: Judgement) -> IngestMessage:
+    said = IngestMessage(
         frame=str(frame.name),
         stored=True,
+        reason=judgement.reason,
         sha256=frame.sha256,
+        verdict=judgement.kind,
+    )
+    if measured is None:
+        return said
+    return replace(
+        said,
         log_mean_ev=measured.log_mean,
         clipped_low=measured.clipped_low,
         clipped_high=measured.clipped_high,

@@ -36,6 +36,7 @@ class Status:
         self._catalogue = store.frames
         self._films = store.films
         self._results = store.results
+        self._watches = store.watches
         self._disk = store.disk
         self._layout = store.layout
         self._dispatch = dispatch
@@ -89,6 +90,7 @@ class Status:
         """Return what the processor has of a camera."""
         totals = self._catalogue.totals(camera)
         newest = self._catalogue.newest(camera)
+        lens, faults = self._watches.lens(camera)
         day = totals.last_day
         evening = self._results.evenings(camera, 1, day=day) if day else ()
         keograms = self._results.list(ResultQuery(camera=camera, day=day, kind="keogram"), 1) if day else ()
@@ -97,6 +99,9 @@ class Status:
             frames_today=totals.frames_last_day,
             frames=totals.frames + totals.gone + self._catalogue.quarantined().get(camera, 0),
             last_frame=str(newest.name) if newest is not None else None,
+            lens=lens,
+            lens_faults=faults,
+            bad_today=totals.bad_last_day,
             sunset_score=evening[0].score if evening else None,
             keogram=keograms[0].id if keograms else None,
         )

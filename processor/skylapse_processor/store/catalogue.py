@@ -101,7 +101,8 @@ class Catalogue:
                 values,
             ).fetchone()
             last = connection.execute(
-                f"SELECT ifnull(sum(frames), 0) AS frames FROM stretches WHERE {chosen} AND day = ?",
+                "SELECT ifnull(sum(frames), 0) AS frames, ifnull(sum(bad), 0) AS bad"
+                f" FROM stretches WHERE {chosen} AND day = ?",
                 (*values, row["last_day"]),
             ).fetchone()
         return Totals(
@@ -113,6 +114,7 @@ class Catalogue:
             first_day=row["first_day"] and day_text(row["first_day"]),
             last_day=row["last_day"] and day_text(row["last_day"]),
             frames_last_day=last["frames"],
+            bad_last_day=last["bad"],
         )
 
     def quarantined(self) -> dict[CameraName, int]:
@@ -264,6 +266,7 @@ def _forget(connection: Connection, frames: Sequence[StoredFrame]) -> None:
             _key(frame),
         ).fetchone()
         if row is not None:
+            connection.execute(f"DELETE FROM marks WHERE {_KEY}", _key(frame))
             connection.execute(
                 "UPDATE stretches SET frames = frames - 1, gone = gone + 1, bytes = bytes - ?, bad = bad - ?"
                 " WHERE camera = ? AND day = ? AND window = ? AND profile = ?",

@@ -115,6 +115,7 @@ class Totals:
     first_day: str | None = None
     last_day: str | None = None
     frames_last_day: int = 0
+    bad_last_day: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -179,6 +179,27 @@ MIGRATIONS = (
     """
     ALTER TABLE films ADD COLUMN preview INTEGER NOT NULL DEFAULT 0;
     """,
+    """
+    CREATE TABLE watches (
+        camera INTEGER NOT NULL REFERENCES cameras (id),
+        width INTEGER NOT NULL,
+        height INTEGER NOT NULL,
+        seen_us INTEGER NOT NULL,
+        lens TEXT NOT NULL,
+        faults TEXT NOT NULL,
+        memory BLOB NOT NULL,
+        PRIMARY KEY (camera, width, height)
+    ) STRICT;
+    CREATE TABLE marks (
+        camera INTEGER NOT NULL,
+        captured_us INTEGER NOT NULL,
+        spool INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        PRIMARY KEY (camera, captured_us, spool, seq)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 """Append only: what has been released is never edited."""
 

@@ -10,6 +10,7 @@ from .films import FilmTable
 from .jobtable import JobTable
 from .layout import Layout
 from .results import ResultTable
+from .watches import WatchTable
 
 
 class Store:
@@ -29,6 +30,7 @@ class Store:
         self.jobs = JobTable(self._database)
         self.comparisons = ComparisonTable(self._database)
         self.results = ResultTable(self._database)
+        self.watches = WatchTable(self._database)
 
     def start(self) -> None:
         """Open the catalogue and make the folders; raise StoreError where that cannot be done."""
