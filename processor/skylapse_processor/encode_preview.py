@@ -1,6 +1,7 @@
 """A small moving picture of a film: some of its frames, evenly spaced, as an animated WebP."""
 
 import io
+from collections.abc import Sequence
 
 from PIL import Image
 
@@ -33,21 +34,26 @@ class Preview:
             self._images.append(Image.fromarray(self._converter.pixels(frame, width, height)))
 
     def webp(self) -> bytes:
-        """Return the animation, which lasts three seconds and repeats: the best that is small enough."""
-        data = b""
-        for quality in _QUALITIES:
-            buffer = io.BytesIO()
-            self._images[0].save(
-                buffer,
-                "WEBP",
-                save_all=True,
-                append_images=self._images[1:],
-                duration=round(1000 * SECONDS / len(self._images)),
-                loop=0,
-                quality=quality,
-                method=_METHOD,
-            )
-            data = buffer.getvalue()
-            if len(data) <= LIMIT_BYTES:
-                break
-        return data
+        """Return the animation."""
+        return animation(self._images)
+
+
+def animation(images: Sequence[Image.Image]) -> bytes:
+    """Return pictures as a WebP that lasts three seconds and repeats: the best that is small enough."""
+    data = b""
+    for quality in _QUALITIES:
+        buffer = io.BytesIO()
+        images[0].save(
+            buffer,
+            "WEBP",
+            save_all=True,
+            append_images=images[1:],
+            duration=round(1000 * SECONDS / len(images)),
+            loop=0,
+            quality=quality,
+            method=_METHOD,
+        )
+        data = buffer.getvalue()
+        if len(data) <= LIMIT_BYTES:
+            break
+    return data
