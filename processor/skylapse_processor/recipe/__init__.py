@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from skylapse_processor.errors import RequestError
 
 from .deflicker import deflicker
+from .denoise import METHODS, denoise
 from .finish import crop, fade, grade, select
 from .level import balance, level
-from .parameters import Changes, Number, Parameter, Value, checked, from_words
+from .parameters import Changes, Choice, Number, Parameter, Value, checked, from_words
 from .plan import Plan
+from .stabilise import stabilise
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +37,7 @@ class Step:
 
 ORDER = (
     *("select", "level", "balance", "deflicker"),
-    *("correct", "denoise", "stabilise"),
+    *("correct", "stabilise", "denoise"),
     *("hdr", "focus", "startrail", "season"),
     *("blend", "interpolate", "crop", "panzoom", "overlay", "grade", "fade"),
 )
@@ -50,6 +52,14 @@ STEPS: Mapping[str, StepKind] = {
     "deflicker": StepKind(
         run=deflicker,
         parameters={"cap_ev": Number(low=0, high=1), "sigma_frames": Number(low=1, high=100)},
+    ),
+    "stabilise": StepKind(
+        run=stabilise,
+        parameters={"limit": Number(low=0.001, high=0.1), "follow_frames": Number(low=0, high=500)},
+    ),
+    "denoise": StepKind(
+        run=denoise,
+        parameters={"method": Choice(words=METHODS), "radius": Number(low=1, high=3, whole=True)},
     ),
     "crop": StepKind(run=crop, parameters={"aspect": Number(low=0.1, high=10)}),
     "grade": StepKind(run=grade, parameters={"contrast": Number(low=0, high=1)}),

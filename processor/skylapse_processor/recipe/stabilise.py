@@ -24,14 +24,10 @@ from .layer import Layer, Picture, Sight, Size
 from .plan import Plan
 from .register import WORKING_COLUMNS, Motion, warp
 from .smooth import smooth
-from .track import Poses, after, inverse, motion_of, track
+from .track import Poses, after, inverse, motion_of, stands_still, track
 
 _ALONG_FRAMES = 25.0
 """A pinned aim that has gone to its limit goes along with the drift, smoothed by so many frames."""
-_STILL_PX = 0.15
-"""Nineteen of twenty pictures of a camera that stands still are found nearer to their aim than this, in
-pixels of what is compared: it is what registration itself leaves."""
-_NINETEEN_OF_TWENTY = 0.95
 _ROOM = 0.7
 """Share of the limit that drift may use up; the rest is for shake."""
 _AIM_FRAMES = 5
@@ -59,8 +55,7 @@ class Stabilised(Layer):
         seen = track(sight)
         aim = aims(seen.poses, seen.known, limit=self.limit, follow_frames=self.follow_frames)
         beside = np.array([after(pose, inverse(to)) for pose, to in zip(seen.poses, aim, strict=True)])
-        far = np.hypot(*beside[seen.known, :2].T) * min(WORKING_COLUMNS, sight.size[0])
-        if not far.size or np.quantile(far, _NINETEEN_OF_TWENTY) < _STILL_PX:
+        if stands_still(beside, seen):
             return replace(self, corrections=(), zoom=1.0)
         corrections = tuple(motion_of(pose) for pose in limited(beside, self.limit))
         return replace(self, corrections=corrections, zoom=zoom_for(corrections, sight.size))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from skylapse_processor.errors import PictureError
 
 from .layer import Sight
-from .register import Landmarks, Motion, Texture, texture
+from .register import WORKING_COLUMNS, Landmarks, Motion, Texture, texture
 
 Poses = NDArray[np.float64]
 """Shift to the right and down in picture widths and turn in degrees, clockwise; shape (n, 3)."""
@@ -33,6 +33,11 @@ _FEWEST_TO_TELL = 6
 _LEAST_STATIC = 0.02
 _FLAT = 128.0
 
+_STILL_PX = 0.15
+"""Nineteen of twenty pictures of a camera that stands still are found nearer to their aim than this, in
+pixels of what is compared: it is what registration itself leaves."""
+_NINETEEN_OF_TWENTY = 0.95
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Track:
@@ -42,12 +47,19 @@ class Track:
     """Interpolated where nothing is known."""
     known: NDArray[np.bool_]
     """Whether a picture was registered with confidence, shape (n,)."""
+    columns: int
+    """Of the pictures that were looked at."""
 
     def motion(self, number: int, onto: int) -> Motion:
         """Return how one picture lies upon another one; of no confidence where either is not known."""
         if not (self.known[number] and self.known[onto]):
             return Motion()
         return motion_of(after(self.poses[number], inverse(self.poses[onto])))
+
+    @property
+    def is_still(self) -> bool:
+        """Whether the camera stood still, for all that can be told."""
+        return stands_still(self.poses - np.median(self.poses, axis=0), self)
 
 
 def track(sight: Sight) -> Track:
@@ -64,7 +76,13 @@ def track(sight: Sight) -> Track:
             if motion.is_sure:
                 poses[number] = after(pose_of(motion), base)
                 known[number] = True
-    return Track(poses=_filled(poses, known), known=known)
+    return Track(poses=_filled(poses, known), known=known, columns=min(WORKING_COLUMNS, sight.small[0]))
+
+
+def stands_still(beside: Poses, seen: Track) -> bool:
+    """Tell whether poses beside their aim are no more than registration makes of a camera that stands."""
+    far = np.hypot(*beside[seen.known, :2].T) * seen.columns
+    return not far.size or float(np.quantile(far, _NINETEEN_OF_TWENTY)) < _STILL_PX
 
 
 def static_texture(textures: Sequence[Texture]) -> NDArray[np.uint8] | None:
