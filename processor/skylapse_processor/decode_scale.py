@@ -8,6 +8,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from .decode import Pixels
+from .recipe.window import Window
 
 Plane = NDArray[np.uint8]
 """One channel, shape (height, width); its rows may lie apart."""
@@ -27,13 +28,10 @@ class Box:
     height: int
 
 
-def crop(pixels: Pixels, aspect: float | None) -> Pixels:
-    """Cut a picture about its centre to width ÷ height = aspect."""
-    if aspect is None:
-        return pixels
+def crop(pixels: Pixels, window: Window) -> Pixels:
+    """Cut out of a picture what the film shows of it."""
     height, width = pixels.shape[:2]
-    columns, rows = cropped(width, height, aspect)
-    left, top = (width - columns) // 2, (height - rows) // 2
+    left, top, columns, rows = window.of(width, height)
     return pixels[top : top + rows, left : left + columns]
 
 
@@ -52,13 +50,6 @@ class Canvas:
 
     frame: av.VideoFrame
     planes: Planes
-
-
-def cropped(width: int, height: int, aspect: float | None) -> tuple[int, int]:
-    """Return the size that `crop` leaves."""
-    if aspect is None:
-        return width, height
-    return min(width, round(height * aspect)), min(height, round(width / aspect))
 
 
 def empty(box: Box) -> Canvas:

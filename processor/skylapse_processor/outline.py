@@ -5,12 +5,9 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
-from . import recipe
+from .course import course, gathered, looks_around
 from .encode_codecs import group_frames
-from .recipe import plan as plans
-from .recipe.deflicker import needs_measuring
-from .recipe.layer import Layer
-from .request import RenderRequest, check, pace
+from .request import RenderRequest, check
 from .segments import Cost
 
 LOOK_SHARE = 0.25
@@ -50,21 +47,20 @@ def from_json(values: Mapping[str, Any]) -> Outline:
 def outline(request: RenderRequest) -> Outline:
     """Return what a request makes, if no picture turns out broken; raise RequestError or NoPicturesError."""
     check(request)
-    rate, every = pace(request)
-    steps = recipe.steps_of(request.recipe, request.parameters)
-    plan = recipe.cook(plans.make(request.frames[::every]), steps)
+    request = gathered(request)
+    way = course(request, request.frames)
+    plan = way.outline
     count, around = len(plan.frames), 0
     for layer in plan.layers:
         above = layer.count(count)
         around += max(len(layer.needs(number, count)) for number in (0, above // 2, above - 1)) - 1
         count = above
-    measures = any(step.kind == "level" for step in steps) and needs_measuring(plan)
-    unmeasured = sum(frame.measured is None for frame in plan.frames) if measures else 0
-    looks = sum(type(layer).prepare is not Layer.prepare for layer in plan.layers)
+    unmeasured = sum(frame.measured is None for frame in plan.frames) if way.measures else 0
+    looks = sum(looks_around(layer) for layer in plan.layers)
     return Outline(
         frames=count,
-        rate=rate,
-        group=group_frames(rate),
+        rate=way.rate,
+        group=group_frames(way.rate),
         around=around,
         before=round(LOOK_SHARE * (unmeasured + looks * len(plan.frames))),
         whole=any(layer.carries for layer in plan.layers),

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Step = Literal["measure", "render", "finish"]
+Step = Literal["measure", "look", "render", "finish"]
+"""Passes of a render: `look` is that of steps which have to know the whole film before its first frame."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +28,7 @@ class Progress:
         return asdict(self)
 
 
-_WEIGHTS: Mapping[Step, float] = {"measure": 0.25, "render": 1.0, "finish": 0.02}
+_WEIGHTS: Mapping[Step, float] = {"measure": 0.25, "look": 0.3, "render": 1.0, "finish": 0.02}
 """How long a step takes, relative to rendering."""
 
 
@@ -37,15 +38,18 @@ class Meter:
     def __init__(
         self,
         report: Callable[[Progress], None],
-        steps: tuple[Step, ...],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Remember where to report to and which steps there will be."""
+        """Remember where to report to."""
         self._report = report
-        self._steps = steps
+        self._steps: tuple[Step, ...] = ("render", "finish")
         self._clock = clock
         self._started = clock()
         self._step_started = self._started
+
+    def plan(self, *steps: Step) -> None:
+        """Say which steps there will be."""
+        self._steps = steps
 
     def begin(self, step: Step, total: int) -> None:
         """Report that a step starts."""

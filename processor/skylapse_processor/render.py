@@ -7,58 +7,46 @@ and the film goes on.
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from . import decode, decode_scale, encode, recipe
+from . import decode, encode
+from .calibration import curve_of, load, retold
+from .course import Course, course, gathered, goes_by_quality
 from .decode_scale import Box, Canvas, Planes, empty
 from .encode_codecs import Coding
+from .encode_hardware import choose
 from .encode_preview import Preview
 from .encode_sizes import Prints
 from .errors import CancelledError, NoPicturesError, PictureError, RequestError
 from .files import peak_rss_mb, write_whole
-from .frames import SourceFrame
-from .measure import (
-    THUMBNAIL_BYTES,
-    THUMBNAIL_LONG_SIDE,
-    Brightness,
-    Measurement,
-    jpeg_within,
-)
+from .measure import THUMBNAIL_BYTES, THUMBNAIL_LONG_SIDE, jpeg_within
 from .progress import Meter, Progress, Step
-from .recipe import plan as plans
-from .recipe.deflicker import needs_measuring
-from .recipe.groups import grouped, without_leader
-from .recipe.layer import Light, Size
+from .recipe.fade import ramp
+from .recipe.layer import Latent, Size
 from .recipe.look import Look, apply
+from .recipe.plan import Plan
 from .recipe.smooth import flicker_mev
 from .request import AlsoMade, FilmResult, RenderRequest, at_size, beside, check, pace, prints
 from .stack import Stack, prepared
-from .studio import Scratch, Studio, usual_size, worth_keeping
+from .studio import Scratch, Studio, large_box, usual_size, worth_keeping
+from .survey import Skipped, brightness, in_order, quality, survey, why
 from .tone import LUMINANCE, SRGB, linear_table
 
-WORKERS = 2
-IN_FLIGHT = 4
 POSTER_LONG_SIDE = 1280
 _POSTER_BYTES = 400_000
-_HEAD_BYTES = 512 * 1024
 _SAMPLES = 60_000
-_BEFORE_MEASURING = frozenset({"select", "crop"})
 _FRAME_THAT_SHOWS = 0.5
 
 __all__ = ["FilmResult", "Progress", "RenderRequest", "render_film"]
 
 Report = Callable[[Progress], None]
 Cancelled = Callable[[], bool]
-In = TypeVar("In")
-Out = TypeVar("Out")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +57,7 @@ class _Made:
     frames: tuple[encode.VideoFrame, ...] = ()
     """At every size of the film."""
     log_mean: float = 0.0
+    """NaN where it is on its way from black or to it."""
     adapted: str = ""
     broken: str = ""
 
@@ -76,27 +65,30 @@ class _Made:
 def render_film(request: RenderRequest, on_progress: Report, cancelled: Cancelled) -> FilmResult:
     """Make the film, its poster and its thumbnail, each put in place only when it is whole.
 
-    Raises RequestError, NoPicturesError, FilmError, FilmCheckError or CancelledError; then no output is left.
+    Raises RequestError, CalibrationError, NoPicturesError, FilmError, FilmCheckError or CancelledError; then
+    no output is left.
     """
     started = time.monotonic()
     check(request)
-    steps = recipe.steps_of(request.recipe, request.parameters)
-    leaders, lost = grouped(request.frames, [step.kind for step in steps])
-    request = replace(request, frames=leaders, skipped=(*request.skipped, *lost))
-    rate, every = pace(request)
-    frames, skipped = _survey(request.frames[::every])
+    request = gathered(_known(request))
+    pace(request, request.frames)
+    frames, skipped = survey(request.frames)
     _some_left(frames, skipped, request)
-    chosen = recipe.cook(plans.make(frames), tuple(step for step in steps if step.kind in _BEFORE_MEASURING))
-    later = tuple(step for step in steps if step.kind not in _BEFORE_MEASURING)
-    measuring = any(step.kind == "level" for step in later) and needs_measuring(chosen)
-    stages: tuple[Step, ...] = ("measure", "render", "finish") if measuring else ("render", "finish")
-    meter = Meter(on_progress, stages)
-    with _studio(request, chosen, measuring=measuring) as studio:
-        if measuring:
-            chosen, broken = _measured(studio, chosen, meter, cancelled)
+    meter = Meter(on_progress)
+    if goes_by_quality(request):
+        meter.plan("measure", "render", "finish")
+        frames, broken = quality(frames, meter, cancelled)
+        skipped += broken
+        _some_left(frames, skipped, request)
+    way = course(request, frames)
+    meter.plan(*_stages(way, before=goes_by_quality(request)))
+    with _studio(request, way) as studio:
+        plan = way.plan
+        if way.measures:
+            plan, broken = brightness(studio, plan, meter, cancelled)
             skipped += broken
-        _some_left(chosen.frames, skipped, request)
-        made = _Film(request, recipe.cook(chosen, later), studio, rate, meter, cancelled).make()
+        _some_left(plan.frames, skipped, request)
+        made = _Film(request, way.cooked(plan), studio, way.rate, meter, cancelled).make()
     return replace(
         made,
         skipped=tuple(sorted((*request.skipped, *skipped, *made.skipped))),
@@ -106,13 +98,26 @@ def render_film(request: RenderRequest, on_progress: Report, cancelled: Cancelle
     )
 
 
-def _studio(request: RenderRequest, plan: plans.Plan, *, measuring: bool) -> Studio:
-    size = usual_size(plan.frames)
-    made, _repeated = prints(request, *decode_scale.cropped(*size, plan.aspect))
-    box = max((each.box for each in made), key=lambda box: box.width)
-    unmeasured = measuring and any(frame.measured is None for frame in plan.frames)
+def _known(request: RenderRequest) -> RenderRequest:
+    """Return the request with what the calibration of its camera says; raise CalibrationError."""
+    frames = retold(request.frames, request.files.tone)
+    return replace(request, frames=frames, calibration=load(request.files, curve_of(frames)))
+
+
+def _stages(way: Course, *, before: bool) -> tuple[Step, ...]:
+    """Return the passes of a render; `before` says whether all pictures were looked at to choose them."""
+    passes: dict[Step, bool] = {"measure": way.measures or before, "look": way.looks}
+    return (*(step for step, wanted in passes.items() if wanted), "render", "finish")
+
+
+def _studio(request: RenderRequest, way: Course) -> Studio:
+    size, window = usual_size(way.plan.frames), way.outline.window
+    shown = window.of(*size)[2:]
+    made, _repeated = prints(request, *shown)
+    box = large_box(max((each.box for each in made), key=lambda box: box.width), shown, way.outline.oversize)
+    unmeasured = way.measures and any(frame.measured is None for frame in way.plan.frames)
     scratch = Scratch(request.output.parent, box) if unmeasured and worth_keeping(size, box) else None
-    return Studio(size, plan.aspect, box, scratch)
+    return Studio(size, window, box, scratch)
 
 
 class _Film:
@@ -121,7 +126,7 @@ class _Film:
     def __init__(
         self,
         request: RenderRequest,
-        plan: plans.Plan,
+        plan: Plan,
         studio: Studio,
         rate: Fraction,
         meter: Meter,
@@ -130,31 +135,37 @@ class _Film:
         self._request = request
         self._plan = plan
         self._stack: Stack | None = None
-        self._whole = 0
         self._studio = studio
         self._rate = rate
         self._meter = meter
         self._cancelled = cancelled
         self._look = Look(plan)
+        self._fade = np.ones(0)
         self._local = threading.local()
         self._means: list[float] = []
-        self._skipped: list[tuple[str, str]] = []
+        self._skipped: Skipped = []
         self._adapted: list[tuple[str, str]] = []
         self._poster: tuple[encode.VideoFrame, ...] = ()
         self._preview: Preview | None = None
-        self._prints, self._repeated = prints(
-            request, *decode_scale.cropped(*usual_size(plan.frames), plan.aspect)
-        )
+        self._prints, repeated = prints(request, *plan.window.of(*usual_size(plan.frames))[2:])
+        encoder, notice = choose(request.codec, request.encoder)
+        self._coding = Coding(codec=request.codec, encoder=encoder, threads=request.threads)
+        self._noticed = [
+            (beside(request.output, size).name, "is left out: the pictures are no larger")
+            for size in repeated
+        ]
+        self._noticed += [(request.output.name, notice)] if notice else []
 
     def make(self) -> FilmResult:
         """Encode, check and put in place."""
-        self._whole = self._count()
-        first, past = self._stretch(self._whole)
+        whole = self._count()
+        first, past = self._stretch(whole)
+        self._fade = ramp(whole, self._plan.fade_frames)
         count = past - first
         self._preview = Preview(first, past) if self._request.preview else None
-        with Prints(self._prints, self._rate, Coding(codec=self._request.codec)) as films:
+        with Prints(self._prints, self._rate, self._coding) as films:
             self._meter.begin("render", count)
-            pictures = _in_order(self._picture, range(first, past), self._cancelled)
+            pictures = in_order(self._picture, range(first, past), self._cancelled)
             for number, made in enumerate(pictures, first):
                 self._take(made, films, number)
                 self._meter.advance("render", number + 1 - first, count)
@@ -174,10 +185,10 @@ class _Film:
         films.write(made.frames)
         if self._preview is not None:
             self._preview.take(number, made.frames[0])
-        self._means.append(made.log_mean if self._plan.fade[number] == 1 else np.nan)
+        self._means.append(made.log_mean)
         if made.adapted:
             self._adapted.append((made.name, made.adapted))
-        if number <= _FRAME_THAT_SHOWS * self._whole or not self._poster:
+        if number <= _FRAME_THAT_SHOWS * len(self._fade) or not self._poster:
             self._poster = made.frames
 
     def _result(self, films: Prints) -> FilmResult:
@@ -194,10 +205,7 @@ class _Film:
             frames=facts.frames,
             skipped=tuple(self._skipped),
             adapted=tuple(self._adapted),
-            noticed=tuple(
-                (beside(self._request.output, size).name, "is left out: the pictures are no larger")
-                for size in self._repeated
-            ),
+            noticed=tuple(self._noticed),
             duration_s=round(facts.duration_s, 6),
             bytes=facts.bytes,
             width=facts.width,
@@ -208,6 +216,7 @@ class _Film:
             seconds=0.0,
             peak_rss_mb=0.0,
             codec=facts.codec,
+            encoder=self._coding.name,
             also=tuple(
                 AlsoMade(
                     size=each.size,
@@ -234,40 +243,53 @@ class _Film:
         """Return how many frames the film has; where pixels are looked at, look around first."""
         if not self._plan.layers:
             return len(self._plan.frames)
-        count, size = len(self._plan.frames), (self._studio.box.width, self._studio.box.height)
-        layers = prepared(self._light, count, size, self._plan.layers)
-        self._stack = Stack(self._light, count, size, layers)
+        count, box, film = len(self._plan.frames), self._studio.box, self._prints[0].box
+
+        def looked(done: int, total: int) -> None:
+            if self._cancelled():
+                raise CancelledError("cancelled")
+            self._meter.advance("look", done, total)
+
+        self._meter.begin("look", count)
+        size, shown = (box.width, box.height), (film.width, film.height)
+        layers = prepared(self._latent, count, size, self._plan.layers, film=shown, looked=looked)
+        self._stack = Stack(self._latent, count, size, layers)
         return self._stack.count
 
-    def _light(self, index: int, size: Size) -> Light:
-        return self._studio.linear(self._plan.frames[index], self._plan.gain_ev[index], size)
+    def _latent(self, index: int, size: Size) -> Latent:
+        return self._studio.latent(self._plan.frames[index], self._plan.gain_ev[index], size)
 
-    def _canvas(self, index: int) -> tuple[Canvas, SourceFrame]:
+    def _canvas(self, index: int) -> tuple[Canvas, int]:
         """Return one frame of the film, and the frame of the plan whose facts count for it."""
+        fade = float(self._fade[index])
         if self._stack is None:
             canvas = self._studio.canvas(self._plan.frames[index])
-            tables = self._look.tables(index)
+            tables = self._look.tables(index, fade)
             if tables is not None:
                 apply(tables, canvas.planes)
-            return canvas, self._plan.frames[index]
+            return canvas, index
         picture = self._stack.picture(index)
         canvas = empty(Box(width=picture.light.shape[2], height=picture.light.shape[1]))
-        self._look.show(picture.light, picture.frame, canvas.planes)
-        return canvas, self._plan.frames[picture.frame]
+        self._look.show(picture.light, picture.frame, canvas.planes, fade)
+        return canvas, picture.frame
 
     def _picture(self, index: int) -> _Made:
         try:
-            canvas, source = self._canvas(index)
+            canvas, number = self._canvas(index)
         except (PictureError, OSError) as error:
-            return _Made(
-                name=self._plan.frames[min(index, len(self._plan.frames) - 1)].name, broken=_why(error)
-            )
+            frames = self._plan.frames
+            return _Made(name=frames[min(index, len(frames) - 1)].name, broken=why(error))
         if not hasattr(self._local, "converter"):
             self._local.converter = encode.Converter()
+        source, fade = self._plan.frames[number], float(self._fade[index])
+        curve = source.facts.tone_curve if source.facts else SRGB
+        log_mean = shown_log_mean(canvas.planes, curve) if fade == 1.0 else np.nan
+        for caption in self._plan.captions:
+            caption.draw(canvas.planes, source, index, fade)
         return _Made(
             name=source.name,
             frames=tuple(self._local.converter.frame(canvas, each.box) for each in self._prints),
-            log_mean=shown_log_mean(canvas.planes, source.facts.tone_curve if source.facts else SRGB),
+            log_mean=log_mean,
             adapted=self._studio.adaptation(source),
         )
 
@@ -300,80 +322,6 @@ def shown_log_mean(planes: Planes, curve: str) -> float:
     table = linear_table(curve)
     channels = [table[plane[::stride, ::stride]].mean() for plane in planes]
     return float(np.log2(max(LUMINANCE @ np.array(channels), 2.0**-20)))
-
-
-def _survey(frames: tuple[SourceFrame, ...]) -> tuple[tuple[SourceFrame, ...], list[tuple[str, str]]]:
-    """Return the frames with their sizes, and files whose head shows that they are no pictures."""
-    good, skipped = [], []
-    for first in frames:
-        frame: SourceFrame | None = first
-        while frame is not None:
-            try:
-                good.append(frame if frame.size else replace(frame, size=_size_of(frame)))
-                break
-            except (PictureError, OSError) as error:
-                skipped.append((frame.name, _why(error)))
-            frame = without_leader(frame)
-    return tuple(good), skipped
-
-
-def _size_of(frame: SourceFrame) -> tuple[int, int]:
-    if frame.measured is not None:
-        return frame.measured.width, frame.measured.height
-    with frame.path.open("rb") as stream:
-        head = stream.read(_HEAD_BYTES)
-        if not head.startswith(b"\xff\xd8"):
-            head += stream.read()
-    shape = decode.look(head, frame.name, whole=False)
-    return shape.width, shape.height
-
-
-def _why(error: PictureError | OSError) -> str:
-    if isinstance(error, PictureError):
-        return error.why
-    return f"cannot be read ({error.strerror or error})"
-
-
-def _measured(
-    studio: Studio, plan: plans.Plan, meter: Meter, cancelled: Cancelled
-) -> tuple[plans.Plan, list[tuple[str, str]]]:
-    """Return the plan with the brightness of every frame, and without those that turned out broken."""
-
-    def measure(frame: SourceFrame) -> tuple[SourceFrame, Brightness | Measurement | str]:
-        try:
-            return frame, studio.light(frame)
-        except (PictureError, OSError) as error:
-            return frame, _why(error)
-
-    meter.begin("measure", len(plan.frames))
-    light: list[Brightness | Measurement] = []
-    good: list[SourceFrame] = []
-    broken: list[tuple[str, str]] = []
-    for number, (frame, found) in enumerate(_in_order(measure, plan.frames, cancelled), 1):
-        if isinstance(found, str):
-            broken.append((frame.name, found))
-        else:
-            good.append(frame)
-            light.append(found)
-        meter.advance("measure", number, len(plan.frames))
-    return replace(plans.make(tuple(good), light), aspect=plan.aspect), broken
-
-
-def _in_order(work: Callable[[In], Out], items: Iterable[In], cancelled: Cancelled) -> Iterator[Out]:
-    """Yield what `work` makes of each item, in order, a few ahead in threads; CancelledError to stop."""
-    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="frame")
-    waiting: deque[Future[Out]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) >= IN_FLIGHT:
-                yield waiting.popleft().result()
-            if cancelled():
-                raise CancelledError("cancelled")
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _some_left(left: Iterable[Any], skipped: list[tuple[str, str]], request: RenderRequest) -> None:

@@ -12,12 +12,14 @@ from skylapse_protocol.codec import format_time, parse_time, read, write
 from skylapse_protocol.errors import ProtocolError
 
 from . import recipe
+from .calibration import CalibrationFiles
 from .decode_scale import Box
 from .encode_codecs import CODECS, ENCODERS, MAX_THREADS, THREADS
 from .encode_sizes import Print
 from .errors import NoPicturesError, RequestError
 from .frames import ExposureFacts, SourceFrame
 from .measure import Measurement
+from .recipe.calibrated import NOTHING, Calibration
 from .recipe.parameters import Changes
 
 DEFAULT_RATE = 30.0
@@ -75,6 +77,10 @@ class RenderRequest:
     """Files that were found unusable before, with the reason; repeated in the result."""
     noticed: tuple[tuple[str, str], ...] = ()
     """Files beside the pictures that say nothing, with the reason; repeated in the result."""
+    files: CalibrationFiles = field(default_factory=CalibrationFiles)
+    """What was calibrated of the camera."""
+    calibration: Calibration = NOTHING
+    """What these files say, once they have been read; not in `job.json`."""
     stretch: tuple[int, int] | None = None
     """First frame of the film that is encoded and first that is not any more, pixel for pixel as in the whole
     film; null for all of it."""
@@ -261,6 +267,7 @@ def to_json(request: RenderRequest) -> dict[str, Any]:
         "metadata": dict(request.metadata),
         "skipped": [list(pair) for pair in request.skipped],
         "noticed": [list(pair) for pair in request.noticed],
+        "calibration": request.files.as_json(),
         "stretch": list(request.stretch) if request.stretch else None,
     }
 
@@ -293,6 +300,7 @@ def from_json(text: str) -> RenderRequest:
             metadata={str(name): str(word) for name, word in (value.get("metadata") or {}).items()},
             skipped=tuple((str(file), str(why)) for file, why in value.get("skipped") or ()),
             noticed=tuple((str(file), str(why)) for file, why in value.get("noticed") or ()),
+            files=CalibrationFiles.of(value.get("calibration") or {}),
             stretch=_maybe(_stretch, value.get("stretch")),
         )
     except KeyError as error:

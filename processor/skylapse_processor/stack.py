@@ -1,23 +1,29 @@
 """Layers one upon the other: pictures of the highest are asked for in order, what lies below is made once.
 
-Each level keeps what it made until no picture to come can need it, in half precision (eleven bits of each
-value, more than eight bits of a tone curve show). Threads may ask at once: who asks for a picture that
-another thread is making waits for it, and since a picture waits for pictures of lower levels alone, or for
-the one before it, nobody waits in a circle.
+Each level keeps what it made until no picture to come can need it: frames as the codes that they were decoded
+to, what layers made of them in half precision (eleven bits of each value, more than eight bits of a tone
+curve show), the highest, which nobody asks for twice, not at all. Threads may ask at once: who asks for a
+picture that another thread is making waits for it, and since a picture waits for pictures of lower levels
+alone, or for the one before it, nobody waits in a circle.
 """
 
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import CancelledError, PictureError
-from .recipe.layer import Layer, Light, Picture, Sight, Size
+from .recipe.layer import Latent, Layer, Light, Picture, Sight, Size
 
-Source = Callable[[int, Size], Light]
+SMALL_COLUMNS = 480
+_LOOKERS = 2
+_NOTHING: Light = np.empty((3, 0, 0), dtype=np.float32)
+
+Source = Callable[[int, Size], Light | Latent]
 """The light of one frame of the plan at a size; raises PictureError or OSError where it cannot be had."""
 
 
@@ -47,7 +53,8 @@ class Stack:
 
     def picture(self, number: int) -> Picture:
         """Return one picture of the film; raise PictureError or OSError where all it is made of is broken."""
-        return self._levels[-1].picture(number)
+        level = self._levels[-1]
+        return level.picture(number) if level.carries else replace(level.make(number), number=number)
 
     def reach(self, first: int, cancelled: Callable[[], bool]) -> None:
         """Make what pictures from `first` on carry with them; raise CancelledError to stop."""
@@ -66,21 +73,70 @@ class Stack:
             before = level.forget(before)
 
 
-def prepared(source: Source, count: int, size: Size, layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """Return the layers, each having looked at what the small pictures of those below it show."""
+def prepared(
+    source: Source,
+    count: int,
+    size: Size,
+    layers: Sequence[Layer],
+    *,
+    film: Size | None = None,
+    looked: Callable[[int, int], None] = lambda *_: None,
+) -> tuple[Layer, ...]:
+    """Return the layers, each having looked at what the small pictures of those below it show.
+
+    `film` is the size of the film where `size`, that of the lowest layer, is larger. `looked` is told how
+    many pictures have been looked at, of how many; what it raises ends the looking.
+    """
+    small = (min(SMALL_COLUMNS, size[0]), max(round(size[1] * min(SMALL_COLUMNS, size[0]) / size[0]), 1))
+    looking = [layer for layer in layers if type(layer).prepare is not Layer.prepare]
     ready: list[Layer] = []
-    for layer in layers:
-        columns = min(layer.sight_columns, size[0])
-        small = columns, max(round(size[1] * columns / size[0]), 1)
-        below, whole = Stack(source, count, small, ready), Stack(source, count, size, ready)
+    with ThreadPoolExecutor(_LOOKERS, thread_name_prefix="look") as pool:
+        for layer in layers:
+            below, whole = Stack(source, count, small, ready), Stack(source, count, size, ready)
+            before = sum(each in looking for each in layers[: len(ready)])
 
-        def look(number: int, below: Stack = below) -> Picture:
-            picture = below.picture(number)
-            below.forget(number)
-            return picture
+            def tell(number: int, before: int = before, below: Stack = below) -> None:
+                looked(before * below.count + number + 1, len(looking) * below.count)
 
-        ready.append(layer.prepare(Sight(count=below.count, picture=look, size=whole.size, small=below.size)))
+            view = _View(below, pool, tell)
+            ready.append(
+                layer.prepare(
+                    Sight(
+                        count=below.count,
+                        picture=view.picture,
+                        size=whole.size,
+                        small=below.size,
+                        film=film or size,
+                    )
+                )
+            )
     return tuple(ready)
+
+
+class _View:
+    """Small pictures in ascending order: what is likely to be asked for next is made ahead, in threads."""
+
+    def __init__(self, below: Stack, pool: ThreadPoolExecutor, tell: Callable[[int], None]) -> None:
+        self._below = below
+        self._pool = pool
+        self._tell = tell
+        self._last = -1
+        self._ahead: dict[int, Future[Picture]] = {}
+
+    def picture(self, number: int) -> Picture:
+        """Return one; raise PictureError or OSError where it cannot be had, and what `tell` raises."""
+        self._tell(number)
+        step = max(1, number - self._last)
+        self._last = number
+        for wanted in (number, number + step, number + 2 * step):
+            if wanted < self._below.count and wanted not in self._ahead:
+                self._ahead[wanted] = self._pool.submit(self._below.picture, wanted)
+        for passed in [each for each in self._ahead if each < number]:
+            self._ahead.pop(passed).cancel()
+        made = self._ahead.pop(number)
+        picture = made.result()
+        self._below.forget(number)
+        return picture
 
 
 class _Level:
@@ -89,7 +145,7 @@ class _Level:
     def __init__(self, count: int, size: Size) -> None:
         self.count = count
         self.size = size
-        self._kept: dict[int, Future[Picture]] = {}
+        self._kept: dict[int, Future[_Kept]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -108,11 +164,16 @@ class _Level:
                 future = self._kept[number] = Future()
         if mine:
             try:
-                future.set_result(_kept(self.make(number), number))
+                future.set_result(self.made(number))
             except BaseException as error:  # noqa: BLE001 whoever asked hears of it, in every thread
                 future.set_exception(error)
-        kept = future.result()
-        return replace(kept, light=kept.light.astype(np.float32))
+        return future.result().picture()
+
+    def made(self, number: int) -> "_Kept":
+        """Make a picture as it is kept."""
+        picture = self.make(number)
+        facts = replace(picture, number=number, light=_NOTHING)
+        return _Kept(facts=facts, light=picture.light.astype(np.float16))
 
     def make(self, number: int) -> Picture:
         raise NotImplementedError
@@ -132,8 +193,13 @@ class _Frames(_Level):
         super().__init__(count, size)
         self._source = source
 
+    def made(self, number: int) -> "_Kept":
+        light = self._source(number, self.size)
+        picture = Picture(light=_NOTHING, number=number, frame=number)
+        return _Kept(facts=picture, light=light)
+
     def make(self, number: int) -> Picture:
-        return Picture(light=self._source(number, self.size), number=number, frame=number)
+        return self.made(number).picture()
 
 
 class _Made(_Level):
@@ -172,6 +238,15 @@ class _Made(_Level):
         return self._layer.needs(before, self._below.count)[0]
 
 
-def _kept(picture: Picture, number: int) -> Picture:
-    """Return a picture as a level keeps it."""
-    return replace(picture, light=picture.light.astype(np.float16), number=number)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Kept:
+    """A picture as a level keeps it."""
+
+    facts: Picture
+    """Whose light is kept beside it."""
+    light: Latent | NDArray[np.float16] | Light
+
+    def picture(self) -> Picture:
+        """Return the picture."""
+        light = self.light.light() if isinstance(self.light, Latent) else self.light.astype(np.float32)
+        return replace(self.facts, light=light)

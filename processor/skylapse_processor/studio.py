@@ -15,15 +15,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-import cv2
 import numpy as np
 
 from . import decode
-from .decode_scale import Box, Canvas, Scaler, crop, cropped, empty, inside
+from .decode_scale import Box, Canvas, Scaler, crop, empty, inside
 from .frames import SourceFrame
 from .measure import Brightness, Measurement, brightness, small
-from .recipe.layer import Light, Size
+from .recipe.layer import Latent, Size
 from .recipe.plan import Curve
+from .recipe.window import Window
 from .tone import SRGB, linear_table
 
 SCRATCH_BYTES = 768_000_000
@@ -75,13 +75,11 @@ class Scratch:
 class Studio:
     """Brings pictures to one box. Use as a context."""
 
-    def __init__(
-        self, size: tuple[int, int], aspect: float | None, box: Box, scratch: Scratch | None
-    ) -> None:
+    def __init__(self, size: tuple[int, int], window: Window, box: Box, scratch: Scratch | None) -> None:
         """Remember what most pictures are, and what the film is to be."""
         self.box = box
         self._size = size
-        self._aspect = aspect
+        self._window = window
         self._scratch = scratch
         self._local = threading.local()
 
@@ -97,7 +95,7 @@ class Studio:
     def canvas(self, frame: SourceFrame) -> Canvas:
         """Return a picture in the box; raise PictureError or OSError where it cannot be had."""
         kept = self._scratch.take(frame.path) if self._scratch is not None else None
-        return kept or self._decoded(frame)
+        return kept or self._decoded(frame, self.box)
 
     def light(self, frame: SourceFrame) -> Brightness | Measurement:
         """Return the linear light of a picture; raise PictureError or OSError where it cannot be had."""
@@ -107,22 +105,18 @@ class Studio:
         if self._scratch is None or frame.size != self._size:
             data = frame.path.read_bytes()
             return brightness(small(data, frame.name, decode.look(data, frame.name)), curve)
-        canvas = self._decoded(frame)
+        canvas = self._decoded(frame, self.box)
         self._scratch.put(frame.path, canvas)
         stride = max(1, int((canvas.planes[0].size / _SAMPLES) ** 0.5))
         return brightness(np.stack([plane[::stride, ::stride] for plane in canvas.planes], axis=2), curve)
 
-    def linear(self, frame: SourceFrame, gain_ev: Curve, size: Size) -> Light:
+    def latent(self, frame: SourceFrame, gain_ev: Curve, size: Size) -> Latent:
         """Return a picture as linear light at a size, levelled by gains of shape (3,) in EV."""
-        canvas = self.canvas(frame)
+        box = Box(width=size[0], height=size[1])
+        canvas = self.canvas(frame) if box == self.box else self._decoded(frame, box)
         table = linear_table(frame.facts.tone_curve if frame.facts else SRGB)
-        light = np.stack(
-            [
-                np.take((table * gain).astype(np.float32), plane)
-                for plane, gain in zip(canvas.planes, np.exp2(gain_ev), strict=True)
-            ]
-        )
-        return light if size == (self.box.width, self.box.height) else _shrunk(light, size)
+        tables = np.outer(np.exp2(gain_ev), table).astype(np.float32)
+        return Latent(codes=canvas.planes, tables=tables)
 
     def adaptation(self, frame: SourceFrame) -> str:
         """Say what was done to a picture of another size than most; nothing where it has theirs."""
@@ -131,27 +125,33 @@ class Studio:
         width, height = frame.size
         return f"is {width} × {height} pixels, fitted into {self.box.width} × {self.box.height}"
 
-    def _decoded(self, frame: SourceFrame) -> Canvas:
+    def _decoded(self, frame: SourceFrame, box: Box) -> Canvas:
         data = frame.path.read_bytes()
         shape = decode.look(data, frame.name)
-        pixels = decode.decode(data, frame.name, cover=self._cover(shape), shape=shape)
-        if not hasattr(self._local, "scaler"):
-            self._local.scaler = Scaler(self.box)
-        scaler: Scaler = self._local.scaler
-        return scaler.canvas(crop(pixels, self._aspect))
+        pixels = decode.decode(data, frame.name, cover=self._cover(shape, box), shape=shape)
+        return self._scaler(box).canvas(crop(pixels, self._window))
 
-    def _cover(self, shape: decode.Shape) -> tuple[int, int]:
-        """Return how large the whole picture has to be decoded for the film to show its part of it."""
-        width, height = cropped(shape.width, shape.height, self._aspect)
-        fitted = inside(width, height, self.box)
+    def _scaler(self, box: Box) -> Scaler:
+        """Return this thread's scaler to a box."""
+        if not hasattr(self._local, "scalers"):
+            self._local.scalers = {}
+        scalers: dict[Box, Scaler] = self._local.scalers
+        if box not in scalers:
+            scalers[box] = Scaler(box)
+        return scalers[box]
+
+    def _cover(self, shape: decode.Shape, box: Box) -> tuple[int, int]:
+        """Return how large the whole picture has to be decoded to fill a box with what is shown of it."""
+        _, _, width, height = self._window.of(shape.width, shape.height)
+        fitted = inside(width, height, box)
         scale = min(1.0, max(fitted.width / width, fitted.height / height))
         return int(np.ceil(shape.width * scale)), int(np.ceil(shape.height * scale))
 
 
-def _shrunk(light: Light, size: Size) -> Light:
-    """Return light at a smaller size, each pixel the mean of those it stands for."""
-    shrunk = cv2.resize(np.moveaxis(light, 0, 2), size, interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(np.moveaxis(shrunk, 2, 0), dtype=np.float32)
+def large_box(film: Box, shown: tuple[int, int], oversize: float) -> Box:
+    """Return how large pictures are brought in, so that a step has room to cut a film of this box out."""
+    scale = max(1.0, min(oversize, shown[0] / film.width, shown[1] / film.height))
+    return Box(width=2 * round(film.width * scale / 2), height=2 * round(film.height * scale / 2))
 
 
 def usual_size(frames: Sequence[SourceFrame]) -> tuple[int, int]:

@@ -289,7 +289,7 @@ def test_what_a_recipe_does_not_know_is_refused_by_its_place(
 
 
 def test_a_step_can_be_added_in_its_place_and_left_out() -> None:
-    changes: Changes = {"fade": {"frames": 3}, "level": True, "crop": {"aspect": 1.0}}
+    changes: Changes = {"fade": {"frames": 3}, "level": True, "crop": {"aspect": "1:1"}}
     assert [step.kind for step in steps_of("raw", changes)] == ["select", "level", "crop", "fade"]
     assert [step.kind for step in steps_of("cinematic", {"balance": False, "fade": False})] == [
         *("select", "level", "deflicker", "crop", "grade")

@@ -264,7 +264,7 @@ def test_progress_never_goes_back_and_ends_at_all(tmp_path: Path) -> None:
 def test_rate_length_or_speed(tmp_path: Path, wishes: dict[str, float], rate: float, every: int) -> None:
     write_evening(tmp_path / "in", evening(60), facts="records")
     request = RenderRequest(frames=read_folder(tmp_path / "in").frames, output=tmp_path / "a.mp4")
-    assert pace(replace(request, **wishes)) == (Fraction(rate), every)  # type: ignore[arg-type]
+    assert pace(replace(request, **wishes), request.frames) == (Fraction(rate), every)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

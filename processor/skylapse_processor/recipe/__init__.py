@@ -10,13 +10,23 @@ from dataclasses import dataclass, field
 
 from skylapse_processor.errors import RequestError
 
+from .caption import PLACES
+from .correct import correct
+from .crop import ASPECTS, crop
 from .deflicker import deflicker
 from .denoise import METHODS, denoise
-from .finish import crop, fade, grade, select
+from .fade import fade
+from .grade import grade
 from .level import balance, level
-from .parameters import Changes, Choice, Number, Parameter, Value, checked, from_words
+from .lut import lut
+from .merge import hdr
+from .overlay import overlay, why_no_colour
+from .parameters import Changes, Choice, Number, Parameter, Text, Value, checked, from_words
 from .plan import Plan
+from .select import LIGHTS, select, why_no_mark, why_no_zone
 from .stabilise import stabilise
+from .tokens import why_no_text
+from .tonemap import tonemap
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,23 +46,43 @@ class Step:
 
 
 ORDER = (
-    *("select", "level", "balance", "deflicker"),
-    *("correct", "stabilise", "denoise"),
-    *("hdr", "focus", "startrail", "season"),
-    *("blend", "interpolate", "crop", "panzoom", "overlay", "grade", "fade"),
+    *("select", "level", "balance", "deflicker", "crop"),
+    *("hdr", "focus", "correct", "tonemap"),
+    *("stabilise", "denoise", "startrail", "season"),
+    *("blend", "interpolate", "panzoom", "lut", "overlay", "grade", "fade"),
 )
 """Every step in the order in which they run, whatever the order in which somebody asks for them."""
 
 _SIGMA = Number(low=1, high=500)
+_SHARE = Number(low=0, high=1)
+_SOME = Number(low=0.05, high=1)
 
 STEPS: Mapping[str, StepKind] = {
-    "select": StepKind(run=select, parameters={"every": Number(low=1, high=100_000, whole=True)}),
+    "select": StepKind(
+        run=select,
+        parameters={
+            "start": Text(longest=10, why_not=why_no_mark),
+            "end": Text(longest=10, why_not=why_no_mark),
+            "zone": Text(longest=60, why_not=why_no_zone),
+            "light": Choice(words=LIGHTS),
+            "sun_deg": Number(low=-90, high=90),
+            "within_deg": Number(low=0.1, high=30),
+            "worst": Number(low=0, high=0.9),
+            "clipped": Number(low=0, high=1),
+            "every": Number(low=1, high=100_000, whole=True),
+            "frames": Number(low=0, high=1_000_000, whole=True),
+        },
+    ),
     "level": StepKind(run=level, parameters={"sigma_frames": _SIGMA}),
     "balance": StepKind(run=balance, parameters={"sigma_frames": _SIGMA}),
     "deflicker": StepKind(
         run=deflicker,
         parameters={"cap_ev": Number(low=0, high=1), "sigma_frames": Number(low=1, high=100)},
     ),
+    "hdr": StepKind(run=hdr, parameters={"ghost_sigmas": Number(low=0, high=100)}),
+    "correct": StepKind(run=correct, parameters={}),
+    "lut": StepKind(run=lut, parameters={}),
+    "tonemap": StepKind(run=tonemap, parameters={"local": Number(low=0, high=1)}),
     "stabilise": StepKind(
         run=stabilise,
         parameters={"limit": Number(low=0.001, high=0.1), "follow_frames": Number(low=0, high=500)},
@@ -61,22 +91,46 @@ STEPS: Mapping[str, StepKind] = {
         run=denoise,
         parameters={"method": Choice(words=METHODS), "radius": Number(low=1, high=3, whole=True)},
     ),
-    "crop": StepKind(run=crop, parameters={"aspect": Number(low=0.1, high=10)}),
+    "crop": StepKind(
+        run=crop,
+        parameters={
+            "aspect": Choice(words=tuple(ASPECTS)),
+            "x": _SHARE,
+            "y": _SHARE,
+            "width": _SOME,
+            "height": _SOME,
+        },
+    ),
+    "overlay": StepKind(
+        run=overlay,
+        parameters={
+            "text": Text(longest=300, why_not=why_no_text),
+            "position": Choice(words=PLACES),
+            "size": Number(low=0.01, high=0.3),
+            "opacity": _SHARE,
+            "colour": Text(longest=7, why_not=why_no_colour),
+            "zone": Text(longest=60, why_not=why_no_zone),
+            "title": Text(longest=100),
+        },
+    ),
     "grade": StepKind(run=grade, parameters={"contrast": Number(low=0, high=1)}),
     "fade": StepKind(run=fade, parameters={"frames": Number(low=0, high=10_000)}),
 }
 
-_LEVELLED = tuple(Step(kind=kind) for kind in ("select", "level", "balance", "deflicker"))
+_LEVELLED = tuple(
+    Step(kind=kind) for kind in ("select", "level", "balance", "deflicker", "correct", "lut")
+)
 
 RECIPES: Mapping[str, tuple[Step, ...]] = {
     "clean": _LEVELLED,
     "cinematic": (
         *_LEVELLED,
-        Step(kind="crop", parameters={"aspect": 2.39}),
+        Step(kind="crop", parameters={"aspect": "2.39"}),
         Step(kind="grade", parameters={"contrast": 0.25}),
         Step(kind="fade", parameters={"frames": 15}),
     ),
     "raw": (Step(kind="select"),),
+    "hdr": (*_LEVELLED, Step(kind="hdr"), Step(kind="tonemap")),
 }
 
 DEFAULT = "clean"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +21,24 @@ levelling brightened may lie above it."""
 
 Size: TypeAlias = tuple[int, int]
 """Columns and rows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Latent:
+    """Light that is still codes: a quarter of the memory, exact, and looked up in a moment."""
+
+    codes: Sequence[NDArray[np.uint8] | NDArray[np.uint16]]
+    """Red, green and blue, each of shape (rows, columns)."""
+    tables: NDArray[np.float32]
+    """Linear light of every code of each channel, shape (3, 256) or (3, 65536)."""
+
+    def light(self) -> Light:
+        """Return the light."""
+        rows, columns = self.codes[0].shape
+        light = np.empty((3, rows, columns), dtype=np.float32)
+        for codes, table, channel in zip(self.codes, self.tables, light, strict=True):
+            cv2.LUT(codes, table, dst=channel)
+        return light
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +66,8 @@ class Sight:
     """Of the pictures of the film itself at this layer."""
     small: Size
     """Of the pictures that `picture` returns."""
+    film: Size = (0, 0)
+    """Of the film: smaller than the lowest layer where a step asked for room to cut from."""
 
 
 class Layer:

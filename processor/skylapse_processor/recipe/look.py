@@ -5,6 +5,7 @@ Frames that pass through layers come as linear light instead, and are looked up 
 
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,10 +42,10 @@ class Look:
         self._plan = plan
         self._white = max(1.0, float(np.exp2(plan.gain_ev.max(initial=0.0))))
 
-    def tables(self, index: int) -> Tables | None:
-        """Return the tables of a frame; null where it stays as it is."""
+    def tables(self, index: int, fade: float = 1.0) -> Tables | None:
+        """Return the tables of a frame, of whose light `fade` is shown; null where it stays as it is."""
         plan = self._plan
-        gains, fade = plan.gain_ev[index], float(plan.fade[index])
+        gains = plan.gain_ev[index]
         flat = np.abs(plan.gain_ev).max(initial=0.0) < _UNCHANGED_EV
         if flat and fade == 1.0 and plan.contrast == 0.0:
             return None
@@ -54,22 +55,21 @@ class Look:
         rows = [self._row(curve, linear * np.exp2(gain), fade) for gain in gains]
         return np.round(np.array(rows) * 255 * _STEP).astype(np.uint16)
 
-    def show(self, light: Light, index: int, planes: Planes) -> None:
+    def show(self, light: Light, index: int, planes: Planes, fade: float = 1.0) -> None:
         """Write linear light, already levelled, as the codes of a frame of the film."""
         facts = self._plan.frames[index].facts
         table = _shown(facts.tone_curve if facts else tone.SRGB, self._white, self._plan.contrast)
-        fade = float(self._plan.fade[index])
         table = table if fade == 1.0 else np.round(table * fade).astype(np.uint16)
-        scale = np.float32((_ROOTS - 1) / self._white**0.5)
+        scale = (_ROOTS - 1) / self._white**0.5
         height, width = planes[0].shape
         dither = _dither(height, width)
         for channel, plane in zip(light, planes, strict=True):
             for top in range(0, height, _ROWS):
                 rows = slice(top, min(top + _ROWS, height))
-                roots = np.sqrt(np.clip(channel[rows], 0.0, self._white))
-                sixteen = np.take(table, (roots * scale).astype(np.intp), mode="clip")
-                sixteen += dither[rows]
-                np.right_shift(sixteen, 8, out=plane[rows], casting="unsafe")
+                roots = cv2.sqrt(np.clip(channel[rows], 0.0, self._white))
+                codes = cv2.LUT((roots * np.float32(scale)).astype(np.uint16), table)
+                codes += dither[rows]
+                np.right_shift(codes, 8, out=plane[rows], casting="unsafe")
 
     def _row(self, curve: str, linear: Curve, fade: float) -> Curve:
         codes = tone.encode(curve, shoulder(linear, self._white))
@@ -114,7 +114,7 @@ def apply(tables: Tables, planes: Planes) -> None:
         for top in range(0, height, _ROWS):
             rows = plane[top : top + _ROWS]
             sixteen = wide[: len(rows)]
-            np.take(table, rows, out=sixteen, mode="clip")
+            cv2.LUT(rows, table, dst=sixteen)
             sixteen += dither[top : top + _ROWS]
             np.right_shift(sixteen, 8, out=rows, casting="unsafe")
 

@@ -1,7 +1,7 @@
 """What is to be done to each frame of a film: the value that the steps of a recipe hand on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,10 @@ from skylapse_processor.frames import SourceFrame
 from skylapse_processor.measure import Brightness, Measurement
 from skylapse_processor.tone import LUMINANCE
 
+from .calibrated import NOTHING, Calibration
+from .caption import Caption
 from .layer import Layer
+from .window import WHOLE, Window
 
 Curve = NDArray[np.float64]
 
@@ -31,18 +34,28 @@ class Plan:
     """log2 of the linear means of red and blue over green's, NaN where nobody measured, shape (n, 2)."""
     gain_ev: Curve
     """log2 of what linear red, green and blue are multiplied with, shape (n, 3)."""
-    fade: Curve
-    """Share of the picture's light that is shown, 0…1, shape (n,)."""
     contrast: float = 0.0
     """Strength of the S-curve about middle grey; 0 leaves the picture alone."""
-    aspect: float | None = None
-    """Width ÷ height to crop to; null keeps the picture's own."""
+    fade_frames: int = 0
+    """Frames of the film at each end on the way from black or to it."""
+    window: Window = WHOLE
+    """What the film shows of its pictures."""
     levelled_by: str = "nothing"
     """What the levelling went by: records, exif, pictures or nothing."""
+    calibration: Calibration = NOTHING
+    """What is known of the camera's lens and colours."""
     layers: tuple[Layer, ...] = ()
     """Steps that look at pixels, the lowest first; without any, one look-up a frame makes the film."""
     oversize: float = 1.0
     """How much larger than the film the lowest layer is, where its pictures allow it: room to cut from."""
+    captions: tuple[Caption, ...] = ()
+    """What is written upon every frame, in this order."""
+    title: str = ""
+    """Of the film, where somebody gave it one."""
+    length_s: float | None = None
+    """How long the film is asked to be."""
+    rate: float | None = None
+    """Frames a second that a step has set; null where the request's pace decides."""
 
 
 def make(
@@ -59,7 +72,18 @@ def make(
         log_mean=measured[:, 0],
         colour_ev=measured[:, 1:],
         gain_ev=np.zeros((count, 3)),
-        fade=np.ones(count),
+    )
+
+
+def pick(plan: Plan, keep: NDArray[np.intp]) -> Plan:
+    """Return the plan with these frames alone, by their numbers, ascending."""
+    return replace(
+        plan,
+        frames=tuple(plan.frames[number] for number in keep),
+        position=plan.position[keep],
+        log_mean=plan.log_mean[keep],
+        colour_ev=plan.colour_ev[keep],
+        gain_ev=plan.gain_ev[keep],
     )
 
 

@@ -1,0 +1,144 @@
+"""Captions: words drawn upon the finished picture, in a soft shade that any sky leaves legible.
+
+Drawn on the planes that are encoded, so that a film with captions takes no other way than one without.
+Figures get equal room, whatever the font says: a clock that runs does not jump about. What the same words
+look like is kept for the frames to come.
+"""
+
+import threading
+from dataclasses import dataclass
+from datetime import tzinfo
+from functools import lru_cache
+from itertools import groupby
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from skylapse_processor.frames import SourceFrame
+
+from . import tokens
+
+PLACES = (
+    *("top-left", "top", "top-right", "left", "centre", "right", "bottom-left", "bottom", "bottom-right"),
+)
+_MARGIN = 0.03
+_LINE = 1.3
+_SHADE = 0.55
+_SMALLEST_PX = 6
+_TILES = 64
+_LONGEST = 300
+"""Letters of a caption; what a record holds may be of any length."""
+
+_drawing = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tile:
+    """What words look like: shares of the picture and of ink that are seen, each of shape (rows, columns)."""
+
+    stays: NDArray[np.float32]
+    ink: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caption:
+    """Words on every frame of a film."""
+
+    lines: tuple[tuple[tokens.Part, ...], ...]
+    zone: tzinfo | None
+    title: str
+    position: str
+    size: float
+    """Height of a letter's line, as a share of the picture's height."""
+    opacity: float
+    colour: tuple[int, int, int]
+
+    def words(self, frame: SourceFrame, number: int) -> str:
+        """Return what stands on frame `number` of the film, counted from 0."""
+        return tokens.fill(self.lines, frame, number, self.zone, self.title)[:_LONGEST]
+
+    def draw(
+        self, planes: tuple[NDArray[np.uint8], ...], frame: SourceFrame, number: int, fade: float
+    ) -> None:
+        """Write upon the red, green and blue of a frame of which `fade`, 0…1, is shown."""
+        rows, columns = planes[0].shape
+        words = self.words(frame, number)
+        if not words.strip():
+            return
+        column = "left" if "left" in self.position else "right" if "right" in self.position else "centre"
+        tile = _tile(words, max(_SMALLEST_PX, round(self.size * rows)), column, self.opacity)
+        high, wide = min(tile.ink.shape[0], rows), min(tile.ink.shape[1], columns)
+        margin = round(_MARGIN * rows)
+        left = _place(columns, wide, margin, {"left": 0.0, "centre": 0.5, "right": 1.0}[column])
+        share = 0.0 if self.position.startswith("top") else 1.0 if self.position.startswith("bottom") else 0.5
+        top = _place(rows, high, margin, share)
+        for plane, value in zip(planes, self.colour, strict=True):
+            part = plane[top : top + high, left : left + wide]
+            mixed = part * tile.stays[:high, :wide] + np.float32(value * fade) * tile.ink[:high, :wide]
+            part[:] = np.round(mixed).astype(np.uint8)
+
+
+def _place(room: int, taken: int, margin: int, share: float) -> int:
+    """Return where something begins that lies at a share of the room inside of its margins."""
+    return max(0, min(room - taken, round(margin + share * (room - taken - 2 * margin))))
+
+
+@lru_cache(maxsize=_TILES)
+def _tile(words: str, size_px: int, column: str, opacity: float) -> Tile:
+    """Return what lines of words look like, ragged on the side that is not asked for."""
+    with _drawing:
+        font = _font(size_px)
+        around = max(2, size_px // 4)
+        lines = words.split("\n")
+        widths = [_width(font, line) for line in lines]
+        line_px = round(_LINE * size_px)
+        size = (round(max(widths)) + 2 * around, line_px * len(lines) + 2 * around)
+        image = Image.new("L", size)
+        pen = ImageDraw.Draw(image)
+        for row, (line, width) in enumerate(zip(lines, widths, strict=True)):
+            slack = max(widths) - width
+            left = around + {"left": 0.0, "centre": slack / 2, "right": slack}[column]
+            _write(pen, font, line, left, around + row * line_px)
+    ink = np.asarray(image, dtype=np.float32) / np.float32(255)
+    soft = cv2.GaussianBlur(cv2.dilate(ink, np.ones((3, 3), np.uint8)), (0, 0), max(1.0, size_px / 8))
+    shade = np.minimum(1.0, 1.6 * soft) * np.float32(_SHADE * opacity)
+    solid = ink * np.float32(opacity)
+    return Tile(stays=(1 - shade) * (1 - solid), ink=solid)
+
+
+@lru_cache(maxsize=4)
+def _font(size_px: int) -> ImageFont.FreeTypeFont:
+    """Return Pillow's own font, which scales."""
+    font = ImageFont.load_default(size_px)
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise RuntimeError("Pillow was built without FreeType")  # noqa: TRY004 - of the build, not of a value
+    return font
+
+
+def _runs(line: str) -> list[tuple[bool, str]]:
+    """Return a line as figures, one by one, and the words between them."""
+    runs: list[tuple[bool, str]] = []
+    for figures, letters in groupby(line, key=lambda letter: letter in "0123456789"):
+        run = "".join(letters)
+        runs += [(True, figure) for figure in run] if figures else [(False, run)]
+    return runs
+
+
+def _width(font: ImageFont.FreeTypeFont, line: str) -> float:
+    cell = _cell(font)
+    return sum(cell if figure else font.getlength(run) for figure, run in _runs(line))
+
+
+def _cell(font: ImageFont.FreeTypeFont) -> float:
+    """Return the room of the widest figure."""
+    return max(font.getlength(figure) for figure in "0123456789")
+
+
+def _write(pen: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, line: str, left: float, top: int) -> None:
+    cell = _cell(font)
+    for figure, run in _runs(line):
+        width = font.getlength(run)
+        pen.text((left + (cell - width) / 2 if figure else left, top), run, fill=255, font=font)
+        left += cell if figure else width
