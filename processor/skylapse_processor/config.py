@@ -15,8 +15,9 @@ import voluptuous as vol
 import yaml
 
 from skylapse_protocol.errors import ProtocolError
-from skylapse_protocol.identifiers import parse_id
+from skylapse_protocol.identifiers import CameraName, parse_id
 
+from .calibration import KINDS, CalibrationFiles
 from .encode_codecs import ENCODERS, MAX_THREADS, THREADS
 from .errors import ConfigError, unreadable
 
@@ -85,6 +86,13 @@ class RenderConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ResultConfig:
+    """Keograms, star trails and best frames."""
+
+    every_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterConfig:
     """Other machines that make films, and what both sides prove themselves with."""
 
@@ -111,7 +119,10 @@ class Config:
     mqtt: MqttConfig | None
     uploads: UploadConfig
     renders: RenderConfig
+    results: ResultConfig
     cluster: ClusterConfig | None
+    calibration: Mapping[str, CalibrationFiles]
+    """By camera, as `<bridge>/<camera>`."""
     log_level: str
 
 
@@ -120,6 +131,13 @@ def _id(value: object) -> str:
         return parse_id(vol.Schema(str)(value))
     except ProtocolError as error:
         raise vol.Invalid(error.why) from error
+
+
+def _camera(value: object) -> CameraName:
+    try:
+        return CameraName.parse(vol.Schema(str)(value))
+    except ProtocolError as error:
+        raise vol.Invalid(f"is no <bridge>/<camera>: {error.why}") from error
 
 
 def _url(value: object) -> str:
@@ -183,12 +201,16 @@ _SCHEMA = vol.Schema(
             vol.Optional("memory_mb", default=8192): vol.Any(0, vol.All(int, vol.Range(min=1024))),
             vol.Optional("cpu_s", default=86_400): vol.Any(0, vol.All(int, vol.Range(min=60))),
         },
+        vol.Optional("results", default=dict): {
+            vol.Optional("every_s", default=60.0): vol.All(vol.Coerce(float), vol.Range(min=0.1, max=3600)),
+        },
         vol.Optional("cluster"): {
             vol.Required("scheduler"): scheduler_address,
             vol.Inclusive("ca_file", "tls"): str,
             vol.Inclusive("cert_file", "tls"): str,
             vol.Inclusive("key_file", "tls"): str,
         },
+        vol.Optional("calibration", default=dict): {_camera: {vol.Optional(kind): str for kind in KINDS}},
         vol.Optional("log_level", default="info"): vol.In(["debug", "info", "warning", "error"]),
     }
 )
@@ -229,9 +251,11 @@ def _suggestion(place: Place) -> str:
     """Return the nearest key that would be allowed there."""
     table: Any = _SCHEMA.schema
     for part in place[:-1]:
-        table = next(value for key, value in table.items() if key.schema == part)
-    near = difflib.get_close_matches(place[-1], [key.schema for key in table], n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(k.schema for k in table)}"
+        table = next(value for key, value in table.items() if getattr(key, "schema", part) == part)
+    names = [key.schema for key in table if hasattr(key, "schema")]
+    near = difflib.get_close_matches(place[-1], names, n=1)
+    known = ", ".join(names) or "cameras, as <bridge>/<camera>"
+    return f"; did you mean {near[0]!r}?" if near else f"; known here: {known}"
 
 
 def _line(node: yaml.Node | None, place: Place) -> int:
@@ -268,7 +292,12 @@ def _build(checked: Mapping[str, Any], folder: Path) -> Config:
         mqtt=_build_mqtt(checked["mqtt"], folder) if "mqtt" in checked else None,
         uploads=UploadConfig(**checked["uploads"]),
         renders=RenderConfig(**checked["renders"]),
+        results=ResultConfig(**checked["results"]),
         cluster=_build_cluster(checked["cluster"], folder) if "cluster" in checked else None,
+        calibration={
+            str(camera): CalibrationFiles.of(files, folder)
+            for camera, files in checked["calibration"].items()
+        },
         log_level=checked["log_level"],
     )
 

@@ -2,6 +2,7 @@
 
 ProcessorError           anything that the processor refuses or fails at, in words for the person who runs it
 ├── ConfigError          a configuration that cannot be used: file, line, path
+├── CalibrationError     a file of a camera's calibration that cannot be used: file, and what is wrong
 ├── KeyStoreError        the file of keys cannot be read, or a name is unknown or taken
 ├── PictureError         bytes that are no picture, or not one that may be decoded
 ├── StoreError           the store on disk or its catalogue
@@ -32,6 +33,10 @@ def unreadable(error: Exception) -> str:
 
 class ConfigError(ProcessorError):
     """A configuration that cannot be used."""
+
+
+class CalibrationError(ProcessorError):
+    """A file of a camera's calibration that cannot be used."""
 
 
 class KeyStoreError(ProcessorError):

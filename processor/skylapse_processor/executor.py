@@ -18,6 +18,7 @@ from typing import Any
 
 from skylapse_protocol.records import FrameRecord, write_record
 
+from .calibration import NO_CALIBRATION, CalibrationFiles
 from .encode_codecs import THREADS
 from .errors import FilmError
 from .frames import SourceFrame, facts_of_record
@@ -61,9 +62,16 @@ class Executor:
     """Runs renders as subprocesses."""
 
     def __init__(
-        self, layout: Layout, *, nice: int, encoder: str = "software", threads: int = THREADS
+        self,
+        layout: Layout,
+        *,
+        nice: int,
+        encoder: str = "software",
+        threads: int = THREADS,
+        calibration: Mapping[str, CalibrationFiles] = NO_CALIBRATION,
     ) -> None:
         self._layout = layout
+        self._calibration = calibration
         self._nice = nice
         self._encoder = encoder
         self._threads = threads
@@ -108,6 +116,7 @@ class Executor:
             output=folder / "film.mp4",
             recipe=spec.recipe,
             parameters=spec.parameters,
+            files=self._calibration.get(str(spec.camera), CalibrationFiles()),
             size=spec.size,
             also_sizes=spec.also_sizes,
             codec=spec.codec,

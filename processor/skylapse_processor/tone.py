@@ -1,5 +1,7 @@
 """Tone curves as tables: eight-bit codes to linear light and back."""
 
+import json
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -17,6 +19,14 @@ RASPBERRY_PI = "imx219"
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 """Weights of linear red, green and blue (BT.709)."""
+
+
+_MEASURED = "measured:"
+
+
+def measured(points: Sequence[Sequence[float]]) -> str:
+    """Return the id of a curve that was measured, as pairs of linear light and code, both 0…65535."""
+    return _MEASURED + json.dumps([list(pair) for pair in points], separators=(",", ":"))
 
 
 def known(curve: str | None) -> str:
@@ -42,5 +52,6 @@ def encode(curve: str, linear: Table) -> Table:
 
 @cache
 def _points(curve: str) -> tuple[Table, Table]:
-    points = np.array(CURVES[curve], dtype=np.float64)
+    named = json.loads(curve.removeprefix(_MEASURED)) if curve.startswith(_MEASURED) else CURVES[curve]
+    points = np.array(named, dtype=np.float64)
     return points[:, 0], points[:, 1]

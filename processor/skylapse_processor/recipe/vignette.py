@@ -1,0 +1,69 @@
+"""The light that a lens loses towards its corners, and how much brighter it has to be made there.
+
+Either as a polynomial of the distance r from the lens's centre, 1 at half the picture's diagonal,
+
+    brightness(r) = 1 + v1·r² + v2·r⁴ + v3·r⁶
+
+as lens profiles have it (Adobe's, and Lensfun's model `pa`), or as a flat field: a picture of something
+evenly lit, such as a white sheet before the lens under a grey sky. A flat field also shows what the sensor
+does to colour in its corners; what its middle shows counts as even, whatever the colour of the sheet was.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Plane = NDArray[np.float32]
+
+LEAST = 0.08
+"""Brightness below this share of the middle's is no vignetting, and is brightened no further."""
+GRID = (64, 48)
+"""Columns and rows of a flat field: vignetting is smooth."""
+_MIDDLE = 6
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlatField:
+    """How bright an even surface is seen, by GRID over the whole picture, 1 in the middle."""
+
+    channels: tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]
+    """Red, green and blue, row by row."""
+
+
+def flat_field(light: NDArray[np.float32]) -> FlatField:
+    """Return the flat field in the linear light of a picture, shape (rows, columns, 3)."""
+    grid = cv2.GaussianBlur(cv2.resize(light, GRID, interpolation=cv2.INTER_AREA), (0, 0), 1.5)
+    rows, columns = grid.shape[0] // 2, grid.shape[1] // 2
+    middle = grid[rows - _MIDDLE : rows + _MIDDLE, columns - _MIDDLE : columns + _MIDDLE].mean(axis=(0, 1))
+    share = np.clip(grid / np.maximum(middle, 1e-6), LEAST, 1 / LEAST)
+    red, green, blue = (tuple(share[..., channel].ravel().round(5).tolist()) for channel in range(3))
+    return FlatField(channels=(red, green, blue))
+
+
+def polynomial(radius2: Plane, terms: tuple[float, ...]) -> Plane:
+    """Return brightness by the square of the distance from the centre."""
+    brightness = np.ones_like(radius2)
+    power = np.ones_like(radius2)
+    for term in terms:
+        power = power * radius2
+        brightness += np.float32(term) * power
+    return np.maximum(brightness, np.float32(LEAST))
+
+
+def seen(field: FlatField, across: Plane, down: Plane) -> NDArray[np.float32]:
+    """Return brightness at places in shares of the picture's width and height, shape (3, rows, columns)."""
+    columns, rows = GRID
+    x, y = across * np.float32(columns) - np.float32(0.5), down * np.float32(rows) - np.float32(0.5)
+    found = [
+        cv2.remap(
+            np.array(channel, dtype=np.float32).reshape(rows, columns),
+            x.astype(np.float32),
+            y.astype(np.float32),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        for channel in field.channels
+    ]
+    return np.stack(found).astype(np.float32)
