@@ -13,12 +13,14 @@ from aiohttp import web
 
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import BridgeAnnounce, CameraState, Command, Orders
+from skylapse_protocol.snapshot import Plan
 from skylapse_protocol.topics import (
     ANNOUNCE,
     FILM,
     INGEST,
     JOB,
     ORDERS,
+    PLAN,
     PROCESSOR_ANNOUNCE,
     PROCESSOR_COMMAND,
     PROCESSOR_HEALTH,
@@ -93,6 +95,7 @@ class Service:
                 nice=config.renders.nice,
                 encoder=config.renders.encoder,
                 threads=config.renders.threads,
+                calibration=config.calibration,
             ),
             clock,
             lambda said: self._tell(JOB, said, job=said.id),
@@ -100,7 +103,9 @@ class Service:
             late_after=timedelta(seconds=config.renders.late_after_s),
         )
         self._dispatch.title = self._title
-        self._keeper = Keeper(self._store, clock, lambda said: self._tell(RESULT, said))
+        self._keeper = Keeper(
+            self._store, clock, lambda said: self._tell(RESULT, said), every_s=config.results.every_s
+        )
         self._keeper.name = self._bridges.name
         expire_after = timedelta(hours=config.uploads.expire_hours)
         self._sweep = Sweep(self._store, clock, expire_after)
@@ -275,6 +280,11 @@ class Service:
                 self._bridges.stated(camera, state)
                 if state is not None:
                     await self._dispatch.hear_state(camera, state)
+            case PLAN.path:
+                camera = CameraName(bridge=ids["bridge"], camera=ids["camera"])
+                plan = _of(message, Plan)
+                if plan is not None:
+                    self._keeper.hear_zone(camera, plan.time_zone)
             case ORDERS.path:
                 orders = _of(message, Orders) or Orders(revision=0, orders=())
                 await self._dispatch.hear_orders(orders)
