@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import TextIO
 
 from . import recipe
+from .calibration import KINDS, CalibrationFiles
+from .encode_codecs import CODECS, ENCODERS, H264, THREADS
 from .errors import CancelledError, ProcessorError, RequestError, unreadable
 from .files import write_whole
 from .frames import read_folder
+from .predict import Prediction, predict
 from .progress import Progress
 from .render import render_film
-from .request import MAX_RATE, SIZES, FilmResult, RenderRequest, from_json
+from .request import MAX_RATE, SIZES, FilmResult, RenderRequest, beside, from_json
 
 _BAR = 30
 _OPTIONS = {
@@ -29,9 +32,13 @@ _OPTIONS = {
     "speed_up": "--speed-up",
     "poster": "--poster",
     "thumbnail": "--thumbnail",
+    "preview": "--preview",
+    "also_sizes": "--also",
+    "threads": "--threads",
 }
 """How somebody at a terminal calls the fields of a job."""
 _CANCELLED = 130
+_UNMADE = Path("film.mp4")
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -48,6 +55,28 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--size", default="1080p", choices=list(SIZES), help="what the film fits into (default 1080p)"
     )
+    parser.add_argument(
+        "--also",
+        type=_words,
+        default=(),
+        metavar="SIZE,SIZE",
+        help="further sizes of the same film: film.mp4 gets film-720p.mp4 beside it",
+    )
+    parser.add_argument(
+        "--codec",
+        default=H264.codec,
+        choices=list(CODECS),
+        help=f"default {H264.codec}, which plays anywhere",
+    )
+    parser.add_argument(
+        "--encoder",
+        default="software",
+        choices=ENCODERS,
+        help="hardware that encodes; software, the default, where it does not work",
+    )
+    parser.add_argument(
+        "--threads", type=int, default=THREADS, help=f"threads of the encoder (default {THREADS})"
+    )
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument("--rate", type=float, metavar="FPS", help=f"frames a second, up to {MAX_RATE:g}")
     pace.add_argument("--length", type=float, metavar="SECONDS", help="length of the film")
@@ -61,7 +90,16 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--poster", type=Path, help="also write a poster, a .jpg")
     parser.add_argument("--thumbnail", type=Path, help="also write a thumbnail, a .jpg")
+    parser.add_argument("--preview", type=Path, help="also write a small moving picture, a .webp")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="make nothing: predict length, size, time and memory"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object about the film")
+    known = parser.add_argument_group("what is known of the camera", "see docs/calibration.md")
+    known.add_argument("--lens", type=Path, help="lens.json of `skylapse-bridge calibrate lens`")
+    known.add_argument("--tone", type=Path, help="tone.json of `skylapse-bridge calibrate tone`")
+    known.add_argument("--flat", type=Path, help="a picture of something evenly lit: corners are as bright")
+    known.add_argument("--lut", type=Path, help="a .cube file: the look of the film")
     parser.add_argument("--job", type=Path, help="render a job file instead of a folder")
     parser.add_argument(
         "--stretch",
@@ -79,7 +117,8 @@ def run_render(arguments: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         request = _request(arguments)
-        result = render_film(request, _reporter(arguments), stop.is_set)
+        work = predict if arguments.dry_run else render_film
+        result = work(request, _reporter(arguments), stop.is_set)
     except CancelledError:
         _say(sys.stderr, "skylapse-processor: render: cancelled")
         return _CANCELLED
@@ -93,6 +132,8 @@ def run_render(arguments: argparse.Namespace) -> int:
         _say(sys.stdout, json.dumps({"result": result.as_json()}))
     elif arguments.json:
         _say(sys.stdout, json.dumps(result.as_json()))
+    elif isinstance(result, Prediction):
+        _foretell(result, request)
     else:
         _tell(result, request)
     return 0
@@ -127,23 +168,30 @@ def _request(arguments: argparse.Namespace) -> RenderRequest:
             return _part(request, arguments) if arguments.stretch is not None else request
         except (OSError, UnicodeDecodeError) as error:
             raise RequestError("", f"cannot be read ({unreadable(error)})") from error
-    if arguments.folder is None or arguments.output is None:
+    output = arguments.output or (_UNMADE if arguments.dry_run else None)
+    if arguments.folder is None or output is None:
         raise RequestError("", "name a folder of pictures and the film: FOLDER -o film.mp4")
     listing = read_folder(arguments.folder)
     return RenderRequest(
         frames=listing.frames,
         skipped=listing.skipped,
         noticed=listing.noticed,
-        output=arguments.output,
+        output=output,
         recipe=arguments.recipe,
         parameters=recipe.changes_of(arguments.set),
+        files=CalibrationFiles(**{kind: getattr(arguments, kind) for kind in KINDS}),
         stretch=arguments.stretch,
         size=arguments.size,
+        also_sizes=arguments.also,
+        codec=arguments.codec,
+        encoder=arguments.encoder,
+        threads=arguments.threads,
         rate=arguments.rate,
         length_s=arguments.length,
         speed_up=arguments.speed_up,
         poster=arguments.poster,
         thumbnail=arguments.thumbnail,
+        preview=arguments.preview,
         metadata={"title": arguments.folder.resolve().name},
     )
 
@@ -151,7 +199,13 @@ def _request(arguments: argparse.Namespace) -> RenderRequest:
 def _part(request: RenderRequest, arguments: argparse.Namespace) -> RenderRequest:
     """Return the request for a stretch of a job's film, beside the film: it has no pictures of its own."""
     output = arguments.output or request.output
-    return replace(request, stretch=arguments.stretch, output=output, poster=None, thumbnail=None)
+    return replace(
+        request, stretch=arguments.stretch, output=output, poster=None, thumbnail=None, preview=None
+    )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word for word in text.split(",") if word))
 
 
 def _stretch(words: str) -> tuple[int, int]:
@@ -209,6 +263,20 @@ def _tell(result: FilmResult, request: RenderRequest) -> None:
         f"flicker {result.flicker_mev:.1f} mEV (levelled by {result.levelled_by}), "
         f"made in {result.seconds:.1f} s",
     )
+    for also in result.also:
+        _say(sys.stdout, f"{also.file}: {also.width} × {also.height}, {_size(also.bytes)}")
+
+
+def _foretell(result: Prediction, request: RenderRequest) -> None:
+    _say(
+        sys.stdout,
+        f"{request.output}: {result.frames} frame{'s' * (result.frames != 1)}, {result.duration_s:.2f} s, "
+        f"{result.width} × {result.height}, about {_size(result.bytes)}, "
+        f"to be made in about {result.seconds:.0f} s with {result.peak_rss_mb:.0f} MB of memory",
+    )
+    for also in result.also:
+        file = beside(request.output, also.size)
+        _say(sys.stdout, f"{file}: {also.width} × {also.height}, about {_size(also.bytes)}")
 
 
 def _size(count: int) -> str:

@@ -39,7 +39,7 @@ class FilmFacts:
     """A name in CODECS; what FFmpeg calls it where it is none of them."""
 
 
-__all__ = ["Converter", "FilmFacts", "FilmWriter", "VideoFrame", "examine"]
+__all__ = ["Converter", "FilmFacts", "FilmWriter", "VideoFrame", "examine", "packets"]
 
 
 class Converter:
@@ -186,6 +186,16 @@ def examine(path: Path) -> FilmFacts:
                 bytes=path.stat().st_size,
                 codec=CODEC_OF.get(stream.codec_context.name, stream.codec_context.name),
             )
+    except (av.FFmpegError, IndexError) as error:
+        raise FilmCheckError(f"{path}: cannot be opened as a film ({unreadable(error)})") from error
+
+
+def packets(path: Path) -> tuple[int, ...]:
+    """Return how many bytes each frame of a film takes; raise FilmCheckError where it cannot be opened."""
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            return tuple(packet.size for packet in container.demux(stream) if packet.size)
     except (av.FFmpegError, IndexError) as error:
         raise FilmCheckError(f"{path}: cannot be opened as a film ({unreadable(error)})") from error
 

@@ -5,6 +5,7 @@ take the process with them. So a few frames are encoded in a process of its own,
 with such hardware runs the tests of this project: what is tested is that software takes over.
 """
 
+import functools
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,7 @@ def choose(codec: str, wanted: str, works: "Probe | None" = None) -> tuple[str |
     return None, f"was encoded by {CODECS[codec].encoder}: {why}"
 
 
+@functools.cache
 def encodes_here(codec: str, encoder: str, limit_s: float = PROBE_S) -> bool:
     """Say whether an encoder brings a film of a few frames to its end in a process of its own."""
     command = [sys.executable, "-m", "skylapse_processor.encode_hardware", codec, encoder]
