@@ -17,7 +17,7 @@ from PIL import Image
 
 from . import decode, encode
 from .calibration import curve_of, load, retold
-from .course import Course, course, gathered, goes_by_quality
+from .course import Course, course, gathered, goes_by_quality, looks_around
 from .decode_scale import Box, Canvas, Planes, empty
 from .encode_codecs import Coding
 from .encode_hardware import choose
@@ -250,7 +250,8 @@ class _Film:
                 raise CancelledError("cancelled")
             self._meter.advance("look", done, total)
 
-        self._meter.begin("look", count)
+        if any(looks_around(layer) for layer in self._plan.layers):
+            self._meter.begin("look", count)
         size, shown = (box.width, box.height), (film.width, film.height)
         layers = prepared(self._latent, count, size, self._plan.layers, film=shown, looked=looked)
         self._stack = Stack(self._latent, count, size, layers)
