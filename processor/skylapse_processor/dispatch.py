@@ -6,9 +6,11 @@ import logging
 import secrets
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from pathlib import Path
 
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import CameraState, EndedWindow, JobState, Orders
@@ -30,6 +32,8 @@ from .store.store import Store
 from .wish import FilmWish
 
 _log = logging.getLogger(__name__)
+
+Grown = Callable[[RenderSpec, Sequence[StoredFrame], Path], Awaitable[tuple[Product, ...]]]
 
 REMEMBER = timedelta(days=14)
 """How long frames that come late still remake the film of their window."""
@@ -71,9 +75,12 @@ class Dispatch:
         self._workers = workers
         self._late_after = late_after
         self.title: Callable[[RenderSpec], str] = plain_title
+        self.grown: Grown = _nothing_grown
+        """Returns what has grown while the frames came in; nothing where a film must be rendered."""
         self._wake = asyncio.Event()
         self._stirred = asyncio.Event()
         self._runs: dict[str, _Run] = {}
+        self._predicting = asyncio.Lock()
         self._progress: dict[str, JobState] = {}
         self._heard: dict[CameraName, tuple[EndedWindow, ...]] = {}
         """What each camera said last, for it says so again with every frame."""
@@ -124,6 +131,25 @@ class Dispatch:
 
     async def request(self, wanted: FilmWish) -> Job:
         """Queue a film that somebody asks for; answers at once."""
+        job = await self._asked(wanted)
+        await asyncio.wrap_future(self._table.put([job]))
+        self._announce(job)
+        self.poke()
+        return job
+
+    async def predict(self, wanted: FilmWish) -> dict[str, Any]:
+        """Return what a film would be, as JSON values; one prediction at a time."""
+        job = await self._asked(wanted)
+        folder = self._layout.render_folder(job.id, job.attempt)
+        async with self._predicting:
+            try:
+                frames = await asyncio.to_thread(self._frames_of, job.spec)
+                return await self._executor.predict(job, frames, folder)
+            finally:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _asked(self, wanted: FilmWish) -> Job:
+        """Return the job of a film that somebody asks for, not queued yet."""
         selection = Selection(
             camera=wanted.camera,
             day=wanted.day,
@@ -142,7 +168,7 @@ class Dispatch:
                 " give its profile bracket_ev or focus_bracket",
             )
         now = self._clock()
-        job = Job(
+        return Job(
             id=_new_id(),
             origin="request",
             spec=spec,
@@ -151,10 +177,6 @@ class Dispatch:
             created_at=now,
             changed_at=now,
         )
-        await asyncio.wrap_future(self._table.put([job]))
-        self._announce(job)
-        self.poke()
-        return job
 
     async def cancel(self, job_id: str) -> Job:
         """Cancel a job; its process is gone when this returns."""
@@ -299,7 +321,7 @@ class Dispatch:
         folder = self._layout.render_folder(job.id, job.attempt)
         try:
             frames = await asyncio.to_thread(self._frames_of, job.spec)
-            products = await self._executor.run(
+            products = await self.grown(job.spec, frames, folder) or await self._executor.run(
                 job, frames, folder, lambda progress: self._hear_progress(job, progress)
             )
             await self._promote(job, products)
@@ -338,7 +360,7 @@ class Dispatch:
             recipe=spec.recipe,
             title=title if spec is whole else f"{title} · {spec.size}",
             created_at=self._clock(),
-            content=await asyncio.to_thread(content_of, product.video),
+            content=product.content or await asyncio.to_thread(content_of, product.video),
             frames=product.frames,
             skipped=product.skipped,
             duration_s=product.duration_s,
@@ -426,6 +448,17 @@ class Dispatch:
 def merges_brackets(spec: RenderSpec) -> bool:
     """Say whether a film is made of all frames of brackets, and not of their middles alone."""
     return any(step.kind in MERGING for step in steps_of(spec.recipe, spec.parameters))
+
+
+async def _nothing_grown(
+    _spec: RenderSpec, _frames: Sequence[StoredFrame], _folder: Path
+) -> tuple[Product, ...]:
+    return ()
+
+
+def accepted(job: Job) -> dict[str, Any]:
+    """Return what whoever asked for films is told: the job, its film, and those of all its sizes."""
+    return {"job": job.id, "film": job.spec.film, "films": list(job.spec.films)}
 
 
 def plain_title(spec: RenderSpec) -> str:

@@ -56,6 +56,8 @@ class Product:
     bytes: int
     codec: str
     flicker_mev: float | None
+    content: str | None = None
+    """First digits of a digest of the video, where whoever made it knows one."""
 
 
 class Executor:
@@ -81,29 +83,48 @@ class Executor:
     ) -> tuple[Product, ...]:
         """Render to the end, or raise FilmError with the child's words. Cancelling ends the child."""
         request = await asyncio.to_thread(self._prepare, job, frames, folder)
+        result = await self._result(folder, tell)
+        for notice in result["noticed"]:
+            _log.info("job %s: %s %s", job.id, notice["file"], notice["reason"])
+        return products(request, result)
+
+    async def predict(self, job: Job, frames: Sequence[StoredFrame], folder: Path) -> dict[str, Any]:
+        """Return what rendering would bring, as JSON values; raise FilmError as it would."""
+        await asyncio.to_thread(self._prepare, job, frames, folder)
+        return await self._result(folder, lambda _: None, "--dry-run")
+
+    async def _result(self, folder: Path, tell: Callable[[Progress], None], *words: str) -> dict[str, Any]:
+        """Run the child on the job file in a folder; return its last report, or raise FilmError."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "skylapse_processor", "render", "--job", str(folder / "job.json")),
+            *(
+                sys.executable,
+                "-m",
+                "skylapse_processor",
+                "render",
+                "--job",
+                str(folder / "job.json"),
+                *words,
+            ),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=_LINE_BYTES,
             start_new_session=True,
         )
-        words = asyncio.create_task(_last_words(process))
+        last_words = asyncio.create_task(_last_words(process))
         try:
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, process.pid, self._nice)
             last = await _listen(process, tell)
             code = await process.wait()
-            said = last.get("error") or await words
+            said = last.get("error") or await last_words
         finally:
             await _end(process)
-            words.cancel()
+            last_words.cancel()
         if code != 0 or "result" not in last:
             raise FilmError(str(said) or f"the render ended with exit code {code}")
-        for notice in last["result"]["noticed"]:
-            _log.info("job %s: %s %s", job.id, notice["file"], notice["reason"])
-        return products(request, last["result"])
+        result: dict[str, Any] = last["result"]
+        return result
 
     def _prepare(self, job: Job, frames: Sequence[StoredFrame], folder: Path) -> RenderRequest:
         """Write the job file."""

@@ -50,6 +50,7 @@ from .status import Status
 from .store.films import FilmQuery
 from .store.store import Store
 from .sweep import Sweep
+from .today import Today
 from .web.app import build
 from .web.auth import Auth
 from .web.comparisons import Comparisons
@@ -58,6 +59,7 @@ from .web.frames import Frames
 from .web.renders import Renders
 from .web.results import Results
 from .web.routes import Rooms, routes
+from .web.today import TodayFilms
 from .web.uploads import Uploads
 
 _log = logging.getLogger(__name__)
@@ -103,6 +105,8 @@ class Service:
             late_after=timedelta(seconds=config.renders.late_after_s),
         )
         self._dispatch.title = self._title
+        self._today = Today(self._store, nice=config.renders.nice)
+        self._dispatch.grown = self._today.finished
         self._keeper = Keeper(
             self._store, clock, lambda said: self._tell(RESULT, said), every_s=config.results.every_s
         )
@@ -120,6 +124,8 @@ class Service:
             software=self.software,
             boot_id=secrets.token_hex(8),
         )
+        self._status.film_of_today = self._today.film_of
+        self._today.changed = self._on_changed
         self._auth = Auth(Keys(keys_file(config), clock), config.store.state / "session.secret", clock)
         self._rooms = self._build_rooms(expire_after)
         self._mqtt = self._build_mqtt()
@@ -153,6 +159,7 @@ class Service:
             await self._mqtt.start()
         await self._dispatch.start()
         await self._keeper.start()
+        await self._today.start()
         for work, every_s in (
             (self._tell_states, _STATE_S),
             (self._tell_health, _HEALTH_S),
@@ -170,6 +177,7 @@ class Service:
             await self._runner.cleanup()
         await self._keeper.stop()
         await self._dispatch.stop()
+        await self._today.stop()
         await self._ingest.stop()
         if self._mqtt is not None:
             await self._mqtt.stop()
@@ -190,6 +198,7 @@ class Service:
             renders=Renders(self._store, self._dispatch),
             comparisons=Comparisons(self._store),
             results=Results(self._store, self._keeper),
+            today=TodayFilms(self._today),
             status=self._status,
             auth=self._auth,
             software=self.software,
@@ -223,6 +232,7 @@ class Service:
     def _on_stored(self, camera: CameraName) -> None:
         self._changed.add(camera)
         self._dispatch.stir()
+        self._today.stir(camera)
 
     def _on_changed(self, camera: CameraName) -> None:
         self._changed.add(camera)
@@ -267,6 +277,7 @@ class Service:
             _log.info("%d frames have been kept long enough and were deleted", await self._sweep.retire(over))
         if self._store.disk.short:
             _log.warning("the store's disk is almost full: %s", self._store.layout.root)
+        await self._today.tidy(unmade)
         await asyncio.to_thread(self._store.disk.hold_ballast)
 
     async def _hear(self, heard: Heard) -> None:

@@ -1,6 +1,7 @@
 """How the processor fares: what it tells of itself and of each camera, on MQTT and over HTTP."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -44,6 +45,7 @@ class Status:
         self._clock = clock
         self._software = software
         self._boot_id = boot_id
+        self.film_of_today: Callable[[CameraName], str | None] = lambda _camera: None
         self._started_at: datetime | None = None
 
     def start(self) -> None:
@@ -104,6 +106,7 @@ class Status:
             bad_today=totals.bad_last_day,
             sunset_score=evening[0].score if evening else None,
             keogram=keograms[0].id if keograms else None,
+            film_of_today=self.film_of_today(camera),
         )
 
     def stats(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ films/<bridge>/<camera>/<day>/<film>.mp4                        and .poster.jpg,
 results/<bridge>/<camera>/<day>/<result>.jpg                    .thumb.jpg; *.state: what grows
 uploads/      unfinished uploads: <upload>.part and its record
 quarantine/   pictures that were refused and kept, as <bridge>/<camera>/<stem>-<digest>.jpg or .dng
+today/<bridge>/<camera>/<film>/                                 a film that is still growing
 renders/      job files and the unpromoted output of renders
 state/        catalogue, keys, ballast (or wherever the configuration puts them)
 ```
@@ -136,6 +137,15 @@ class Layout:
     def preview(self, camera: CameraName, day: str, film: str) -> Path:
         """A film's small moving picture."""
         return self.film(camera, day, film).with_suffix(".preview.webp")
+
+    @property
+    def today(self) -> Path:
+        """Films that are still growing."""
+        return self.root / "today"
+
+    def today_folder(self, camera: CameraName, film: str) -> Path:
+        """A film that is still growing."""
+        return self.today / camera.bridge / camera.camera / parse_film(film)
 
     def render_folder(self, job: str, attempt: int) -> Path:
         """Where one attempt at a job writes; nothing of it counts before it is promoted."""

@@ -15,6 +15,7 @@ from .frames import Frames
 from .openapi import describe
 from .renders import Renders
 from .results import Results
+from .today import PLAYLIST, TodayFilms
 from .uploads import OFFSET_STREAM, Uploads
 
 _PAGE = ("limit", "cursor")
@@ -30,6 +31,7 @@ class Rooms:
     renders: Renders
     comparisons: Comparisons
     results: Results
+    today: TodayFilms
     status: Status
     auth: Auth
     software: str
@@ -38,7 +40,7 @@ class Rooms:
 def routes(rooms: Rooms) -> list[Route]:
     """Return the whole table."""
     table = [*_uploads(rooms.uploads), *_frames(rooms.frames), *_films(rooms.films), *_renders(rooms.renders)]
-    table += [*_comparisons(rooms.comparisons), *_results(rooms.results), *_about(rooms)]
+    table += [*_comparisons(rooms.comparisons), *_results(rooms.results), *_today(rooms.today), *_about(rooms)]
     document = json.dumps(describe(table, rooms.software))
 
     async def openapi(_request: web.Request) -> web.Response:
@@ -268,6 +270,35 @@ def _results(results: Results) -> list[Route]:
             summary="What each evening's sunset was worth, and why, newest first",
             query=_PAGE,
             schema="Sunsets",
+        ),
+    ]
+
+
+def _today(today: TodayFilms) -> list[Route]:
+    base = "/cameras/{bridge}/{camera}/today"
+    return [
+        Route(method="GET", path=base, handler=today.get, summary="The film of today", schema="Today"),
+        Route(
+            method="GET",
+            path=f"{base}/playlist.m3u8",
+            handler=today.playlist,
+            summary="Its segments (HLS), while it grows",
+            answers=PLAYLIST,
+        ),
+        Route(
+            method="GET",
+            path=f"{base}/film.mp4",
+            handler=today.film,
+            summary="All of it that there is",
+            answers="video/mp4",
+            query=("v",),
+        ),
+        Route(
+            method="GET",
+            path=f"{base}/{{segment}}",
+            handler=today.segment,
+            summary="A segment that the playlist names",
+            answers="video/mp4",
         ),
     ]
 

@@ -1,0 +1,448 @@
+"""The film of today: frames are encoded as they come, so that the day's film is there when the day ends.
+
+Reading order: `today_plan` (how frames are levelled without knowing the rest of the day), `today_cut` (from
+pictures to samples), `today_reel` (what lies on disk), `today_show` (what players get), and this room, which
+follows the newest frames of every camera. What is asked of the catalogue is always what comes after the last
+closed segment: a long day costs as much a frame as a short one.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import logging
+import shutil
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import takewhile
+from pathlib import Path
+
+from PIL import Image
+
+from skylapse_protocol.identifiers import CameraName, FrameName
+
+from . import mp4, today_show
+from .decode_scale import Box
+from .encode_preview import FRAMES, animation
+from .errors import FilmError, NotFoundError, ProcessorError
+from .executor import Product, source_frame
+from .files import write_whole
+from .frames import SourceFrame
+from .ingest import read_stored_record
+from .jobs import RenderSpec
+from .request import film_box
+from .retention import WindowKey
+from .store.rows import FrameRole, FrameState, Selection, StoredFrame
+from .store.store import Store
+from .today_cut import Lane
+from .today_plan import AHEAD, GROUP, Aim, aims, follows, grows, pace_of, spec_of
+from .today_reel import Picture, Piece, Reel
+from .today_show import Part, SoFar
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE = 4 * GROUP + AHEAD
+"""How many frames are asked of the catalogue at once; a film further behind is rendered."""
+_PARTS_KEPT = 128
+_SO_FAR_KEPT = 4
+
+
+@dataclass(kw_only=True, slots=True)
+class Live:
+    """A film that grows."""
+
+    spec: RenderSpec
+    reel: Reel
+    pending: tuple[SourceFrame, ...] = ()
+    """Frames that are in no closed segment."""
+    known: dict[str, SourceFrame] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+    """What is shown of them, in order."""
+    kept: dict[int, Part] = field(default_factory=dict)
+    """The same and those before, by serial: a slow player may still ask for one."""
+    so_far: dict[str, SoFar] = field(default_factory=dict)
+    track: mp4.Track | None = None
+    ended: bool = False
+    closing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    showing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def version(self) -> str:
+        """What changes with everything that is to be seen."""
+        last = self.parts[-1].serial if self.parts else 0
+        return f"{self.reel.shown}-{last}"
+
+    @property
+    def frames(self) -> int:
+        """How many frames are to be seen."""
+        return self.reel.shown + sum(len(part.piece.samples) for part in self.parts)
+
+
+class Today:
+    """Makes the films of today, of all cameras."""
+
+    def __init__(self, store: Store, *, nice: int) -> None:
+        self._catalogue = store.frames
+        self._jobs = store.jobs
+        self._layout = store.layout
+        self._disk = store.disk
+        self._closing = Lane("closing", nice)
+        self._showing = Lane("showing", nice)
+        self._lives: dict[str, Live] = {}
+        self._current: dict[CameraName, Live] = {}
+        self._opening = asyncio.Lock()
+        self._stirred: set[CameraName] = set()
+        self._followers: dict[CameraName, asyncio.Task[None]] = {}
+        self._serials = itertools.count(1)
+        self.changed: Callable[[CameraName], None] = lambda _camera: None
+        """Hears that a camera has another film of today."""
+
+    async def start(self) -> None:
+        """Have threads, and go on with the films that a kill has interrupted."""
+        self._closing.start()
+        self._showing.start()
+        for camera in await asyncio.to_thread(self._catalogue.cameras):
+            self.stir(camera)
+
+    async def stop(self) -> None:
+        """End; open segments are made again after the next start."""
+        tasks = list(self._followers.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._closing.stop()
+        self._showing.stop()
+
+    def stir(self, camera: CameraName) -> None:
+        """Hear that a camera has new frames."""
+        self._stirred.add(camera)
+        if camera not in self._followers:
+            self._followers[camera] = asyncio.create_task(self._follow(camera))
+
+    async def of(self, camera: CameraName) -> Live:
+        """Return the film of a camera that its newest frame belongs to; raise NotFoundError without one."""
+        newest = await asyncio.to_thread(self._catalogue.newest, camera)
+        if newest is None or newest.role is not FrameRole.LEADS:
+            live = self._current.get(camera)
+            if live is None:
+                raise NotFoundError(f"{camera} has no frame of today")
+            return live
+        orders = (await asyncio.to_thread(self._jobs.orders)).orders
+        live = await self._live(spec_of(newest, orders))
+        before, self._current[camera] = self._current.get(camera), live
+        if before is not live:
+            self.changed(camera)
+        if before is not None and follows(live.spec, before.spec):
+            await self._advance(before)
+            before.ended = True
+        return live
+
+    def film_of(self, camera: CameraName) -> str | None:
+        """Return the id of a camera's film of today."""
+        live = self._current.get(camera)
+        return live.spec.film if live is not None else None
+
+    async def show(self, live: Live) -> None:
+        """See to it that every frame that has been measured is to be seen."""
+        async with live.showing:
+            if live.ended:
+                return
+            done = len(live.reel.segments)
+            before, course = len(live.reel.frames), live.reel.course
+            pending = await asyncio.to_thread(self._pending, live)
+            parts = [part for part in live.parts if part.segment >= done]
+            shown = [name for part in parts for name in part.piece.frames]
+            if shown != [frame.name for frame in pending[: len(shown)]]:
+                parts, shown = [], []
+            if len(pending) > len(shown):
+                aimed = aims(course, pending)
+                for first, past in _on_grid(len(shown), len(pending)):
+                    piece = await self._cut(self._showing, live, pending[first:past], aimed[first:past])
+                    parts.append(
+                        Part(
+                            serial=next(self._serials),
+                            segment=done + first // GROUP,
+                            first=before + first,
+                            piece=piece,
+                        )
+                    )
+            closed = len(live.reel.segments)
+            live.parts = [part for part in parts if part.segment >= closed]
+            live.kept |= {part.serial: part for part in parts}
+            live.kept = dict(list(live.kept.items())[-_PARTS_KEPT:])
+
+    def playlist(self, live: Live) -> str:
+        """Return the playlist of what is to be seen."""
+        rate = pace_of(live.spec)
+        return today_show.playlist(live.spec.film, live.reel, live.parts, rate, ended=live.ended)
+
+    async def segment(self, camera: CameraName, name: str) -> bytes:
+        """Return what a playlist names; raise NotFoundError for anything else."""
+        film, _, rest = name.partition("-")
+        live = self._lives.get(film)
+        words = rest.partition(".")[0].split("-")
+        if live is None or live.spec.camera != camera or live.track is None:
+            raise NotFoundError(f"{camera} has no segment {name[:80]}")
+        if words == ["init"]:
+            return mp4.initialisation(live.track)
+        if not all(word.isdecimal() and len(word) < 10 for word in words):
+            raise NotFoundError(f"{camera} has no segment {name[:80]}")
+        if len(words) == 1 and int(words[0]) < len(live.reel.segments):
+            return await asyncio.to_thread(today_show.closed, live.track, live.reel, int(words[0]))
+        if len(words) == 3:
+            first, last = int(words[1]), int(words[2])
+            parts = [part for serial, part in live.kept.items() if first <= serial <= last]
+            if parts and parts[0].serial == first and parts[-1].serial == last:
+                return today_show.fragments(live.track, parts)
+        raise NotFoundError(f"{camera} has no segment {name[:80]}")
+
+    def film_so_far(self, live: Live, version: str) -> tuple[SoFar, Path]:
+        """Return the film as it stood at a version, the newest where that is forgotten, and its samples."""
+        if version not in live.so_far and live.track is not None:
+            made = today_show.so_far(live.track, live.reel, live.parts, f"{live.spec.camera} {live.spec.day}")
+            if made is not None:
+                live.so_far[live.version] = made
+                live.so_far = dict(list(live.so_far.items())[-_SO_FAR_KEPT:])
+        found = live.so_far.get(version) or live.so_far.get(live.version)
+        if found is None:
+            raise NotFoundError(f"{live.spec.camera} has no film of today yet")
+        return found, live.reel.media
+
+    async def finished(
+        self, spec: RenderSpec, frames: Sequence[StoredFrame], folder: Path
+    ) -> tuple[Product, ...]:
+        """Return the film of these frames where it is the film of today; nothing where it must be rendered."""
+        live = await self._to_finish(spec)
+        if live is None:
+            return ()
+        async with live.closing:
+            names = [frame.name.stem for frame in frames]
+            done = len(live.reel.frames)
+            if tuple(names[:done]) != live.reel.frames or len(names) - done > _AT_ONCE:
+                return ()
+            rest = await asyncio.to_thread(self._sources, live, frames[done:])
+            still = await asyncio.to_thread(self._sources, live, frames[len(frames) // 2 :][:1])
+            try:
+                await self._close_all(live, rest)
+                if not live.reel.levelled_as_a_render or live.reel.skipped or live.reel.picture is None:
+                    return ()
+                product = await self._showing.run(
+                    partial(self._product, live, live.reel.picture, still[0], folder)
+                )
+            except (ProcessorError, OSError) as error:
+                _log.warning("the film of today of %s is rendered instead: %s", spec.camera, error)
+                return ()
+            live.ended, live.parts = True, []
+        return (product,)
+
+    async def tidy(self, unmade: Collection[WindowKey]) -> None:
+        """Delete films that are over, and whose windows' films are made or whose frames are gone."""
+        current = {(camera, live.spec.day, live.spec.window) for camera, live in self._current.items()}
+        for folder in await asyncio.to_thread(self._folders):
+            camera = CameraName(bridge=folder.parent.parent.name, camera=folder.parent.name)
+            key = await asyncio.to_thread(_window_of, folder)
+            if key is None or not await asyncio.to_thread(self._has_frames, camera, *key):
+                keep = False
+            else:
+                window = (camera, key[0], key[1] or "")
+                keep = (camera, *key) in current or window in unmade
+            if not keep:
+                self._lives.pop(folder.name, None)
+                if (live := self._current.get(camera)) is not None and live.spec.film == folder.name:
+                    del self._current[camera]
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _follow(self, camera: CameraName) -> None:
+        """Look after a camera's films until no new frame is heard of."""
+        try:
+            while camera in self._stirred:
+                self._stirred.discard(camera)
+                with contextlib.suppress(NotFoundError):
+                    await self._advance(await self.of(camera))
+        except (ProcessorError, OSError) as error:
+            _log.warning("the film of today of %s waits for the next frame: %s", camera, error)
+        except Exception:  # noqa: BLE001 - whatever it is, the next frame may go better
+            _log.exception("the film of today of %s waits for the next frame", camera)
+        finally:
+            del self._followers[camera]
+
+    async def _live(self, spec: RenderSpec) -> Live:
+        """Return a film that grows, read from disk where it is there."""
+        async with self._opening:
+            live = self._lives.get(spec.film)
+            if live is None or pace_of(live.spec) != pace_of(spec):
+                folder = self._layout.today_folder(spec.camera, spec.film)
+                reel = Reel(folder, self._layout.root)
+                await asyncio.to_thread(reel.open)
+                if reel.picture is not None and reel.picture.rate != pace_of(spec):
+                    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                    reel = Reel(folder, self._layout.root)
+                live = Live(spec=spec, reel=reel, track=reel.picture.track if reel.picture else None)
+                self._lives[spec.film] = live
+            return live
+
+    async def _to_finish(self, spec: RenderSpec) -> Live | None:
+        """Return the film that grows to what is asked for."""
+        if not grows(spec):
+            return None
+        live = self._lives.get(spec.film)
+        if live is None and await asyncio.to_thread(self._layout.today_folder(spec.camera, spec.film).exists):
+            live = await self._live(spec)
+        return live if live is not None and pace_of(live.spec) == pace_of(spec) else None
+
+    async def _advance(self, live: Live) -> None:
+        """Close the segments that have all the frames that they look ahead to."""
+        async with live.closing:
+            if live.ended:
+                return
+            pending = await asyncio.to_thread(self._pending, live)
+            while len(pending) >= GROUP + AHEAD:
+                await asyncio.to_thread(self._disk.check, 0)
+                await self._close(live, pending[:GROUP], aims(live.reel.course, pending[: GROUP + AHEAD]))
+                pending = await asyncio.to_thread(self._pending, live)
+
+    async def _close_all(self, live: Live, rest: Sequence[SourceFrame]) -> None:
+        """Close the last segments, with what there is ahead of them, quickly."""
+        while rest:
+            await self._close(live, rest[:GROUP], aims(live.reel.course, rest), quick=True)
+            rest = rest[GROUP:]
+
+    async def _close(
+        self, live: Live, frames: Sequence[SourceFrame], aimed: Sequence[Aim], *, quick: bool = False
+    ) -> None:
+        lane = self._showing if quick else self._closing
+        piece = await self._cut(lane, live, frames, aimed[: len(frames)], quick=quick)
+        await lane.run(partial(_keep, live, piece, frames))
+        done = len(live.reel.segments)
+        live.parts = [part for part in live.parts if part.segment >= done]
+        for frame in frames:
+            live.known.pop(frame.name, None)
+
+    async def _cut(
+        self,
+        lane: Lane,
+        live: Live,
+        frames: Sequence[SourceFrame],
+        aimed: Sequence[Aim],
+        *,
+        quick: bool = True,
+    ) -> Piece:
+        """Encode frames; learn what the film is from the first of them."""
+        box, rate = self._box(live, frames[0]), pace_of(live.spec)
+        piece = await lane.run(partial(lane.cut, frames, aimed, box, rate, quick=quick))
+        if live.track is None and piece.samples:
+            live.track = mp4.Track(
+                width=box.width, height=box.height, rate=rate, sps=piece.sps, pps=piece.pps
+            )
+        return piece
+
+    def _box(self, live: Live, first: SourceFrame) -> Box:
+        if live.track is not None:
+            return Box(width=live.track.width, height=live.track.height)
+        return film_box(live.spec.size, *(first.size or (2, 2)))
+
+    def _product(self, live: Live, picture: Picture, still: SourceFrame, folder: Path) -> Product:
+        """Make the film of what is closed, and its pictures."""
+        folder.mkdir(parents=True, exist_ok=True)
+        flicker_mev = live.reel.flicker_mev()
+        words = {
+            "title": f"{live.spec.camera} {live.spec.day}",
+            "camera": str(live.spec.camera),
+            "day": live.spec.day,
+            "recipe": live.spec.recipe,
+            "flicker_mev": f"{flicker_mev:g}",
+            "frames": f"{live.reel.shown}",
+        }
+        film, poster, thumb, preview = (
+            folder / name for name in ("film.mp4", "poster.jpg", "thumb.jpg", "preview.webp")
+        )
+        facts, content = live.reel.finish(film, words)
+        self._showing.stills(still, live.reel.aim(still.name), picture.box, poster, thumb)
+        small = [Image.open(path) for path in live.reel.small(FRAMES)]
+        write_whole(preview, animation(small))
+        return Product(
+            size=live.spec.size,
+            video=film,
+            poster=poster,
+            thumb=thumb,
+            preview=preview,
+            frames=facts.frames,
+            skipped=0,
+            duration_s=round(facts.duration_s, 6),
+            rate=float(picture.rate),
+            width=facts.width,
+            height=facts.height,
+            bytes=facts.bytes,
+            codec=facts.codec,
+            flicker_mev=flicker_mev,
+            content=content,
+        )
+
+    def _pending(self, live: Live) -> tuple[SourceFrame, ...]:
+        """Return the frames after the last closed segment, up to the first that is not measured yet."""
+        spec, last = live.spec, live.reel.last
+        wanted = Selection(
+            camera=spec.camera,
+            day=spec.day,
+            window=spec.window,
+            profile=spec.profile,
+            role=FrameRole.LEADS,
+            after=FrameName.parse(f"{spec.camera}/{last}") if last else None,
+        )
+        found = self._catalogue.frames(wanted, _AT_ONCE)
+        measured = takewhile(lambda frame: frame.state is not FrameState.UNMEASURED, found)
+        good = [
+            frame for frame in measured if frame.state is not FrameState.BAD and frame.window == spec.window
+        ]
+        return self._sources(live, good)
+
+    def _sources(self, live: Live, frames: Sequence[StoredFrame]) -> tuple[SourceFrame, ...]:
+        """Return stored frames as recipes see them; each record is read once."""
+        for frame in frames:
+            if frame.name.stem not in live.known:
+                record = read_stored_record(self._layout, frame)
+                live.known[frame.name.stem] = source_frame(self._layout, frame, record)
+        return tuple(live.known[frame.name.stem] for frame in frames)
+
+    def _folders(self) -> list[Path]:
+        return sorted(self._layout.today.glob("*/*/*"))
+
+    def _has_frames(self, camera: CameraName, day: str, window: str | None) -> bool:
+        return any(
+            stretch.frames and stretch.window == window for stretch in self._catalogue.stretches(camera, day)
+        )
+
+
+def _on_grid(first: int, past: int) -> list[tuple[int, int]]:
+    """Cut a run of frames where segments of the grid begin."""
+    edges = [first, *(edge for edge in range(GROUP, past, GROUP) if edge > first), past]
+    return list(itertools.pairwise(edges))
+
+
+def _window_of(folder: Path) -> tuple[str, str | None] | None:
+    """Return day and window of a film on disk; null where it does not say."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with (folder / "journal").open("rb") as journal:
+            said = json.loads(journal.readline())
+        return said["day"], said["window"]
+    return None
+
+
+def _keep(live: Live, piece: Piece, frames: Sequence[SourceFrame]) -> None:
+    """Write a closed segment, after what the film is where it is the first."""
+    if live.track is None:
+        raise FilmError(f"{live.spec.camera}: none of the first frames is a picture")
+    if live.reel.picture is None:
+        live.reel.begin(
+            Picture(
+                day=live.spec.day,
+                window=live.spec.window,
+                box=Box(width=live.track.width, height=live.track.height),
+                source=frames[0].size or (0, 0),
+                rate=live.track.rate,
+                sps=live.track.sps,
+                pps=live.track.pps,
+            )
+        )
+    live.reel.close(piece)

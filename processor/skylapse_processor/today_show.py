@@ -1,0 +1,111 @@
+"""What there is to see of the film of today: playlist, segments, and the film so far as one MP4.
+
+The film lies on a grid: segment n shows the frames from n × GROUP on, whoever looks and whenever. Closed
+segments are listed for good. What is newer is made when somebody looks, part by part, each part the frames
+that have come since the last one, levelled by what is known. A player that has shown a part goes on behind
+it; one that comes later gets the closed segment in its place, at the same time of the film (low-latency HLS).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby
+
+from . import mp4
+from .today_plan import GROUP
+from .today_reel import HEAD_BYTES, Piece, Reel
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """Some of the newest frames, provisionally."""
+
+    serial: int
+    segment: int
+    """Of the grid."""
+    first: int
+    """Its first frame's number in the film."""
+    piece: Piece
+
+    @property
+    def data(self) -> bytes:
+        """Its samples, one after another."""
+        return b"".join(self.piece.samples)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SoFar:
+    """The film as it stood at some moment: a head, samples in a file, samples in memory."""
+
+    head: bytes
+    end: int
+    """Where the samples in the file end; the head takes the place of as many bytes at its beginning."""
+    tail: bytes
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return self.end + len(self.tail)
+
+
+def playlist(film: str, reel: Reel, parts: Sequence[Part], rate: Fraction, *, ended: bool) -> str:
+    """Return the media playlist (RFC 8216bis) of what there is."""
+    whole_s = float(GROUP / rate)
+    lines = [
+        "#EXTM3U",
+        "#EXT-X-VERSION:9",
+        f"#EXT-X-TARGETDURATION:{max(1, round(whole_s + 0.499))}",
+        "#EXT-X-PLAYLIST-TYPE:EVENT",
+        "#EXT-X-INDEPENDENT-SEGMENTS",
+        "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES",
+        f"#EXT-X-SERVER-CONTROL:PART-HOLD-BACK={3 * whole_s:.6f}",
+        f"#EXT-X-PART-INF:PART-TARGET={whole_s:.6f}",
+        f'#EXT-X-MAP:URI="{film}-init.mp4"',
+    ]
+    for number, segment in enumerate(reel.segments):
+        lines += _whole(f"{film}-{number:06d}.m4s", len(segment.frames), rate)
+    for number, grouped in groupby(parts, key=lambda part: part.segment):
+        group = list(grouped)
+        frames = sum(len(part.piece.frames) for part in group)
+        if frames == GROUP or (number == 0 and frames < GROUP):
+            lines += _whole(f"{film}-{number:06d}-{group[0].serial}-{group[-1].serial}.m4s", frames, rate)
+        else:
+            lines += [
+                _part(f"{film}-{number:06d}-{part.serial}-{part.serial}.m4s", part, rate) for part in group
+            ]
+    return "\n".join([*lines, *(["#EXT-X-ENDLIST"] if ended else []), ""])
+
+
+def fragments(track: mp4.Track, parts: Sequence[Part]) -> bytes:
+    """Return parts as a media segment."""
+    return b"".join(mp4.fragment(track, part.serial + 1, part.first, part.piece.samples) for part in parts)
+
+
+def closed(track: mp4.Track, reel: Reel, number: int) -> bytes:
+    """Return a closed segment as a media segment."""
+    first = sum(len(segment.frames) for segment in reel.segments[:number])
+    return mp4.fragment(track, number + 1, first, reel.samples(number))
+
+
+def so_far(track: mp4.Track, reel: Reel, parts: Sequence[Part], title: str) -> SoFar | None:
+    """Return the film as it stands; null where there is nothing yet, or too much for its head."""
+    runs, end = reel.runs(), reel.end
+    offset = end
+    for part in parts:
+        sizes = [len(sample) for sample in part.piece.samples]
+        runs.append(mp4.Run(offset=offset, sizes=sizes))
+        offset += sum(sizes)
+    runs = [run for run in runs if run.sizes]
+    head = mp4.film_head(track, runs, {"title": title}, HEAD_BYTES) if runs else None
+    if head is None:
+        return None
+    return SoFar(head=head, end=end, tail=b"".join(part.data for part in parts))
+
+
+def _whole(name: str, frames: int, rate: Fraction) -> list[str]:
+    return [f"#EXTINF:{float(frames / rate):.6f},", name]
+
+
+def _part(name: str, part: Part, rate: Fraction) -> str:
+    duration_s = float(len(part.piece.frames) / rate)
+    return f'#EXT-X-PART:DURATION={duration_s:.6f},URI="{name}",INDEPENDENT=YES'
