@@ -1,13 +1,13 @@
 """Frames to a film, and the film opened again to see whether it is one.
 
 yuv420p, closed groups of pictures, BT.709 with all four tags, the index at the front. The first write goes to
-a working file; `complete` copies its packets, with the metadata that only the end knows, to the output's
-`.part` name, reopens and checks that, and syncs it; `place` renames it. So the films of several sizes come
-into their places together, or none does.
+working files, one a chapter; `complete` copies their packets, with the metadata that only the end knows, to
+the output's `.part` name, reopens and checks that, and syncs it; `place` renames it. So the films of several
+sizes come into their places together, or none does.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from .decode import Pixels
 from .decode_scale import Box, Canvas
-from .encode_codecs import CODEC_OF, CODECS, H264, Coding, configure
+from .encode_codecs import CODEC_OF, CODECS, H264, Coding, chapter_frames, configure
 from .errors import FilmCheckError, FilmError, unreadable
 
 
@@ -85,7 +85,10 @@ class FilmWriter:
         self._output = output
         self._box = box
         self._rate = rate
-        self._work = output.with_name(f"{output.name}.work")
+        self._works: list[Path] = []
+        self._chapter: int | None = None
+        self._begun = 0
+        """With which frame the chapter began."""
         self._part = output.with_name(f"{output.name}.part")
         self._frames = 0
         self._container: av.container.OutputContainer | None = None
@@ -95,12 +98,9 @@ class FilmWriter:
         """Open the working file."""
         try:
             self._output.parent.mkdir(parents=True, exist_ok=True)
-            self._container = av.open(str(self._work), "w", format="mp4")
-            stream: VideoStream = self._container.add_stream(self._coding.name, rate=self._rate)  # type: ignore[assignment]
+            self._open()
         except (OSError, av.FFmpegError) as error:
             raise FilmError(f"{self._output}: cannot be written ({unreadable(error)})") from error
-        configure(stream.codec_context, self._box, self._rate, self._coding)
-        self._stream = stream
         return self
 
     def __exit__(
@@ -109,18 +109,23 @@ class FilmWriter:
         """Close and remove what is not the film."""
         if self._container is not None:
             self._container.close()
-        self._work.unlink(missing_ok=True)
-        self._part.unlink(missing_ok=True)
+        for path in (*self._works, self._part):
+            path.unlink(missing_ok=True)
 
-    def write(self, frame: VideoFrame) -> None:
-        """Encode one frame."""
-        if self._container is None or self._stream is None:
+    def write(self, frame: VideoFrame, number: int | None = None) -> None:
+        """Encode one frame, the `number`-th of the whole film: with it the chapters begin."""
+        if self._container is None:
             raise FilmError(f"{self._output}: is not open")
-        frame.pts = self._frames
-        frame.time_base = 1 / self._rate
-        self._frames += 1
+        chapter = (self._frames if number is None else number) // chapter_frames(self._rate)
         try:
-            self._container.mux(self._stream.encode(frame))
+            if chapter != self._chapter and self._chapter is not None:
+                self._close()
+                self._open()
+            self._chapter = chapter
+            frame.pts = self._frames - self._begun
+            frame.time_base = 1 / self._rate
+            self._frames += 1
+            self._mux(frame)
         except (OSError, av.FFmpegError) as error:
             raise FilmError(f"{self._output}: cannot be encoded ({unreadable(error)})") from error
 
@@ -132,13 +137,11 @@ class FilmWriter:
 
     def complete(self, metadata: Mapping[str, str]) -> FilmFacts:
         """Bring the film to its end beside its place and return what it is, read back from the file."""
-        if self._container is None or self._stream is None:
+        if self._container is None:
             raise FilmError(f"{self._output}: is not open")
         try:
-            self._container.mux(self._stream.encode(None))
-            self._container.close()
-            self._container = None
-            _remux(self._work, self._part, metadata, CODECS[self._coding.codec].tag)
+            self._close()
+            remux(self._works, self._part, metadata, self._rate)
             facts = examine(self._part)
             self._check(facts)
             _sync(self._part)
@@ -153,6 +156,27 @@ class FilmWriter:
             _sync(self._output.parent)
         except OSError as error:
             raise FilmError(f"{self._output}: cannot be written ({unreadable(error)})") from error
+
+    def _open(self) -> None:
+        """Open the working file of a chapter, with an encoder of its own."""
+        work = self._output.with_name(f"{self._output.name}.work{len(self._works)}")
+        self._works.append(work)
+        self._begun = self._frames
+        self._container = av.open(str(work), "w", format="mp4")
+        stream: VideoStream = self._container.add_stream(self._coding.name, rate=self._rate)  # type: ignore[assignment]
+        configure(stream.codec_context, self._box, self._rate, self._coding)
+        self._stream = stream
+
+    def _mux(self, frame: VideoFrame | None) -> None:
+        if self._container is not None and self._stream is not None:
+            self._container.mux(self._stream.encode(frame))
+
+    def _close(self) -> None:
+        """Bring a chapter to its end."""
+        self._mux(None)
+        if self._container is not None:
+            self._container.close()
+        self._container = None
 
     def _check(self, facts: FilmFacts) -> None:
         wanted = (self._frames, self._box.width, self._box.height)
@@ -200,23 +224,59 @@ def packets(path: Path) -> tuple[int, ...]:
         raise FilmCheckError(f"{path}: cannot be opened as a film ({unreadable(error)})") from error
 
 
-def _remux(source: Path, target: Path, metadata: Mapping[str, str], tag: str) -> None:
-    """Copy packets, index first, with metadata that players show and keys of our own."""
+def remux(sources: Sequence[Path], target: Path, metadata: Mapping[str, str], rate: Fraction) -> list[int]:
+    """Copy the packets of films one after another, index first, with metadata for players and ourselves.
+
+    No film of ours shows pictures in another order than they are coded: the number of a packet is its time.
+    Returns with which frame each of the films begins. Raises FilmCheckError where they do not fit together,
+    OSError and FFmpegError where they cannot be copied.
+    """
     options = {"movflags": "faststart+use_metadata_tags"}
-    with (
-        av.open(str(source)) as coded,
-        av.open(str(target), "w", format="mp4", options=options) as film,
-    ):
-        stream = coded.streams.video[0]
-        copy = film.add_stream_from_template(stream, opaque=not _encodes(stream))
-        if copy.codec_context is not None:
-            copy.codec_context.codec_tag = tag
+    starts = [0]
+    with av.open(str(target), "w", format="mp4", options=options) as film:
         film.metadata.update(metadata)
-        for packet in coded.demux(stream):
-            if packet.dts is None:
-                continue
-            packet.stream = copy
-            film.mux(packet)
+        copy: VideoStream | None = None
+        sets: bytes | None = None
+        for source in sources:
+            with av.open(str(source)) as coded:
+                stream = coded.streams.video[0]
+                if copy is None:
+                    copy, sets = _copy_of(stream, film), stream.codec_context.extradata
+                if stream.codec_context.extradata != sets:
+                    raise FilmCheckError(f"{source}: is coded otherwise than what it is joined to")
+                starts.append(starts[-1] + _append(film, copy, coded, starts[-1], rate))
+    return starts[:-1]
+
+
+def _copy_of(stream: VideoStream, film: av.container.OutputContainer) -> VideoStream:
+    copy = film.add_stream_from_template(stream, opaque=not _encodes(stream))
+    if copy.codec_context is not None:
+        codec = CODEC_OF.get(stream.codec_context.name, stream.codec_context.name)
+        copy.codec_context.codec_tag = CODECS[codec].tag
+    return copy
+
+
+def _append(
+    film: av.container.OutputContainer,
+    copy: VideoStream,
+    coded: av.container.InputContainer,
+    start: int,
+    rate: Fraction,
+) -> int:
+    """Copy the packets of one film, `start` frames after the beginning; return how many there were."""
+    count = 0
+    for packet in coded.demux(coded.streams.video[0]):
+        if packet.dts is None or not packet.size:
+            continue
+        if count == 0 and not packet.is_keyframe:
+            raise FilmCheckError(f"{coded.name}: does not begin with a key frame")
+        packet.stream = copy
+        packet.time_base = 1 / rate
+        packet.pts = packet.dts = start + count
+        packet.duration = 1
+        film.mux(packet)
+        count += 1
+    return count
 
 
 def _encodes(stream: VideoStream) -> bool:

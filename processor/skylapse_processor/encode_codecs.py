@@ -20,6 +20,7 @@ THREADS = 2
 MAX_THREADS = 64
 GROUP_S = 2
 _MIN_GROUP = 12
+CHAPTER_FRAMES = 240
 _BT709 = 1
 _LARGE_PIXELS = 1280 * 720
 
@@ -194,6 +195,16 @@ H264 = Coding()
 def group_frames(rate: Fraction) -> int:
     """Return how many frames a group of pictures has."""
     return max(_MIN_GROUP, round(GROUP_S * rate))
+
+
+def chapter_frames(rate: Fraction) -> int:
+    """Return after how many frames the encoder begins anew.
+
+    An encoder of constant quality goes by all that it has coded before. So that a stretch of a film that is
+    made on another machine is the same to the last bit, it forgets at places that are known beforehand.
+    """
+    group = group_frames(rate)
+    return math.ceil(CHAPTER_FRAMES / group) * group
 
 
 def quality(codec: Codec, box: Box) -> float:

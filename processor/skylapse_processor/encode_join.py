@@ -9,10 +9,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.video.stream import VideoStream
 
 from .decode import Pixels
-from .encode import Converter, FilmFacts, VideoFrame, examine
+from .encode import Converter, FilmFacts, VideoFrame, examine, remux
 from .errors import FilmCheckError, FilmError, unreadable
 from .files import sync_file, sync_folder
 
@@ -28,7 +27,7 @@ def join(
     work = output.with_name(f"{output.name}.part")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        starts = _copy(parts, work, rate, metadata)
+        starts = remux(parts, work, metadata, rate)
         facts = examine(work)
         _check(facts, output, rate, frames)
         _check_joints(work, output, starts, rate)
@@ -40,54 +39,6 @@ def join(
     finally:
         work.unlink(missing_ok=True)
     return facts
-
-
-def _copy(parts: Sequence[Path], work: Path, rate: Fraction, metadata: Mapping[str, str]) -> list[int]:
-    """Write the packets of all parts; return with which frame each part begins."""
-    options = {"movflags": "faststart+use_metadata_tags"}
-    with av.open(str(work), "w", format="mp4", options=options) as film:
-        film.metadata.update(metadata)
-        copy: VideoStream | None = None
-        sets: bytes | None = None
-        starts = [0]
-        for part in parts:
-            with av.open(str(part)) as coded:
-                stream = coded.streams.video[0]
-                if copy is None:
-                    copy = film.add_stream_from_template(stream)
-                    sets = stream.codec_context.extradata
-                if stream.codec_context.extradata != sets:
-                    raise FilmCheckError(f"{part}: is coded otherwise than the parts before it")
-                starts.append(starts[-1] + _append(film, copy, coded, stream, starts[-1], rate))
-    return starts[:-1]
-
-
-def _append(
-    film: av.container.OutputContainer,
-    copy: VideoStream,
-    coded: av.container.InputContainer,
-    stream: VideoStream,
-    start: int,
-    rate: Fraction,
-) -> int:
-    """Copy the packets of one part, `start` frames after the beginning; return how many there were.
-
-    Films of ours have no picture that is shown in another order than it is coded, so the number of a packet
-    is its time.
-    """
-    count = 0
-    for packet in coded.demux(stream):
-        if packet.dts is None or not packet.size:
-            continue
-        if count == 0 and not packet.is_keyframe:
-            raise FilmCheckError(f"{coded.name}: does not begin with a key frame")
-        packet.stream = copy
-        packet.time_base = 1 / rate
-        packet.pts = packet.dts = start + count
-        packet.duration = 1
-        film.mux(packet)
-        count += 1
-    return count
 
 
 def _check(facts: FilmFacts, output: Path, rate: Fraction, frames: int) -> None:
@@ -104,12 +55,12 @@ def _check_joints(work: Path, output: Path, starts: Sequence[int], rate: Fractio
     with av.open(str(work)) as film:
         for start in starts:
             found = _shown_at(film, start / rate)
-            if found is None or found.time is None or abs(found.time - start / rate) > Fraction(1, 2) / rate:
+            if found is None or abs((found.time or 0) - start / rate) > Fraction(1, 2) / rate:
                 raise FilmCheckError(f"{output}: cannot be decoded at frame {start}, where parts meet")
 
 
 def frame_at(film: Path, time_s: float) -> Pixels:
-    """Return the frame of a film that is shown at a time, as RGB; raise FilmCheckError where there is none."""
+    """Return the frame of a film that is shown at a time, as RGB; raise FilmCheckError without one."""
     with av.open(str(film)) as container:
         found = _shown_at(container, time_s)
         if found is None:
@@ -123,5 +74,4 @@ def _shown_at(film: av.container.InputContainer, time_s: float | Fraction) -> Vi
     if stream.time_base is None:
         return None
     film.seek(round(time_s / stream.time_base), stream=stream)
-    shown = (frame for frame in film.decode(stream) if frame.time is not None)
-    return next((frame for frame in shown if frame.time >= time_s - 1e-6), None)
+    return next((frame for frame in film.decode(stream) if (frame.time or 0) >= time_s - 1e-6), None)

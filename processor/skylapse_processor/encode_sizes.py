@@ -47,10 +47,10 @@ class Prints:
         """Close and remove the working files."""
         self._open.__exit__(kind, error, trace)
 
-    def write(self, frames: Sequence[VideoFrame]) -> None:
-        """Encode one frame, given at every size in order."""
+    def write(self, frames: Sequence[VideoFrame], number: int) -> None:
+        """Encode one frame, the `number`-th of the whole film, given at every size in order."""
         for writer, frame in zip(self._writers, frames, strict=True):
-            writer.write(frame)
+            writer.write(frame, number)
 
     def finish(self, metadata: Mapping[str, str]) -> tuple[FilmFacts, ...]:
         """Put all films in their places and return what they are, read back from the files."""

@@ -182,7 +182,7 @@ class _Film:
         if not made.frames:
             self._skipped.append((made.name, made.broken))
             return
-        films.write(made.frames)
+        films.write(made.frames, number)
         if self._preview is not None:
             self._preview.take(number, made.frames[0])
         self._means.append(made.log_mean)
