@@ -14,10 +14,10 @@ from skylapse_protocol.messages import Command, CommandError, Reply
 
 from .clock import Clock
 from .compare import Comparer
-from .dispatch import Dispatch
+from .dispatch import Dispatch, accepted
 from .errors import NoRoomError, NotFoundError, ProcessorError, RequestError
 from .library import Library, film_message
-from .wish import FilmWish
+from .wish import read_wish
 
 _log = logging.getLogger(__name__)
 
@@ -98,8 +98,10 @@ class Commands:
             self._replies.popitem(last=False)
 
     async def _render(self, args: Args) -> dict[str, Any]:
-        job = await self._dispatch.request(FilmWish.read(args))
-        return {"job": job.id, "film": job.spec.film}
+        wish, dry = read_wish(args)
+        if dry:
+            return {"prediction": await self._dispatch.predict(wish)}
+        return accepted(await self._dispatch.request(wish))
 
     async def _cancel(self, args: Args) -> dict[str, Any]:
         job = await self._dispatch.cancel(_text(args, "job"))

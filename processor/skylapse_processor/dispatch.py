@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from pathlib import Path
+from typing import Any
 
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import CameraState, EndedWindow, JobState, Orders

@@ -4,6 +4,8 @@
 day), or `from` and `to` (RFC 3339, on the bridge's clock); `profile`, `recipe`, `size`; and at most one of
 `rate` (frames a second), `length_s` and `speed_up` (times real time). `parameters` changes steps of the
 recipe: `{"level": {"sigma_frames": 40}, "overlay": {"text": "{time}"}, "deflicker": false}`.
+`also_sizes` are further sizes of the same film, `codec` is h264, h265 or av1; with `dry_run` nothing is made,
+and the answer is what the film would be.
 """
 
 import re
@@ -122,6 +124,14 @@ class FilmWish:
             codec=self.codec,
             parameters=self.parameters,
         )
+
+
+def read_wish(values: Mapping[str, Any]) -> tuple[FilmWish, bool]:
+    """Return the film that is asked for, and whether it is only to be predicted (`dry_run`)."""
+    dry = values.get("dry_run", False)
+    if not isinstance(dry, bool):
+        raise RequestError("dry_run", "is neither true nor false")
+    return FilmWish.read({name: value for name, value in values.items() if name != "dry_run"}), dry
 
 
 def _shared(words: set[str | None]) -> str | None:

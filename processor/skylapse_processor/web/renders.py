@@ -8,11 +8,11 @@ from aiohttp import web
 from skylapse_protocol.codec import format_time, write
 
 from ..clock import to_us
-from ..dispatch import Dispatch
+from ..dispatch import Dispatch, accepted
 from ..jobs import Job
 from ..store.jobtable import spec_to_json
 from ..store.store import Store
-from ..wish import FilmWish
+from ..wish import read_wish
 from .films import json_object
 from .paging import page, page_size, read_cursor, write_cursor
 
@@ -25,10 +25,13 @@ class Renders:
         self._table = store.jobs
 
     async def create(self, request: web.Request) -> web.Response:
-        """POST /renders: answers at once with job and film."""
-        job = await self._dispatch.request(FilmWish.read(await json_object(request)))
+        """POST /renders: answers at once with job and films; a dry run with what the film would be."""
+        wish, dry = read_wish(await json_object(request))
+        if dry:
+            return web.json_response(await self._dispatch.predict(wish))
+        job = await self._dispatch.request(wish)
         headers = {"Location": f"/api/v1/renders/{job.id}"}
-        return web.json_response({"job": job.id, "film": job.spec.film}, status=202, headers=headers)
+        return web.json_response(accepted(job), status=202, headers=headers)
 
     async def list(self, request: web.Request) -> web.Response:
         """GET /renders?cursor=, newest first."""
