@@ -156,7 +156,7 @@ class _Level:
     def carries(self) -> bool:
         return False
 
-    def picture(self, number: int) -> Picture:
+    def picture(self, number: int, *, by_rows: bool = False) -> Picture:
         with self._lock:
             future = self._kept.get(number)
             mine = future is None
@@ -167,7 +167,7 @@ class _Level:
                 future.set_result(self.made(number))
             except BaseException as error:  # noqa: BLE001 whoever asked hears of it, in every thread
                 future.set_exception(error)
-        return future.result().picture()
+        return future.result().picture(by_rows=by_rows)
 
     def made(self, number: int) -> "_Kept":
         """Make a picture as it is kept."""
@@ -220,7 +220,7 @@ class _Made(_Level):
         broken: PictureError | OSError | None = None
         for needed in self._layer.needs(number, self._below.count):
             try:
-                found.append(self._below.picture(needed))
+                found.append(self._below.picture(needed, by_rows=self._layer.by_rows))
             except (PictureError, OSError) as error:
                 broken = error
         if not found and before is not None:
@@ -246,7 +246,9 @@ class _Kept:
     """Whose light is kept beside it."""
     light: Latent | NDArray[np.float16] | Light
 
-    def picture(self) -> Picture:
-        """Return the picture."""
+    def picture(self, *, by_rows: bool = False) -> Picture:
+        """Return the picture; with `by_rows` as codes, where that is how it is kept."""
+        if by_rows and isinstance(self.light, Latent):
+            return replace(self.facts, latent=self.light)
         light = self.light.light() if isinstance(self.light, Latent) else self.light.astype(np.float32)
         return replace(self.facts, light=light)

@@ -21,6 +21,11 @@ class Grouped(Layer):
     starts: tuple[int, ...]
     """The first picture of each bracket, its leader, and one past the last."""
 
+    @property
+    def by_rows(self) -> bool:
+        """A bracket may have many pictures."""
+        return True
+
     def count(self, below: int) -> int:
         """Return the number of brackets."""
         return len(self.starts) - 1

@@ -32,12 +32,12 @@ class Latent:
     tables: NDArray[np.float32]
     """Linear light of every code of each channel, shape (3, 256) or (3, 65536)."""
 
-    def light(self) -> Light:
-        """Return the light."""
-        rows, columns = self.codes[0].shape
+    def light(self, part: slice = slice(None)) -> Light:
+        """Return the light of all rows, or of some."""
+        rows, columns = self.codes[0][part].shape
         light = np.empty((3, rows, columns), dtype=np.float32)
         for codes, table, channel in zip(self.codes, self.tables, light, strict=True):
-            cv2.LUT(codes, table, dst=channel)
+            cv2.LUT(codes[part], table, dst=channel)
         return light
 
 
@@ -51,6 +51,18 @@ class Picture:
     """Its place in its layer."""
     frame: int
     """The frame of the plan whose facts (time, exposure, sensor values) count for it."""
+    latent: Latent | None = None
+    """What its light can be had from, row by row; then `light` is empty."""
+
+    @property
+    def size(self) -> Size:
+        """Columns and rows."""
+        rows, columns = self.light.shape[1:] if self.latent is None else self.latent.codes[0].shape
+        return columns, rows
+
+    def rows(self, part: slice) -> Light:
+        """Return the light of some rows."""
+        return self.light[:, part] if self.latent is None else self.latent.light(part)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,6 +96,11 @@ class Layer:
     def sight_columns(self) -> int:
         """How wide the pictures are that `prepare` looks at, where the film is not narrower."""
         return 480
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether it asks pictures for their `rows`, a few at a time: many are looked at in little memory."""
+        return False
 
     def prepare(self, sight: Sight) -> "Layer":
         """Return the layer with all that has to be known of the whole film before its first picture."""

@@ -85,16 +85,15 @@ class Merge(Grouped):
 
     def make(self, number: int, below: Sequence[Picture]) -> Picture:
         """Merge the pictures that are there; without the leader, the next best judges what moved."""
-        first = self.starts[number]
-        rows = below[0].light.shape[1]
-        merged = np.empty_like(below[0].light)
+        columns, rows = below[0].size
+        merged = np.empty((3, rows, columns), dtype=np.float32)
         facts = [self.exposed[picture.number] for picture in below]
         for top in range(0, rows, _ROWS):
             bottom = min(top + _ROWS, rows)
             wide = slice(max(top - _MARGIN, 0), min(bottom + _MARGIN, rows))
-            strip = _merged([picture.light[:, wide] for picture in below], facts, self.ghost_sigmas)
+            strip = _merged([picture.rows(wide) for picture in below], facts, self.ghost_sigmas)
             merged[:, top:bottom] = strip[:, top - wide.start : bottom - wide.start]
-        return replace(below[0], light=merged, number=number, frame=first)
+        return Picture(light=merged, number=number, frame=self.starts[number])
 
 
 def hdr(plan: Plan, *, ghost_sigmas: float = GHOST_SIGMAS) -> Plan:

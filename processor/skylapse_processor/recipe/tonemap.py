@@ -62,10 +62,13 @@ class ToneMap(Layer):
         light = below[0].light
         shown = np.empty_like(light)
         table, scale = _table(self.brightest, self.white), np.float32((_STEPS - 1) / self.brightest**0.5)
-        opened = _opened(light, self.local) if self.local else None
+        large = _large(light) if self.local else None
         for top in range(0, light.shape[1], _ROWS):
             rows = slice(top, min(top + _ROWS, light.shape[1]))
-            strip = light[:, rows] if opened is None else light[:, rows] * opened[rows]
+            strip = light[:, rows]
+            if large is not None:
+                away = np.float32(np.log2(MIDDLE_GREY)) - large[0][rows] * _stops(strip) - large[1][rows]
+                strip = strip * np.exp2(away * np.float32(self.local))
             shown[:, rows] = _mapped(np.clip(strip, 0.0, self.brightest), table, scale)
         return replace(below[0], light=shown, number=number)
 
@@ -121,20 +124,26 @@ def _mapped(light: Light, table: Plane, scale: np.float32) -> Light:
     return mapped
 
 
-def _opened(light: Light, local: float) -> Plane:
-    """Return what large parts are multiplied with, shape (rows, columns)."""
+def _large(light: Light) -> tuple[Plane, Plane]:
+    """Return slope and height of the line that tells, from the stops of a pixel, those of what is large."""
     rows, columns = light.shape[1:]
-    luminance = np.tensordot(LUMINANCE.astype(np.float32), light, axes=1)
     small = (min(_COLUMNS, columns), max(1, round(rows * min(1.0, _COLUMNS / columns))))
-    stops = np.log2(np.maximum(cv2.resize(luminance, small, interpolation=cv2.INTER_AREA), _DARKEST))
+    shrunk = [cv2.resize(channel, small, interpolation=cv2.INTER_AREA) for channel in light]
+    stops = _stops(np.stack(shrunk).astype(np.float32, copy=False))
     side = 2 * max(1, round(_REACH * small[0] / 2)) + 1
     mean = cv2.blur(stops, (side, side))
     variance = cv2.blur(stops * stops, (side, side)) - mean * mean
     kept = variance / (variance + np.float32(_EDGE_EV2))
-    share, rest = (
+    slope, height = (
         cv2.resize(cv2.blur(plane, (side, side)), (columns, rows), interpolation=cv2.INTER_LINEAR)
         for plane in (kept, (1 - kept) * mean)
     )
-    large = share * np.log2(np.maximum(luminance, _DARKEST)) + rest
-    opened: Plane = np.exp2((np.float32(np.log2(MIDDLE_GREY)) - large) * np.float32(local))
-    return opened
+    return np.asarray(slope, dtype=np.float32), np.asarray(height, dtype=np.float32)
+
+
+def _stops(light: Light) -> Plane:
+    """Return log2 of luminance."""
+    red, green, blue = (np.float32(weight) for weight in LUMINANCE)
+    luminance = red * light[0] + green * light[1] + blue * light[2]
+    stops: Plane = np.log2(np.maximum(luminance, _DARKEST))
+    return stops
