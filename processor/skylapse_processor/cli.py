@@ -1,4 +1,4 @@
-"""The command line: `example-config`, `serve`, `keys`, `render`.
+"""The command line: `example-config`, `serve`, `keys`, `render`, `frames`.
 
 A render is a process of its own: it starts without the server's libraries, twice as fast and 30 MB smaller.
 """
@@ -16,6 +16,7 @@ _HOMES = {
     "serve": "cli_serve",
     "keys": "cli_serve",
     "render": "cli_render",
+    "frames": "cli_frames",
     "outline": "cli_worker",
     "join": "cli_worker",
     "worker": "cli_worker",

@@ -3,18 +3,19 @@
 The structure of a JPEG is walked before anything is decoded: sizes come from its SOF marker, a missing end
 marker is damage. libjpeg-turbo then decodes at n/8 of the size in the DCT, which saves the pixels that a film
 never shows (PyAV's own scaled decoder takes twice as long), and its warnings, a premature end or a broken
-Huffman code, are errors here. Other formats are decoded by Pillow.
+Huffman code, are errors here. Other formats have a room of their own (`decode_other.py`).
 """
 
-import io
 import struct
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from types import ModuleType
+from typing import Any, TypeVar
 
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from .errors import PictureError
 
@@ -34,6 +35,8 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 Pixels = NDArray[np.uint8]
 """RGB, shape (height, width, 3)."""
 
+AnyPixels = TypeVar("AnyPixels", NDArray[np.uint8], NDArray[np.uint16])
+
 _SOI, _EOI, _SOS, _APP1 = 0xD8, 0xD9, 0xDA, 0xE1
 _PROGRESSIVE = 0xC2
 _FRAME_MARKERS = frozenset({0xC0, 0xC1, 0xC2})
@@ -42,7 +45,7 @@ _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSED = frozenset({5, 6, 7, 8})
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, struct.error, UserWarning)
-"""What Pillow answers damage with; it warns of some, and whoever made warnings into errors gets one here."""
+"""What Pillow answers a damaged EXIF with."""
 _HARMLESS = "extraneous bytes before marker"
 
 
@@ -81,8 +84,9 @@ def decode(
     width, height = cover or (0, 0)
     if seen.orientation in _TRANSPOSED:
         width, height = height, width
-    pixels = _decode_jpeg(data, name, width, height) if seen.jpeg else _decode_other(data, name)
-    return _upright(pixels, seen.orientation)
+    if seen.jpeg:
+        return upright(_decode_jpeg(data, name, width, height), seen.orientation)
+    return upright(_other().decode_other(data, name, (width, height)), seen.orientation)
 
 
 def _look_jpeg(data: bytes, name: str, *, whole: bool) -> Shape:
@@ -169,26 +173,24 @@ def _known_orientation(value: Any) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
+def exif_of(data: bytes) -> dict[int, Any]:
+    """Return the EXIF tags of a whole picture that is no JPEG; empty where none can be read."""
+    tags: dict[int, Any] = _other().exif_of(data)
+    return tags
+
+
+def _other() -> ModuleType:
+    """Return the room of other formats; its libraries are loaded when the first such picture comes."""
+    return import_module(".decode_other", __package__)
+
+
 def _look_other(data: bytes, name: str) -> Shape:
-    with _opened(data, name) as image:
-        width, height = image.size
-        _check_size(width, height, name)
-        try:
-            orientation = _known_orientation(image.getexif().get(_ORIENTATION_TAG))
-        except _UNREADABLE:
-            orientation = 1
+    width, height, turned = _other().look_other(data, name)
+    _check_size(width, height, name)
+    orientation = _known_orientation(turned)
     if orientation in _TRANSPOSED:
         width, height = height, width
     return Shape(width=width, height=height, orientation=orientation, jpeg=False)
-
-
-def _opened(data: bytes, name: str) -> Image.Image:
-    try:
-        return Image.open(io.BytesIO(data), formats=("PNG", "WEBP", "TIFF", "BMP"))
-    except UnidentifiedImageError:
-        raise PictureError(name, "is no picture in JPEG, PNG, WebP, TIFF or BMP") from None
-    except (*_UNREADABLE, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PictureError(name, f"cannot be read ({error})") from error
 
 
 def _decode_jpeg(data: bytes, name: str, width: int, height: int) -> Pixels:
@@ -208,15 +210,7 @@ def _turbo(data: bytes, width: int, height: int, *, strict: bool) -> Pixels:
     return pixels
 
 
-def _decode_other(data: bytes, name: str) -> Pixels:
-    try:
-        with _opened(data, name) as image:
-            return np.asarray(image.convert("RGB"))
-    except _UNREADABLE as error:
-        raise PictureError(name, f"is damaged ({error})") from error
-
-
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
+def upright(pixels: AnyPixels, orientation: int) -> AnyPixels:
     """Turn pixels as the EXIF orientation asks (CIPA DC-008, tag 274)."""
     if orientation == 1:
         return pixels

@@ -1,4 +1,4 @@
-"""Raw pictures: is it a DNG at all? They are kept as they came; nothing here decodes them.
+"""Raw pictures: is it a DNG at all? Those of a bridge are kept as they came, beside their JPEGs.
 
 A DNG is a TIFF (TIFF 6.0, section 2: byte order, 42, place of the first directory of twelve-byte entries)
 whose first directory holds the tag DNGVersion (Adobe DNG specification, 50706).
@@ -11,6 +11,15 @@ from .errors import PictureError
 _ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _ENTRY_BYTES = 12
 _DNG_VERSION = 50706
+
+
+def is_dng(data: bytes) -> bool:
+    """Tell whether these bytes begin as a DNG does."""
+    try:
+        check_dng(data, "")
+    except PictureError:
+        return False
+    return True
 
 
 def check_dng(data: bytes, name: str) -> None:

@@ -19,11 +19,15 @@ from PIL import Image
 from skylapse_protocol.codec import parse_time
 from skylapse_protocol.tone import CURVES
 
+from .decode import exif_of
 from .errors import NoPicturesError
 from .measure import Measurement
 from .tone import RASPBERRY_PI, SRGB, known
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp"})
+RAW_SUFFIX = ".dng"
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", RAW_SUFFIX}
+)
 
 _EXIF_DIRECTORY = 0x8769
 _MODEL, _MAKE, _DATE_TIME = 0x0110, 0x010F, 0x0132
@@ -31,6 +35,7 @@ _EXPOSURE_TIME, _ISO, _F_NUMBER = 0x829A, 0x8827, 0x829D
 _ORIGINAL, _ORIGINAL_OFFSET, _ORIGINAL_FRACTION = 0x9003, 0x9011, 0x9291
 _USER_COMMENT = 0x9286
 _HEAD_BYTES = 256 * 1024
+_JPEG = b"\xff\xd8"
 _SIDECAR_BYTES = 64 * 1024
 
 
@@ -96,7 +101,11 @@ def read_folder(path: Path) -> FolderListing:
     if not files:
         raise NoPicturesError(f"no pictures in {path}: looked for {', '.join(sorted(SUFFIXES))}")
     frames, skipped, noticed = [], [], []
+    developed = {file.stem: file.name for file in files if file.suffix.lower() != RAW_SUFFIX}
     for file in files:
+        if file.suffix.lower() == RAW_SUFFIX and file.stem in developed:
+            skipped.append((file.name, f"is the raw picture of {developed[file.stem]}"))
+            continue
         try:
             sidecar = _sidecar(file)
             frames.append(_read_frame(file, sidecar if isinstance(sidecar, dict) else {}))
@@ -131,8 +140,10 @@ def facts_of_record(record: Mapping[str, Any]) -> ExposureFacts | None:
 def _read_frame(file: Path, sidecar: Mapping[str, Any]) -> SourceFrame:
     with file.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
-    exif = read_exif(head)
+    exif = read_exif(head) if head.startswith(_JPEG) else exif_of(file.read_bytes())
     record = {**_embedded_record(exif), **sidecar}
+    if file.suffix.lower() == RAW_SUFFIX:
+        record["tone_curve"] = SRGB  # raw pictures are developed onto it, whatever curve the JPEG beside has
     return SourceFrame(
         path=file,
         name=file.name,

@@ -1,0 +1,177 @@
+"""The command `skylapse-processor frames`: pictures out of a recording, and what they are worth."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+from .decode import Pixels
+from .decode_video import Grey, Recording, VideoFacts
+from .errors import ProcessorError, RequestError, unreadable
+from .extract import ExtractWish, Report, Taken, captured_at, chosen, file_name, judged, sharpness
+
+REPORT = "report.json"
+_FORMATS = ("jpg", "png")
+_OPTIONS = {"every_s": "--every", "from": "--from", "to": "--to"}
+_JUDGED_SIZE = (160, 90)
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `frames`."""
+    parser = commands.add_parser(
+        "frames",
+        help="take pictures out of a recording",
+        description="Take pictures out of a recording, to make a film of: one a second, unless something "
+        "else is asked for. Each has its time in a sidecar where the recording says when it began; "
+        "report.json says what the pictures are worth.",
+    )
+    parser.add_argument("video", type=Path, help="the recording")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="an empty folder")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--rate", type=float, metavar="N", help="so many frames a second (default 1)")
+    which.add_argument("--every", type=float, metavar="SECONDS", help="one frame each so many seconds")
+    which.add_argument("--count", type=int, metavar="N", help="so many frames, even in time")
+    which.add_argument(
+        "--scene", type=float, metavar="SHARE", help="a frame whenever the picture changed by 0…1 (try 0.1)"
+    )
+    parser.add_argument("--sharp", action="store_true", help="the sharpest frame about each moment")
+    parser.add_argument(
+        "--from", type=float, default=0.0, dest="from_s", metavar="SECONDS", help="begin here"
+    )
+    parser.add_argument("--to", type=float, dest="to_s", metavar="SECONDS", help="end here")
+    parser.add_argument("--format", choices=_FORMATS, default="jpg", help="of the pictures (default jpg)")
+    parser.add_argument(
+        "--quality",
+        type=int,
+        default=92,
+        choices=range(1, 101),
+        metavar="1…100",
+        help="of JPEGs (default 92)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    parser.set_defaults(run=run_frames)
+
+
+def run_frames(arguments: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
+    wish = ExtractWish(
+        rate=arguments.rate,
+        every_s=arguments.every,
+        count=arguments.count,
+        scene=arguments.scene,
+        sharp=arguments.sharp,
+        from_s=arguments.from_s,
+        to_s=arguments.to_s,
+    )
+    try:
+        wish.check()
+        report = extract(arguments.video, arguments.output, wish, _writer(arguments))
+    except RequestError as error:
+        place = _OPTIONS.get(error.field, f"--{error.field}" if error.field else "")
+        return _fail(RequestError(place, error.why))
+    except ProcessorError as error:
+        return _fail(error)
+    print(json.dumps(report.as_json()) if arguments.json else _words(report, arguments.output))
+    return 0
+
+
+Write = Callable[[Pixels, Path], Path]
+"""Writes a picture under a name without its ending; returns where it lies."""
+
+
+def extract(video: Path, folder: Path, wish: ExtractWish, write: Write) -> Report:
+    """Write the frames, their sidecars and at last the report; raise PictureError or RequestError."""
+    started = time.monotonic()
+    _make_room(folder)
+    taken: list[Taken] = []
+    greys: list[Grey] = []
+    with Recording(video) as recording:
+        facts = recording.facts
+        for number, (shot, grey) in enumerate(chosen(recording, wish)):
+            path = write(recording.pixels(shot), folder / file_name(number, "")[:6])
+            taken.append(_taken(path, facts, shot.time_s, grey))
+            tiny = cv2.resize(grey, _JUDGED_SIZE, interpolation=cv2.INTER_AREA)
+            greys.append(np.asarray(tiny, dtype=np.uint8))
+        if not taken:
+            raise RequestError("", f"{video.name} has no frame in what was asked for")
+        broken = recording.broken
+    report = Report(
+        facts=facts,
+        taken=judged(taken, greys),
+        broken=broken,
+        seconds=round(time.monotonic() - started, 2),
+    )
+    (folder / REPORT).write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def _make_room(folder: Path) -> None:
+    """Make the folder; refuse one that holds something, since frames of two recordings would mix."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise RequestError("output", f"{folder} is not empty")
+    except OSError as error:
+        raise RequestError("output", f"{folder} cannot be used ({unreadable(error)})") from error
+
+
+def _taken(path: Path, facts: VideoFacts, time_s: float, grey: Grey) -> Taken:
+    """Say what is known of a frame, and beside it when it was taken."""
+    moment = captured_at(facts, time_s)
+    if moment is not None:
+        path.with_suffix(".json").write_text(json.dumps({"captured_at": moment}) + "\n", encoding="utf-8")
+    return Taken(
+        file=path.name,
+        time_s=round(time_s, 6),
+        captured_at=moment,
+        sharpness=round(sharpness(grey), 2),
+        mean=round(float(grey.mean()), 2),
+    )
+
+
+def _writer(arguments: argparse.Namespace) -> Write:
+    return _write_png if arguments.format == "png" else partial(_write_jpeg, quality=arguments.quality)
+
+
+def _write_jpeg(pixels: Pixels, stem: Path, *, quality: int) -> Path:
+    path = stem.with_suffix(".jpg")
+    path.write_bytes(
+        simplejpeg.encode_jpeg(pixels, quality=quality, colorspace="RGB", colorsubsampling="420")
+    )
+    return path
+
+
+def _write_png(pixels: Pixels, stem: Path) -> Path:
+    path = stem.with_suffix(".png")
+    Image.fromarray(pixels).save(path, "PNG", compress_level=1)
+    return path
+
+
+def _words(report: Report, folder: Path) -> str:
+    """Return the report for a person."""
+    facts, count = report.facts, len(report.taken)
+    span_s = report.taken[-1].time_s - report.taken[0].time_s
+    what = f"{count} frame{'s' * (count != 1)} of {facts.width} × {facts.height} over {span_s:.1f} s"
+    lines = [f"{folder}: {what} of {facts.codec} at {facts.rate:.3g} frames/s, in {report.seconds:.1f} s"]
+    if facts.started_at is None:
+        lines.append("the recording does not say when it began: the frames have no capture times")
+    if report.broken:
+        lines.append(f"{report.broken} packets were damaged; what could be decoded was used")
+    lines += [f"{frame.file} {frame.problem}" for frame in report.problems[:10]]
+    if len(report.problems) > 10:
+        lines.append(f"… and {len(report.problems) - 10} more; all stand in {folder / REPORT}")
+    return "\n".join(lines)
+
+
+def _fail(error: Any) -> int:
+    print(f"skylapse-processor: frames: {error}", file=sys.stderr)
+    return 1

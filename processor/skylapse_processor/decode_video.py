@@ -1,0 +1,205 @@
+"""Recordings to pictures: a video is opened, walked once, and its frames are handed on with their times.
+
+Damage inside a recording costs the packets that it hit; what could be decoded goes on, and is counted. A film
+that turns its picture by metadata, as telephones do, is turned.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from skylapse_protocol.codec import parse_time
+
+from .decode import MAX_PIXELS, Pixels
+from .errors import PictureError, unreadable
+
+THREADS = 2
+GREY_COLUMNS = 320
+"""Width of the small grey picture that frames are judged by."""
+_UNTAGGED_HD_ROWS = 720
+"""From so many rows on, a recording that does not say so has BT.709 colours."""
+_MANY_BROKEN = 1000
+
+Grey = NDArray[np.uint8]
+"""Luma of a small picture, shape (rows, columns)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoFacts:
+    """What the head of a recording says."""
+
+    codec: str
+    width: int
+    """As it is shown."""
+    height: int
+    rate: float
+    """Frames a second, on average."""
+    duration_s: float | None
+    started_at: datetime | None
+    """When the recording began, by its metadata."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shot:
+    """One frame of a recording."""
+
+    number: int
+    """Among those that could be decoded."""
+    time_s: float
+    """From the first frame."""
+    frame: VideoFrame
+
+
+class Recording:
+    """One video file. Use as a context."""
+
+    def __init__(self, path: Path) -> None:
+        """Remember where it lies."""
+        self._path = path
+        self._container: av.container.InputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._small = VideoReformatter()
+        self._full = VideoReformatter()
+        self._first_s: float | None = None
+        self._wanted_s = 0.0
+        self.broken = 0
+        """Packets that could not be decoded so far."""
+
+    def __enter__(self) -> Self:
+        """Open it; raise PictureError where it is no recording."""
+        try:
+            self._container = av.open(str(self._path))
+            if not self._container.streams.video:
+                raise PictureError(self._path.name, "holds no video")
+        except (OSError, av.FFmpegError) as error:
+            raise PictureError(
+                self._path.name, f"is no recording that can be read ({unreadable(error)})"
+            ) from error
+        self._stream = self._container.streams.video[0]
+        context = self._stream.codec_context
+        if context.width * context.height > MAX_PIXELS:
+            raise PictureError(self._path.name, f"has pictures above {MAX_PIXELS // 1_000_000} megapixels")
+        context.thread_type = "AUTO"
+        context.thread_count = THREADS
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        if self._container is not None:
+            self._container.close()
+
+    @property
+    def facts(self) -> VideoFacts:
+        """What its head says."""
+        container, stream = self._opened()
+        duration = (container.duration or 0) / av.time_base
+        return VideoFacts(
+            codec=stream.codec_context.name,
+            width=stream.codec_context.width,
+            height=stream.codec_context.height,
+            rate=float(stream.average_rate or stream.base_rate or 0),
+            duration_s=duration if duration > 0 else None,
+            started_at=_moment(container.metadata.get("creation_time")),
+        )
+
+    def shots(self) -> Iterator[Shot]:
+        """Yield every frame that can be decoded, in the order in which they are shown."""
+        rate = max(self.facts.rate, 1.0)
+        for number, frame in enumerate(self._frames()):
+            time_s = frame.time if frame.pts is not None else number / rate
+            first_s = time_s if self._first_s is None else self._first_s
+            self._first_s = first_s
+            yield Shot(number=number, time_s=max(time_s - first_s, 0.0), frame=frame)
+
+    def skip_to(self, time_s: float) -> None:
+        """Leave out frames before a moment that no other frame is decoded from: they cost nothing then."""
+        self._wanted_s = time_s
+
+    def jump(self, time_s: float) -> None:
+        """Go on at the last key frame before a moment, without decoding what lies between."""
+        container, stream = self._opened()
+        if stream.time_base is not None:
+            place = int(((self._first_s or 0.0) + time_s) / stream.time_base)
+            container.seek(place, stream=stream, backward=True)
+
+    def grey(self, shot: Shot) -> Grey:
+        """Return the luma of a frame, small."""
+        frame = shot.frame
+        rows = max(2, round(GREY_COLUMNS * frame.height / frame.width))
+        small = self._small.reformat(
+            frame, width=GREY_COLUMNS, height=rows, format="gray", interpolation=Interpolation.AREA
+        )
+        return np.asarray(small.to_ndarray(), dtype=np.uint8)
+
+    def pixels(self, shot: Shot) -> Pixels:
+        """Return a frame as it is shown: RGB, shape (rows, columns, 3), upright."""
+        frame = shot.frame
+        pixels = self._full.reformat(
+            frame,
+            format="rgb24",
+            src_colorspace=_colours(frame),
+            interpolation=Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INP,
+        ).to_ndarray()
+        turned = np.rot90(pixels, round(frame.rotation / 90) % 4)
+        return np.ascontiguousarray(turned, dtype=np.uint8)
+
+    def _frames(self) -> Iterator[VideoFrame]:
+        """Decode packet by packet, so that a broken one costs no more than itself."""
+        container, stream = self._opened()
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError:
+                self._lose()
+                continue
+            if packet is None:
+                return
+            stream.codec_context.skip_frame = "NONREF" if self._is_early(packet) else "DEFAULT"
+            try:
+                yield from packet.decode()
+            except av.FFmpegError:
+                self._lose()
+
+    def _is_early(self, packet: "av.Packet[VideoStream]") -> bool:
+        """Tell whether a packet's frame is shown before what is wanted next."""
+        if packet.pts is None or self._first_s is None or packet.time_base is None:
+            return False
+        return float(packet.pts * packet.time_base) - self._first_s < self._wanted_s
+
+    def _lose(self) -> None:
+        """Count a broken packet; give up on a recording that is nothing else."""
+        self.broken += 1
+        if self.broken > _MANY_BROKEN:
+            raise PictureError(self._path.name, f"has more than {_MANY_BROKEN} broken packets")
+
+    def _opened(self) -> tuple["av.container.InputContainer", VideoStream]:
+        if self._container is None or self._stream is None:
+            raise PictureError(self._path.name, "is not open")
+        return self._container, self._stream
+
+
+def _colours(frame: VideoFrame) -> Colorspace:
+    """Return the colours of a frame; where it does not say, those that are usual at its size."""
+    if frame.colorspace in {each.value for each in Colorspace}:
+        return Colorspace(frame.colorspace)
+    return Colorspace.ITU709 if frame.height >= _UNTAGGED_HD_ROWS else Colorspace.ITU601
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return parse_time(text) if text else None
+    except ValueError:
+        return None

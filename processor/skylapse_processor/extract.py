@@ -1,0 +1,219 @@
+"""Frames out of a recording: which ones are taken, and what is to be said about them.
+
+`rate`, `every_s` and `count` ask for moments, even in time; the frame nearest after each is taken or, with
+`sharp`, the sharpest of those that are nearer to this moment than to another. `scene` takes a frame whenever
+the picture has changed by so much since the last one taken. Between moments that lie far apart nothing is
+decoded but from the last key frame on.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import cv2
+import numpy as np
+
+from skylapse_protocol.codec import format_time
+
+from .decode_video import Grey, Recording, Shot, VideoFacts
+from .errors import RequestError
+
+LIMITS: Mapping[str, tuple[float, float, str]] = {
+    "rate": (0.001, 240.0, "frames a second"),
+    "every_s": (0.004, 86_400.0, "seconds"),
+    "count": (1, 1_000_000, "frames"),
+    "scene": (0.001, 1.0, "share of full brightness"),
+}
+"""How frames can be asked for: from, to, and what is counted."""
+
+_JUMP_S = 4.0
+"""Moments so far apart are jumped to; key frames lie two seconds apart in most recordings, ten at most."""
+_BLANK_CODES = 2.0
+_FROZEN_CODES = 0.02
+_BLURRED = 0.4
+"""Of the median sharpness of its neighbours."""
+_NEIGHBOURS = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExtractWish:
+    """Which frames of a recording are wanted; one of rate, every_s, count and scene, else one a second."""
+
+    rate: float | None = None
+    every_s: float | None = None
+    count: int | None = None
+    scene: float | None = None
+    """Mean change of brightness, 0…1, after which a frame is taken."""
+    sharp: bool = False
+    """Take the sharpest frame about each moment."""
+    from_s: float = 0.0
+    to_s: float | None = None
+
+    def check(self) -> None:
+        """Raise RequestError for what cannot be."""
+        given = [name for name in LIMITS if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise RequestError(given[1], f"cannot be asked for together with {given[0]}")
+        for name in given:
+            low, high, unit = LIMITS[name]
+            if not low <= getattr(self, name) <= high:
+                raise RequestError(name, f"is not from {low:g} to {high:g} {unit}")
+        if self.sharp and self.scene is not None:
+            raise RequestError("sharp", "cannot be asked for together with scene")
+        if self.from_s < 0 or (self.to_s is not None and self.to_s <= self.from_s):
+            raise RequestError(
+                "to", "is not after from" if self.from_s >= 0 else "begins before the recording"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """One frame that was taken."""
+
+    file: str
+    time_s: float
+    captured_at: str | None
+    """RFC 3339; null where the recording does not say when it began."""
+    sharpness: float
+    """Variance of the Laplacian of a grey picture 320 wide, in codes²."""
+    mean: float
+    """Of its codes, 0…255."""
+    problem: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What a recording is worth."""
+
+    facts: VideoFacts
+    taken: tuple[Taken, ...]
+    broken: int
+    """Packets that could not be decoded."""
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        started = self.facts.started_at
+        facts = {**asdict(self.facts), "started_at": format_time(started) if started else None}
+        return {**asdict(self), "facts": facts, "problems": len(self.problems)}
+
+    @property
+    def problems(self) -> tuple[Taken, ...]:
+        """Frames that something is wrong with."""
+        return tuple(frame for frame in self.taken if frame.problem)
+
+
+def chosen(recording: Recording, wish: ExtractWish) -> Iterator[tuple[Shot, Grey]]:
+    """Yield the frames that are wanted, in order, each with its small grey picture."""
+    if wish.scene is not None:
+        return _at_changes(recording, wish, 255.0 * wish.scene)
+    step_s = _step_s(recording.facts, wish)
+    if wish.sharp:
+        return _sharpest(recording, wish, step_s)
+    return _at_moments(recording, wish, step_s)
+
+
+def judged(taken: Sequence[Taken], greys: Sequence[Grey]) -> tuple[Taken, ...]:
+    """Return the frames with what is wrong with each; `greys` are tiny pictures of them, in this order."""
+    found = []
+    for number, frame in enumerate(taken):
+        around = taken[max(number - _NEIGHBOURS, 0) : number + _NEIGHBOURS + 1]
+        problem = None
+        if float(greys[number].std()) < _BLANK_CODES:
+            problem = "shows nothing"
+        elif number and _difference(greys[number], greys[number - 1]) < _FROZEN_CODES:
+            problem = "is the same as the one before it"
+        elif frame.sharpness < _BLURRED * median(one.sharpness for one in around):
+            problem = "is blurred beside its neighbours"
+        found.append(Taken(**{**asdict(frame), "problem": problem}))
+    return tuple(found)
+
+
+def captured_at(facts: VideoFacts, time_s: float) -> str | None:
+    """Return when a frame was taken, RFC 3339; null where the recording does not say when it began."""
+    return format_time(facts.started_at + timedelta(seconds=time_s)) if facts.started_at else None
+
+
+def sharpness(grey: Grey) -> float:
+    """Return the variance of the Laplacian, in codes²."""
+    return float(cv2.Laplacian(grey, cv2.CV_32F).var())
+
+
+def file_name(number: int, suffix: str) -> str:
+    """Return the name of the n-th frame; names sort as frames do."""
+    return str(Path(f"{number + 1:06d}").with_suffix(suffix))
+
+
+def _step_s(facts: VideoFacts, wish: ExtractWish) -> float:
+    """Return how far apart the moments are; raise RequestError where a recording does not tell its length."""
+    if wish.count is None:
+        return wish.every_s if wish.every_s is not None else 1.0 / (wish.rate or 1.0)
+    end_s = wish.to_s if wish.to_s is not None else facts.duration_s
+    if end_s is None:
+        raise RequestError("count", "needs a recording that tells its length, or an end")
+    return max(end_s - wish.from_s, 1e-3) / wish.count
+
+
+def _span(recording: Recording, wish: ExtractWish) -> Iterator[Shot]:
+    """Yield the frames between from and to."""
+    if wish.from_s > _JUMP_S:
+        recording.jump(wish.from_s)
+    half_s = 0.5 / max(recording.facts.rate, 1.0)
+    for shot in recording.shots():
+        if wish.to_s is not None and shot.time_s >= wish.to_s - half_s:
+            return
+        if shot.time_s >= wish.from_s - half_s:
+            yield shot
+
+
+def _at_moments(recording: Recording, wish: ExtractWish, step_s: float) -> Iterator[tuple[Shot, Grey]]:
+    """Yield the first frame at or after each moment."""
+    half_s = 0.5 / max(recording.facts.rate, 1.0)
+    number, shots = 0, _span(recording, wish)
+    while (shot := next(shots, None)) is not None:
+        moment_s = wish.from_s + number * step_s
+        if shot.time_s < moment_s - half_s:
+            continue
+        yield shot, recording.grey(shot)
+        number = int((shot.time_s + half_s - wish.from_s) / step_s) + 1
+        if wish.count is not None and number >= wish.count:
+            return
+        next_s = wish.from_s + number * step_s
+        recording.skip_to(next_s - half_s)
+        if step_s > _JUMP_S:
+            recording.jump(next_s)
+
+
+def _sharpest(recording: Recording, wish: ExtractWish, step_s: float) -> Iterator[tuple[Shot, Grey]]:
+    """Yield the sharpest frame of each stretch of time."""
+    best: tuple[float, Shot, Grey] | None = None
+    place = 0
+    for shot in _span(recording, wish):
+        here = int((shot.time_s - wish.from_s) / step_s + 1e-6)
+        if best is not None and here != place:
+            yield best[1], best[2]
+            best = None
+        grey = recording.grey(shot)
+        figure = sharpness(grey)
+        if best is None or figure > best[0]:
+            best, place = (figure, shot, grey), here
+    if best is not None:
+        yield best[1], best[2]
+
+
+def _at_changes(recording: Recording, wish: ExtractWish, change: float) -> Iterator[tuple[Shot, Grey]]:
+    """Yield the first frame, and each that differs from the last one taken."""
+    last: Grey | None = None
+    for shot in _span(recording, wish):
+        grey = recording.grey(shot)
+        if last is None or _difference(grey, last) >= change:
+            last = grey
+            yield shot, grey
+
+
+def _difference(one: Grey, other: Grey) -> float:
+    """Return the mean difference of two small pictures, in codes."""
+    return float(np.mean(cv2.absdiff(one, other)))
