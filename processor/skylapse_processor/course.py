@@ -45,10 +45,7 @@ class Course:
     @property
     def count(self) -> int:
         """How many frames the film has, if no picture turns out broken."""
-        count = len(self.outline.frames)
-        for layer in self.outline.layers:
-            count = layer.count(count)
-        return count
+        return plans.made(self.outline)
 
     def cooked(self, measured: Plan) -> Plan:
         """Return what the steps make of the plan, now that brightness is measured where it has to be."""

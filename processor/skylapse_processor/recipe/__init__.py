@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from skylapse_processor.errors import RequestError
 
+from .blend import blend
 from .caption import PLACES
 from .correct import correct
 from .crop import ASPECTS, crop
@@ -17,10 +18,12 @@ from .deflicker import deflicker
 from .denoise import METHODS, denoise
 from .fade import fade
 from .grade import grade
+from .interpolate import SURPLUS, WAYS, interpolate
 from .level import balance, level
 from .lut import lut
 from .merge import hdr
 from .overlay import overlay, why_no_colour
+from .panzoom import EASINGS, panzoom
 from .parameters import Changes, Choice, Number, Parameter, Text, Value, checked, from_words
 from .plan import Plan
 from .select import LIGHTS, select, why_no_mark, why_no_zone
@@ -56,6 +59,7 @@ ORDER = (
 _SIGMA = Number(low=1, high=500)
 _SHARE = Number(low=0, high=1)
 _SOME = Number(low=0.05, high=1)
+_ZOOM = Number(low=1, high=8)
 
 STEPS: Mapping[str, StepKind] = {
     "select": StepKind(
@@ -101,6 +105,31 @@ STEPS: Mapping[str, StepKind] = {
             "height": _SOME,
         },
     ),
+    "blend": StepKind(
+        run=blend,
+        parameters={"shutter_deg": Number(low=0, high=7200), "every": Number(low=1, high=1000, whole=True)},
+    ),
+    "interpolate": StepKind(
+        run=interpolate,
+        parameters={
+            "length_s": Number(low=0, high=86_400),
+            "rate": Number(low=1, high=60),
+            "method": Choice(words=WAYS),
+            "surplus": Choice(words=SURPLUS),
+        },
+    ),
+    "panzoom": StepKind(
+        run=panzoom,
+        parameters={
+            "from_zoom": _ZOOM,
+            "from_x": _SHARE,
+            "from_y": _SHARE,
+            "to_zoom": _ZOOM,
+            "to_x": _SHARE,
+            "to_y": _SHARE,
+            "easing": Choice(words=EASINGS),
+        },
+    ),
     "overlay": StepKind(
         run=overlay,
         parameters={
@@ -117,9 +146,7 @@ STEPS: Mapping[str, StepKind] = {
     "fade": StepKind(run=fade, parameters={"frames": Number(low=0, high=10_000)}),
 }
 
-_LEVELLED = tuple(
-    Step(kind=kind) for kind in ("select", "level", "balance", "deflicker", "correct", "lut")
-)
+_LEVELLED = tuple(Step(kind=kind) for kind in ("select", "level", "balance", "deflicker", "correct", "lut"))
 
 RECIPES: Mapping[str, tuple[Step, ...]] = {
     "clean": _LEVELLED,

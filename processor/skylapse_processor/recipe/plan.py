@@ -87,6 +87,14 @@ def pick(plan: Plan, keep: NDArray[np.intp]) -> Plan:
     )
 
 
+def made(plan: Plan) -> int:
+    """Return how many pictures the layers of a plan make of its frames."""
+    count = len(plan.frames)
+    for layer in plan.layers:
+        count = layer.count(count)
+    return count
+
+
 def positions(frames: tuple[SourceFrame, ...]) -> Curve:
     """Return capture times in intervals; the number of the frame where a time is missing or stands still."""
     index = np.arange(len(frames), dtype=np.float64)
