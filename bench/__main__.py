@@ -16,6 +16,7 @@ NO_AREAS = frozenset(
         "figures",
         "inputs",
         "picamera_probe",
+        "programs",
         "ramp_cases",
         "ramp_loops",
         "ramp_run",
