@@ -28,9 +28,11 @@ def run(work: Path) -> list[Figure]:
 def _recording(work: Path) -> Path:
     """Return a recording of the computed camera, H.264 as cameras write it."""
     stills, recording = inputs.twin(work / "stills", 60, "1920x1080"), work / "recording.mp4"
-    loop = ["-stream_loop", str(SECONDS * RATE // 60 - 1), "-framerate", str(RATE), "-i", f"{stills}/%04d.jpg"]
+    loop = ["-stream_loop", str(SECONDS * RATE // 60 - 1), "-framerate", str(RATE)]
     coding = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt", "yuv420p"]
-    subprocess.run([ffmpeg(), "-v", "error", *loop, *coding, str(recording)], check=True)
+    subprocess.run(
+        [ffmpeg(), "-v", "error", *loop, "-i", f"{stills}/%04d.jpg", *coding, str(recording)], check=True
+    )
     return recording
 
 
