@@ -24,6 +24,7 @@ from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.topics import (
     ANNOUNCE,
     ORDERS,
+    PLAN,
     PROCESSOR_AVAILABILITY,
     PROCESSOR_COMMAND,
     STATE,
@@ -160,7 +161,7 @@ class Mqtt:
         limit = getattr(properties, "MaximumPacketSize", None)
         self._max_packet = int(limit) if limit else _DEFAULT_MAX_PACKET
         root = self._config.root
-        rows = (ORDERS, STATE, ANNOUNCE, PROCESSOR_COMMAND, PROCESSOR_AVAILABILITY)
+        rows = (ORDERS, PLAN, STATE, ANNOUNCE, PROCESSOR_COMMAND, PROCESSOR_AVAILABILITY)
         topics = [
             (row.filter(root), SubscribeOptions(qos=1, retainAsPublished=row is PROCESSOR_COMMAND))
             for row in rows

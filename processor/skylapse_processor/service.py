@@ -32,6 +32,7 @@ from skylapse_protocol.topics import (
 )
 
 from .bridges import Bridges
+from .child import Limits
 from .clock import Clock, utc_now
 from .commands import Commands
 from .compare import Comparer
@@ -39,6 +40,7 @@ from .config import Config
 from .dispatch import Dispatch, title_of
 from .errors import ProcessorError
 from .executor import Executor
+from .fleet import Fleet
 from .ingest import Ingest
 from .jobs import RenderSpec
 from .keys import Keys
@@ -73,6 +75,12 @@ PRUNE_AFTER = timedelta(days=30)
 GALLERY = Path(__file__).parent / "web" / "gallery"
 
 
+def fleet_of(config: Config) -> Fleet:
+    """Return the places where films are made."""
+    limits = Limits(nice=config.renders.nice, memory_mb=config.renders.memory_mb, cpu_s=config.renders.cpu_s)
+    return Fleet(places=config.renders.workers, limits=limits, cluster=config.cluster)
+
+
 def keys_file(config: Config) -> Path:
     """Return where the keys of clients are kept."""
     return config.store.state / "keys.json"
@@ -94,8 +102,8 @@ class Service:
             self._library,
             Executor(
                 self._store.layout,
-                nice=config.renders.nice,
-                encoder=config.renders.encoder,
+                fleet_of(config),
+                encoder=config.renders.encoder if config.cluster is None else "software",
                 threads=config.renders.threads,
                 calibration=config.calibration,
             ),

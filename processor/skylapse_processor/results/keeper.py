@@ -9,8 +9,10 @@ import asyncio
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from skylapse_processor.clock import Clock
 from skylapse_processor.errors import NotFoundError, ProcessorError
@@ -27,7 +29,6 @@ _log = logging.getLogger(__name__)
 
 REMEMBER = timedelta(days=14)
 """How long a day's results can grow after its last frame was stored; then what they grow of is deleted."""
-EVERY_S = 60.0
 _BEST_EVERY = 10
 """The best frames are chosen anew so many times less often."""
 _OPEN = 8
@@ -52,9 +53,7 @@ class _Growing:
 class Keeper:
     """The room of results."""
 
-    def __init__(
-        self, store: Store, clock: Clock, tell: Callable[[Result], None], *, every_s: float = EVERY_S
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, tell: Callable[[Result], None], *, every_s: float) -> None:
         self._catalogue = store.frames
         self._table = store.results
         self._layout = store.layout
@@ -90,6 +89,12 @@ class Keeper:
         if frame.role is FrameRole.LEADS:
             self._fresh.append(frame)
             self._wake.set()
+
+    def hear_zone(self, camera: CameraName, time_zone: str | None) -> None:
+        """Note in which time zone a camera stands: its year is drawn by the clock on its wall."""
+        with suppress(ZoneInfoNotFoundError, ValueError, OSError):
+            if time_zone:
+                self._press.zones[camera] = ZoneInfo(time_zone)
 
     async def find(self, result: str) -> StoredResult:
         """Return a result; raise NotFoundError where there is none."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from PIL import Image
@@ -77,6 +78,8 @@ class Press:
         self._catalogue = store.frames
         self._layout = store.layout
         self._clock = clock
+        self.zones: dict[CameraName, ZoneInfo] = {}
+        """Time zones of cameras, as far as anybody told."""
 
     def publish(self, day: Day) -> list[Told]:
         """Bring the results of a day up to what its ledger holds; those that show more already stay."""
@@ -86,8 +89,9 @@ class Press:
         if len(day.ledger) and not self._shows(day, "keogram", len(day.ledger)):
             columns = day.ledger.columns()
             drawn = keogram.draw(columns)
-            told += self._keep(day.camera, _of_day(day, drawn, columns.local_offset_s))
-            told += self._year(day.camera, drawn, columns.local_offset_s)
+            offset_s = self._offset_s(day.camera, drawn.end_s, columns.local_offset_s)
+            told += self._keep(day.camera, _of_day(day, drawn, offset_s))
+            told += self._year(day.camera, drawn, offset_s)
         if day.trail is not None and not self._shows(day, "startrail", day.ledger.in_trail):
             told += self._keep(day.camera, _of_night(day, day.trail))
         return told
@@ -128,6 +132,12 @@ class Press:
         """Tell whether the best frames of a day were chosen out of another number of frames."""
         chosen = self._table.list(ResultQuery(camera=camera, day=day, kind="best_frame"), 1)
         return not chosen or chosen[0].frames != frames
+
+    def _offset_s(self, camera: CameraName, at_s: float, in_pictures_s: int) -> int:
+        """Return by how much a camera's clock on the wall is ahead of UTC."""
+        zone = self.zones.get(camera)
+        offset = datetime.fromtimestamp(at_s, zone).utcoffset() if zone else None
+        return in_pictures_s if offset is None else round(offset.total_seconds())
 
     def _shows(self, day: Day, kind: Kind, frames: int) -> bool:
         """Tell whether a result shows as many frames already, and lies where it should."""
