@@ -212,7 +212,7 @@ class Today:
     async def finished(
         self, spec: RenderSpec, frames: Sequence[StoredFrame], folder: Path
     ) -> tuple[Product, ...]:
-        """Return the film of these frames where it is the film of today; nothing where it must be rendered."""
+        """Return the film of these frames where it has grown; nothing where it must be rendered."""
         live = await self._to_finish(spec)
         if live is None:
             return ()

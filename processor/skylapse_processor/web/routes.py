@@ -40,7 +40,8 @@ class Rooms:
 def routes(rooms: Rooms) -> list[Route]:
     """Return the whole table."""
     table = [*_uploads(rooms.uploads), *_frames(rooms.frames), *_films(rooms.films), *_renders(rooms.renders)]
-    table += [*_comparisons(rooms.comparisons), *_results(rooms.results), *_today(rooms.today), *_about(rooms)]
+    table += [*_comparisons(rooms.comparisons), *_results(rooms.results), *_today(rooms.today)]
+    table += _about(rooms)
     document = json.dumps(describe(table, rooms.software))
 
     async def openapi(_request: web.Request) -> web.Response:

@@ -1,0 +1,357 @@
+"""The film of today: every frame is seen soon after it came, and the film is there when the day ends."""
+
+import asyncio
+import io
+import json
+import random
+import re
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from skylapse_processor.service import Service
+from skylapse_processor.today_plan import AHEAD, GROUP
+from skylapse_protocol.messages import Order, Orders
+from skylapse_protocol.topics import ORDERS, STATE
+from tests.support.mosquitto import Broker
+from tests.support.waiting import until
+
+from .client import Client
+from .conftest import serving, write_config
+from .frames_made import DAY, picture, record_of
+from .listener import Listener
+from .program import Processor
+from .test_service_films import ended
+
+TODAY = "cameras/roof/west/today"
+ORDER = Order(camera="roof/west", schedule="sunset", size="480p", rate=30.0)
+LONG = GROUP + AHEAD + 3
+GROWN = [0, GROUP, 2 * GROUP]
+"""Where so long a film has its key frames if it has grown; a render has them elsewhere."""
+_BITS = 8
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[tuple[Service, Client]]:
+    """A processor without a broker, and its client."""
+    async with serving(write_config(tmp_path / "processor")) as made:
+        yield made
+
+
+def marked(seq: int, size: tuple[int, int] = (160, 90)) -> bytes:
+    """A picture that shows its number as bright and dark bars."""
+    bars = np.array([[190 if seq >> bit & 1 else 50 for bit in range(_BITS)]], dtype=np.uint8)
+    image = Image.fromarray(bars).resize(size, Image.Resampling.NEAREST).convert("RGB")
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()
+
+
+async def deliver(client: Client, *seqs: int, **changes: object) -> None:
+    """Upload frames."""
+    for seq in seqs:
+        data = marked(seq)
+        assert (await client.upload(data, record_of(data, seq, **changes))).status == 201
+
+
+async def shows(client: Client, frames: int) -> dict[str, Any] | None:
+    """What is said of the film of today once it has so many frames."""
+    answer = await client.get(TODAY)
+    return answer.value if answer.status == 200 and answer.value["frames"] == frames else None
+
+
+async def closes(client: Client, segments: int) -> list[str] | None:
+    """The segments that are closed, once they are so many."""
+    listed = re.findall(r"^\w+-\d{6}\.m4s$", await playlist(client), re.MULTILINE)
+    return listed if len(listed) >= segments else None
+
+
+async def playlist(client: Client) -> str:
+    """The playlist."""
+    answer = await client.get(f"{TODAY}/playlist.m3u8")
+    assert answer.headers["Content-Type"].startswith("application/vnd.apple.mpegurl")
+    return answer.body.decode()
+
+
+def named(text: str) -> list[str]:
+    """What a playlist names, in the order in which a player fetches it."""
+    return re.findall(r'^(?:#EXT-X-(?:MAP|PART):.*URI="([^"]+)".*|([^#\s].*))$', text, re.MULTILINE)
+
+
+async def fetched(client: Client, text: str) -> bytes:
+    """Everything that a playlist names, one after another, as players put it together."""
+    body = b""
+    for names in named(text):
+        answer = await client.get(f"{TODAY}/{''.join(names)}")
+        assert answer.status == 200, answer.value
+        body += answer.body
+    return body
+
+
+def seen(video: bytes) -> tuple[list[int], list[int]]:
+    """The numbers of the frames in a video, as their pictures tell, and the numbers of its key frames."""
+    numbers, keys = [], []
+    with av.open(io.BytesIO(video)) as film:
+        for place, shown in enumerate(film.decode(video=0)):
+            assert shown.time == pytest.approx(place / 30, abs=1e-6)
+            row = shown.to_ndarray(format="gray")[shown.height // 2]
+            bars = row.reshape(_BITS, -1).mean(axis=1) > 120
+            numbers.append(sum(1 << bit for bit in range(_BITS) if bars[bit]))
+            if shown.key_frame:
+                keys.append(place)
+    return numbers, keys
+
+
+async def test_a_frame_is_to_be_seen_as_soon_as_it_is_stored(served: tuple[Service, Client]) -> None:
+    _service, client = served
+    assert (await client.get(TODAY)).status == 404
+    for seq in (1, 2, 3):
+        await deliver(client, seq)
+        said = await until(partial(shows, client, seq), timeout_s=20)
+        assert seen((await client.get(said["video"])).body)[0] == list(range(1, seq + 1))
+    assert (said["provisional"], said["ended"], said["day"], said["width"]) == (True, False, DAY, 160)
+    assert seen(await fetched(client, await playlist(client)))[0] == [1, 2, 3]
+
+
+async def test_segments_close_behind_the_newest_frames_and_players_go_on_over_them(
+    served: tuple[Service, Client],
+) -> None:
+    _service, client = served
+    early = ""
+    for seq in range(1, LONG + 1):
+        await deliver(client, seq)
+        if seq == GROUP + 5:
+            await until(partial(shows, client, seq), timeout_s=20)
+            early = await playlist(client)
+    await until(partial(shows, client, LONG), timeout_s=20)
+    await until(partial(closes, client, 1), timeout_s=20)
+    late = await playlist(client)
+    assert "#EXT-X-ENDLIST" not in late
+    assert seen(await fetched(client, late))[0] == list(range(1, LONG + 1))
+    parts = [line for line in late.splitlines() if line.startswith("#EXT-X-PART:")]
+    assert len(parts) >= 1
+    whole = await fetched(client, early)
+    assert seen(whole)[0] == list(range(1, GROUP + 6)), "what a slow player still asks for is there"
+    head = await fetched(client, "\n".join(early.splitlines()[:9]))
+    rest = [f"{TODAY}/{''.join(names)}" for names in named(late)][1:]
+    later = b"".join([(await client.get(path)).body for path in rest[1:]])
+    first = await fetched(client, "\n".join(early.splitlines()[:11]))
+    assert seen(first + later)[0] == list(range(1, LONG + 1)), "parts and what replaces them fit together"
+    assert whole.startswith(head)
+
+
+async def test_the_film_so_far_answers_ranges_while_it_grows(served: tuple[Service, Client]) -> None:
+    _service, client = served
+    await deliver(client, *range(1, LONG + 1))
+    said = await until(partial(shows, client, LONG), timeout_s=20)
+    whole = await client.get(said["video"])
+    assert seen(whole.body)[0] == list(range(1, LONG + 1))
+    await deliver(client, LONG + 1)
+    await until(partial(shows, client, LONG + 1), timeout_s=20)
+    for asked, wanted in (
+        ("bytes=0-99", whole.body[:100]),
+        ("bytes=262000-263000", whole.body[262000:263001]),
+        ("bytes=-40", whole.body[-40:]),
+        (f"bytes={len(whole.body) - 10}-", whole.body[-10:]),
+    ):
+        part = await client.ask("GET", said["video"], headers={"Range": asked})
+        assert (part.status, part.body) == (206, wanted)
+    beyond = await client.ask("GET", said["video"], headers={"Range": f"bytes={len(whole.body)}-"})
+    assert (beyond.status, beyond.headers["Content-Range"]) == (416, f"bytes */{len(whole.body)}")
+    head = await client.ask("HEAD", said["video"])
+    assert (head.status, head.headers["Content-Length"], head.body) == (200, str(len(whole.body)), b"")
+
+
+async def test_nobody_sees_it_without_a_key_and_no_other_name_is_a_segment(
+    served: tuple[Service, Client],
+) -> None:
+    service, client = served
+    await deliver(client, 1)
+    said = await until(partial(shows, client, 1), timeout_s=20)
+    async with Client(service.base_url, None) as stranger:
+        for path in (TODAY, said["playlist"], said["video"], f"{TODAY}/{said['film']}-init.mp4"):
+            assert (await stranger.get(path)).status == 401
+    for name in ("x", f"{said['film']}-000007.m4s", f"{said['film']}-0-8-9.m4s", f"{said['film']}-..-1.m4s"):
+        assert (await client.get(f"{TODAY}/{name}")).status == 404
+    assert (await client.get("cameras/roof/east/today")).status == 404
+
+
+async def film_of(client: Client, frames: int) -> dict[str, Any] | None:
+    """The film in the library, once it has so many frames."""
+    films = (await client.get("films")).value["items"]
+    return next((film for film in films if film["frames"] == frames), None)
+
+
+async def test_the_film_of_a_window_is_what_has_grown(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    async with serving(write_config(tmp_path / "processor", broker)) as (_service, client):
+        listener.say(ORDERS, Orders(revision=1, orders=(ORDER,)))
+        await deliver(client, *range(1, LONG + 1))
+        said = await until(partial(shows, client, LONG), timeout_s=20)
+        heard = await until(lambda: _film_of_today(listener), timeout_s=20)
+        listener.say(STATE, ended(captured=LONG), bridge="roof", camera="west")
+        film = await until(partial(film_of, client, LONG), timeout_s=60)
+        assert film["id"] == said["film"] == heard
+        assert (film["skipped"], film["width"], film["height"], film["rate"]) == (0, 160, 90, 30.0)
+        numbers, keys = seen((await client.get(film["video"])).body)
+        assert numbers == list(range(1, LONG + 1))
+        assert keys == GROWN, "nothing was rendered"
+        assert (await client.get(film["preview"])).body.startswith(b"RIFF")
+        assert (await client.get(film["poster"])).body.startswith(b"\xff\xd8")
+        text = await playlist(client)
+        assert text.endswith("#EXT-X-ENDLIST\n")
+        assert seen(await fetched(client, text))[0] == numbers
+        assert (await client.get(TODAY)).value["ended"]
+
+        await deliver(client, LONG + 1)
+        await until(partial(shows, client, LONG + 1), timeout_s=20)
+        assert seen((await client.get(film["video"])).body)[0] == numbers, "a made film stays as it is"
+
+
+def _film_of_today(listener: Listener) -> str | None:
+    said = listener.on("skylapse/processor/roof/west/state")
+    return next((state["film_of_today"] for state in reversed(said) if state["film_of_today"]), None)
+
+
+async def asked_for(client: Client, frames: int) -> tuple[list[int], list[int]]:
+    """Ask for the film of the day; return its frames and key frames."""
+    answer = await client.ask("POST", "renders", json={"camera": "roof/west", "day": DAY})
+    assert answer.status == 202, answer.value
+    film = await until(partial(film_of, client, frames), timeout_s=60)
+    return seen((await client.get(film["video"])).body)
+
+
+async def test_a_frame_out_of_turn_takes_its_place_and_a_late_one_makes_a_render(
+    served: tuple[Service, Client],
+) -> None:
+    _service, client = served
+    await deliver(client, *(seq for seq in range(1, LONG + 1) if seq not in (2, LONG - 3)))
+    await until(partial(closes, client, 1), timeout_s=20)
+    await deliver(client, LONG - 3)
+    await until(partial(shows, client, LONG - 1), timeout_s=20)
+    there = [seq for seq in range(1, LONG + 1) if seq != 2]
+    assert seen(await fetched(client, await playlist(client)))[0] == there
+    assert (await asked_for(client, LONG - 1))[0] == there
+    await deliver(client, 2)
+    numbers, keys = await asked_for(client, LONG)
+    assert numbers == list(range(1, LONG + 1))
+    assert keys != GROWN
+
+
+async def test_without_records_the_film_is_rendered(served: tuple[Service, Client]) -> None:
+    _service, client = served
+    await deliver(client, *range(1, LONG + 1), exposure_us=None)
+    await until(partial(shows, client, LONG), timeout_s=20)
+    numbers, keys = await asked_for(client, LONG)
+    assert numbers == list(range(1, LONG + 1))
+    assert keys != GROWN
+
+
+async def test_two_profiles_a_day_without_windows_and_another_size(served: tuple[Service, Client]) -> None:
+    _service, client = served
+    for seq in range(1, 9):
+        await deliver(client, seq, profile="f" if seq % 2 else "g")
+    said = await until(partial(shows, client, 4), timeout_s=20)
+    assert said["profile"] == "g"
+    assert seen((await client.get(said["video"])).body)[0] == [2, 4, 6, 8]
+    large = picture(9, size=(320, 90))
+    data, record = large, record_of(large, 9, window=None, schedule=None, day="2026-06-02")
+    assert (await client.upload(data, record)).status == 201
+    small = picture(10)
+    await client.upload(small, record_of(small, 10, window=None, schedule=None, day="2026-06-02"))
+    said = await until(partial(shows, client, 2), timeout_s=20)
+    assert (said["window"], said["day"], said["width"], said["height"]) == (None, "2026-06-02", 320, 90)
+    with av.open(io.BytesIO((await client.get(said["video"])).body)) as film:
+        shown = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+    assert shown[1][:, :60].max() < 20 < shown[1][:, 100:220].mean(), "fitted in, with bars beside it"
+
+
+async def test_several_cameras_grow_at_once(served: tuple[Service, Client]) -> None:
+    _service, client = served
+    for seq in range(1, 6):
+        for camera in ("west", "east"):
+            await deliver(client, seq, camera=camera)
+    await until(partial(shows, client, 5), timeout_s=20)
+    east = (await client.get("cameras/roof/east/today")).value
+    west = (await client.get(TODAY)).value
+    assert (east["frames"], west["frames"]) == (5, 5)
+    assert east["film"] != west["film"]
+    assert (await client.get(f"{TODAY}/{east['film']}-init.mp4")).status == 404
+
+
+async def test_it_goes_when_its_frames_go(tmp_path: Path) -> None:
+    folder = tmp_path / "processor"
+    async with serving(write_config(folder)) as (service, client):
+        await deliver(client, *range(1, LONG + 1))
+        await until(partial(closes, client, 1), timeout_s=20)
+        await service.keep_house()
+        kept = list((folder / "store/today").glob("*/*/*"))
+        assert len(kept) == 1
+        later = picture(99)
+        record = record_of(later, 99, day="2026-06-09")
+        await client.upload(later, record_of(later, 99, day="2026-06-09"))
+        await until(partial(shows, client, 1), timeout_s=20)
+        await service.keep_house()
+        assert list((folder / "store/today").glob("*/*/*")) == [], f"{record.day} has no closed segment yet"
+
+
+async def test_what_a_kill_cut_short_is_made_again(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "processor")
+    async with serving(config) as (_service, client):
+        await deliver(client, *range(1, LONG + 1))
+        await until(partial(closes, client, 1), timeout_s=20)
+    (journal,) = (tmp_path / "processor/store/today").rglob("journal")
+    before = journal.read_bytes()
+    with journal.open("ab") as torn:
+        torn.write(b'{"frames":["half a li')
+    with journal.with_name("media").open("ab") as media:
+        media.write(b"half a segment")
+    async with serving(config) as (_service, client):
+        await until(partial(shows, client, LONG), timeout_s=20)
+        assert journal.read_bytes() == before
+        assert seen((await client.get((await client.get(TODAY)).value["video"])).body)[0] == list(
+            range(1, LONG + 1)
+        )
+        assert (await asked_for(client, LONG))[0] == list(range(1, LONG + 1))
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Iterator[Processor]:
+    """A processor as a program of its own, started."""
+    made = Processor(write_config(tmp_path / "processor"))
+    made.start()
+    yield made
+    made.program.stop()
+
+
+async def test_killed_again_and_again_the_film_has_every_frame_once(killed: Processor) -> None:
+    frames, dice = 100, random.Random(20260601)
+    kills = sorted(dice.sample(range(2, frames), 8))
+    async with Client(killed.url, killed.key) as client:
+        for seq in range(1, frames + 1):
+            if seq in kills:
+                await _watched(client, dice.randrange(4))
+                killed.program.kill()
+                await asyncio.to_thread(killed.start)
+            await deliver(client, seq)
+        await until(partial(shows, client, frames), timeout_s=40)
+        assert seen(await fetched(client, await playlist(client)))[0] == list(range(1, frames + 1))
+        numbers, keys = await asked_for(client, frames)
+    assert numbers == list(range(1, frames + 1))
+    assert keys == list(range(0, frames, GROUP)), "nothing was rendered"
+    (journal,) = killed.folder.rglob("journal")
+    lines = [json.loads(line)["frames"] for line in journal.read_text("utf-8").splitlines()[1:]]
+    assert [len(line) for line in lines] == [GROUP] * (frames // GROUP) + [frames % GROUP]
+
+
+async def _watched(client: Client, times: int) -> None:
+    """Have the newest frames made, so that a kill meets whatever is under way."""
+    for _ in range(times):
+        await client.get(TODAY)
