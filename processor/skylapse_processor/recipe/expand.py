@@ -9,7 +9,7 @@ import numpy as np
 from skylapse_processor.errors import RequestError
 from skylapse_processor.frames import ExposureFacts
 
-from .groups import exposure_over
+from .groups import EXPOSURES, exposure_over, offset
 from .layer import Layer
 from .plan import Plan
 
@@ -39,7 +39,8 @@ def expanded(plan: Plan, recipe: str) -> tuple[Plan, tuple[int, ...], tuple[floa
     """Return the plan with the pictures beside each leader after it, where each bracket starts, and stops.
 
     The pictures beside a leader get its gains, and what white balance differs; by how many stops each picture
-    was exposed more than its leader is returned, since what merges them has to know both.
+    was exposed more than the middle of its bracket is returned, since what merges them has to know both. A
+    leader that stands in for a lost middle counts as what it is, and not as a middle to be brightened.
     """
     if plan.layers:
         raise RequestError("recipe", f"{recipe} has to come before the steps that look at pixels")
@@ -47,7 +48,11 @@ def expanded(plan: Plan, recipe: str) -> tuple[Plan, tuple[int, ...], tuple[floa
     starts = (0, *np.cumsum(sizes).tolist())
     frames = tuple(each for frame in plan.frames for each in (frame, *frame.beside))
     leaders = [leader for leader in plan.frames for _ in range(1 + len(leader.beside))]
-    over_ev = tuple(exposure_over(frame, leader) for frame, leader in zip(frames, leaders, strict=True))
+    meant = [offset(leader, EXPOSURES) for leader in leaders]
+    over_ev = tuple(
+        exposure_over(frame, leader) + stops
+        for frame, leader, stops in zip(frames, leaders, meant, strict=True)
+    )
     white_ev = np.array(
         [_whiter(frame.facts, leader.facts) for frame, leader in zip(frames, leaders, strict=True)]
     )
@@ -59,7 +64,7 @@ def expanded(plan: Plan, recipe: str) -> tuple[Plan, tuple[int, ...], tuple[floa
             position=plan.position[repeat],
             log_mean=plan.log_mean[repeat],
             colour_ev=plan.colour_ev[repeat],
-            gain_ev=plan.gain_ev[repeat] + white_ev,
+            gain_ev=plan.gain_ev[repeat] + white_ev + np.array(meant)[:, None],
         ),
         starts,
         over_ev,

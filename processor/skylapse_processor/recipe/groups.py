@@ -1,13 +1,14 @@
 """Brackets: pictures of one moment that belong together, and which of them leads.
 
-Where records say how far each picture stands from the middle (`bracket_ev` in stops, `bracket_dioptre`), a
-group begins with its middle, which the bridge takes first; with any picture of an offset that the group has
-already; and with one that comes a whole interval after the group began. So groups that lack members, or even
-their middle, stay apart. The picture nearest to the middle leads its group, and the others stand beside it.
+Records say how far each picture stands from the middle (`bracket_ev` in stops, `bracket_dioptre`). A group
+begins with a picture of an offset that the group before it has already; with the offset that begins most
+groups, which is the middle where the bridge took them; and with a picture that comes a whole interval after
+its group began. So groups that lack members, or even their middle, stay apart. The picture nearest to the
+middle leads its group, and the others stand beside it.
 
 Cameras with bracketing of their own (AEB) leave no records. Their exposures tell: about the middle of the
 sixteen exposures around each picture they lie in a few tight bundles, half a stop or more apart. The bundles
-are the offsets, and what begins most groups begins them all.
+are the offsets.
 """
 
 from collections import Counter
@@ -113,9 +114,7 @@ def _led(group: Sequence[SourceFrame], kind: str) -> SourceFrame:
 def _groups(frames: Sequence[SourceFrame], kind: str) -> list[list[SourceFrame]]:
     """Return the pictures of each bracket."""
     loose = _split(frames, kind, None, None)
-    begins = 0.0
-    if not any(frame.record.get(kind) == 0 for frame in frames):
-        begins = Counter(offset(group[0], kind) for group in loose).most_common(1)[0][0]
+    begins = Counter(offset(group[0], kind) for group in loose).most_common(1)[0][0]
     starts = [frame.captured_at for frame in frames if abs(offset(frame, kind) - begins) < _SAME]
     times = [at.timestamp() for at in starts if at is not None]
     steps = [later - earlier for earlier, later in pairwise(times)]

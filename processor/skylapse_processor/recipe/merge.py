@@ -60,7 +60,7 @@ _STEPS = 2048
 _BLUR = 5
 _ROWS, _MARGIN = 128, 8
 _NEVER_NOTHING = np.float32(1e-5)
-_WEIGHTS = tuple(float(weight) for weight in tone.LUMINANCE)
+_RED, _GREEN, _BLUE = (np.float32(weight) for weight in tone.LUMINANCE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +68,7 @@ class Exposed:
     """What has to be known of one picture of a bracket."""
 
     over_ev: float
-    """Stops exposed more than the leader."""
+    """Stops exposed more than the middle of the bracket."""
     scale: tuple[float, float, float]
     """What levelling multiplied red, green and blue with."""
     gain: float
@@ -158,7 +158,7 @@ def _seen(levelled: Light, fact: Exposed, *, last: bool) -> _Seen:
     scale = 1.0 / np.array(fact.scale, dtype=np.float32)
     own = levelled * scale[:, None, None]
     brightest = own.max(axis=0)
-    luminance = np.tensordot(np.array(_WEIGHTS, dtype=np.float32), own, axes=1)
+    luminance = _RED * own[0] + _GREEN * own[1] + _BLUE * own[2]
     place = (np.sqrt(np.clip(luminance, 0.0, 1.0)) * np.float32(_STEPS - 1)).astype(np.intp)
     variance = np.take(_variance(fact.curve, fact.gain), place)
     share = np.float32(2.0**fact.over_ev)

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from skylapse_processor.tone import LUMINANCE
 
-from .groups import exposure_over
 from .layer import Layer, Light, Picture
+from .merge import Merge
 from .plan import Plan
 
 Plane = NDArray[np.float32]
@@ -78,14 +78,11 @@ def tonemap(plan: Plan, *, local: float = LOCAL) -> Plan:
 
     `local`, 0…1: by how much large parts come nearer to middle grey; 0 is one curve for all of the picture.
     """
-    tops = [
-        gain - exposure_over(frame, leader)
-        for leader, gains in zip(plan.frames, plan.gain_ev, strict=True)
-        for gain in [float(gains.max())]
-        for frame in (leader, *leader.beside)
-    ]
+    exposed = [each for layer in plan.layers if isinstance(layer, Merge) for each in layer.exposed]
+    if not exposed:
+        return plan
     white = max(1.0, 2.0 ** float(plan.gain_ev.max(initial=0.0)))
-    brightest = max(2.0 ** max(tops), white)
+    brightest = max(max(each.scale) * 2.0**-each.over_ev for each in exposed)
     if brightest <= white:
         return plan
     layer = ToneMap(brightest=brightest, white=white, local=local)
