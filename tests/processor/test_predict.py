@@ -1,0 +1,97 @@
+"""What a dry run foretells, against the film that is made afterwards."""
+
+import json
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from skylapse_processor.errors import NoPicturesError, RequestError
+from skylapse_processor.frames import read_folder
+from skylapse_processor.predict import predict, stretches
+from skylapse_processor.render import render_film
+from skylapse_processor.request import RenderRequest
+
+from .pictures import evening, write_evening, write_plain
+
+
+def _silent(_progress: object) -> None:
+    """Hear nothing."""
+
+
+def _request(folder: Path, **fields: object) -> RenderRequest:
+    return RenderRequest(
+        frames=read_folder(folder).frames,
+        output=folder.parent / "film.mp4",
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "codec", "rate"), [("clean", "h264", 30.0), ("cinematic", "h265", 5.0), ("raw", "av1", 24.0)]
+)
+def test_length_is_exact_and_size_within_a_fifth(
+    tmp_path: Path, recipe: str, codec: str, rate: float
+) -> None:
+    twin = [sys.executable, "-m", "skylapse_bridge", "twin", "--out", str(tmp_path / "in")]
+    subprocess.run([*twin, "--frames", "160", "--size", "320x180"], check=True, stdout=subprocess.DEVNULL)
+    request = _request(tmp_path / "in", recipe=recipe, codec=codec, rate=rate, also_sizes=("480p",))
+    foretold = predict(request, _silent, lambda: False)
+    assert list(tmp_path.iterdir()) == [tmp_path / "in"], "nothing is made"
+    assert foretold.sampled == 64
+    made = render_film(request, _silent, lambda: False)
+    assert (foretold.frames, foretold.duration_s) == (made.frames, made.duration_s)
+    assert (foretold.width, foretold.height, foretold.rate) == (made.width, made.height, made.rate)
+    assert foretold.bytes == pytest.approx(made.bytes, rel=0.2)
+    assert foretold.seconds > 0
+    assert foretold.peak_rss_mb > 0
+
+
+def test_each_size_is_foretold(tmp_path: Path) -> None:
+    write_evening(tmp_path / "in", evening(20), facts="nothing", size=(1280, 720))
+    request = _request(tmp_path / "in", size="480p", also_sizes=("720p", "source"), length_s=2.0)
+    foretold = predict(request, _silent, lambda: False)
+    made = render_film(request, _silent, lambda: False)
+    assert (foretold.frames, foretold.duration_s) == (20, 2.0)
+    assert foretold.sampled == 20, "all of a short film"
+    (also,) = foretold.also
+    assert (also.size, also.width, also.height) == ("720p", 1280, 720)
+    assert foretold.bytes == pytest.approx(made.bytes, rel=0.05)
+    assert also.bytes == pytest.approx(made.also[0].bytes, rel=0.05)
+
+
+def test_what_could_not_be_made_cannot_be_foretold(tmp_path: Path) -> None:
+    write_plain(tmp_path / "in", 3)
+    with pytest.raises(RequestError, match="codec"):
+        predict(_request(tmp_path / "in", codec="mpeg2"), _silent, lambda: False)
+    for file in (tmp_path / "in").iterdir():
+        file.write_bytes(b"no picture")
+    with pytest.raises(NoPicturesError, match=r"0001\.jpg"):
+        predict(_request(tmp_path / "in"), _silent, lambda: False)
+
+
+def test_stretches_are_spread_and_apart() -> None:
+    for frames in (65, 100, 288, 2880):
+        chosen = stretches(frames)
+        assert chosen[0].start >= 0
+        assert chosen[-1].stop <= frames
+        assert all(one.stop <= other.start for one, other in pairwise(chosen)), frames
+    assert sum(map(len, stretches(2880))) == 128
+    assert stretches(3) == (range(3),)
+
+
+def test_the_command_foretells_without_an_output(tmp_path: Path) -> None:
+    write_plain(tmp_path / "in", 6)
+    program = [sys.executable, "-m", "skylapse_processor", "render", str(tmp_path / "in"), "--dry-run"]
+    told = subprocess.run(
+        [*program, "--rate", "12"], capture_output=True, text=True, timeout=120, check=True, cwd=tmp_path
+    )
+    assert told.stdout.startswith("film.mp4: 6 frames, 0.50 s, 160 × 90, about ")
+    assert "MB of memory" in told.stdout
+    spoken = subprocess.run(
+        [*program, "--json", "--codec", "av1"], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert json.loads(spoken.stdout)["frames"] == 6
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
