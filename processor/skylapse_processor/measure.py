@@ -8,6 +8,7 @@ import io
 import math
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -79,14 +80,15 @@ def measure_pixels(pixels: Pixels, shape: Shape, *, tone_curve: str | None = SRG
     """Return the figures of a picture that `small` decoded."""
     luma = _luma(pixels)
     light = brightness(pixels, known(tone_curve))
+    brightest = np.asarray(cv2.max(cv2.max(pixels[..., 0], pixels[..., 1]), pixels[..., 2]))
     return Measurement(
         width=shape.width,
         height=shape.height,
         log_mean=light.log_mean,
         red_ev=light.red_ev,
         blue_ev=light.blue_ev,
-        clipped_high=float((pixels.max(axis=2) >= _CLIPPED_HIGH).mean()),
-        clipped_low=float((pixels.max(axis=2) <= _CLIPPED_LOW).mean()),
+        clipped_high=np.count_nonzero(brightest >= _CLIPPED_HIGH) / brightest.size,
+        clipped_low=np.count_nonzero(brightest <= _CLIPPED_LOW) / brightest.size,
         sharpness=_sharpness(luma),
         entropy=_entropy(luma),
         colourfulness=_colourfulness(pixels),
@@ -97,39 +99,41 @@ def measure_pixels(pixels: Pixels, shape: Shape, *, tone_curve: str | None = SRG
 
 def brightness(pixels: Pixels, tone_curve: str) -> Brightness:
     """Return the linear light of a picture that `small` decoded, from its histograms."""
-    counts = [np.bincount(pixels[..., channel].ravel(), minlength=256) for channel in range(3)]
-    means = np.array(counts) @ linear_table(tone_curve) / (pixels.shape[0] * pixels.shape[1])
+    means = histograms(pixels) @ linear_table(tone_curve) / (pixels.shape[0] * pixels.shape[1])
     red, green, blue = (math.log2(max(float(mean), _DARKEST)) for mean in means)
     return Brightness(
         log_mean=math.log2(max(float(LUMINANCE @ means), _DARKEST)), red_ev=red - green, blue_ev=blue - green
     )
 
 
+def histograms(pixels: Pixels) -> NDArray[np.float64]:
+    """Return how often each code occurs in red, green and blue, shape (3, 256)."""
+    counts = [cv2.calcHist([pixels], [channel], None, [256], [0.0, 256.0]) for channel in range(3)]
+    return np.array(counts, dtype=np.float64).reshape(3, 256)
+
+
 def _luma(pixels: Pixels) -> NDArray[np.float32]:
     """Return BT.601 luma, as a JPEG has it, 0…255."""
-    luma: NDArray[np.float32] = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    return luma
+    weights = np.array([[0.299, 0.587, 0.114]], dtype=np.float32)
+    return np.asarray(cv2.transform(pixels.astype(np.float32), weights), dtype=np.float32)
 
 
 def _sharpness(luma: NDArray[np.float32]) -> float:
     if min(luma.shape) < 3:
         return 0.0
-    inner = luma[1:-1, 1:-1]
-    laplacian = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4 * inner
-    return float(laplacian.var())
+    return float(cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_32F)[1:-1, 1:-1])[1][0, 0] ** 2)
 
 
 def _entropy(luma: NDArray[np.float32]) -> float:
-    counts = np.bincount(luma.astype(np.uint8).ravel(), minlength=256)
+    counts = np.ravel(cv2.calcHist([luma], [0], None, [256], [0.0, 256.0]))
     shares = counts[counts > 0] / luma.size
     return float(-(shares * np.log2(shares)).sum())
 
 
 def _colourfulness(pixels: Pixels) -> float:
-    red, green, blue = (pixels[..., channel].astype(np.float32) for channel in range(3))
-    red_green, yellow_blue = red - green, (red + green) / 2 - blue
-    spread = math.hypot(float(red_green.std()), float(yellow_blue.std()))
-    return spread + 0.3 * math.hypot(float(red_green.mean()), float(yellow_blue.mean()))
+    opponents = np.array([[1.0, -1.0, 0.0], [0.5, 0.5, -1.0]], dtype=np.float32)
+    means, deviations = cv2.meanStdDev(cv2.transform(pixels.astype(np.float32), opponents))
+    return math.hypot(*deviations.ravel()) + 0.3 * math.hypot(*means.ravel())
 
 
 def _fingerprint(luma: NDArray[np.float32]) -> str:

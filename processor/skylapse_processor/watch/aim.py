@@ -42,6 +42,14 @@ def shift_between(reference: Plane, sketch: Plane) -> Shift | None:
     return right / long_side, down / long_side
 
 
+def likeness(reference: Plane, sketch: Plane) -> float:
+    """Return how like the reference a sketch is where it stands, −1…1."""
+    if reference.shape != sketch.shape:
+        return 0.0
+    window = cv2.createHanningWindow((sketch.shape[1], sketch.shape[0]), cv2.CV_32F)
+    return _alike(_evened(reference), _evened(sketch), window)
+
+
 def blended(reference: Plane | None, count: int, sketch: Plane, memory: int = _MEMORY) -> Plane:
     """Return a mean of sketches after one more."""
     if reference is None or reference.shape != sketch.shape:

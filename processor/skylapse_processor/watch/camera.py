@@ -10,16 +10,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from .aim import blended
+from .aim import blended, likeness
 from .baseline import Baseline, Expected
 from .facts import Facts
 from .family import Member, Run, compare, figures_of
 from .glance import Glance
-from .lens import EVERY, LOWEST_DEG, OBSTRUCTING, Fault, Lens, evidence_of, step
+from .lens import EVERY, LOWEST_DEG, OBSTRUCTING, Fault, Lens, evidence_of, is_torn, step
 from .tiles import Plane, Tiles
 from .verdict import GOOD, Verdict, blank
 
 _ADOPTED = timedelta(days=10)
+_KNOWN_BY = 20
+"""Pictures after which the reference is one."""
 _RECENT = 3
 """How many pictures "just before" are."""
 
@@ -36,6 +38,8 @@ class Watch:
     """What its static texture looks like, as `Tiles.sketch`."""
     sketches: int = 0
     """How many pictures the reference is made of."""
+    likeness: float = 0.0
+    """How like the reference clear pictures are, on the mean."""
     recent: Plane | None = None
     """The mean of the last sketches, clear or not."""
     lens: Lens = field(default_factory=Lens)
@@ -92,7 +96,15 @@ class Watch:
         family = self.family.expect(elevation_deg, at, rising=self.rising)
         if family is None:
             return GOOD
-        oddness = compare(seen, facts, family, self._expected(elevation_deg, at), self.before)
+        tiles = self._expected(elevation_deg, at)
+        torn = (
+            tiles is not None
+            and seen.tiles is not None
+            and self.reference is not None
+            and self.sketches >= _KNOWN_BY
+            and is_torn(seen.tiles, tiles, self.reference, self.likeness)
+        )
+        oddness = compare(seen, facts, family, tiles, self.before, torn=torn)
         if late:
             return GOOD if oddness.reason is None else Verdict(kind="odd", reason=oddness.reason)
         if oddness.reason is not None:
@@ -102,7 +114,7 @@ class Watch:
             if not self.run.is_how_things_are(at):
                 return Verdict(kind="odd", reason=oddness.reason)
         self.run = None
-        self.before = Member(at=at, residual=oddness.residual, covered=oddness.covered)
+        self.before = Member(at=at, residual=oddness.residual, covered=oddness.covered, torn=oddness.torn)
         return GOOD
 
     def _learn(self, seen: Glance, facts: Facts, elevation_deg: float) -> None:
@@ -125,6 +137,9 @@ class Watch:
         self.recent = blended(self.recent, _RECENT, tiles.sketch, _RECENT)
         if self.lens.seems_clear:
             self.tiles.learn(tiles.figures, elevation_deg, at, rising=self.rising)
+            if self.reference is not None:
+                like = likeness(self.reference, tiles.sketch)
+                self.likeness += (like - self.likeness) / min(self.sketches, _KNOWN_BY)
             self.reference = blended(self.reference, self.sketches, tiles.sketch)
             self.sketches += 1
             self.clear_at = at

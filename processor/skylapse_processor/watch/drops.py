@@ -20,6 +20,8 @@ _LOST = -0.7
 _DEVIATIONS = 4.0
 _FAINTEST = 0.02
 """Stops: weaker structure than this is not looked at."""
+_YET = 0.3
+"""How much of that a mean of three pictures holds when only the last of them had it."""
 _SMOOTH = 0.5
 """The reference's structure over what is new, where something new can be told."""
 _SAME = 0.6
@@ -41,10 +43,10 @@ def standing(sketch: Plane, recent: Plane, reference: Plane, shape: tuple[int, .
         np.asarray(cv2.resize(plane, (shape[1], shape[0]), interpolation=cv2.INTER_AREA))
         for plane in (new * before, new * new, before * before, reference * reference)
     )
-    weakest = np.minimum(power, earlier)
     same: Mask = (
         (product > _SAME * np.sqrt(power * earlier))
-        & (weakest > _FAINTEST**2)
-        & (usual < _SMOOTH**2 * weakest)
+        & (power > _FAINTEST**2)
+        & (earlier > (_YET * _FAINTEST) ** 2)
+        & (usual < _SMOOTH**2 * power)
     )
     return same

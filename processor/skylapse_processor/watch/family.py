@@ -44,12 +44,13 @@ ROWS = (
     Row(words="sharpness", day=(_NEVER, 3.0), night=(_NEVER, 4.0)),
     Row(words="entropy", day=(_NEVER, 2.5), night=(_NEVER, 3.5)),
     Row(words="colourfulness", day=(_NEVER, 2.5), night=(_NEVER, 3.0)),
-    Row(words="red against green", day=(1.2, 1.2), night=(2.5, 2.5)),
-    Row(words="blue against green", day=(1.2, 1.2), night=(2.5, 2.5)),
+    Row(words="red against green", day=(1.2, 1.2), night=(1.8, 1.8)),
+    Row(words="blue against green", day=(1.2, 1.2), night=(1.8, 1.8)),
+    Row(words="burnt-out area", day=(_NEVER, 0.35), night=(_NEVER, 0.5)),
     Row(words="density of edges", day=(_NEVER, 2.5), night=(_NEVER, 4.0)),
 )
-"""By place in `figures_of`: stops, log2 of the variance, bits, log2 of codes, stops, stops, log2 of a
-share."""
+"""By place in `figures_of`: stops, log2 of the variance, bits, log2 of codes, stops, stops, a share, log2
+of a share."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +60,7 @@ class Member:
     at: datetime
     residual: Figures
     covered: float
+    torn: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +70,7 @@ class Oddness:
     residual: Figures
     covered: float
     """Share of tiles that are far brighter or darker than they should be."""
+    torn: bool
     reason: str | None
     """In words; null for a member of the family."""
 
@@ -96,6 +99,7 @@ def figures_of(glance: Glance, facts: Facts) -> Figures:
             np.log2(measured.colourfulness + 4.0),
             measured.red_ev,
             measured.blue_ev,
+            measured.clipped_high,
             np.log2(glance.edges + _SMALL),
         ],
         dtype=np.float32,
@@ -108,8 +112,13 @@ def compare(
     family: Expected,
     tiles: Expected | None,
     before: Member | None,
+    *,
+    torn: bool,
 ) -> Oddness:
-    """Return how a picture differs from its family, and from the picture before it."""
+    """Return how a picture differs from its family, and from the picture before it.
+
+    `torn` says that nothing in it is in its place.
+    """
     residual = figures_of(glance, facts) - family.middle
     covered = _covered(glance, tiles)
     last = before if before is not None and abs(facts.captured_at - before.at) < _BEFORE else None
@@ -125,7 +134,9 @@ def compare(
             break
     if reason is None and covered - (last.covered if last is not None else 0.0) > _COVERED_SHARE:
         reason = f"something covers {covered:.0%} of the view"
-    return Oddness(residual=np.nan_to_num(residual), covered=covered, reason=reason)
+    if reason is None and torn and not (last is not None and last.torn):
+        reason = "nothing in it is where it should be: it may be torn"
+    return Oddness(residual=np.nan_to_num(residual), covered=covered, torn=torn, reason=reason)
 
 
 def _covered(glance: Glance, tiles: Expected | None) -> float:

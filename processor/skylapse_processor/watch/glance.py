@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ..decode import Pixels
-from ..measure import Measurement
+from ..measure import Measurement, histograms
 from .tiles import Tiles, tiles_of
 
 _EDGE = 24.0
@@ -34,7 +35,7 @@ class Glance:
 
 def glance(pixels: Pixels, measured: Measurement, tone_curve: str | None) -> Glance:
     """Return the figures of a small picture, shape (rows, columns, 3), that has been measured already."""
-    tables = [np.bincount(pixels[..., channel].ravel(), minlength=256) for channel in range(3)]
+    tables = histograms(pixels)
     spreads = [_spread(counts) for counts in tables]
     return Glance(
         measured=measured,
@@ -47,7 +48,7 @@ def glance(pixels: Pixels, measured: Measurement, tone_curve: str | None) -> Gla
     )
 
 
-def _spread(counts: np.ndarray[tuple[int], np.dtype[np.intp]]) -> tuple[float, float]:
+def _spread(counts: NDArray[np.float64]) -> tuple[float, float]:
     codes, total = np.arange(256), counts.sum()
     mean = float(counts @ codes / total)
     deviation = float(np.sqrt(counts @ (codes - mean) ** 2 / total))

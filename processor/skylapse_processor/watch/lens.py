@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .aim import Shift, shift_between
+from .aim import Shift, likeness, shift_between
 from .baseline import Expected
 from .drops import Mask, anomalies, standing
 from .tiles import BRIGHT, COARSE, FINE, MIDDLE, Plane, Tiles
@@ -45,12 +46,22 @@ _FOCUS_RATIO = 0.37
 """Mean loss at the middle and the coarse scale over that at the fine one: 0.2–0.3 out of focus, ≥ 0.45 with
 dew."""
 _FOG_RATIO = 0.75
-_FOG_SHARE = 0.18
+_FOG_SHARE, _FOG_ALONE = 0.18, 0.35
+"""Share of textured tiles that must be lost: where they have turned brighter, and where they have not."""
+_PALER_EV = 0.1
 _MOVED = 0.008
 """Share of the long side."""
 _FEW = 0.4
 """Share of tiles above which they are not a few discs."""
+_TORN = 0.35
+"""Share of the usual likeness to the reference."""
+_CLEAR = 0.1
+"""Share of odd tiles below which a picture may teach."""
 _LEAST_DROPS = 2
+_OWN = 4
+"""Of the six of eight pictures in which a tile or one beside it is odd, so many show the tile itself."""
+
+_CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=np.uint8)
 
 WORDS: dict[Fault, str] = {
     "droplets": "drops on the lens: a few places of the picture have been blurred for a while",
@@ -104,7 +115,7 @@ class Lens:
     def seems_clear(self) -> bool:
         """Tell whether pictures of now may teach the baseline."""
         newest = self.last[-1] if self.last else None
-        return not self.faults and (newest is None or (newest.whole is None and newest.odd.mean() < _FEW / 2))
+        return not self.faults and (newest is None or (newest.whole is None and newest.odd.mean() < _CLEAR))
 
     def _count(self, kind: Whole) -> int:
         return sum(evidence.whole == kind for evidence in self.last)
@@ -117,13 +128,11 @@ def evidence_of(
 
     `reference` is the sketch of clear days, `recent` that of the pictures just before.
     """
+    textured = textured_tiles(tiles, expected)
+    if textured is None:
+        return None
     middle, deviation = expected.middle, expected.deviation
-    if middle.shape != tiles.figures.shape:
-        return None
-    textured = (middle[FINE] > _TEXTURED) & (deviation[FINE] < _STATIC) & (deviation[MIDDLE] < _STATIC)
     nothing = np.zeros(textured.shape, dtype=np.bool_)
-    if textured.sum() < _LEAST_TILES:
-        return None
     shift = None if reference is None else shift_between(reference, tiles.sketch)
     if shift is not None and max(abs(shift[0]), abs(shift[1])) > _MOVED:
         return Evidence(at=at, whole="aim", odd=nothing, shift=shift)
@@ -134,6 +143,24 @@ def evidence_of(
     if reference is not None and recent is not None and reference.shape == recent.shape == tiles.sketch.shape:
         odd |= ~textured & standing(tiles.sketch, recent, reference, odd.shape)
     return Evidence(at=at, whole=None, odd=nothing if odd.mean() > _FEW else odd, shift=shift)
+
+
+def textured_tiles(tiles: Tiles, expected: Expected) -> Mask | None:
+    """Return which tiles hold texture that stands still; None where they are too few."""
+    middle, deviation = expected.middle, expected.deviation
+    if middle.shape != tiles.figures.shape:
+        return None
+    textured: Mask = (middle[FINE] > _TEXTURED) & (deviation[FINE] < _STATIC) & (deviation[MIDDLE] < _STATIC)
+    return textured if textured.sum() >= _LEAST_TILES else None
+
+
+def is_torn(tiles: Tiles, expected: Expected, reference: Plane, usual_likeness: float) -> bool:
+    """Tell whether the view is all there but nothing is in its place: it is neither hidden nor moved."""
+    textured = textured_tiles(tiles, expected)
+    if textured is None or likeness(reference, tiles.sketch) > _TORN * usual_likeness:
+        return False
+    kept = np.median((tiles.figures - expected.middle)[FINE][textured]) > _LOSS
+    return bool(kept and shift_between(reference, tiles.sketch) is None)
 
 
 def _whole(change: Plane, deviation: Plane, textured: Mask) -> Whole | None:
@@ -151,13 +178,12 @@ def _whole(change: Plane, deviation: Plane, textured: Mask) -> Whole | None:
 
 
 def _is_fog(change: Plane, textured: Mask, gone: Mask) -> bool:
-    """Tell whether the tiles that lost contrast lost it at all scales, and turned brighter than the rest."""
+    """Tell whether the tiles that lost contrast lost it at all scales, and turned brighter or are many."""
     fine, coarse, bright = (change[scale][textured] for scale in (FINE, COARSE, BRIGHT))
     lost = fine[gone]
     alike = np.median(coarse[gone]) / np.median(lost) >= _FOG_RATIO
-    if gone.mean() > 0.8:
-        return bool(alike)
-    return bool(alike and np.median(bright[gone]) > np.median(bright[~gone]) + 0.1)
+    brighter = gone.all() or np.median(bright[gone]) > np.median(bright[~gone]) + _PALER_EV
+    return bool(alike and (brighter or gone.mean() >= _FOG_ALONE))
 
 
 def step(lens: Lens, evidence: Evidence) -> Lens:
@@ -194,7 +220,9 @@ def _spots(before: NDArray[np.float64], last: tuple[Evidence, ...]) -> NDArray[n
     judged = [evidence for evidence in last if evidence.whole is None]
     if len(judged) < _ON:
         return before
-    counts = np.sum([evidence.odd for evidence in judged], axis=0)
+    odd = np.array([evidence.odd for evidence in judged], dtype=np.uint8)
+    counts = odd.sum(axis=0)
+    around = np.sum([cv2.dilate(one, _CROSS) for one in odd], axis=0)
     now = last[-1].at.timestamp()
-    fresh = (counts >= _ON) & (before == 0)
+    fresh = (counts >= _OWN) & (around >= _ON) & (before == 0)
     return np.where(counts <= _OFF, 0.0, np.where(fresh, now, before))

@@ -35,6 +35,7 @@ def dump(watch: Watch) -> bytes:
         "family": _write_baseline(watch.family, "family", arrays),
         "tiles": _write_baseline(watch.tiles, "tiles", arrays),
         "sketches": watch.sketches,
+        "likeness": watch.likeness,
         "lens": _write_lens(watch.lens, arrays),
         "looked_at": _time(watch.looked_at),
         "clear_at": _time(watch.clear_at),
@@ -43,7 +44,7 @@ def dump(watch: Watch) -> bytes:
         "elevation_deg": watch.elevation_deg,
         "rising": watch.rising,
         "run": watch.run and [_time(watch.run.since), watch.run.frames],
-        "before": watch.before and [_time(watch.before.at), watch.before.covered],
+        "before": watch.before and [_time(watch.before.at), watch.before.covered, watch.before.torn],
     }
     for name, plane in (("reference", watch.reference), ("recent", watch.recent)):
         if plane is not None:
@@ -75,6 +76,7 @@ def _read(head: dict[str, Any], arrays: Arrays) -> Watch:
         reference=_plane(arrays, "reference"),
         recent=_plane(arrays, "recent"),
         sketches=head["sketches"],
+        likeness=head["likeness"],
         lens=_read_lens(head["lens"], arrays),
         looked_at=_moment(head["looked_at"]),
         clear_at=_moment(head["clear_at"]),
@@ -84,7 +86,12 @@ def _read(head: dict[str, Any], arrays: Arrays) -> Watch:
         rising=head["rising"],
         run=run and Run(since=datetime.fromisoformat(run[0]), frames=run[1]),
         before=before
-        and Member(at=datetime.fromisoformat(before[0]), residual=arrays["residual"], covered=before[1]),
+        and Member(
+            at=datetime.fromisoformat(before[0]),
+            residual=arrays["residual"],
+            covered=before[1],
+            torn=before[2],
+        ),
     )
 
 

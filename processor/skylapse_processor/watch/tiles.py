@@ -54,7 +54,7 @@ def tiles_of(pixels: Pixels, tone_curve: str | None) -> Tiles | None:
     """Return the figures of a small picture, shape (rows, columns, 3); None where it is too small."""
     if max(pixels.shape[:2]) < _LEAST_SIDE:
         return None
-    light = _shrunk(_luminance(pixels, known(tone_curve)))
+    light = _luminance(_shrunk(pixels), known(tone_curve))
     grid = tuple(max(1, side // TILE) for side in light.shape)
     light = light[: grid[0] * TILE, : grid[1] * TILE] if min(light.shape) >= TILE else light
     bands = _bands(np.log2(light + np.float32(_DARKEST)))
@@ -66,20 +66,17 @@ def tiles_of(pixels: Pixels, tone_curve: str | None) -> Tiles | None:
 
 
 def _luminance(pixels: Pixels, curve: str) -> Plane:
-    table = linear_table(curve)
-    red, green, blue = (
-        cv2.LUT(pixels[..., channel], (table * LUMINANCE[channel]).astype(np.float32)) for channel in range(3)
-    )
-    linear: Plane = np.asarray(red + green + blue, dtype=np.float32)
-    return linear
+    table = linear_table(curve).astype(np.float32)
+    weights = LUMINANCE.astype(np.float32).reshape(1, 3)
+    return np.asarray(cv2.transform(cv2.LUT(pixels, table), weights), dtype=np.float32)
 
 
-def _shrunk(plane: Plane) -> Plane:
-    scale = LONG_SIDE / max(plane.shape)
+def _shrunk(pixels: Pixels) -> Pixels:
+    scale = LONG_SIDE / max(pixels.shape[:2])
     if scale >= 1.0:
-        return plane
-    size = tuple(max(2, round(side * scale)) for side in reversed(plane.shape))
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+        return pixels
+    size = (max(2, round(pixels.shape[1] * scale)), max(2, round(pixels.shape[0] * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _bands(logs: Plane) -> list[Plane]:
