@@ -26,8 +26,10 @@ from .overlay import overlay, why_no_colour
 from .panzoom import EASINGS, panzoom
 from .parameters import Changes, Choice, Number, Parameter, Text, Value, checked, from_words
 from .plan import Plan
+from .season import season
 from .select import LIGHTS, select, why_no_mark, why_no_zone
 from .stabilise import stabilise
+from .startrail import startrail
 from .tokens import why_no_text
 from .tonemap import tonemap
 
@@ -95,6 +97,22 @@ STEPS: Mapping[str, StepKind] = {
         run=denoise,
         parameters={"method": Choice(words=METHODS), "radius": Number(low=1, high=3, whole=True)},
     ),
+    "startrail": StepKind(
+        run=startrail,
+        parameters={
+            "sun_below_deg": Number(low=-18, high=0),
+            "brighter_ev": Number(low=0.1, high=5),
+            "tail": Number(low=0, high=10_000),
+        },
+    ),
+    "season": StepKind(
+        run=season,
+        parameters={
+            "days": Number(low=0, high=10, whole=True),
+            "sigma_days": Number(low=0, high=60),
+            "cap_ev": Number(low=0, high=3),
+        },
+    ),
     "crop": StepKind(
         run=crop,
         parameters={
@@ -157,6 +175,12 @@ RECIPES: Mapping[str, tuple[Step, ...]] = {
         Step(kind="fade", parameters={"frames": 15}),
     ),
     "raw": (Step(kind="select"),),
+    "startrail": (Step(kind="select"), Step(kind="startrail")),
+    "season": (
+        Step(kind="select", parameters={"light": "setting", "sun_deg": 3.0, "within_deg": 4.0}),
+        Step(kind="correct"),
+        Step(kind="season"),
+    ),
     "hdr": (*_LEVELLED, Step(kind="hdr"), Step(kind="tonemap")),
 }
 

@@ -1,0 +1,78 @@
+"""Star trails: each picture of the film is the brightest light that the night has shown so far.
+
+Which frames: those taken while the sun stood at or below `sun_below_deg`, where that is known, and that are
+not much brighter than the night's own median (a car, the moon behind clouds, dawn): `brighter_ev` stops are
+allowed, by what was measured. The trail carries from picture to picture in linear light.
+With `tail` frames of memory a star draws a comet: light fades by half in so many frames.
+
+Parameters: `sun_below_deg` −18…0 (default −12), `brighter_ev` 0.1…5 stops (default 1), `tail` 0…10,000 frames
+(default 0: trails never fade).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylapse_processor.errors import NoPicturesError
+
+from .layer import Layer, Picture
+from .plan import Plan, pick
+
+SUN_BELOW_DEG = -12.0
+BRIGHTER_EV = 1.0
+_FEWEST = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trail(Layer):
+    """The running maximum, fading by `keeps` from one picture to the next; 1 keeps all."""
+
+    keeps: float = 1.0
+
+    @property
+    def carries(self) -> bool:
+        """Each picture is made of the one before."""
+        return True
+
+    def make(self, number: int, below: Sequence[Picture]) -> Picture:
+        """Begin with the first frame."""
+        return replace(below[0], number=number)
+
+    def carry(self, number: int, below: Sequence[Picture], before: Picture) -> Picture:
+        """Take the brighter of what was and what is, channel by channel."""
+        light = before.light * np.float32(self.keeps)
+        np.maximum(light, below[0].light, out=light)
+        return replace(below[0], light=light, number=number)
+
+
+def startrail(
+    plan: Plan, *, sun_below_deg: float = SUN_BELOW_DEG, brighter_ev: float = BRIGHTER_EV, tail: float = 0
+) -> Plan:
+    """Return the plan of the night's frames with a trail upon them; raise NoPicturesError for no night."""
+    kept = pick(plan, dark(plan, sun_below_deg, brighter_ev))
+    if len(kept.frames) < _FEWEST:
+        raise NoPicturesError(
+            f"no star trail: fewer than {_FEWEST} frames were taken with the sun {-sun_below_deg:g}° or more"
+            " below the horizon"
+        )
+    keeps = 0.5 ** (1.0 / tail) if tail else 1.0
+    return replace(kept, layers=(*kept.layers, Trail(keeps=keeps)))
+
+
+def dark(plan: Plan, sun_below_deg: float, brighter_ev: float) -> NDArray[np.intp]:
+    """Return the indices of the frames of a dark sky; all count as night where no frame knows the sun."""
+    facts = [frame.facts for frame in plan.frames]
+    sun = np.array(
+        [
+            np.nan if each is None or each.sun_elevation_deg is None else each.sun_elevation_deg
+            for each in facts
+        ]
+    )
+    night = np.ones(len(sun), dtype=bool) if np.isnan(sun).all() else sun <= sun_below_deg
+    bright = plan.log_mean
+    if np.isfinite(bright[night]).any():
+        limit = float(np.nanmedian(bright[night])) + brighter_ev
+        night &= ~(bright > limit)
+    return np.flatnonzero(night)
