@@ -18,18 +18,17 @@ from typing import Any
 
 import numpy as np
 
-from . import encode_join
+from . import encode_join, encode_preview
 from .cli_render import result_beside
 from .config import ClusterConfig, cluster_of, scheduler_address
+from .encode import Converter
 from .errors import ConfigError, FilmError, ProcessorError, RequestError, unreadable
+from .files import write_whole
 from .outline import outline
 from .recipe.smooth import flicker_mev
-from .render import write_stills
-from .request import RenderRequest, from_json
-from .segments import cut
+from .render import POSTER_AT, write_stills
+from .request import RenderRequest, at_size, beside, from_json
 from .store.layout import SENTINEL
-
-_POSTER_AT = 0.5
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -44,7 +43,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     join.set_defaults(run=_join)
     worker = commands.add_parser("worker", help="make stretches of films for a processor on another machine")
     worker.add_argument("--scheduler", required=True, help="such as tls://render.local:8786")
-    worker.add_argument("--store", type=Path, required=True, help="the processor's store, under the same path")
+    worker.add_argument(
+        "--store", type=Path, required=True, help="the processor's store, under the same path"
+    )
     worker.add_argument("--places", type=_places, default=1, help="how many stretches to make at once")
     for name, what in (("ca", "authority of both sides"), ("cert", "certificate"), ("key", "its key")):
         worker.add_argument(f"--{name}-file", type=Path, metavar="FILE", help=f"{what}, in PEM")
@@ -61,7 +62,7 @@ def _places(text: str) -> int:
 
 def _outline(arguments: argparse.Namespace) -> int:
     found = outline(_job(arguments.job))
-    stretches = cut(found.frames, found.group, arguments.places, found.cost)
+    stretches = found.cut(arguments.places)
     _answer({**found.as_json(), "stretches": [str(stretch) for stretch in stretches]})
     return 0
 
@@ -84,20 +85,46 @@ def _joined(request: RenderRequest, parts: list[Path]) -> dict[str, Any]:
     flicker = round(flicker_mev(means[np.isfinite(means)]), 3)
     figures = {"recipe": request.recipe, "flicker_mev": f"{flicker:g}", "frames": f"{frames}"}
     metadata = {**figures, **request.metadata}
-    facts = encode_join.join(parts, request.output, found.rate, frames, metadata)
-    write_stills(request, encode_join.frame_at(request.output, facts.duration_s * _POSTER_AT))
+    also = []
+    for each in results[0]["also"]:
+        size = each["size"]
+        sized = [beside(part, size) for part in parts]
+        output = beside(request.output, size)
+        facts = encode_join.join(sized, output, found.rate, frames, {**metadata, "size": size})
+        also.append({**each, "file": str(output), "bytes": facts.bytes})
+    facts = encode_join.join(parts, request.output, found.rate, frames, {**metadata, "size": request.size})
+    _write_stills(request, [each["size"] for each in also], frames, float(found.rate))
     return {
-        **results[0],
+        **{name: value for name, value in results[0].items() if name != "log_means"},
         "frames": facts.frames,
+        "also": also,
         "skipped": _every(results, "skipped"),
         "adapted": _every(results, "adapted"),
         "duration_s": round(facts.duration_s, 6),
         "bytes": facts.bytes,
         "flicker_mev": flicker,
-        "seconds": sum(result["seconds"] for result in results),
+        "seconds": round(sum(result["seconds"] for result in results), 3),
         "peak_rss_mb": max(result["peak_rss_mb"] for result in results),
-        "log_means": None,
     }
+
+
+def _write_stills(request: RenderRequest, also: list[str], frames: int, rate: float) -> None:
+    """Write the stills of every size, and the preview, which is the same for all."""
+    sizes = [request, *(at_size(request, size) for size in also)]
+    for each in sizes:
+        (frame,) = encode_join.frames_at(each.output, [int(frames * POSTER_AT) / rate])
+        write_stills(each, Converter().pixels(frame))
+    if request.preview is not None:
+        numbers = sorted(encode_preview.numbers(0, frames))
+        smallest = min(sizes, key=lambda each: each.output.stat().st_size)
+        preview = encode_preview.Preview(0, frames)
+        shown = encode_join.frames_at(smallest.output, [number / rate for number in numbers])
+        for number, frame in zip(numbers, shown, strict=True):
+            preview.take(number, frame)
+        moving = preview.webp()
+        for each in sizes:
+            if each.preview is not None:
+                write_whole(each.preview, moving)
 
 
 def _every(results: list[dict[str, Any]], name: str) -> list[dict[str, str]]:

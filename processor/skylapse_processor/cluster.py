@@ -23,11 +23,13 @@ from .config import ClusterConfig
 from .errors import LostError
 
 _log = logging.getLogger(__name__)
+logging.getLogger("distributed").setLevel(logging.WARNING)  # it tells of each of its own steps
 
 LEASE_S = 60.0
 """A part whose worker says nothing for so long is made elsewhere."""
 CONNECT_S = 10.0
 _LOOK_EVERY_S = 1.0
+_END_S = 4.5
 _TOPIC = "skylapse"
 _QUIET = {
     "distributed.worker.profile.enabled": False,
@@ -97,7 +99,7 @@ class Pool:
     async def end(self, render: str) -> None:
         """End all that is made for a render, wherever it is; returns when it has ended, or nobody answers."""
         with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(_END_S):
                 await self._client.run(part.end, render, on_error="ignore")
 
     async def _allowed(self, avoid: Collection[str]) -> list[str] | None:
@@ -238,4 +240,3 @@ async def _make(words: Mapping[str, Any]) -> Report:
 
 def _key(task: part.Task) -> str:
     return f"{task.render}-{task.part}-{time.monotonic_ns()}"
-

@@ -4,14 +4,13 @@ Every part begins with a key frame and no part's packet looks beyond it, so noth
 the parameter sets of all parts are those of the first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
-from .decode import Pixels
-from .encode import Converter, FilmFacts, VideoFrame, examine, remux
+from .encode import FilmFacts, VideoFrame, examine, remux
 from .errors import FilmCheckError, FilmError, unreadable
 from .files import sync_file, sync_folder
 
@@ -55,17 +54,18 @@ def _check_joints(work: Path, output: Path, starts: Sequence[int], rate: Fractio
     with av.open(str(work)) as film:
         for start in starts:
             found = _shown_at(film, start / rate)
-            if found is None or abs((found.time or 0) - start / rate) > Fraction(1, 2) / rate:
+            if found is None or abs(_time_of(found) - start / rate) > 0.5 / rate:
                 raise FilmCheckError(f"{output}: cannot be decoded at frame {start}, where parts meet")
 
 
-def frame_at(film: Path, time_s: float) -> Pixels:
-    """Return the frame of a film that is shown at a time, as RGB; raise FilmCheckError without one."""
+def frames_at(film: Path, times_s: Iterable[float]) -> Iterator[VideoFrame]:
+    """Yield the frames of a film that are shown at these times; raise FilmCheckError where there is none."""
     with av.open(str(film)) as container:
-        found = _shown_at(container, time_s)
-        if found is None:
-            raise FilmCheckError(f"{film}: shows nothing at {time_s:g} s")
-        return Converter().pixels(found)
+        for time_s in times_s:
+            found = _shown_at(container, time_s)
+            if found is None:
+                raise FilmCheckError(f"{film}: shows nothing at {time_s:g} s")
+            yield found
 
 
 def _shown_at(film: av.container.InputContainer, time_s: float | Fraction) -> VideoFrame | None:
@@ -74,4 +74,9 @@ def _shown_at(film: av.container.InputContainer, time_s: float | Fraction) -> Vi
     if stream.time_base is None:
         return None
     film.seek(round(time_s / stream.time_base), stream=stream)
-    return next((frame for frame in film.decode(stream) if (frame.time or 0) >= time_s - 1e-6), None)
+    return next((frame for frame in film.decode(stream) if _time_of(frame) >= time_s - 1e-6), None)
+
+
+def _time_of(frame: VideoFrame) -> float:
+    """Return when a frame is shown, in seconds."""
+    return -1.0 if frame.time is None else float(frame.time)

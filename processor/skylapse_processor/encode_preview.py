@@ -21,8 +21,7 @@ class Preview:
 
     def __init__(self, first: int, past: int) -> None:
         """Choose among these frames of the film, `past` not included; a short one shows all that it has."""
-        last, shown = past - 1 - first, min(FRAMES, past - first)
-        self._wanted = {first + round(place * last / max(1, shown - 1)) for place in range(shown)}
+        self._wanted = numbers(first, past)
         self._images: list[Image.Image] = []
         self._converter = Converter()
 
@@ -36,6 +35,12 @@ class Preview:
     def webp(self) -> bytes:
         """Return the animation."""
         return animation(self._images)
+
+
+def numbers(first: int, past: int) -> set[int]:
+    """Return which frames of a film its preview shows, evenly spaced."""
+    last, shown = past - 1 - first, min(FRAMES, past - first)
+    return {first + round(place * last / max(1, shown - 1)) for place in range(shown)}
 
 
 def animation(images: Sequence[Image.Image]) -> bytes:

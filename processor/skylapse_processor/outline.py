@@ -1,14 +1,14 @@
-"""What a film will be, before a picture of it is decoded: how many frames, how fast, and what stretches of it cost."""
+"""What stretches of a film are and cost, told before a picture of it is decoded."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from .course import course, gathered, looks_around
-from .encode_codecs import group_frames
+from .course import course, gathered, goes_by_quality, looks_around
+from .encode_codecs import chapter_frames
 from .request import RenderRequest, check
-from .segments import Cost
+from .segments import Cost, Stretch, cut
+from .survey import survey
 
 LOOK_SHARE = 0.25
 """Looking at a small picture beforehand, relative to making a frame."""
@@ -19,49 +19,50 @@ class Outline:
     """A film in figures."""
 
     frames: int
+    """If no picture turns out broken."""
     rate: Fraction
-    group: int
-    """Frames in a group of pictures."""
-    around: int
-    """Pictures beside its own that each stretch looks at."""
-    before: int
-    """Frames in whose time each stretch looks at the whole film before its first picture."""
-    whole: bool
-    """Whether each picture is made of the one before it, so that no stretch can be made without all before."""
+    chapter: int
+    """Frames after which the encoder begins anew: a stretch begins there, too."""
+    cost: Cost
 
-    @property
-    def cost(self) -> Cost:
-        """What a stretch costs beside its own frames."""
-        return Cost(each=self.around + self.before, whole=self.whole)
+    def cut(self, places: int) -> tuple[Stretch, ...]:
+        """Return the stretches to be made at so many places; none where the film is made whole."""
+        stretches = cut(self.frames, self.chapter, places, self.cost)
+        return stretches if len(stretches) > 1 else ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the outline as JSON values."""
-        return {**asdict(self), "rate": str(self.rate)}
-
-
-def from_json(values: Mapping[str, Any]) -> Outline:
-    """Return the outline in JSON values."""
-    return Outline(**{**values, "rate": Fraction(values["rate"])})
+        return {
+            "frames": self.frames,
+            "rate": str(self.rate),
+            "chapter": self.chapter,
+            "each_costs": self.cost.each,
+            "whole": self.cost.whole,
+        }
 
 
 def outline(request: RenderRequest) -> Outline:
-    """Return what a request makes, if no picture turns out broken; raise RequestError or NoPicturesError."""
+    """Return what a request makes; raise RequestError or NoPicturesError where that is nothing.
+
+    A film whose frames are chosen by how they look, or each of which is made of the one before it, is made whole.
+    """
     check(request)
+    chosen_by_look = goes_by_quality(request)
     request = gathered(request)
-    way = course(request, request.frames)
-    plan = way.outline
-    count, around = len(plan.frames), 0
-    for layer in plan.layers:
+    way = course(request, survey(request.frames)[0])
+    count, around = len(way.outline.frames), 0
+    for layer in way.outline.layers:
         above = layer.count(count)
         around += max(len(layer.needs(number, count)) for number in (0, above // 2, above - 1)) - 1
         count = above
-    unmeasured = sum(frame.measured is None for frame in plan.frames) if way.measures else 0
-    looks = sum(looks_around(layer) for layer in plan.layers)
+    unmeasured = sum(frame.measured is None for frame in way.plan.frames) if way.measures else 0
+    looks = sum(looks_around(layer) for layer in way.outline.layers) * len(way.outline.frames)
     return Outline(
         frames=count,
         rate=way.rate,
-        group=group_frames(way.rate),
-        around=around,
-        before=round(LOOK_SHARE * (unmeasured + looks * len(plan.frames))),
-        whole=any(layer.carries for layer in plan.layers),
+        chapter=chapter_frames(way.rate),
+        cost=Cost(
+            each=around + round(LOOK_SHARE * (unmeasured + looks)),
+            whole=chosen_by_look or any(layer.carries for layer in way.outline.layers),
+        ),
     )

@@ -5,12 +5,13 @@ A task is plain words and numbers; what it does is one command,
     skylapse-processor render --job <store>/renders/<job>/job.json --stretch 240:480 -o <part>
 
 which any other scheduler of work may run just as well. The worker must see the store under the same path as
-the processor does: the job's digest is compared before anything is made. Every attempt at a part writes under
-a name of its own, so that two that run by mistake at once never write into one file.
+the processor does: the job's digest is compared before anything is made. Every attempt at a part writes into
+a folder of its own, so that two that run by mistake at once never write into one file.
 """
 
 import asyncio
 import hashlib
+import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -26,6 +27,8 @@ from .errors import BlindWorkerError, FilmError
 Event = dict[str, Any]
 Say = Callable[[Event], None]
 
+FILM = "film.mp4"
+"""What a film is called in the folder of its attempt, and a part in its own."""
 HEARTBEAT_S = 10.0
 _TELL_EVERY_S = 0.5
 
@@ -44,6 +47,7 @@ class Task:
     digest: str
     """sha256 of the job's file, in hexadecimal digits."""
     stretch: str
+    """As the command line wants it; empty for the whole film."""
     software: str
     nice: int
     memory_mb: int
@@ -108,23 +112,39 @@ async def end(render: str) -> int:
 
 async def _make(told: Task, say: Say, worker: str) -> Report:
     await asyncio.to_thread(_check, told, worker)
-    output = Path(told.job_file).with_name(f"part-{told.part:04d}-{secrets.token_hex(4)}.mp4")
     limits = Limits(nice=told.nice, memory_mb=told.memory_mb, cpu_s=told.cpu_s)
-    command = ("render", "--job", told.job_file, "--stretch", told.stretch, "-o", str(output))
+    folder = Path(told.job_file).with_name(f"part-{told.part:04d}-{secrets.token_hex(4)}")
+    command = await asyncio.to_thread(_prepare, told, folder)
     teller = _Teller(told, say)
     beating = asyncio.create_task(teller.beat())
     try:
         result = await child.run(command, limits, teller.progress)
     finally:
         beating.cancel()
-    return {**result, "output": str(output), "worker": worker}
+    return {**result, "folder": str(folder), "worker": worker}
+
+
+def _prepare(told: Task, folder: Path) -> tuple[str, ...]:
+    """Make the folder of this attempt at a part; return the words of its command."""
+    folder.mkdir()
+    if told.stretch:
+        return ("render", "--job", told.job_file, "--stretch", told.stretch, "-o", str(folder / FILM))
+    job = json.loads(Path(told.job_file).read_text(encoding="utf-8"))
+    for name in ("output", "poster", "thumbnail", "preview"):
+        if job.get(name):
+            job[name] = str(folder / Path(job[name]).name)
+    moved = folder / "job.json"
+    moved.write_text(json.dumps(job), encoding="utf-8")
+    return ("render", "--job", str(moved))
 
 
 def _check(told: Task, worker: str) -> None:
     """Raise BlindWorkerError unless this machine sees the job and runs the same release."""
     own = version("skylapse")
     if told.software != own:
-        raise BlindWorkerError(worker, f"runs skylapse {own}, the processor {told.software}: update one of them")
+        raise BlindWorkerError(
+            worker, f"runs skylapse {own}, the processor {told.software}: update one of them"
+        )
     path = Path(told.job_file)
     try:
         seen = digest_of(path)

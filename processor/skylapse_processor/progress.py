@@ -77,3 +77,16 @@ class Meter:
         whole = sum(_WEIGHTS[name] for name in self._steps)
         before = sum(_WEIGHTS[name] for name in self._steps[: self._steps.index(step)])
         return (before + _WEIGHTS[step] * within) / whole
+
+
+def summed(done: int, total: int, frames_per_s: float, elapsed_s: float) -> Progress:
+    """Return the progress of a film whose stretches are made at once."""
+    share = done / total / (1 + _WEIGHTS["finish"])
+    return Progress(
+        step="render",
+        done=done,
+        total=total,
+        percent=round(100 * share, 1),
+        frames_per_s=round(frames_per_s, 2),
+        seconds_left=round(elapsed_s * (1 - share) / share, 1) if share > 0.02 else None,
+    )

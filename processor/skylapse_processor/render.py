@@ -41,7 +41,7 @@ from .tone import LUMINANCE, SRGB, linear_table
 POSTER_LONG_SIDE = 1280
 _POSTER_BYTES = 400_000
 _SAMPLES = 60_000
-_FRAME_THAT_SHOWS = 0.5
+POSTER_AT = 0.5
 
 __all__ = ["FilmResult", "Progress", "RenderRequest", "render_film"]
 
@@ -188,7 +188,7 @@ class _Film:
         self._means.append(made.log_mean)
         if made.adapted:
             self._adapted.append((made.name, made.adapted))
-        if number <= _FRAME_THAT_SHOWS * len(self._fade) or not self._poster:
+        if number <= POSTER_AT * len(self._fade) or not self._poster:
             self._poster = made.frames
 
     def _result(self, films: Prints) -> FilmResult:

@@ -1,8 +1,7 @@
 """How a render is cut into stretches that are made apart and joined: counts in, stretches out.
 
-Pure: no clock, no file, no process. A stretch begins where the film made at once would begin a group of
-pictures, and its groups are closed, so that the joined film has the same groups, the same number of frames
-and the same times. More stretches share the work better and lose less with a machine that dies; each costs
+Pure: no clock, no file, no process. A stretch begins where the film made at once begins a chapter, with an
+encoder that knows of nothing before, so that the joined film is the same to the last bit. More stretches share the work better and lose less with a machine that dies; each costs
 the start of a process, the pictures beside it that its layers look at, and what it has to know of the whole
 film. With n frames, p places to work at and k stretches, in the time that one frame takes,
 
@@ -11,6 +10,7 @@ film. With n frames, p places to work at and k stretches, in the time that one f
 and `cut` takes the k, up to ROUNDS · p, for which that is least.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -45,6 +45,12 @@ class Stretch:
         """Print as the command line wants it."""
         return f"{self.first}:{self.past}"
 
+    @classmethod
+    def parse(cls, words: str) -> "Stretch":
+        """Read what `str` printed."""
+        first, past = words.split(":")
+        return cls(first=int(first), past=int(past))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
@@ -56,22 +62,25 @@ class Cost:
     """Whether a stretch is made of everything before it: then nothing is won by cutting."""
 
 
-def cut(frames: int, group: int, places: int, cost: Cost = Cost()) -> tuple[Stretch, ...]:  # noqa: B008 - frozen
+NOTHING_MORE = Cost()
+
+
+def cut(frames: int, chapter: int, places: int, cost: Cost = NOTHING_MORE) -> tuple[Stretch, ...]:
     """Return the stretches of a film: one where there is one place to work at, or little to win.
 
-    `group` is the length of a group of pictures, `places` how many stretches are made at once. Of all numbers
-    of stretches, the one is taken after which the last place of work is done first.
+    A stretch begins where a chapter does, which are of so many frames; `places` is how many are made at once.
+    Of all numbers of stretches, the one is taken after which the last place of work is done first.
     """
-    groups = math.ceil(frames / group)
-    most = 1 if cost.whole or places == 1 else min(groups, places * ROUNDS)
-    count = min(range(1, most + 1), key=lambda count: (_time(groups, group, places, count, cost), count))
-    edges = [min(frames, round(groups * number / count) * group) for number in range(count + 1)]
-    return tuple(Stretch(first=first, past=past) for first, past in zip(edges, edges[1:], strict=False))
+    chapters = math.ceil(frames / chapter)
+    most = 1 if cost.whole or places == 1 else min(chapters, places * ROUNDS)
+    count = min(range(1, most + 1), key=lambda count: (_time(chapters, chapter, places, count, cost), count))
+    edges = [min(frames, round(chapters * number / count) * chapter) for number in range(count + 1)]
+    return tuple(Stretch(first=first, past=past) for first, past in itertools.pairwise(edges))
 
 
-def _time(groups: int, group: int, places: int, count: int, cost: Cost) -> float:
+def _time(chapters: int, chapter: int, places: int, count: int, cost: Cost) -> float:
     """Return how long so many stretches take, in frames' time."""
-    longest = START_FRAMES + cost.each + math.ceil(groups / count) * group
+    longest = START_FRAMES + cost.each + math.ceil(chapters / count) * chapter
     return (math.ceil(count / places) + RISK) * longest + (JOIN_FRAMES if count > 1 else 0)
 
 
@@ -80,30 +89,31 @@ class Part:
     """One stretch of a render under way."""
 
     number: int
-    stretch: Stretch
+    stretch: Stretch | None
+    """Null for a film that is made whole."""
     status: PartStatus = "waiting"
     failures: int = 0
     done: int = 0
     """Frames made so far."""
 
+    @property
+    def frames(self) -> int:
+        """How many it is to make, as far as is known."""
+        return self.stretch.frames if self.stretch else self.done
+
 
 def progressed(part: Part, done: int) -> Part:
     """Return the part with what its worker reports."""
-    return replace(part, status="running", done=min(done, part.stretch.frames))
+    return replace(part, status="running", done=done)
 
 
 def finished(part: Part) -> Part:
     """Return the part as done."""
-    return replace(part, status="done", done=part.stretch.frames)
-
-
-def lost(part: Part) -> Part:
-    """Return the part to be made anew: its worker is gone, which is nobody's fault."""
-    return replace(part, status="waiting", done=0)
+    return replace(part, status="done", done=part.frames)
 
 
 def failed(part: Part) -> Part | None:
-    """Return the part to be made anew, None where it has failed too often: the fault is its own."""
+    """Return the part to be made anew, or null where it has failed too often: the fault is its own."""
     failures = part.failures + 1
     return None if failures >= MAX_FAILURES else replace(part, status="waiting", done=0, failures=failures)
 
@@ -111,3 +121,8 @@ def failed(part: Part) -> Part | None:
 def frames_done(parts: Sequence[Part]) -> int:
     """Return how many frames of the film are made."""
     return sum(part.done for part in parts)
+
+
+def frames_of(parts: Sequence[Part]) -> int:
+    """Return how many frames of the film are to be made."""
+    return sum(part.frames for part in parts)
