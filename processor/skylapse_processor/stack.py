@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from .errors import CancelledError, PictureError
 from .recipe.layer import Latent, Layer, Light, Picture, Sight, Size
 
-SMALL_COLUMNS = 480
 _LOOKERS = 2
 _NOTHING: Light = np.empty((3, 0, 0), dtype=np.float32)
 
@@ -87,11 +86,12 @@ def prepared(
     `film` is the size of the film where `size`, that of the lowest layer, is larger. `looked` is told how
     many pictures have been looked at, of how many; what it raises ends the looking.
     """
-    small = (min(SMALL_COLUMNS, size[0]), max(round(size[1] * min(SMALL_COLUMNS, size[0]) / size[0]), 1))
     looking = [layer for layer in layers if type(layer).prepare is not Layer.prepare]
     ready: list[Layer] = []
     with ThreadPoolExecutor(_LOOKERS, thread_name_prefix="look") as pool:
         for layer in layers:
+            columns = min(layer.sight_columns, size[0])
+            small = columns, max(round(size[1] * columns / size[0]), 1)
             below, whole = Stack(source, count, small, ready), Stack(source, count, size, ready)
             before = sum(each in looking for each in layers[: len(ready)])
 
