@@ -19,6 +19,7 @@ from .denoise import METHODS, denoise
 from .fade import fade
 from .grade import grade
 from .interpolate import SURPLUS, WAYS, interpolate
+from .focus import focus
 from .level import balance, level
 from .lut import lut
 from .merge import hdr
@@ -85,6 +86,7 @@ STEPS: Mapping[str, StepKind] = {
         run=deflicker,
         parameters={"cap_ev": Number(low=0, high=1), "sigma_frames": Number(low=1, high=100)},
     ),
+    "focus": StepKind(run=focus, parameters={}),
     "hdr": StepKind(run=hdr, parameters={"ghost_sigmas": Number(low=0, high=100)}),
     "correct": StepKind(run=correct, parameters={}),
     "lut": StepKind(run=lut, parameters={}),
@@ -182,6 +184,7 @@ RECIPES: Mapping[str, tuple[Step, ...]] = {
         Step(kind="season"),
     ),
     "hdr": (*_LEVELLED, Step(kind="hdr"), Step(kind="tonemap")),
+    "focus": (*_LEVELLED, Step(kind="focus")),
 }
 
 DEFAULT = "clean"
