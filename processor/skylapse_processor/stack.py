@@ -14,10 +14,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .errors import CancelledError, PictureError
-from .recipe.layer import Latent, Layer, Light, Picture, Sight, Size
+from .recipe.layer import Latent, Layer, Light, Picture, Sight, Size, halved
 
 _LOOKERS = 2
 _NOTHING: Light = np.empty((3, 0, 0), dtype=np.float32)
@@ -173,7 +172,7 @@ class _Level:
         """Make a picture as it is kept."""
         picture = self.make(number)
         facts = replace(picture, number=number, light=_NOTHING)
-        return _Kept(facts=facts, light=picture.light.astype(np.float16))
+        return _Kept(facts=facts, light=halved(picture.light))
 
     def make(self, number: int) -> Picture:
         raise NotImplementedError
@@ -196,7 +195,7 @@ class _Frames(_Level):
     def made(self, number: int) -> "_Kept":
         light = self._source(number, self.size)
         picture = Picture(light=_NOTHING, number=number, frame=number)
-        return _Kept(facts=picture, light=light)
+        return _Kept(facts=picture, light=light if isinstance(light, Latent) else halved(light))
 
     def make(self, number: int) -> Picture:
         return self.made(number).picture()
@@ -244,11 +243,10 @@ class _Kept:
 
     facts: Picture
     """Whose light is kept beside it."""
-    light: Latent | NDArray[np.float16] | Light
+    light: Latent
 
     def picture(self, *, by_rows: bool = False) -> Picture:
-        """Return the picture; with `by_rows` as codes, where that is how it is kept."""
-        if by_rows and isinstance(self.light, Latent):
+        """Return the picture; with `by_rows` as it is kept."""
+        if by_rows:
             return replace(self.facts, latent=self.light)
-        light = self.light.light() if isinstance(self.light, Latent) else self.light.astype(np.float32)
-        return replace(self.facts, light=light)
+        return replace(self.facts, light=self.light.light())

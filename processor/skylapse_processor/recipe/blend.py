@@ -26,13 +26,14 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from .layer import Layer, Light, Picture
 from .plan import Plan, made
 
 _GAP = 5.0
 _LEAST = 1e-4
+_ROWS = 128
+"""Rows at a time: what they need fits into the cache."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +45,11 @@ class Blend(Layer):
     every: int
     gaps: tuple[int, ...]
     """Frames of the plan after which time jumps, ascending."""
+
+    @property
+    def by_rows(self) -> bool:
+        """Few rows of many pictures are looked at at a time."""
+        return True
 
     def count(self, below: int) -> int:
         """Return how many whole groups of `every` pictures there are."""
@@ -63,7 +69,9 @@ class Blend(Layer):
         block = bisect_left(self.gaps, nearest.frame)
         near = [picture for picture in below if bisect_left(self.gaps, picture.frame) == block]
         weights = [weight(picture.number - middle, self.opening) for picture in near]
-        return replace(nearest, light=mean(near, weights) if sum(weights) > _LEAST else nearest.light)
+        if sum(weights) <= _LEAST:
+            near, weights = [nearest], [1.0]
+        return replace(nearest, light=mean(near, weights), latent=None)
 
     def _middle(self, number: int) -> float:
         return number * self.every + (self.every - 1) / 2
@@ -92,10 +100,13 @@ def _area(until: float) -> float:
 
 
 def mean(pictures: Sequence[Picture], weights: Sequence[float]) -> Light:
-    """Return the weighted mean of their light."""
+    """Return the weighted mean of their light, made a few rows at a time."""
     total = sum(weights)
-    shape = pictures[0].light.shape
-    added: NDArray[np.float32] = np.zeros((shape[0] * shape[1], shape[2]), dtype=np.float32)
-    for picture, share in zip(pictures, weights, strict=True):
-        cv2.scaleAdd(picture.light.reshape(added.shape), share / total, added, dst=added)
-    return added.reshape(shape)
+    columns, rows = pictures[0].size
+    added = np.zeros((3, rows, columns), dtype=np.float32)
+    for top in range(0, rows, _ROWS):
+        part = slice(top, min(top + _ROWS, rows))
+        for picture, share in zip(pictures, weights, strict=True):
+            for channel, target in zip(picture.rows(part), added[:, part], strict=True):
+                cv2.scaleAdd(channel, share / total, target, dst=target)
+    return added

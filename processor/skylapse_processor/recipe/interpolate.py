@@ -23,6 +23,7 @@ frame is the mean of those of its time, in linear light, as by a shutter that ne
 A film that would show each picture for more than sixteen frames is refused: that is a slide show.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -44,6 +45,8 @@ SLIDE_SHOW = 16.0
 """Frames for each picture from which on a film is none."""
 
 _FLOW_COLUMNS = 640
+_BAND = 128
+"""Rows at a time: what they need fits into the cache."""
 _SAME = 1e-3
 _NOISE = 0.01
 _DOUBT = 4.0
@@ -63,6 +66,11 @@ class Interpolate(Layer):
     merges: bool
     """Whether surplus pictures are merged; else they are dropped."""
 
+    @property
+    def by_rows(self) -> bool:
+        """Few rows of both pictures are looked at at a time."""
+        return True
+
     def count(self, below: int) -> int:
         """Return the number that was asked for."""
         return self.frames
@@ -81,19 +89,19 @@ class Interpolate(Layer):
 
     def make(self, number: int, below: Sequence[Picture]) -> Picture:
         """Return the picture of the moment; where one beside it is broken, the other."""
-        if len(below) == 1:
-            return below[0]
         at = self.moment(number)
         nearest = min(below, key=lambda picture: abs(picture.number - at))
+        return replace(nearest, light=self._light(at, below), latent=None)
+
+    def _light(self, at: float, below: Sequence[Picture]) -> Light:
+        if len(below) == 1:
+            return mean(below, [1.0])
         if self.frames < self.below:
             opening = self.below / self.frames
-            return replace(nearest, light=mean(below, [weight(each.number - at, opening) for each in below]))
+            return mean(below, [weight(each.number - at, opening) for each in below])
         first, second = below
         share = at - first.number
-        faded = mean(below, [1 - share, share])
-        return replace(
-            nearest, light=between(first.light, second.light, share, faded) if self.flows else faded
-        )
+        return between(first, second, share) if self.flows else mean(below, [1 - share, share])
 
     def moment(self, number: int) -> float:
         """Return where a frame of the film lies among the pictures below."""
@@ -138,41 +146,49 @@ def interpolate(
     return replace(plan, layers=(*plan.layers, layer), rate=rate)
 
 
-def between(first: Light, second: Light, share: float, faded: Light) -> Light:
-    """Return the light at a share, 0…1, of the way from one picture to the next.
-
-    `faded` is the cross-fade of both: what is seen where motion is not believed.
-    """
+def between(first: Picture, second: Picture, share: float) -> Light:
+    """Return the light at a share, 0…1, of the way from one picture to the next."""
     there, back = flows(first, second)
-    rows, columns = first.shape[1:]
-    x, y = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
-    to_first = -(1 - share) * share * there + share * share * back
-    to_second = (1 - share) ** 2 * there - share * (1 - share) * back
-    moved_first = _moved(first, x + to_first[..., 0], y + to_first[..., 1])
-    moved_second = _moved(second, x + to_second[..., 0], y + to_second[..., 1])
-    belief = _belief(first, second, moved_first, moved_second)
-    for one, two, plain in zip(moved_first, moved_second, faded, strict=True):
-        cv2.addWeighted(one, 1 - share, two, share, 0.0, dst=one)
-        one -= plain
-        one *= belief
-        one += plain
-    return moved_first
+    columns, rows = first.size
+    spread = max(1.0, columns / 480)
+    reach = math.ceil(4 * spread + max(np.abs(there[..., 1]).max(), np.abs(back[..., 1]).max()))
+    shown = np.empty((3, rows, columns), dtype=np.float32)
+    for top in range(0, rows, _BAND):
+        past = min(top + _BAND, rows)
+        band = slice(max(0, top - reach), min(rows, past + reach))
+        inner = slice(top - band.start, past - band.start)
+        lights = first.rows(band), second.rows(band)
+        moved = (
+            _moved(lights[0], (share - 1) * share * there[band] + share * share * back[band]),
+            _moved(lights[1], (1 - share) ** 2 * there[band] + (share - 1) * share * back[band]),
+        )
+        belief = _belief(lights, moved, spread)[inner]
+        for channel in range(3):
+            plain, followed = (
+                cv2.addWeighted(one[channel, inner], 1 - share, two[channel, inner], share, 0.0)
+                for one, two in (lights, moved)
+            )
+            shown[channel, top:past] = plain + belief * (followed - plain)
+    return shown
 
 
-def _moved(light: Light, x: Plane, y: Plane) -> Light:
-    """Return light with each pixel taken from where x and y say."""
+def _moved(light: Light, motion: Plane) -> Light:
+    """Return light, each pixel taken from where motion, shape (rows, columns, 2), points."""
+    rows, columns = motion.shape[:2]
+    x = motion[..., 0] + np.arange(columns, dtype=np.float32)
+    y = motion[..., 1] + np.arange(rows, dtype=np.float32)[:, None]
     found = np.empty_like(light)
     for channel, target in zip(light, found, strict=True):
         cv2.remap(channel, x, y, cv2.INTER_LINEAR, dst=target, borderMode=cv2.BORDER_REPLICATE)
     return found
 
 
-def flows(first: Light, second: Light) -> tuple[Plane, Plane]:
+def flows(first: Picture, second: Picture) -> tuple[Plane, Plane]:
     """Return the motion to the second picture and back, in pixels, each of shape (rows, columns, 2)."""
-    rows, columns = first.shape[1:]
+    columns, rows = first.size
     scale = min(1.0, _FLOW_COLUMNS / columns)
     small = (max(16, round(columns * scale)), max(16, round(rows * scale)))
-    one, two = (cv2.resize(_codes(light), small, interpolation=cv2.INTER_AREA) for light in (first, second))
+    one, two = (cv2.resize(_codes(each), small, interpolation=cv2.INTER_AREA) for each in (first, second))
     finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     found = []
     for start, end in ((one, two), (two, one)):
@@ -183,21 +199,23 @@ def flows(first: Light, second: Light) -> tuple[Plane, Plane]:
     return found[0], found[1]
 
 
-def _codes(light: Light) -> NDArray[np.uint8]:
+def _codes(picture: Picture) -> NDArray[np.uint8]:
     """Return the square root of luminance as eight bits: near enough to what the eye compares."""
-    luminance = np.einsum("c,crx->rx", _WEIGHTS, light)
-    codes: NDArray[np.uint8] = np.clip(255 * np.sqrt(np.maximum(luminance, 0.0)), 0, 255).astype(np.uint8)
+    columns, rows = picture.size
+    codes = np.empty((rows, columns), dtype=np.uint8)
+    for top in range(0, rows, _BAND):
+        part = slice(top, min(top + _BAND, rows))
+        luminance = np.einsum("c,crx->rx", _WEIGHTS, picture.rows(part))
+        codes[part] = np.minimum(255.0, 255.0 * np.sqrt(np.maximum(luminance, 0.0)))
     return codes
 
 
-def _belief(first: Light, second: Light, moved_first: Light, moved_second: Light) -> Plane:
+def _belief(lights: tuple[Light, Light], moved: tuple[Light, Light], spread: float) -> Plane:
     """Return how far motion is believed, 0…1, shape (rows, columns)."""
-    columns = first.shape[2]
-    sigma = max(1.0, columns / 480)
     differences = []
-    for one, two in ((first, second), (moved_first, moved_second)):
+    for one, two in (lights, moved):
         away = np.sqrt(np.maximum(one[1], 0.0)) - np.sqrt(np.maximum(two[1], 0.0))
-        differences.append(cv2.GaussianBlur(away * away, (0, 0), sigma))
+        differences.append(cv2.GaussianBlur(away * away, (0, 0), spread))
     before, after = differences
     belief: Plane = before / (before + _DOUBT * after + np.float32(_NOISE**2))
     return belief

@@ -27,18 +27,26 @@ Size: TypeAlias = tuple[int, int]
 class Latent:
     """Light that is still codes: a quarter of the memory, exact, and looked up in a moment."""
 
-    codes: Sequence[NDArray[np.uint8] | NDArray[np.uint16]]
+    codes: Sequence[NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float16]]
     """Red, green and blue, each of shape (rows, columns)."""
-    tables: NDArray[np.float32]
-    """Linear light of every code of each channel, shape (3, 256) or (3, 65536)."""
+    tables: NDArray[np.float32] | None
+    """Linear light of every code of each channel, shape (3, 256) or (3, 65536); null for half precision."""
 
     def light(self, part: slice = slice(None)) -> Light:
         """Return the light of all rows, or of some."""
         rows, columns = self.codes[0][part].shape
         light = np.empty((3, rows, columns), dtype=np.float32)
-        for codes, table, channel in zip(self.codes, self.tables, light, strict=True):
-            cv2.LUT(codes[part], table, dst=channel)
+        for place, (codes, channel) in enumerate(zip(self.codes, light, strict=True)):
+            if self.tables is None:
+                channel[:] = codes[part]
+            else:
+                cv2.LUT(codes[part], self.tables[place], dst=channel)
         return light
+
+
+def halved(light: Light) -> Latent:
+    """Return light in half precision."""
+    return Latent(codes=tuple(light.astype(np.float16)), tables=None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
