@@ -35,6 +35,7 @@ from .store.figures import pack, unpack
 from .store.layout import DNG, SUFFIXES, Layout, UploadName
 from .store.rows import FrameState, StoredFrame
 from .store.store import Store
+from .store.watches import Mark
 from .watch.facts import Facts, facts_of
 from .watch.glance import Glance, glance
 from .watch.verdict import Verdict as Judgement
@@ -250,7 +251,7 @@ class Ingest:
         state = FrameState.GOOD if judgement.kind == "good" else FrameState.BAD
         if judgement.kind != "good":
             _log.warning("%s is kept but left out of films: %s", frame.name, judgement.reason)
-            self._watches.mark(frame, judgement.kind, judgement.reason or "")
+            self._watches.mark(frame, Mark(kind=judgement.kind, reason=judgement.reason or ""))
         await asyncio.wrap_future(self._catalogue.settle(frame, state, figures))
         if state is FrameState.GOOD:
             self.measured(replace(frame, state=state, figures=figures))

@@ -11,7 +11,7 @@ from skylapse_protocol.messages import LensFault
 from ..clock import to_us
 from .catalogue import camera_key
 from .database import Connection, Database
-from .rows import StoredFrame
+from .rows import FrameState, StoredFrame
 
 Kind = Literal["broken", "blank", "frozen", "odd"]
 LensState = Literal["clear", "obstructed", "unknown"]
@@ -31,8 +31,17 @@ class Remembered:
     """When the newest picture of it was captured."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mark:
+    """Why a frame is left out of films."""
+
+    kind: Kind
+    reason: str
+    """In plain words."""
+
+
 class WatchTable:
-    """One row a camera and size."""
+    """One row a camera and size, and one a frame that is left out."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -73,7 +82,7 @@ class WatchTable:
             return "unknown", ()
         return row["lens"], tuple(row["faults"].split(",") if row["faults"] else ())
 
-    def mark(self, frame: StoredFrame, kind: Kind, reason: str) -> "Future[None]":
+    def mark(self, frame: StoredFrame, mark: Mark) -> "Future[None]":
         """Note why a picture is left out of films."""
 
         def work(connection: Connection) -> None:
@@ -81,16 +90,17 @@ class WatchTable:
                 "INSERT OR REPLACE INTO marks SELECT f.camera, f.captured_us, f.spool, f.seq, ?, ?"
                 " FROM frames f JOIN cameras c ON c.id = f.camera JOIN spools s ON s.id = f.spool"
                 " WHERE c.bridge = ? AND c.camera = ? AND f.captured_us = ? AND s.spool = ? AND f.seq = ?",
-                (kind, reason, *_key(frame)),
+                (mark.kind, mark.reason, *_key(frame)),
             )
 
         return self._database.write(work)
 
-    def marks(self, frames: Sequence[StoredFrame]) -> dict[str, tuple[Kind, str]]:
-        """Return kind and reason of those frames that are left out, by their names."""
-        found: dict[str, tuple[Kind, str]] = {}
+    def marks(self, frames: Sequence[StoredFrame]) -> dict[str, Mark]:
+        """Return what is wrong with those of some frames that are left out, by their names."""
+        bad = [frame for frame in frames if frame.state is FrameState.BAD]
+        found: dict[str, Mark] = {}
         with self._database.reading() as connection:
-            for frame in frames:
+            for frame in bad:
                 row = connection.execute(
                     "SELECT m.kind, m.reason FROM marks m JOIN cameras c ON c.id = m.camera"
                     " JOIN spools s ON s.id = m.spool WHERE c.bridge = ? AND c.camera = ?"
@@ -98,7 +108,7 @@ class WatchTable:
                     _key(frame),
                 ).fetchone()
                 if row is not None:
-                    found[str(frame.name)] = (row["kind"], row["reason"])
+                    found[str(frame.name)] = Mark(kind=row["kind"], reason=row["reason"])
         return found
 
 

@@ -17,6 +17,7 @@ from ..errors import NotFoundError, PictureError, RequestError
 from ..ingest import Ingest
 from ..store.rows import FrameRole, Selection, StoredFrame, Stretch
 from ..store.store import Store
+from ..store.watches import Mark
 from .paging import page, page_size, read_cursor, write_cursor
 
 IMMUTABLE = "private, max-age=31536000, immutable"
@@ -26,6 +27,7 @@ class Frames:
     """The handlers of `/cameras` and `/frames`."""
 
     def __init__(self, store: Store, ingest: Ingest, bridges: Bridges) -> None:
+        self._watches = store.watches
         self._catalogue = store.frames
         self._layout = store.layout
         self._ingest = ingest
@@ -64,7 +66,8 @@ class Frames:
         )
         found = await asyncio.to_thread(self._catalogue.frames, wanted, limit + 1)
         cursor = write_cursor(found[limit - 1].name.stem) if len(found) > limit else None
-        return page([frame_item(frame) for frame in found[:limit]], cursor)
+        marks = await asyncio.to_thread(self._watches.marks, found[:limit])
+        return page([frame_item(frame, marks.get(str(frame.name))) for frame in found[:limit]], cursor)
 
     async def picture(self, request: web.Request) -> web.StreamResponse:
         """GET /frames/<bridge>/<camera>/<stem>."""
@@ -157,8 +160,8 @@ def camera_of(text: str, field: str = "camera") -> CameraName:
         raise RequestError(field, error.why) from error
 
 
-def frame_item(frame: StoredFrame) -> dict[str, object]:
-    """Return a frame as lists show it."""
+def frame_item(frame: StoredFrame, mark: Mark | None = None) -> dict[str, object]:
+    """Return a frame as lists show it, with what is wrong with it where anything is."""
     base = f"/api/v1/frames/{frame.name}"
     return {
         "frame": str(frame.name),
@@ -171,6 +174,8 @@ def frame_item(frame: StoredFrame) -> dict[str, object]:
         "profile": frame.profile,
         "test_id": frame.test_id,
         "state": frame.state.name.lower(),
+        "fault": mark.kind if mark else None,
+        "reason": mark.reason if mark else None,
         "leads": frame.role is FrameRole.LEADS,
         "media_type": frame.media_type,
         "width": frame.width,
