@@ -25,6 +25,7 @@ from .progress import Progress
 from .recipe import steps_of
 from .recipe.groups import MERGING
 from .retention import WindowKey
+from .seasons import one_a_day, same_light
 from .store.films import StoredFilm
 from .store.jobtable import EndedRow
 from .store.rows import FrameRole, FrameState, Selection, StoredFrame, Stretch
@@ -159,7 +160,8 @@ class Dispatch:
             to_at=wanted.to_at,
             role=FrameRole.LEADS,
         )
-        frames = await asyncio.to_thread(self._catalogue.frames, selection)
+        light = same_light(steps_of(wanted.recipe, wanted.parameters)) if wanted.from_at else None
+        frames = await asyncio.to_thread(self._chosen, selection, light)
         spec = wanted.spec([frame for frame in frames if frame.state != FrameState.BAD])
         if merges_brackets(spec) and not await asyncio.to_thread(self._members, selection):
             raise RequestError(
@@ -398,14 +400,20 @@ class Dispatch:
             to_at=spec.to_at,
             role=FrameRole.LEADS,
         )
-        found = self._catalogue.frames(selection)
-        good = tuple(frame for frame in found if frame.state != FrameState.BAD)
+        light = same_light(steps_of(spec.recipe, spec.parameters)) if spec.from_at else None
+        good = tuple(frame for frame in self._chosen(selection, light) if frame.state != FrameState.BAD)
         if not good:
             raise FilmError(f"{spec.camera}, {spec.day}: no frame is stored that a film could be made of")
         if not merges_brackets(spec):
             return good
         beside = self._members(selection)
         return tuple(sorted((*good, *beside), key=lambda frame: (frame.name.captured_at, frame.name.seq)))
+
+    def _chosen(self, wanted: Selection, light: Mapping[str, Any] | None) -> tuple[StoredFrame, ...]:
+        """Return the frames asked for; of a span at the same light one a day, so that it may be long."""
+        if light is None:
+            return self._catalogue.frames(wanted)
+        return one_a_day(self._catalogue, self._layout, wanted, light)
 
     def _members(self, selection: Selection) -> list[StoredFrame]:
         """Return what stands beside the middles of brackets; whatever is wrong with one, the others count."""

@@ -1,4 +1,4 @@
-"""Frames of the computed camera as a bridge would send them: a day, an evening or a night of known weather."""
+"""Frames of the computed camera as a bridge would send them, of a day, an evening or a night."""
 
 import hashlib
 from collections.abc import Iterator, Sequence

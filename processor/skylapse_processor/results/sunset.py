@@ -7,15 +7,15 @@ Each frame with the sun from 6° above to 6° under the western horizon is judge
 - *colour*: the colourfulness of Hasler and Süsstrunk (2003), σ + 0.3 µ of the opponent colours red − green
   and yellow − blue, taken in linear light over the luminance, so that exposure counts for nothing;
 - *warmth*: the share of the sky's chroma that is red, orange, yellow or pink;
-- *clouds*: the deviation of log luminance from the sky's own smooth gradient: a grey lid and a clear sky
-  have none, lit clouds have much;
+- *clouds*: the median departure of log luminance from what is smooth around it: a grey lid and a clear sky
+  have little, lit clouds have much; the sun's disc and ridges are few pixels and do not count;
 - *exposure*: little of the sky is white or black.
 
 Their product is the frame's worth; the evening's is the mean of its best three. Light, lens and landscape
 differ from camera to camera, so the score is the share of the camera's last sixty evenings that this one
 beats, drawn towards a worth that most cameras would call middling while few evenings are known.
 
-The sky is the upper part of the picture, less what is much darker than most of it: ridges and trees.
+The sky is the upper half of the picture, less what is much darker than most of it: ridges and trees.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,14 +35,14 @@ BEST = 3
 EVENINGS = 60
 
 _COLUMNS = 160
-_SKY = 0.6
+_SKY = 0.5
 _DARKER = 0.2
 _COLOURFUL = 0.6
-_CLOUDY_EV = 0.25
+_CLOUDY_EV = 0.06
 _GREY = 0.05
 _WARM_DEG = (330.0, 62.0)
 _CLIPPED = 0.1
-_SMOOTH = 12.0
+_SMOOTH = 24.0
 _NEAR_S = 3600.0
 _PRIOR = 8.0
 _MIDDLING = 0.12
@@ -132,8 +132,8 @@ def _clouds(log_luminance: NDArray[np.float32], sky: NDArray[np.bool_]) -> float
     sigma = log_luminance.shape[1] / _SMOOTH
     smooth = cv2.GaussianBlur(log_luminance.astype(np.float32) * weights, (0, 0), sigma)
     smooth = smooth / np.maximum(cv2.GaussianBlur(weights, (0, 0), sigma), 1e-3)
-    left = (log_luminance - smooth)[sky]
-    return float(1.0 - np.exp(-float(np.std(left)) / _CLOUDY_EV))
+    left = np.abs((log_luminance - smooth)[sky])
+    return float(1.0 - np.exp(-float(np.median(left)) / _CLOUDY_EV))
 
 
 def _exposure(codes: NDArray[np.uint8]) -> float:

@@ -62,6 +62,7 @@ def build(routes: Sequence[Route], auth: Auth, gallery: Path) -> web.Application
 _ASSETS = {
     "index.html": "text/html",
     "gallery.js": "text/javascript",
+    "results.js": "text/javascript",
     "gallery.css": "text/css",
     "icon.svg": "image/svg+xml",
 }

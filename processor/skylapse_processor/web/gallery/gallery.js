@@ -1,5 +1,7 @@
 // The gallery: films by day, filtered by camera and words, played in a dialog. It asks the same API as everybody.
 
+import { sectionOf, showResults } from "./results.js";
+
 const API = "api/v1/";
 const RENDERS_EVERY_MS = 4000;
 
@@ -72,14 +74,9 @@ function card(film, index) {
 
 function append(films) {
   for (const film of films) {
-    let section = $("films").lastElementChild;
-    if (section?.dataset.day !== film.day) {
-      section = made("day");
-      section.dataset.day = film.day;
-      section.querySelector("h2").textContent = nameOfDay(film.day);
-      $("films").append(section);
-    }
-    section.querySelector(".grid").append(card(film, state.films.length));
+    const section = sectionOf(film.day, nameOfDay(film.day));
+    const grid = section.querySelector(".grid");
+    grid.insertBefore(card(film, state.films.length), grid.querySelector("[data-result]"));
     state.films.push(film);
   }
 }
@@ -101,10 +98,19 @@ async function load({ fresh }) {
   state.cursor = page.next;
   $("more").hidden = !page.next;
   const filtered = state.camera || $("words").value.trim() || $("pinned").checked;
-  $("nothing").hidden = state.films.length > 0;
+  if (fresh) await loadResults(request);
+  $("nothing").hidden = state.films.length > 0 || $("films").childElementCount > 0;
   $("nothing").textContent = filtered
     ? "No film fits."
     : "No films yet. The first one appears here when a window has ended and its frames have come in.";
+}
+
+async function loadResults(request) {
+  if ($("words").value.trim() || $("pinned").checked) return;
+  const query = new URLSearchParams({ limit: "200" });
+  if (state.camera) query.set("camera", state.camera);
+  const { items } = await ask(`results?${query}`);
+  if (request === state.request) showResults(items, { address, nameOfDay });
 }
 
 // ---------------------------------------------------------------- cameras and renders

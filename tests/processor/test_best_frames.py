@@ -1,0 +1,88 @@
+"""Best frames: none that is blurred, blown out or black, and each unlike the others."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from skylapse_processor.measure import Measurement
+from skylapse_processor.results.best import BEST, Candidate, choose
+
+GOOD = Measurement(
+    width=1920,
+    height=1080,
+    log_mean=-3.0,
+    red_ev=0.0,
+    blue_ev=0.0,
+    clipped_high=0.0,
+    clipped_low=0.0,
+    sharpness=100.0,
+    entropy=7.0,
+    colourfulness=30.0,
+    fingerprint="0123456789abcdef",
+)
+
+
+def day(count: int = 200) -> list[Candidate]:
+    """A day whose light, colour and composition change slowly."""
+    dice = np.random.default_rng(5)
+    place = np.arange(count) / count
+    prints = [f"{(1 << int(64 * share)) - 1:016x}" for share in place]
+    return [
+        Candidate(
+            name=f"frame-{number:03d}",
+            at_s=50_000.0 * share,
+            measured=replace(
+                GOOD,
+                log_mean=-2.5 - 2 * abs(share - 0.5),
+                red_ev=float(np.exp(-(((share - 0.9) / 0.05) ** 2))),
+                colourfulness=float(25 + 30 * np.exp(-(((share - 0.9) / 0.04) ** 2)) + dice.normal()),
+                sharpness=float(100 + dice.normal()),
+                fingerprint=prints[number],
+            ),
+        )
+        for number, share in enumerate(place)
+    ]
+
+
+def numbers(chosen: list[str]) -> list[int]:
+    return sorted(int(name.split("-")[1]) for name in chosen)
+
+
+def test_the_most_colourful_is_among_them_and_they_are_spread_over_the_day() -> None:
+    chosen = choose(day())
+    assert len(chosen) == BEST
+    assert any(abs(number - 180) <= 6 for number in numbers([each.name for each in chosen]))
+    assert np.diff(numbers([each.name for each in chosen])).min() >= 10
+    assert [each.score for each in chosen] == sorted((each.score for each in chosen), reverse=True)
+
+
+def test_what_is_blurred_blown_out_black_or_grey_is_none_of_them() -> None:
+    spoilt = [
+        replace(each.measured, **changes)
+        for each, changes in zip(
+            day()[170:190],
+            [{"sharpness": 20.0}, {"clipped_high": 0.3}, {"log_mean": -9.0}, {"entropy": 1.0}] * 5,
+            strict=True,
+        )
+    ]
+    frames = day()
+    frames[170:190] = [
+        replace(frame, measured=measured) for frame, measured in zip(frames[170:190], spoilt, strict=True)
+    ]
+    assert not set(numbers([each.name for each in choose(frames)])) & set(range(170, 190))
+
+
+def test_a_camera_that_sees_one_thing_all_day_has_one_best_frame() -> None:
+    same = [Candidate(name=f"frame-{n:03d}", at_s=float(n), measured=GOOD) for n in range(50)]
+    assert len(choose(same)) == 1
+
+
+def test_without_a_good_frame_there_is_none() -> None:
+    assert choose([]) == ()
+    black = Candidate(name="frame-000", at_s=0.0, measured=replace(GOOD, log_mean=-12.0, clipped_low=1.0))
+    assert choose([black]) == ()
+
+
+def test_the_choice_does_not_depend_on_the_order_of_frames_with_other_names() -> None:
+    renamed = [replace(each, name=f"x-{each.name}") for each in day()]
+    assert [each.name.removeprefix("x-") for each in choose(renamed)] == [each.name for each in choose(day())]

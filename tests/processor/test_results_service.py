@@ -1,0 +1,304 @@
+"""Results beside films in a running processor: they grow, are told of, served, deleted, and survive kills."""
+
+import io
+import sqlite3
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skylapse_protocol.records import FrameRecord
+from tests.support.mosquitto import Broker
+from tests.support.waiting import until
+
+from .client import Client
+from .conftest import serving, write_config
+from .evenings_made import Camera, evening, every
+from .listener import Listener
+from .program import Processor
+from .test_kills import deliver
+
+QUICKLY = {"every_s": 0.1}
+DAY = "2026-06-01"
+SMALL = Camera(size=(160, 90))
+
+Frame = tuple[bytes, FrameRecord]
+
+
+def dusk(count: int = 12, step: timedelta = timedelta(minutes=3)) -> list[Frame]:
+    """Frames from two degrees above the horizon on."""
+    return list(SMALL.frames(every(step, evening(2.0), count)))
+
+
+def night(count: int = 8) -> list[Frame]:
+    """Frames of a clear, dark sky."""
+    clear = Camera(size=(320, 180), clouds=0.0)
+    return list(clear.frames(every(timedelta(minutes=2), evening(-16.0), count), day=DAY, first=100))
+
+
+async def results(client: Client, **query: str) -> list[dict[str, Any]]:
+    """What GET /results answers."""
+    items: list[dict[str, Any]] = (await client.get("results", **query)).value["items"]
+    return items
+
+
+async def shown(client: Client, kind: str, frames: int) -> dict[str, Any]:
+    """The result of a kind, once it shows so many frames."""
+
+    async def there() -> dict[str, Any] | None:
+        found = await results(client, kind=kind)
+        return next((each for each in found if each["frames"] == frames), None)
+
+    return await until(there, timeout_s=20)
+
+
+async def pixels(client: Client, result: dict[str, Any]) -> np.ndarray:
+    """The picture of a result."""
+    answer = await client.ask("GET", result["picture"])
+    assert answer.status == 200
+    return np.asarray(Image.open(io.BytesIO(answer.body)).convert("RGB")).astype(int)
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Client]:
+    """A client of a processor that publishes at once."""
+    async with serving(write_config(tmp_path / "processor", results=QUICKLY)) as (_service, client):
+        yield client
+
+
+async def test_a_keogram_grows_with_every_frame_and_the_year_and_the_best_with_it(running: Client) -> None:
+    frames = dusk()
+    for data, record in frames[:5]:
+        assert (await running.upload(data, record)).status == 201
+    early = await shown(running, "keogram", 5)
+    for data, record in frames[5:]:
+        await running.upload(data, record)
+    late = await shown(running, "keogram", 12)
+    assert (early["id"], early["camera"], early["day"]) == (late["id"], "roof/west", DAY)
+    assert late["details"]["from"] < late["details"]["to"]
+    assert late["title"] == f"roof/west · Keogram · {DAY}"
+    picture = await pixels(running, late)
+    assert picture.shape == (late["height"], late["width"], 3)
+    assert picture[:, :40].mean() > 2 * picture[:, -40:].mean() or picture.std() > 5
+    (year,) = await results(running, kind="keogram_year")
+    assert (year["day"], year["frames"]) == ("2026-01-01", 1)
+
+    async def best() -> list[dict[str, Any]]:
+        found = await results(running, kind="best_frame", day=DAY)
+        return found if found and found[0]["frames"] == 12 else []
+
+    chosen = await until(best, timeout_s=20)
+    assert [each["rank"] for each in chosen] == list(range(1, len(chosen) + 1))
+    scores = [each["score"] for each in chosen]
+    assert scores == sorted(scores, reverse=True)
+    assert 0 <= scores[-1] <= scores[0] <= 1
+    original = {str(record.name): data for data, record in frames}
+    picture_of_best = await running.ask("GET", chosen[0]["picture"])
+    assert picture_of_best.body == original[chosen[0]["details"]["frame"]]
+
+
+async def test_a_frame_that_comes_late_lands_in_its_place(running: Client) -> None:
+    frames = dusk()
+    for data, record in [*frames[:4], *frames[7:]]:
+        await running.upload(data, record)
+    gap = await pixels(running, await shown(running, "keogram", 9))
+    middle = slice(round(gap.shape[1] * 5 / 12) + 4, round(gap.shape[1] * 6.5 / 12) - 4)
+    assert np.abs(gap[:, middle] - np.array([20, 20, 26])).max() < 16
+    for data, record in reversed(frames[4:7]):
+        await running.upload(data, record)
+    whole = await pixels(running, await shown(running, "keogram", 12))
+    assert whole.shape == gap.shape
+    assert np.abs(whole[:, middle] - np.array([20, 20, 26])).mean() > 8
+    untouched = slice(0, round(gap.shape[1] * 3 / 12))
+    assert np.abs(whole[:, untouched] - gap[:, untouched]).max() <= 4
+
+
+async def test_a_star_trail_grows_through_the_night_and_leaves_out_what_is_no_dark_sky(
+    running: Client,
+) -> None:
+    for data, record in [*dusk(3), *night(4)]:
+        await running.upload(data, record)
+    early = await pixels(running, await shown(running, "startrail", 4))
+    for data, record in night(8)[4:]:
+        await running.upload(data, record)
+    trail = await shown(running, "startrail", 8)
+    late = await pixels(running, trail)
+    assert (trail["width"], trail["height"]) == (320, 180)
+    assert (late > 40).sum() > 1.1 * (early > 40).sum() > 0
+
+
+async def test_an_evening_is_scored_and_the_score_says_why(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    config = write_config(tmp_path / "processor", broker, results=QUICKLY)
+    async with serving(config) as (_service, client):
+        for data, record in dusk():
+            await client.upload(data, record)
+
+        async def judged() -> list[dict[str, Any]]:
+            found = (await client.get("cameras/roof/west/sunsets")).value["items"]
+            return found if found and len(found[0]["frames"]) == 3 else []
+
+        await until(judged, timeout_s=20)
+        keogram = await shown(client, "keogram", 12)
+        (sunset,) = await judged()
+
+        def stated() -> bool:
+            states = listener.on("skylapse/processor/roof/west/state")
+            said = (states[-1]["sunset_score"], states[-1]["keogram"]) if states else None
+            return said == (sunset["score"], keogram["id"])
+
+        await until(stated, timeout_s=20)
+        told = [said for said in listener.on("skylapse/processor/result") if said["kind"] == "keogram"]
+    assert sunset["day"] == DAY
+    assert 0 < sunset["score"] < 1
+    for frame in sunset["frames"]:
+        parts = frame["colour"] * frame["warmth"] * frame["clouds"] * frame["exposure"]
+        assert frame["worth"] == pytest.approx(parts, abs=0.001)
+    assert [said["change"] for said in told] == ["added"] + ["changed"] * (len(told) - 1)
+    assert told[-1] == {**told[-1], "id": keogram["id"], "frames": 12, "picture": keogram["picture"]}
+
+
+async def test_what_grows_is_told_of_once_in_a_while(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    config = write_config(tmp_path / "processor", broker)
+    async with serving(config) as (_service, client):
+        for data, record in dusk():
+            await client.upload(data, record)
+
+        def told() -> list[dict[str, Any]]:
+            return [each for each in listener.on("skylapse/processor/result") if each["kind"] == "keogram"]
+
+        await until(told, timeout_s=20)
+    assert len(told()) == 1
+
+
+async def test_pictures_are_served_to_whoever_has_them_already(running: Client) -> None:
+    (data, record), *_ = dusk(1)
+    await running.upload(data, record)
+    result = await shown(running, "keogram", 1)
+    for path in (result["picture"], result["thumb"]):
+        first = await running.ask("GET", path)
+        again = await running.ask("GET", path, headers={"If-None-Match": first.headers["ETag"]})
+        head = await running.ask("HEAD", path)
+        assert (first.status, again.status, head.status) == (200, 304, 200)
+        assert int(head.headers["Content-Length"]) == len(first.body)
+        assert "immutable" in first.headers["Cache-Control"]
+    assert (await running.get("results", kind="film")).status == 400
+    assert (await running.get("results/0000000000000000")).status == 404
+    assert (await running.get("results/nonsense/picture")).status == 404
+
+
+async def test_lists_are_paged(running: Client) -> None:
+    for data, record in dusk():
+        await running.upload(data, record)
+    await shown(running, "keogram", 12)
+
+    async def all_there() -> bool:
+        return len(await results(running)) > 3
+
+    await until(all_there, timeout_s=20)
+    whole = [each["id"] for each in await results(running)]
+    found: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = (await running.get("results", limit="2", cursor=cursor)).value
+        found += [each["id"] for each in page["items"]]
+        cursor = page["next"]
+    assert found == whole
+    assert await results(running, camera="roof/east") == []
+    assert await results(running, day="2026-06-02") == []
+
+
+async def test_what_was_deleted_stays_deleted(running: Client, tmp_path: Path) -> None:
+    frames = dusk()
+    for data, record in frames[:6]:
+        await running.upload(data, record)
+    result = await shown(running, "keogram", 6)
+    assert (await running.ask("DELETE", f"results/{result['id']}")).status == 204
+    for data, record in frames[6:]:
+        await running.upload(data, record)
+
+    async def best() -> bool:
+        return any(each["frames"] == 12 for each in await results(running, kind="best_frame"))
+
+    await until(best, timeout_s=20)
+    assert await results(running, kind="keogram") == []
+    assert (await running.ask("GET", result["picture"])).status == 404
+    assert not list((tmp_path / "processor" / "store" / "results").rglob(f"{result['id']}*"))
+
+
+@pytest.mark.parametrize("lost", ["columns.state", "*.jpg", "*"])
+async def test_what_somebody_deleted_on_the_disk_is_made_again(tmp_path: Path, lost: str) -> None:
+    config = write_config(tmp_path / "processor", results=QUICKLY)
+    async with serving(config) as (_service, client):
+        for data, record in [*dusk(), *night(4)]:
+            await client.upload(data, record)
+        before = await pixels(client, await shown(client, "keogram", 16))
+        trail = await pixels(client, await shown(client, "startrail", 4))
+    for path in (tmp_path / "processor" / "store" / "results").rglob(lost):
+        if path.is_file():
+            path.unlink()
+    async with serving(config) as (_service, client):
+
+        async def again() -> bool:
+            found = [each for each in await results(client) if each["kind"] in ("keogram", "startrail")]
+            answers = [(await client.ask("GET", each["picture"])).status for each in found]
+            return answers == [200, 200]
+
+        await until(again, timeout_s=20)
+        assert (await pixels(client, await shown(client, "keogram", 16)) == before).all()
+        assert (await pixels(client, await shown(client, "startrail", 4)) == trail).all()
+
+
+async def test_the_year_is_made_again_of_the_days_that_are_left(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "processor", results=QUICKLY)
+    folder = tmp_path / "processor" / "store"
+    second = list(SMALL.frames(every(timedelta(minutes=3), evening(2.0) + timedelta(days=1), 6), first=50))
+    async with serving(config) as (_service, client):
+        for data, record in dusk(6):
+            await client.upload(data, record)
+        await shown(client, "keogram_year", 1)
+    for path in (*folder.glob("frames/roof/west/*/*"), *folder.rglob("year.state")):
+        path.unlink()
+    async with serving(config) as (_service, client):
+        for data, record in second:
+            await client.upload(data, record)
+        year = await shown(client, "keogram_year", 2)
+        picture = await pixels(client, year)
+        columns = picture[:, -6:].max(axis=(0, 2))
+        assert (columns > 60).all()
+
+
+async def test_kills_while_frames_come_in_cost_no_result_anything(tmp_path: Path) -> None:
+    frames = [*dusk(16, timedelta(minutes=2)), *night(6)]
+    async with serving(write_config(tmp_path / "calm", results=QUICKLY)) as (_service, calm):
+        for data, record in frames:
+            await calm.upload(data, record)
+        expected = await pixels(calm, await shown(calm, "keogram", 22))
+        expected_trail = await pixels(calm, await shown(calm, "startrail", 6))
+    processor = Processor(write_config(tmp_path / "processor", results=QUICKLY))
+    processor.start()
+    try:
+        async with Client(processor.url, processor.key) as client:
+            for number, (data, record) in enumerate(frames):
+                await deliver(client, data, record)
+                if number % 4 == 3:
+                    processor.program.kill()
+                    processor.start()
+            keogram = await pixels(client, await shown(client, "keogram", 22))
+            trail = await pixels(client, await shown(client, "startrail", 6))
+            (sunset,) = (await client.get("cameras/roof/west/sunsets")).value["items"]
+    finally:
+        processor.program.stop()
+    assert (keogram == expected).all()
+    assert (trail == expected_trail).all()
+    assert len({frame["frame"] for frame in sunset["frames"]}) == 3
+    catalogue = sqlite3.connect(processor.folder / "store" / "state" / "catalogue.db")
+    assert catalogue.execute("SELECT count(*) FROM results WHERE kind = 'keogram'").fetchone() == (1,)
+    catalogue.close()
