@@ -1,4 +1,4 @@
-"""The film of today: how soon a frame is seen, how soon the film is there at the day's end, and its flicker."""
+"""The film of today: how soon a frame is seen, how soon the film of a day is there, and how it flickers."""
 
 import base64
 import json

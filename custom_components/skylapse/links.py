@@ -10,7 +10,7 @@ from .brain.ledger import digest_of
 from .const import CONF_LINK_HOURS, DEFAULT_LINK_HOURS
 from .coordinator import SkylapseCoordinator
 from .media_id import FilmId, FrameId
-from .protocol.identifiers import FrameName
+from .protocol.identifiers import CameraName, FrameName
 from .protocol.messages import Film
 from .protocol.records import FrameRecord
 
@@ -30,6 +30,11 @@ def film_path(film: Film, file: str) -> str:
 def frame_path(frame: FrameName, file: str) -> str:
     """Return the path of `picture.jpg` or `thumb.jpg` under Home Assistant."""
     return f"{API}/frame/{frame}/{file}"
+
+
+def today_path(camera: CameraName, file: str) -> str:
+    """Return the path of the playlist of a film that grows, or of a segment, under Home Assistant."""
+    return f"{API}/today/{camera}/{file}"
 
 
 def film_facts(coordinator: SkylapseCoordinator, film: Film) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 `films`, `films/<bridge>/<camera>`, `films/<bridge>/<camera>/2026`, `…/2026-06`, `…/2026-06-21`, `film/<id>`,
 `frames` as `films`, and below a day `…/2026-06-21/20` (its hour), `…/201` (ten minutes of that), `…/2015`;
-`frame/<bridge>/<camera>/<stem>`
+`frame/<bridge>/<camera>/<stem>`; `today/<bridge>/<camera>`, the film that grows
 """
 
 import re
@@ -89,7 +89,18 @@ class FrameId(_MediaId):
         return f"frame/{self.frame}"
 
 
-type MediaId = RootId | FilmsId | FilmId | FramesId | FrameId
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TodayId(_MediaId):
+    """The film of a camera that grows while its frames come in."""
+
+    camera: CameraName
+
+    def __str__(self) -> str:
+        """Write `today/<bridge>/<camera>`."""
+        return f"today/{self.camera}"
+
+
+type MediaId = RootId | FilmsId | FilmId | FramesId | FrameId | TodayId
 
 
 def parse_media_id(text: str | None) -> MediaId:
@@ -106,6 +117,8 @@ def parse_media_id(text: str | None) -> MediaId:
             return _parse_frames(parts)
         if kind == "frame" and len(parts) == 3:
             return FrameId(frame=FrameName.parse(rest))
+        if kind == "today" and len(parts) == 2:
+            return TodayId(camera=CameraName.parse(rest))
     except ProtocolError as error:
         raise ValueError(str(error)) from error
     if not text:

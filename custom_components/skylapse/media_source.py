@@ -29,8 +29,8 @@ from .configuration import film_labels
 from .const import DOMAIN
 from .coordinator import SkylapseCoordinator
 from .errors import ProcessorError
-from .links import film_path, frame_path
-from .media_id import FilmId, FilmsId, FrameId, FramesId, MediaId, RootId, parse_media_id
+from .links import film_path, frame_path, today_path
+from .media_id import FilmId, FilmsId, FrameId, FramesId, MediaId, RootId, TodayId, parse_media_id
 from .processor import ProcessorClient
 from .protocol.identifiers import CameraName, FrameName
 from .protocol.messages import Film
@@ -44,6 +44,8 @@ MAX_FRAMES = 300
 MAX_FOUND = 200
 _VIDEO = "video/mp4"
 _IMAGE = "image/jpeg"
+_PLAYLIST = "application/x-mpegURL"
+"""The one name of HLS that the frontend's dialog plays."""
 _DAY = len("2026-06-21")
 _HOUR = len("20")
 _MINUTE = len("2015")
@@ -78,6 +80,8 @@ class SkylapseMediaSource(MediaSource):
             ) from error
         if isinstance(media, FrameId):
             return PlayMedia(frame_path(media.frame, "picture.jpg"), _IMAGE)
+        if isinstance(media, TodayId) and _grows(coordinator, media.camera):
+            return PlayMedia(today_path(media.camera, "playlist.m3u8"), _PLAYLIST)
         film = coordinator.library.get(media.film) if isinstance(media, FilmId) else None
         if film is None:
             raise Unresolvable(
@@ -103,6 +107,10 @@ class SkylapseMediaSource(MediaSource):
                 return _film(film, film.title)
             case FrameId():
                 return _frame(media.frame)
+            case TodayId():
+                if not _grows(coordinator, media.camera):
+                    raise _not_found(item.identifier)
+                return self._today(coordinator, media.camera)
             case FramesId():
                 return await self._frames(coordinator, client, media)
             case FilmsId():
@@ -142,7 +150,7 @@ class SkylapseMediaSource(MediaSource):
                     camera_title(coordinator, name),
                     film=coordinator.library.newest(name),
                 )
-                for name in coordinator.library.cameras()
+                for name in _cameras_with_films(coordinator)
             ]
             return self._folder(media, self._word("films"), children)
         films = coordinator.library.of_camera(str(media.camera), media.span)
@@ -155,7 +163,24 @@ class SkylapseMediaSource(MediaSource):
                 self._folder(FilmsId(camera=media.camera, span=part), part, film=film)
                 for part, film in _parts(_by_day(films), len(media.span)).items()
             ]
+            if not media.span and _grows(coordinator, media.camera):
+                children.insert(0, self._today(coordinator, media.camera))
         return self._folder(media, title, children, next(iter(films), None))
+
+    def _today(self, coordinator: SkylapseCoordinator, camera: CameraName) -> BrowseMediaSource:
+        """Return the film that grows, with the newest frame for its thumbnail."""
+        facts = coordinator.camera(str(camera))
+        newest = facts.store.last_frame if facts is not None and facts.store is not None else None
+        return BrowseMediaSource(
+            domain=DOMAIN,
+            identifier=str(TodayId(camera=camera)),
+            media_class=MediaClass.VIDEO,
+            media_content_type=_PLAYLIST,
+            title=self._word("today"),
+            can_play=True,
+            can_expand=False,
+            thumbnail=frame_path(FrameName.parse(newest), "thumb.jpg") if newest else None,
+        )
 
     async def _frames(
         self, coordinator: SkylapseCoordinator, client: ProcessorClient, media: FramesId
@@ -199,7 +224,7 @@ class SkylapseMediaSource(MediaSource):
         film: Film | None = None,
     ) -> BrowseMediaSource:
         """Return a folder of films; `film` lends it its thumbnail."""
-        is_last = bool(children) and children is not None and children[0].can_play
+        is_last = bool(children) and children is not None and children[-1].can_play
         return BrowseMediaSource(
             domain=DOMAIN,
             identifier=str(media),
@@ -237,6 +262,18 @@ class SkylapseMediaSource(MediaSource):
     def _word(self, key: str) -> str:
         words = async_get_cached_translations(self.hass, self.hass.config.language, "common", DOMAIN)
         return words.get(f"component.{DOMAIN}.common.{key}", key.capitalize())
+
+
+def _grows(coordinator: SkylapseCoordinator, camera: CameraName) -> bool:
+    """Say whether a camera has a film that grows."""
+    facts = coordinator.camera(str(camera))
+    return facts is not None and facts.store is not None and facts.store.film_of_today is not None
+
+
+def _cameras_with_films(coordinator: SkylapseCoordinator) -> list[str]:
+    """Return the cameras that have films in the library, or one that grows."""
+    growing = [name for name in coordinator.system.cameras if _grows(coordinator, CameraName.parse(name))]
+    return sorted({*coordinator.library.cameras(), *growing})
 
 
 def camera_title(coordinator: SkylapseCoordinator, name: str) -> str:

@@ -64,6 +64,14 @@ class ProcessorClient:
         """Return a stored frame, a JPEG."""
         return await self._bytes(f"frames/{frame}" + ("/thumb" if thumb else ""))
 
+    async def today_playlist(self, camera: CameraName) -> str:
+        """Return the playlist of the film that grows."""
+        return (await self._bytes(f"cameras/{camera}/today/playlist.m3u8")).decode(errors="replace")
+
+    async def today_segment(self, camera: CameraName, segment: str) -> bytes:
+        """Return what that playlist names."""
+        return await self._bytes(f"cameras/{camera}/today/{segment}")
+
     @asynccontextmanager
     async def open_video(
         self, film_id: str, method: str, headers: dict[str, str]

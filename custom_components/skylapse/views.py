@@ -4,21 +4,30 @@ Registered with the component, not with the media source: that is loaded when so
 links in notifications have to work before.
 """
 
+import re
+from datetime import timedelta
 from http import HTTPStatus
 
 from aiohttp import ClientError, ClientResponse, hdrs, web
 from homeassistant.components.http import HomeAssistantView
+from homeassistant.components.http.auth import async_sign_path
 from homeassistant.core import HomeAssistant
+from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
 from .coordinator import SkylapseCoordinator
 from .errors import ProcessorError, ProcessorMissingError
-from .links import API
+from .links import API, today_path
 from .protocol.errors import ProtocolError
-from .protocol.identifiers import FrameName
+from .protocol.identifiers import CameraName, FrameName
 
 IMMUTABLE = {hdrs.CACHE_CONTROL: "private, max-age=31536000, immutable"}
 _CHUNK = 256 * 1024
+_PLAYLIST = "playlist.m3u8"
+_FILE = re.compile(r"playlist\.m3u8|[0-9a-f]{16}(-\w+)+\.(mp4|m4s)")
+_NAMED = re.compile(r'(?<=URI=")[\w.-]+(?=")|^[\w.-]+$', re.MULTILINE)
+_GROWING = {hdrs.CACHE_CONTROL: "no-store", hdrs.CONTENT_TYPE: "application/vnd.apple.mpegurl"}
+_RENEWED, _SIGNED = timedelta(hours=1), timedelta(hours=24)
 _ASKED = (hdrs.RANGE, hdrs.IF_RANGE, hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE)
 _ANSWERED = (
     hdrs.CONTENT_TYPE,
@@ -35,6 +44,7 @@ def async_register_views(hass: HomeAssistant) -> None:
     hass.http.register_view(FilmVideoView(hass))
     hass.http.register_view(FilmPictureView(hass))
     hass.http.register_view(FramePictureView(hass))
+    hass.http.register_view(TodayView(hass))
 
 
 class _View(HomeAssistantView):
@@ -123,6 +133,54 @@ class FramePictureView(_View):
         except ProcessorError as error:
             raise web.HTTPBadGateway(text=str(error)) from error
         return web.Response(body=picture, content_type="image/jpeg", headers=IMMUTABLE)
+
+
+class TodayView(_View):
+    """The film that grows: its playlist, and what that names.
+
+    A player asks for segments as the playlist names them, and knows no other key than the one in its address:
+    so every name in it becomes an address that is signed by itself.
+    """
+
+    url = API + "/today/{bridge}/{camera}/{file}"
+    name = "api:skylapse:today"
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Have signed nothing yet."""
+        super().__init__(hass)
+        self._signed: dict[str, str] = {}
+        self._signed_until = dt_util.utcnow()
+
+    async def get(self, _request: web.Request, bridge: str, camera: str, file: str) -> web.Response:
+        """Answer with the playlist or a segment."""
+        client = self._coordinator().client
+        if client is None or not _FILE.fullmatch(file):
+            raise web.HTTPNotFound
+        try:
+            name = CameraName.parse(f"{bridge}/{camera}")
+            if file == _PLAYLIST:
+                text = await client.today_playlist(name)
+                return web.Response(text=self._sign(name, text), headers=_GROWING)
+            segment = await client.today_segment(name, file)
+        except (ProcessorMissingError, ProtocolError) as error:
+            raise web.HTTPNotFound from error
+        except ProcessorError as error:
+            raise web.HTTPBadGateway(text=str(error)) from error
+        return web.Response(body=segment, content_type="video/mp4")
+
+    def _sign(self, camera: CameraName, playlist: str) -> str:
+        """Return a playlist whose names are signed addresses, the same ones for an hour."""
+        now = dt_util.utcnow()
+        if now >= self._signed_until:
+            self._signed, self._signed_until = {}, now + _RENEWED
+
+        def signed(found: re.Match[str]) -> str:
+            path = today_path(camera, found[0])
+            if path not in self._signed:
+                self._signed[path] = async_sign_path(self._hass, path, _SIGNED, use_content_user=True)
+            return self._signed[path]
+
+        return _NAMED.sub(signed, playlist)
 
 
 async def _pass_on(request: web.Request, answer: ClientResponse) -> web.StreamResponse:

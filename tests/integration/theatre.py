@@ -12,6 +12,13 @@ VIDEO = bytes(range(256)) * 40
 POSTER = b"\xff\xd8\xff poster"
 THUMB = b"\xff\xd8\xff thumb"
 PICTURE = b"\xff\xd8\xff picture"
+PLAYLIST = """#EXTM3U
+#EXT-X-PLAYLIST-TYPE:EVENT
+#EXT-X-MAP:URI="00000000000000aa-init.mp4"
+#EXTINF:0.800000,
+00000000000000aa-000000.m4s
+#EXT-X-PART:DURATION=0.1,URI="00000000000000aa-000001-7-7.m4s",INDEPENDENT=YES
+"""
 
 
 class FakeProcessor:
@@ -37,6 +44,7 @@ class FakeProcessor:
         app.router.add_get("/api/v1/films/{film}/{part}", self._part)
         app.router.add_get("/api/v1/cameras/{bridge}/{camera}/days", self._days)
         app.router.add_get("/api/v1/cameras/{bridge}/{camera}/frames", self._frames)
+        app.router.add_get("/api/v1/cameras/{bridge}/{camera}/today/{file}", self._today)
         app.router.add_get("/api/v1/frames/{bridge}/{camera}/{stem}", self._picture)
         app.router.add_get("/api/v1/frames/{bridge}/{camera}/{stem}/thumb", self._picture)
         self._runner = web.AppRunner(app)
@@ -105,6 +113,13 @@ class FakeProcessor:
     async def _frames(self, request: web.Request) -> web.Response:
         day = request.query.get("day")
         return _page(request, [frame for frame in self.frames if frame["day"] == day])
+
+    async def _today(self, request: web.Request) -> web.Response:
+        if request.match_info["camera"] != "west":
+            return web.Response(status=404)
+        if request.match_info["file"] == "playlist.m3u8":
+            return web.Response(text=PLAYLIST, content_type="application/vnd.apple.mpegurl")
+        return web.Response(body=VIDEO, content_type="video/mp4")
 
     async def _picture(self, request: web.Request) -> web.Response:
         body = THUMB if request.path.endswith("/thumb") else PICTURE
