@@ -1,4 +1,4 @@
-"""One program of this package as a process of its own: low priority, limits, reports as JSON lines, an end at once.
+"""A command of this package as a process of its own: low priority, limits, reports in JSON, an end at once.
 
 A render runs alone so that a picture that kills its decoder, a leak or a hang costs that render and nothing
 else. It is started the same way by the processor and by a worker of a cluster. If whoever started it is

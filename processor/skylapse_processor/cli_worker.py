@@ -128,7 +128,7 @@ def _write_stills(request: RenderRequest, also: list[str], frames: int, rate: fl
 
 
 def _every(results: list[dict[str, Any]], name: str) -> list[dict[str, str]]:
-    """Return what all parts say under a name, each of it once: what is wrong with the job each of them says."""
+    """Return what all parts say under a name, each of it once: of the job as a whole each says the same."""
     return list({json.dumps(said): said for result in results for said in result[name]}.values())
 
 

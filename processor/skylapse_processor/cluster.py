@@ -1,4 +1,4 @@
-"""Where parts of films are made: Dask, in this process without a socket that others reach, or on a cluster with TLS.
+"""Where parts of films are made: Dask, in this process and reached by nobody else, or on a cluster with TLS.
 
 Dask dispatches, and that is all: what is to be done, and what has been done, stands in the job table and in
 the job's folder. So a scheduler, a worker or this process may die at any moment, and costs the parts under
@@ -79,8 +79,8 @@ class Pool:
     async def make(self, task: part.Task, hear: Hear, avoid: Collection[str]) -> Report:
         """Make one part. Cancelling ends it.
 
-        Raises FilmError with the render's words, BlindWorkerError, or LostError where scheduler or workers are
-        gone.
+        Raises FilmError with the render's words, BlindWorkerError, or LostError where scheduler or workers
+        are gone.
         """
         heard = _Heard(hear)
         self._hears[task.render, task.part] = heard
@@ -110,7 +110,7 @@ class Pool:
             raise LostError(f"{self.name}: no worker is left that sees the store")
         return allowed
 
-    async def _result(self, future: Future, heard: "_Heard") -> Report:
+    async def _result(self, future: "Future[Report]", heard: "_Heard") -> Report:
         """Wait for a part; raise LostError where nothing is heard of it any more."""
         waiting = asyncio.ensure_future(future.result())
         try:

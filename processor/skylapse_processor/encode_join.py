@@ -71,9 +71,7 @@ def frames_at(film: Path, times_s: Iterable[float]) -> Iterator[VideoFrame]:
 def _shown_at(film: av.container.InputContainer, time_s: float | Fraction) -> VideoFrame | None:
     """Return the first frame that is not before a time."""
     stream = film.streams.video[0]
-    if stream.time_base is None:
-        return None
-    film.seek(round(time_s / stream.time_base), stream=stream)
+    film.seek(round(time_s / (stream.time_base or 1)), stream=stream)
     return next((frame for frame in film.decode(stream) if _time_of(frame) >= time_s - 1e-6), None)
 
 

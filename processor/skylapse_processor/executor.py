@@ -71,7 +71,7 @@ class Executor:
     async def run(
         self, job: Job, frames: Sequence[StoredFrame], folder: Path, tell: Callable[[Progress], None]
     ) -> tuple[Product, ...]:
-        """Render to the end, or raise FilmError with the render's words. Cancelling ends all its processes."""
+        """Render to the end, or raise FilmError with its words. Cancelling ends all its processes."""
         request = await asyncio.to_thread(self._prepare, job, frames, folder)
         result, made_in = await self._fleet.make(folder, f"{job.id}-{job.attempt}", tell)
         for notice in result["noticed"]:

@@ -1,7 +1,7 @@
-"""Makes a film where there are places to make it: cuts it, hands the parts out, sees them through, joins them.
+"""Makes a film where there are places for it: cuts it, hands the parts out, sees them through, joins them.
 
-A part that a worker lost is made again elsewhere; one that fails by itself is tried three times. A worker that
-does not see the store is named in the log and passed by. A cluster is a help and never a condition: while it
+A part that a worker lost is made again elsewhere; one that fails by itself is tried three times. A worker
+that does not see the store is named in the log and passed by. A cluster is a help and never a condition: while it
 does not answer, this machine makes what is left. What is made stays made, whatever happens to the rest.
 """
 

@@ -44,7 +44,8 @@ class Outline:
 def outline(request: RenderRequest) -> Outline:
     """Return what a request makes; raise RequestError or NoPicturesError where that is nothing.
 
-    A film whose frames are chosen by how they look, or each of which is made of the one before it, is made whole.
+    A film whose frames are chosen by how they look, or each of which is made of the one before it, is made
+    whole.
     """
     check(request)
     chosen_by_look = goes_by_quality(request)

@@ -1,4 +1,4 @@
-"""One stretch of a film as a worker makes it: the task that a cluster runs, and that runs in the processor too.
+"""One stretch of a film as a worker makes it: the task that a cluster runs, and the processor itself, too.
 
 A task is plain words and numbers; what it does is one command,
 
