@@ -22,26 +22,31 @@ Parameters: `method`, mean or median, default mean; `radius`, how many neighbour
 video denoising with optical flow estimation" (2016); the theory of √n is Poisson's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .layer import Layer, Light, Picture, Sight
+from .layer import Layer, Light, Picture, Sight, Size
 from .plan import Plan
-from .register import WORKING_COLUMNS, warp
+from .register import WORKING_COLUMNS, Matrix, warped
 from .track import Track, track
 
-Plane = NDArray[np.float32]
+Plane: TypeAlias = NDArray[np.float32]
+RowsOf: TypeAlias = Callable[[slice], Light]
+"""Returns some rows of a picture's light."""
 
 METHODS = ("mean", "median")
 
 _GREY = np.array([[0.3, 0.5, 0.2]], dtype=np.float32)
 _HALF = 2
 """Pictures are compared at half their size."""
+_STRIP_ROWS = 64
 _TILE_PX = 16
 """Of a compared picture."""
 _MOST_GAIN = 1.25
@@ -72,6 +77,11 @@ class Denoised(Layer):
         """As wide as textures are."""
         return WORKING_COLUMNS
 
+    @property
+    def by_rows(self) -> bool:
+        """Pictures are added up a strip at a time."""
+        return True
+
     def prepare(self, sight: Sight) -> "Denoised":
         """Register the whole film."""
         seen = track(sight)
@@ -84,19 +94,20 @@ class Denoised(Layer):
     def make(self, number: int, below: Sequence[Picture]) -> Picture:
         """Take the mean."""
         middle = min(below, key=lambda picture: abs(picture.number - number))
-        others = [self._laid(picture, middle) for picture in below if picture is not middle]
-        if not others:
-            return middle
-        return replace(middle, light=blended(middle.light, others, median=self.median))
+        others = [(picture.rows, self._lies(picture, middle)) for picture in below if picture is not middle]
+        light = blended(middle.rows, others, middle.size, median=self.median)
+        return replace(middle, light=light, latent=None)
 
-    def _laid(self, picture: Picture, middle: Picture) -> Light:
-        """Return a neighbour as it lies upon the picture in the middle."""
+    def _lies(self, picture: Picture, middle: Picture) -> Matrix | None:
+        """Return how a neighbour lies upon the picture in the middle; null for as it is."""
         if self.track is None:
-            return picture.light
+            return None
         motion = self.track.motion(picture.number, onto=middle.number)
-        columns = picture.light.shape[2]
+        columns, rows = picture.size
         beside = np.hypot(motion.dx_widths, motion.dy_widths) + abs(np.radians(motion.rotation_deg)) / 2
-        return warp(picture.light, motion) if beside * columns > _STANDS_PX else picture.light
+        if beside * columns < _STANDS_PX:
+            return None
+        return motion.matrix(columns, rows)
 
 
 def denoise(plan: Plan, *, method: str = "mean", radius: float = 2) -> Plan:
@@ -104,53 +115,77 @@ def denoise(plan: Plan, *, method: str = "mean", radius: float = 2) -> Plan:
     return replace(plan, layers=(*plan.layers, Denoised(radius=round(radius), median=method == "median")))
 
 
-def blended(middle: Light, others: Sequence[Light], *, median: bool) -> Light:
-    """Return a picture blended with others that lie upon it, where they show the same as the guide does."""
-    seen = _root(middle)
-    gains, roots = [], [seen]
-    for other in others:
-        root = _root(other)
-        gain = _gain(seen, root)
-        gains.append(gain)
-        roots.append(root * np.sqrt(_fitted(gain, root)))
+def blended(
+    middle: RowsOf, others: Sequence[tuple[RowsOf, Matrix | None]], size: Size, *, median: bool
+) -> Light:
+    """Return a picture blended with others where they show the same as the guide does.
+
+    Each of the others comes with how it lies upon the picture, null where it lies as it is.
+    """
+    seen = _root(middle, size)
+    gains, roots = [np.ones_like(seen)], [seen]
+    for other, lies in others:
+        root = _moved(_root(other, size), lies)
+        gains.append(_fitted(_gain(seen, root), seen.shape))
+        roots.append(root * np.sqrt(gains[-1]))
     guide = _median(roots) if median else seen
     beside = [np.square(root - guide) for root in roots]
-    noise = _noise(guide, beside if median else beside[1:])
+    noise = _noise(guide, beside if median else beside[1:]) if others else guide
     weights = [_weight(difference, noise) for difference in beside]
     if median:
         weights = _outvoted(weights)
-    return _mean(middle, others, gains, weights)
+    total = np.sum(weights, axis=0, dtype=np.float32)
+    shares = [gain * weight / total for gain, weight in zip(gains, weights, strict=True)]
+    laid = [rows if lies is None else partial(warped, rows, size, lies) for rows, lies in others]
+    return _sum([middle, *laid], shares, size)
 
 
-def _mean(middle: Light, others: Sequence[Light], gains: Sequence[Plane], weights: Sequence[Plane]) -> Light:
-    """Return the weighted mean in linear light; the first weight is that of the middle."""
-    total = _fitted(weights[0], middle[0])
-    light = middle * total
-    for other, gain, weight in zip(others, gains, weights[1:], strict=True):
-        whole = _fitted(weight, middle[0])
-        total += whole
-        whole *= _fitted(gain, middle[0])
-        for channel, plane in zip(light, other, strict=True):
-            cv2.accumulateProduct(plane, whole, channel)
-    np.reciprocal(total, out=total)
-    light *= total
+def _sum(pictures: Sequence[RowsOf], shares: Sequence[Plane], size: Size) -> Light:
+    """Return the sum of pictures in linear light, each multiplied by its share, some rows at a time."""
+    columns, rows = size
+    light = np.zeros((3, rows, columns), dtype=np.float32)
+    for small, part in _strips(rows):
+        for rows_of, share in zip(pictures, shares, strict=True):
+            factor = _fitted(share[small], (part.stop - part.start, columns))
+            for plane, channel in zip(rows_of(part), light[:, part], strict=True):
+                cv2.accumulateProduct(plane, factor, channel)
     return light
 
 
-def _root(light: Light) -> Plane:
+def _strips(rows: int) -> Iterator[tuple[slice, slice]]:
+    """Yield strips of rows of a compared picture, and those of the picture itself."""
+    half = max(rows // _HALF, 1)
+    for top in range(0, half, _STRIP_ROWS):
+        stop = min(top + _STRIP_ROWS, half)
+        yield slice(top, stop), slice(_HALF * top, rows if stop == half else _HALF * stop)
+
+
+def _root(rows_of: RowsOf, size: Size) -> Plane:
     """Return the root of grey at half the size."""
-    grey = cv2.transform(cv2.merge(list(light)), _GREY)
-    rows, columns = grey.shape[:2]
-    size = max(columns // _HALF, 1), max(rows // _HALF, 1)
-    small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
-    return np.sqrt(np.maximum(small, 0.0, out=small), out=small)
+    columns, rows = size
+    root = np.empty((max(rows // _HALF, 1), max(columns // _HALF, 1)), dtype=np.float32)
+    for small, part in _strips(rows):
+        grey = cv2.transform(cv2.merge(list(rows_of(part))), _GREY)
+        shape = root[small].shape
+        root[small] = cv2.resize(grey, shape[::-1], interpolation=cv2.INTER_AREA).reshape(shape)
+    return np.sqrt(np.maximum(root, 0.0, out=root), out=root)
 
 
-def _fitted(small: Plane, like: Plane) -> Plane:
-    """Return a plane enlarged to the size of another one."""
-    rows, columns = like.shape
-    larger = cv2.resize(small, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(larger, dtype=np.float32)
+def _moved(root: Plane, lies: Matrix | None) -> Plane:
+    """Return a compared picture laid upon another one; the matrix is that of whole pictures."""
+    if lies is None:
+        return root
+    middle = np.full(2, (_HALF - 1) / 2)
+    small = np.column_stack([lies[:, :2], (lies[:, :2] @ middle + lies[:, 2] - middle) / _HALF])
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    moved = cv2.warpAffine(root, small, root.shape[::-1], None, flags, cv2.BORDER_REPLICATE)
+    return np.asarray(moved, dtype=np.float32).clip(0.0)
+
+
+def _fitted(small: Plane, shape: tuple[int, ...]) -> Plane:
+    """Return a plane enlarged to so many rows and columns."""
+    rows, columns = shape
+    return np.asarray(cv2.resize(small, (columns, rows), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
 def _gain(seen: Plane, root: Plane) -> Plane:

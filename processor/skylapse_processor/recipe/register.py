@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .layer import Light
+from .layer import Light, Size
 
 Model: TypeAlias = Literal["shift", "turn", "scale"]
 """What may differ between two pictures: a shift; also a turn; also the scale, as when the focus moves."""
@@ -35,6 +35,9 @@ Texture: TypeAlias = NDArray[np.uint8]
 
 Points: TypeAlias = NDArray[np.float64]
 """Places in a texture, from its middle, in its pixels, shape (n, 2)."""
+
+Matrix: TypeAlias = NDArray[np.float64]
+"""Where each pixel of one picture is found in another, shape (2, 3)."""
 
 WORKING_COLUMNS = 960
 """Textures are no wider: finer detail costs four times as much and adds little."""
@@ -60,6 +63,7 @@ _ENOUGH = 40
 _NEAR_WIDTHS = 0.006
 """A camp that moved by so much counts a third of one that stood still."""
 _REFITS = 4
+_KERNEL_PX = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +87,7 @@ class Motion:
         """Whether it is to be believed."""
         return self.confidence >= CONFIDENT
 
-    def matrix(self, columns: int, rows: int, *, zoom: float = 1.0) -> NDArray[np.float64]:
+    def matrix(self, columns: int, rows: int, *, zoom: float = 1.0) -> Matrix:
         """Return where in this picture each pixel of the other is found, shape (2, 3).
 
         With a zoom, where each pixel of the other is found, enlarged so many times about its middle.
@@ -165,10 +169,26 @@ def warp(light: Light, motion: Motion, *, zoom: float = 1.0) -> Light:
     """
     _, rows, columns = light.shape
     matrix = motion.matrix(columns, rows, zoom=zoom)
+    return warped(lambda part: light[:, part], (columns, rows), matrix, slice(0, rows))
+
+
+def warped(rows_of: Callable[[slice], Light], size: Size, matrix: Matrix, part: slice) -> Light:
+    """Return some rows of what `warp` makes, of no more rows of a picture than they are made of.
+
+    `matrix` says where in the picture each pixel is found; `rows_of` returns rows of the picture.
+    """
+    columns, rows = size
+    corners = [(x, y) for x in (0, columns - 1) for y in (part.start, part.stop - 1)]
+    found = [float(matrix[1] @ (x, y, 1.0)) for x, y in corners]
+    first = int(np.clip(np.floor(min(found)) - _KERNEL_PX, 0, rows - 1))
+    past = int(np.clip(np.ceil(max(found)) + _KERNEL_PX + 1, first + 1, rows))
+    moved = matrix.copy()
+    moved[:, 2] += matrix[:, 1] * part.start
+    moved[1, 2] -= first
+    laid = np.empty((3, part.stop - part.start, columns), dtype=np.float32)
     flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
-    laid = np.empty_like(light)
-    for channel, plane in zip(light, laid, strict=True):
-        cv2.warpAffine(channel, matrix, (columns, rows), plane, flags, cv2.BORDER_REPLICATE)
+    for channel, plane in zip(rows_of(slice(first, past)), laid, strict=True):
+        cv2.warpAffine(channel, moved, plane.shape[::-1], plane, flags, cv2.BORDER_REPLICATE)
     return np.maximum(laid, 0.0, out=laid)
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from .layer import Layer, Picture, Sight, Size
 from .plan import Plan
-from .register import WORKING_COLUMNS, Motion, warp
+from .register import WORKING_COLUMNS, Motion, warped
 from .smooth import smooth
 from .track import Poses, after, inverse, motion_of, stands_still, track
 
@@ -33,6 +33,7 @@ _ROOM = 0.7
 _AIM_FRAMES = 5
 _TURN_LIMIT_DEG = 2.0
 _MOST_ZOOM = 1.5
+_STRIP_ROWS = 128
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +51,11 @@ class Stabilised(Layer):
         """As wide as textures are."""
         return WORKING_COLUMNS
 
+    @property
+    def by_rows(self) -> bool:
+        """Pictures are warped a strip at a time."""
+        return bool(self.corrections)
+
     def prepare(self, sight: Sight) -> "Stabilised":
         """Register the whole film."""
         seen = track(sight)
@@ -65,7 +71,13 @@ class Stabilised(Layer):
         picture = below[0]
         if not self.corrections:
             return picture
-        return replace(picture, light=warp(picture.light, self.corrections[number], zoom=self.zoom))
+        columns, rows = picture.size
+        matrix = self.corrections[number].matrix(columns, rows, zoom=self.zoom)
+        light = np.empty((3, rows, columns), dtype=np.float32)
+        for top in range(0, rows, _STRIP_ROWS):
+            part = slice(top, min(top + _STRIP_ROWS, rows))
+            light[:, part] = warped(picture.rows, picture.size, matrix, part)
+        return replace(picture, light=light, latent=None)
 
 
 def stabilise(plan: Plan, *, limit: float = 0.02, follow_frames: float = 0.0) -> Plan:
