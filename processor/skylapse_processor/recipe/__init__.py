@@ -17,9 +17,9 @@ from .crop import ASPECTS, crop
 from .deflicker import deflicker
 from .denoise import METHODS, denoise
 from .fade import fade
+from .focus import focus
 from .grade import grade
 from .interpolate import SURPLUS, WAYS, interpolate
-from .focus import focus
 from .level import balance, level
 from .lut import lut
 from .merge import hdr

@@ -2,7 +2,8 @@
 
 Drawn on the planes that are encoded, so that a film with captions takes no other way than one without.
 Figures get equal room, whatever the font says: a clock that runs does not jump about. What the same words
-look like is kept for the frames to come.
+look like is kept for the frames to come. The font is the one that OpenCV brings along: it has accents, Greek,
+Cyrillic and Chinese, where Pillow's own has ASCII alone.
 """
 
 import threading
@@ -14,7 +15,6 @@ from itertools import groupby
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from skylapse_processor.frames import SourceFrame
 
@@ -26,6 +26,8 @@ PLACES = (
 _MARGIN = 0.03
 _LINE = 1.3
 _SHADE = 0.55
+_WEIGHT = 400
+_FIGURES = "0123456789"
 _SMALLEST_PX = 6
 _TILES = 64
 _LONGEST = 300
@@ -88,57 +90,47 @@ def _place(room: int, taken: int, margin: int, share: float) -> int:
 @lru_cache(maxsize=_TILES)
 def _tile(words: str, size_px: int, column: str, opacity: float) -> Tile:
     """Return what lines of words look like, ragged on the side that is not asked for."""
+    around = max(2, size_px // 4)
+    lines = words.split("\n")
+    line_px = round(_LINE * size_px)
     with _drawing:
-        font = _font(size_px)
-        around = max(2, size_px // 4)
-        lines = words.split("\n")
-        widths = [_width(font, line) for line in lines]
-        line_px = round(_LINE * size_px)
-        size = (round(max(widths)) + 2 * around, line_px * len(lines) + 2 * around)
-        image = Image.new("L", size)
-        pen = ImageDraw.Draw(image)
+        widths = [sum(width for _, width in _runs(line, size_px)) for line in lines]
+        canvas = np.zeros((line_px * len(lines) + 2 * around, max(widths) + 2 * around), dtype=np.uint8)
         for row, (line, width) in enumerate(zip(lines, widths, strict=True)):
             slack = max(widths) - width
-            left = around + {"left": 0.0, "centre": slack / 2, "right": slack}[column]
-            _write(pen, font, line, left, around + row * line_px)
-    ink = np.asarray(image, dtype=np.float32) / np.float32(255)
+            left = around + {"left": 0, "centre": slack // 2, "right": slack}[column]
+            for run, room in _runs(line, size_px):
+                inset = (room - _width(run, size_px)) // 2
+                _put(canvas, run, (left + inset, around + size_px + row * line_px), size_px)
+                left += room
+    ink = canvas.astype(np.float32) / np.float32(255)
     soft = cv2.GaussianBlur(cv2.dilate(ink, np.ones((3, 3), np.uint8)), (0, 0), max(1.0, size_px / 8))
     shade = np.minimum(1.0, 1.6 * soft) * np.float32(_SHADE * opacity)
     solid = ink * np.float32(opacity)
     return Tile(stays=(1 - shade) * (1 - solid), ink=solid)
 
 
-@lru_cache(maxsize=4)
-def _font(size_px: int) -> ImageFont.FreeTypeFont:
-    """Return Pillow's own font, which scales."""
-    font = ImageFont.load_default(size_px)
-    if not isinstance(font, ImageFont.FreeTypeFont):
-        raise RuntimeError("Pillow was built without FreeType")  # noqa: TRY004 - of the build, not of a value
-    return font
-
-
-def _runs(line: str) -> list[tuple[bool, str]]:
-    """Return a line as figures, one by one, and the words between them."""
-    runs: list[tuple[bool, str]] = []
-    for figures, letters in groupby(line, key=lambda letter: letter in "0123456789"):
+def _runs(line: str, size_px: int) -> list[tuple[str, int]]:
+    """Return a line as figures, one by one, and the words between them, each with its room in pixels."""
+    runs: list[tuple[str, int]] = []
+    cell = max(_width(figure, size_px) for figure in _FIGURES)
+    for figures, letters in groupby(line, key=_FIGURES.__contains__):
         run = "".join(letters)
-        runs += [(True, figure) for figure in run] if figures else [(False, run)]
+        runs += [(figure, cell) for figure in run] if figures else [(run, _width(run, size_px))]
     return runs
 
 
-def _width(font: ImageFont.FreeTypeFont, line: str) -> float:
-    cell = _cell(font)
-    return sum(cell if figure else font.getlength(run) for figure, run in _runs(line))
+@lru_cache(maxsize=1024)
+def _width(run: str, size_px: int) -> int:
+    return _put(np.zeros((1, 1), dtype=np.uint8), run, (0, 0), size_px)
 
 
-def _cell(font: ImageFont.FreeTypeFont) -> float:
-    """Return the room of the widest figure."""
-    return max(font.getlength(figure) for figure in "0123456789")
+def _put(canvas: NDArray[np.uint8], run: str, at: tuple[int, int], size_px: int) -> int:
+    """Write from a point on the base line; return where the next letter would stand."""
+    (after, _), _ = cv2.putText(canvas, run, at, (255, 255, 255), _face(), size_px, _WEIGHT)
+    return int(after)
 
 
-def _write(pen: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, line: str, left: float, top: int) -> None:
-    cell = _cell(font)
-    for figure, run in _runs(line):
-        width = font.getlength(run)
-        pen.text((left + (cell - width) / 2 if figure else left, top), run, fill=255, font=font)
-        left += cell if figure else width
+@lru_cache(maxsize=1)
+def _face() -> cv2.FontFace:
+    return cv2.FontFace("sans")

@@ -9,6 +9,7 @@ dots, `{sensors.garden}`, or by their last name alone. After a colon stands how:
 A value that a frame does not have is shown as –. A line of which no value is known is not shown at all.
 """
 
+import math
 import re
 import string
 from collections.abc import Callable, Mapping, Sequence
@@ -106,12 +107,17 @@ class _Values:
         if value is None or value == "":
             return MISSING
         if isinstance(value, datetime):
-            return value.astimezone(self._zone).strftime(part.how or _TIMES.get(part.token, "%Y-%m-%d %H:%M"))
+            how = part.how if "%" in part.how else _TIMES.get(part.token, "%Y-%m-%d %H:%M")
+            return value.astimezone(self._zone).strftime(how)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return str(value)
-        if not part.how:
-            return _plain(part.token, value)
-        return format(round(value) if part.how.endswith("d") else value, part.how)
+        if not math.isfinite(value):
+            return MISSING
+        if part.how and _DIGITS.match(part.how):
+            shown = format(round(value) if part.how.endswith("d") else value, part.how)
+        else:
+            shown = _plain(part.token, value)
+        return shown.replace("-", "−")
 
     def _value(self, name: str) -> Any:
         facts = self._frame.facts or ExposureFacts()
