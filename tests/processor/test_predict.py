@@ -36,7 +36,7 @@ def test_length_is_exact_and_size_within_a_fifth(
     tmp_path: Path, recipe: str, codec: str, rate: float
 ) -> None:
     twin = [sys.executable, "-m", "skylapse_bridge", "twin", "--out", str(tmp_path / "in")]
-    subprocess.run([*twin, "--frames", "160", "--size", "320x180"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*twin, "--frames", "120", "--size", "240x136"], check=True, stdout=subprocess.DEVNULL)
     request = _request(tmp_path / "in", recipe=recipe, codec=codec, rate=rate, also_sizes=("480p",))
     foretold = predict(request, _silent, lambda: False)
     assert list(tmp_path.iterdir()) == [tmp_path / "in"], "nothing is made"
