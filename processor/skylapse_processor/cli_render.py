@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
+import cv2
+
 from . import recipe
 from .calibration import KINDS, CalibrationFiles
 from .encode_codecs import CODECS, ENCODERS, H264, THREADS
@@ -112,6 +114,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run_render(arguments: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
+    cv2.setNumThreads(1)  # two workers ask OpenCV at once; threads of its own would take every core of a home
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
