@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +239,7 @@ class Dispatch:
         while True:
             try:
                 await self._settle_windows()
+                await self._keep_leases()
                 await self._start_jobs()
             except Exception:  # noqa: BLE001 - one odd fact must not end the making of all other films
                 _log.exception("the queue of renders could not be looked after; it is tried again")
@@ -306,6 +308,17 @@ class Dispatch:
             leading={stretch.profile: stretch.leading for stretch in stretches},
             quiet_since=self._seen[key][1],
         )
+
+    async def _keep_leases(self) -> None:
+        """Renew what runs here, and take over what is said to run and does not."""
+        now = self._clock()
+        for job in await asyncio.to_thread(self._table.in_states, "running"):
+            run = self._runs.get(job.id)
+            if run is not None:
+                renewed = partial(jobs.renew, attempt=run.job.attempt, now=now)
+                await asyncio.wrap_future(self._table.change(job.id, renewed))
+            elif jobs.expired(job, now):
+                await self._change(job.id, lambda job: jobs.recover(job, now))
 
     async def _start_jobs(self) -> None:
         running = [run.job for run in self._runs.values()]

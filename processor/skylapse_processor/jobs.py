@@ -5,7 +5,8 @@ pending, at the latest `late_after` after the processor heard of its end; frames
 once. After that a window is left alone, whatever becomes of the orders.
 
 A job is `queued → running → done`, or `failed` after too many failures, or `cancelled`. Each start raises
-`attempt`, the fencing token: what an older attempt brings counts for nothing.
+`attempt`, the fencing token: what an older attempt brings counts for nothing. Whoever runs it holds a lease
+and renews it while the render lives; a job whose lease has ended is taken over by whoever finds it.
 """
 
 import hashlib
@@ -23,6 +24,8 @@ Origin = Literal["order", "request"]
 
 MAX_FAILURES = 3
 LATE_AFTER = timedelta(minutes=15)
+LEASE = timedelta(seconds=60)
+RENEW_AFTER = LEASE / 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +84,8 @@ class Job:
     error: str | None = None
     created_at: datetime
     changed_at: datetime
+    lease_until: datetime | None = None
+    """Until when its attempt is believed to live; null while none runs."""
 
     @property
     def over(self) -> bool:
@@ -190,14 +195,28 @@ def pick(queued: Sequence[Job], running: Collection[Job], slots: int) -> tuple[J
 
 def start(job: Job, now: datetime) -> Job:
     """Return the job as its next attempt begins."""
-    return replace(job, status="running", attempt=job.attempt + 1, error=None, changed_at=now)
+    return replace(
+        job, status="running", attempt=job.attempt + 1, error=None, changed_at=now, lease_until=now + LEASE
+    )
+
+
+def renew(job: Job, attempt: int, now: datetime) -> Job | None:
+    """Return the job with its lease renewed; None where that is not due, or this attempt no longer counts."""
+    if not counts(job, attempt) or (job.lease_until and job.lease_until > now + LEASE - RENEW_AFTER):
+        return None
+    return replace(job, lease_until=now + LEASE)
+
+
+def expired(job: Job, now: datetime) -> bool:
+    """Tell whether a job is said to run, and nobody has renewed its lease."""
+    return job.status == "running" and (job.lease_until is None or job.lease_until <= now)
 
 
 def finish(job: Job, attempt: int, now: datetime) -> Job | None:
     """Return the job as done; None where this attempt no longer counts."""
     if not counts(job, attempt):
         return None
-    return replace(job, status="done", changed_at=now)
+    return replace(job, status="done", changed_at=now, lease_until=None)
 
 
 def fail(job: Job, attempt: int, error: str, now: datetime, max_failures: int = MAX_FAILURES) -> Job | None:
@@ -206,21 +225,23 @@ def fail(job: Job, attempt: int, error: str, now: datetime, max_failures: int = 
         return None
     failures = job.failures + 1
     status: JobStatus = "failed" if failures >= max_failures else "queued"
-    return replace(job, status=status, failures=failures, error=error, changed_at=now)
+    return replace(job, status=status, failures=failures, error=error, changed_at=now, lease_until=None)
 
 
 def release(job: Job, now: datetime) -> Job:
     """Return a running job to the queue without blame: the processor is being stopped."""
-    return replace(job, status="queued", changed_at=now) if job.status == "running" else job
+    if job.status != "running":
+        return job
+    return replace(job, status="queued", changed_at=now, lease_until=None)
 
 
 def cancel(job: Job, now: datetime) -> Job:
     """Return the job as cancelled, unless it is over already."""
-    return job if job.over else replace(job, status="cancelled", changed_at=now)
+    return job if job.over else replace(job, status="cancelled", changed_at=now, lease_until=None)
 
 
 def recover(job: Job, now: datetime) -> Job:
-    """Return what becomes of a job that was running when the processor was killed."""
+    """Return what becomes of a job that was running when the processor was killed, or that nobody runs."""
     recovered = fail(job, job.attempt, "the processor was ended in the middle of it", now)
     return recovered if recovered is not None else job
 

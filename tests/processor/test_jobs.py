@@ -168,6 +168,32 @@ def test_a_cancelled_job_stays_cancelled() -> None:
     assert jobs.cancel(replace(job(), status="done"), NOON).status == "done"
 
 
+def test_a_lease_is_renewed_while_its_attempt_runs_and_is_over_a_minute_after_it_was_not() -> None:
+    running = jobs.start(job(), NOON)
+    soon, late = NOON + jobs.LEASE / 2, NOON + jobs.LEASE
+    assert jobs.renew(running, 1, NOON + timedelta(seconds=1)) is None, "a minute is not renewed every second"
+    assert not jobs.expired(running, soon)
+    assert jobs.expired(running, late)
+    renewed = jobs.renew(running, 1, soon)
+    assert renewed is not None
+    assert not jobs.expired(renewed, late)
+    assert jobs.renew(running, 0, soon) is None, "an older attempt has nothing to renew"
+
+
+@pytest.mark.parametrize("end", ["finish", "fail", "release", "cancel"])
+def test_what_does_not_run_has_no_lease(end: str) -> None:
+    running = jobs.start(job(), NOON)
+    ended = {
+        "finish": jobs.finish(running, 1, NOON),
+        "fail": jobs.fail(running, 1, "x", NOON),
+        "release": jobs.release(running, NOON),
+        "cancel": jobs.cancel(running, NOON),
+    }[end]
+    assert ended is not None
+    assert ended.lease_until is None
+    assert not jobs.expired(ended, NOON + timedelta(days=1))
+
+
 EVENTS = st.lists(st.sampled_from(["start", "finish", "fail", "late", "kill", "stop", "cancel"]), max_size=40)
 
 

@@ -1,9 +1,12 @@
 """Frames in, a film out: orders and an ended window over a real broker, and a film that players can fetch."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from skylapse_processor.jobs import Job, RenderSpec, start
+from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import CameraState, Command, Counts, EndedWindow, Order, Orders
 from skylapse_protocol.topics import ORDERS, PROCESSOR_COMMAND, STATE
 from tests.support.mosquitto import Broker
@@ -179,3 +182,49 @@ async def test_a_render_is_answered_at_once_and_can_be_listed(
         await until(done, timeout_s=60)
         found = (await client.get(f"films/{film}")).value
         assert (found["frames"], round(found["duration_s"], 1)) == (3, 1.0)
+
+
+async def state_is(client: Client, job: str, state: str) -> bool:
+    """Whether a render is in a state."""
+    return bool((await client.get(f"renders/{job}")).value["state"] == state)
+
+
+async def test_a_job_that_nobody_runs_is_taken_over_when_its_lease_has_ended(tmp_path: Path) -> None:
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
+        await client.upload(*frame(1))
+        long_ago = datetime.now(UTC) - timedelta(hours=1)
+        orphan = Job(
+            id="orphan",
+            origin="request",
+            spec=RenderSpec(camera=CameraName(bridge="roof", camera="west"), day=DAY, size="480p"),
+            status="queued",
+            created_at=long_ago,
+            changed_at=long_ago,
+        )
+        await asyncio.wrap_future(service._store.jobs.put([start(orphan, long_ago)]))
+        service._dispatch.poke()
+        await until(partial(state_is, client, "orphan", "done"), timeout_s=60)
+        assert (await client.get("renders/orphan")).value["attempt"] == 2
+
+
+async def test_a_film_that_cannot_be_made_fails_after_three_attempts_and_holds_nobody_up(
+    tmp_path: Path,
+) -> None:
+    async with serving(write_config(tmp_path / "processor")) as (_service, client):
+        for seq in (1, 2):
+            await client.upload(*frame(seq))
+            await client.upload(*frame(seq, camera="east"))
+        for picture in (tmp_path / "processor/store/frames/roof/west" / DAY).glob("*Z-*.jpg"):
+            picture.write_bytes(b"eaten by a disk")
+        asked = [
+            (await client.ask("POST", "renders", json={"camera": camera, "day": DAY, "size": "480p"})).value
+            for camera in ("roof/west", "roof/east")
+        ]
+        await until(partial(state_is, client, asked[0]["job"], "failed"), timeout_s=60)
+        await until(partial(state_is, client, asked[1]["job"], "done"), timeout_s=60)
+        poison = (await client.get(f"renders/{asked[0]['job']}")).value
+        assert poison["attempt"] == 3
+        assert "none of the pictures can be used" in poison["error"]
+        (film,) = (await client.get("films")).value["items"]
+        assert film["camera"] == "roof/east"
+        assert list((tmp_path / "processor/store/renders").iterdir()) == []

@@ -177,10 +177,11 @@ def _find(connection: Connection, job: str) -> Job | None:
 
 def _put(connection: Connection, job: Job) -> None:
     connection.execute(
-        "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(job.id, job.origin, json.dumps(spec_to_json(job.spec)), job.spec.film, job.status),
             *(job.attempt, job.failures, job.frames, job.error, to_us(job.created_at), to_us(job.changed_at)),
+            to_us(job.lease_until) if job.lease_until else 0,
         ),
     )
 
@@ -197,6 +198,7 @@ def _job(row: Row) -> Job:
         error=row["error"],
         created_at=from_us(row["created_us"]),
         changed_at=from_us(row["changed_us"]),
+        lease_until=from_us(row["lease_us"]) if row["lease_us"] else None,
     )
 
 

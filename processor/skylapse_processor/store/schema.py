@@ -200,6 +200,7 @@ MIGRATIONS = (
         PRIMARY KEY (camera, captured_us, spool, seq)
     ) STRICT, WITHOUT ROWID;
     """,
+    "ALTER TABLE jobs ADD COLUMN lease_us INTEGER NOT NULL DEFAULT 0;",
 )
 """Append only: what has been released is never edited."""
 
