@@ -98,3 +98,40 @@ async def test_nothing_sticks_out_on_a_phone(tmp_path: Path, browser: Browser) -
         await page.click(".card")
         await page.wait_for_selector("#player[open]")
         assert await page.evaluate("() => document.getElementById('player').scrollWidth") <= 360
+
+
+async def test_the_film_of_today_goes_on_where_frames_have_come(tmp_path: Path, browser: Browser) -> None:
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
+
+        async def deliver(first: int, past: int) -> None:
+            for seq in range(first, past):
+                data = picture(seq, size=(640, 360))
+                await client.upload(data, record_of(data, seq))
+
+        async def shows(frames: int) -> bool:
+            answer = await client.get("cameras/roof/west/today")
+            return answer.status == 200 and answer.value["frames"] == frames
+
+        await deliver(1, 31)
+        await until(lambda: shows(30), timeout_s=30)
+        page = await browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="dark")
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        await page.goto(service.base_url)
+        await page.fill("#key", client.key)
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector(".growing")
+        assert await page.inner_text(".growing .detail") == "30 frames so far"
+        await page.click(".growing")
+        lasts = "() => document.getElementById('today-video').duration || 0"
+        at = "() => document.getElementById('today-video').currentTime"
+        assert abs(await until(lambda: page.evaluate(lasts), timeout_s=20) - 1.0) < 0.01
+        await until(lambda: page.evaluate(f"() => ({at})() > 0.9"), timeout_s=20)
+        await deliver(31, 61)
+        await until(lambda: page.evaluate(f"() => ({at})() > 1.9"), timeout_s=30)
+        assert (await page.inner_text("#today-facts")).endswith("so far")
+        await page.keyboard.press("Escape")
+        await page.click("#sign-out")
+        await page.wait_for_selector("#sign-in:not([hidden])")
+        assert await page.query_selector(".growing") is None
+        assert faults == []

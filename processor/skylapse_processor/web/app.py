@@ -63,6 +63,7 @@ _ASSETS = {
     "index.html": "text/html",
     "gallery.js": "text/javascript",
     "results.js": "text/javascript",
+    "today.js": "text/javascript",
     "gallery.css": "text/css",
     "icon.svg": "image/svg+xml",
 }

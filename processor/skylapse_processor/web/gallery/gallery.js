@@ -1,6 +1,7 @@
 // The gallery: films by day, filtered by camera and words, played in a dialog. It asks the same API as everybody.
 
 import { sectionOf, showResults } from "./results.js";
+import { hideToday, showToday } from "./today.js";
 
 const API = "api/v1/";
 const RENDERS_EVERY_MS = 4000;
@@ -133,6 +134,7 @@ async function loadCameras() {
     });
     return element;
   }));
+  await showToday(items, { ask, address, guard, Refused });
 }
 
 async function loadRenders() {
@@ -197,6 +199,7 @@ function showSignIn() {
   if ($("player").open) $("player").close();
   for (const id of ["search", "sign-out", "cameras", "renders", "more", "nothing"]) $(id).hidden = true;
   $("films").replaceChildren();
+  hideToday();
   $("sign-in").hidden = false;
   $("key").focus();
 }

@@ -1,0 +1,80 @@
+// The films of today: a card a camera, and a player that goes on where new frames have come.
+
+const $ = (id) => document.getElementById(id);
+const LOOK_AGAIN_MS = 2000;
+
+const number = new Intl.NumberFormat();
+const playing = { camera: null, film: null, ended: false, timer: 0, tools: null };
+
+function words(film) {
+  const count = `${number.format(film.frames)} ${film.frames === 1 ? "frame" : "frames"}`;
+  return film.ended ? count : `${count} so far`;
+}
+
+// Shows a card for every camera that has a film of today; `tools` are the gallery's own ask, address and guard.
+export async function showToday(cameras, tools) {
+  playing.tools = tools;
+  const asked = cameras.filter((item) => item.last_frame).map(async (item) => {
+    const film = await tools.ask(`cameras/${item.camera}/today`).catch((error) => {
+      if (error instanceof tools.Refused) throw error;
+      return null;
+    });
+    return film && film.frames > 0 && !film.ended ? card(item, film) : null;
+  });
+  const cards = (await Promise.all(asked)).filter(Boolean);
+  $("today").hidden = cards.length === 0;
+  $("today").querySelector(".grid").replaceChildren(...cards);
+}
+
+export function hideToday() {
+  $("today").hidden = true;
+  $("today").querySelector(".grid").replaceChildren();
+  if ($("today-player").open) $("today-player").close();
+}
+
+function card(item, film) {
+  const element = $("card").content.firstElementChild.cloneNode(true);
+  element.className = "growing";
+  element.querySelector("img").src = playing.tools.address(item.last_frame.thumb);
+  element.querySelector(".length").textContent = "live";
+  element.querySelector(".name").textContent = item.name;
+  element.querySelector(".detail").textContent = words(film);
+  element.addEventListener("click", () => open(item, film));
+  return element;
+}
+
+function open(item, film) {
+  playing.camera = item.camera;
+  $("today-title").textContent = `${item.name}, today`;
+  $("today-player").showModal();
+  show(film, 0);
+}
+
+// A video element cannot learn of frames that its file did not have: the file so far is opened anew at its end.
+function show(film, from) {
+  playing.film = film;
+  $("today-facts").textContent = words(film);
+  const video = $("today-video");
+  video.src = playing.tools.address(film.video);
+  video.currentTime = from;
+  video.play().catch(() => {});
+}
+
+async function goOn() {
+  clearTimeout(playing.timer);
+  if (!$("today-player").open) return;
+  const before = playing.film;
+  const film = await playing.tools.ask(`cameras/${playing.camera}/today`);
+  if (!$("today-player").open) return;
+  if (film.film === before.film && film.frames > before.frames) show(film, before.duration_s);
+  else if (!film.ended) playing.timer = setTimeout(() => playing.tools.guard(goOn()), LOOK_AGAIN_MS);
+}
+
+$("today-video").addEventListener("ended", () => playing.tools.guard(goOn()));
+$("today-close").addEventListener("click", () => $("today-player").close());
+$("today-player").addEventListener("close", () => {
+  clearTimeout(playing.timer);
+  $("today-video").pause();
+  $("today-video").removeAttribute("src");
+  $("today-video").load();
+});
