@@ -46,7 +46,7 @@ async def fetch_film(house: HomeAssistant, film: Film) -> bytes:
 async def _videos(connection: Connection, media_id: str, *, depth: int) -> AsyncIterator[dict[str, Any]]:
     page = await connection.ask("media_source/browse_media", media_content_id=media_id)
     for child in page["children"]:
-        if child["can_play"] and child["media_class"] == "video":
+        if child["can_play"] and child["media_content_type"] == "video/mp4":
             yield child
         elif child["can_expand"] and depth < _DEEPEST and child.get("children_media_class") != "image":
             async for video in _videos(connection, child["media_content_id"], depth=depth + 1):
