@@ -9,6 +9,7 @@ import json
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
@@ -23,9 +24,11 @@ from .files import write_whole
 from .frames import read_folder
 from .predict import Prediction, predict
 from .progress import Progress
-from .render import render_film
+from .render import Cancelled, Report, render_film
 from .request import MAX_RATE, SIZES, FilmResult, RenderRequest, beside, from_json
+from .results.grid import Camera, render_grid
 
+Work = Callable[[RenderRequest, Report, Cancelled], FilmResult | Prediction]
 _BAR = 30
 _OPTIONS = {
     "output": "-o",
@@ -51,7 +54,10 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Make a flicker-free film of a folder of pictures. What is known of their exposure "
         "is read from sidecars (0001.json beside 0001.jpg), else EXIF, else seen in the pictures.",
     )
-    parser.add_argument("folder", nargs="?", type=Path, help="folder of pictures")
+    parser.add_argument("folder", nargs="*", type=Path, help="folder of pictures; with --grid two to nine")
+    parser.add_argument(
+        "--grid", action="store_true", help="one film of several folders side by side, on one time axis"
+    )
     parser.add_argument("-o", "--output", type=Path, help="the film to be written, an .mp4")
     parser.add_argument("--recipe", default=recipe.DEFAULT, choices=sorted(recipe.RECIPES))
     parser.add_argument(
@@ -119,8 +125,7 @@ def run_render(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        request = _request(arguments)
-        work = predict if arguments.dry_run else render_film
+        request, work = _work(arguments)
         result = work(request, _reporter(arguments), stop.is_set)
     except CancelledError:
         _say(sys.stderr, "skylapse-processor: render: cancelled")
@@ -164,6 +169,22 @@ def _fail(arguments: argparse.Namespace, error: ProcessorError) -> int:
     return 1
 
 
+def _work(arguments: argparse.Namespace) -> tuple[RenderRequest, Work]:
+    """Return what is asked for, and who does it."""
+    request = _request(arguments)
+    if not arguments.grid:
+        return request, predict if arguments.dry_run else render_film
+    if arguments.dry_run or arguments.also or arguments.preview or arguments.stretch:
+        raise RequestError("", "--grid goes with none of --dry-run, --also, --preview and --stretch")
+    cameras = [_camera(folder) for folder in arguments.folder]
+    return request, lambda wanted, tell, cancelled: render_grid(cameras, wanted, tell, cancelled)
+
+
+def _camera(folder: Path) -> Camera:
+    listing = read_folder(folder)
+    return Camera(name=folder.resolve().name, frames=listing.frames, skipped=listing.skipped)
+
+
 def _request(arguments: argparse.Namespace) -> RenderRequest:
     if arguments.job is not None:
         try:
@@ -172,9 +193,11 @@ def _request(arguments: argparse.Namespace) -> RenderRequest:
         except (OSError, UnicodeDecodeError) as error:
             raise RequestError("", f"cannot be read ({unreadable(error)})") from error
     output = arguments.output or (_UNMADE if arguments.dry_run else None)
-    if arguments.folder is None or output is None:
+    if not arguments.folder or output is None:
         raise RequestError("", "name a folder of pictures and the film: FOLDER -o film.mp4")
-    listing = read_folder(arguments.folder)
+    if len(arguments.folder) > 1 and not arguments.grid:
+        raise RequestError("", "a film is made of one folder; --grid shows several side by side")
+    listing = read_folder(arguments.folder[0])
     return RenderRequest(
         frames=listing.frames,
         skipped=listing.skipped,
@@ -195,7 +218,7 @@ def _request(arguments: argparse.Namespace) -> RenderRequest:
         poster=arguments.poster,
         thumbnail=arguments.thumbnail,
         preview=arguments.preview,
-        metadata={"title": arguments.folder.resolve().name},
+        metadata={"title": " · ".join(folder.resolve().name for folder in arguments.folder)},
     )
 
 

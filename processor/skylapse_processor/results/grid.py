@@ -1,0 +1,325 @@
+"""A film of two to nine cameras side by side, on one time axis.
+
+The axis has even ticks, as far apart as the quickest camera's frames, from the first frame of any camera to
+the last. At each tick a cell shows the frame of its camera that is nearest in time. Where none is near, the
+cell keeps its last picture, dimmed, and says so; before a camera's first frame it is black. Every camera is
+levelled for itself, by the same recipe. A cell is decoded when its frame changes, and no more than the
+pictures in flight are held.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skylapse_processor.course import course, gathered
+from skylapse_processor.decode_scale import Box, Planes, empty
+from skylapse_processor.encode import Converter, VideoFrame
+from skylapse_processor.encode_codecs import Coding
+from skylapse_processor.encode_hardware import choose
+from skylapse_processor.encode_sizes import Print, Prints
+from skylapse_processor.errors import NoPicturesError, PictureError, RequestError
+from skylapse_processor.files import peak_rss_mb
+from skylapse_processor.frames import SourceFrame
+from skylapse_processor.progress import Meter
+from skylapse_processor.recipe.caption import Caption
+from skylapse_processor.recipe.look import Look, apply
+from skylapse_processor.recipe.plan import Plan
+from skylapse_processor.recipe.smooth import flicker_mev
+from skylapse_processor.recipe.tokens import Part
+from skylapse_processor.render import Cancelled, Report, shown_log_mean, write_stills
+from skylapse_processor.request import MAX_RATE, MIN_RATE, FilmResult, RenderRequest, check, film_box
+from skylapse_processor.studio import Studio, usual_size
+from skylapse_processor.survey import Skipped, brightness, in_order, survey, why
+
+from .keogram import intervals_s
+
+FEWEST, MOST = 2, 9
+MOST_TICKS = 200_000
+_NEAR = 1.5
+"""A frame stands for ticks up to so many of its camera's intervals away."""
+_DIMMED = 0.35
+_DEFAULT_RATE = 30.0
+_POSTER_AT = 0.5
+_WHITE, _AMBER = (255, 255, 255), (255, 190, 90)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Camera:
+    """What one cell shows."""
+
+    name: str
+    frames: tuple[SourceFrame, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Axis:
+    """The common time, and which frame of each camera stands at each tick."""
+
+    tick_s: float
+    frames: tuple[NDArray[np.intp], ...]
+    """For each camera the index of its frame at each tick, the one before in a gap, −1 before the first."""
+    gaps: tuple[NDArray[np.bool_], ...]
+    """For each camera whether it was away."""
+
+    @property
+    def count(self) -> int:
+        """How many ticks there are."""
+        return len(self.frames[0])
+
+
+def axis_of(times_s: Sequence[NDArray[np.float64]], tick_s: float | None = None) -> Axis:
+    """Return the axis of cameras whose frames were taken at these times, each in order."""
+    interval = [float(np.median(intervals_s(times))) for times in times_s]
+    step = tick_s or min(interval)
+    start, end = min(float(times[0]) for times in times_s), max(float(times[-1]) for times in times_s)
+    count = max(1, math.floor((end - start) / step + 1e-6) + 1)
+    if count > MOST_TICKS:
+        raise RequestError(
+            "cameras", f"their frames lie {count} ticks apart; a grid has at most {MOST_TICKS}"
+        )
+    ticks = start + step * np.arange(count)
+    shown, gaps = [], []
+    for times, own in zip(times_s, interval, strict=True):
+        after = np.clip(np.searchsorted(times, ticks), 0, len(times) - 1)
+        before = np.searchsorted(times, ticks, side="right") - 1
+        nearer = np.abs(times[after] - ticks) < np.abs(times[np.maximum(before, 0)] - ticks)
+        nearest = np.where((before < 0) | nearer, after, before)
+        away = np.abs(times[nearest] - ticks) > _NEAR * max(own, step)
+        shown.append(np.where(away, before, nearest))
+        gaps.append(away)
+    return Axis(tick_s=step, frames=tuple(shown), gaps=tuple(gaps))
+
+
+def shape_of(count: int) -> tuple[int, int]:
+    """Return columns and rows of a grid."""
+    columns = math.ceil(math.sqrt(count))
+    return columns, math.ceil(count / columns)
+
+
+def render_grid(
+    cameras: Sequence[Camera], request: RenderRequest, on_progress: Report, cancelled: Cancelled
+) -> FilmResult:
+    """Make the film that a request describes, of the frames of these cameras instead of its own.
+
+    Raises RequestError, NoPicturesError, FilmError, FilmCheckError or CancelledError; then no output is left.
+    """
+    started = time.monotonic()
+    if not FEWEST <= len(cameras) <= MOST:
+        raise RequestError("cameras", f"are {len(cameras)}; a grid has {FEWEST} to {MOST}")
+    for camera in cameras:
+        check(replace(request, frames=camera.frames, skipped=camera.skipped))
+    meter = Meter(on_progress)
+    meter.plan("measure", "render", "finish")
+    box = _cell_box(cameras[0], request, len(cameras))
+    cells = [_cell(camera, request, box, meter, cancelled) for camera in cameras]
+    made = _Grid(cells, request, box, meter, cancelled).make()
+    skipped = [(f"{camera.name}/{file}", reason) for camera in cameras for file, reason in camera.skipped]
+    return replace(
+        made,
+        skipped=tuple(sorted((*skipped, *made.skipped))),
+        seconds=round(time.monotonic() - started, 3),
+        peak_rss_mb=peak_rss_mb(),
+    )
+
+
+def _cell_box(camera: Camera, request: RenderRequest, count: int) -> Box:
+    """Return how large a cell is: the grid of cells of the first camera's shape fits the size asked for."""
+    columns, rows = shape_of(count)
+    frames, _skipped = survey(camera.frames[:1])
+    width, height = frames[0].size or (16, 9) if frames else (16, 9)
+    film = film_box(request.size, width * columns, height * rows)
+    return Box(width=2 * (film.width // columns // 2), height=2 * (film.height // rows // 2))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Cell:
+    """One camera, ready to be shown."""
+
+    name: str
+    plan: Plan
+    studio: Studio
+    look: Look
+    skipped: Skipped
+    label: Caption
+    away: Caption
+
+
+def _cell(camera: Camera, request: RenderRequest, box: Box, meter: Meter, cancelled: Cancelled) -> _Cell:
+    own = gathered(replace(request, frames=camera.frames, rate=_DEFAULT_RATE, length_s=None, speed_up=None))
+    frames, skipped = survey(own.frames)
+    if not frames:
+        raise NoPicturesError(f"{camera.name}: none of its pictures can be used")
+    if any(frame.captured_at is None for frame in frames):
+        raise RequestError("cameras", f"{camera.name}: a grid needs pictures with capture times")
+    way = course(own, frames)
+    if way.outline.layers:
+        raise RequestError("recipe", f"{request.recipe} looks at pixels, and a grid levels each camera only")
+    studio = Studio(usual_size(way.plan.frames), way.outline.window, box, None)
+    plan = way.plan
+    if way.measures:
+        plan, broken = brightness(studio, plan, meter, cancelled)
+        skipped += broken
+    if not plan.frames:
+        raise NoPicturesError(f"{camera.name}: none of its pictures can be used")
+    plan = way.cooked(plan)
+    return _Cell(
+        name=camera.name,
+        plan=plan,
+        studio=studio,
+        look=Look(plan),
+        skipped=[(f"{camera.name}/{file}", reason) for file, reason in skipped],
+        label=_caption(camera.name, _WHITE),
+        away=_caption(f"{camera.name}: no picture", _AMBER),
+    )
+
+
+def _caption(words: str, colour: tuple[int, int, int]) -> Caption:
+    return Caption(
+        lines=((Part(words=words),),),
+        zone=None,
+        title="",
+        position="bottom-left",
+        size=0.06,
+        opacity=0.9,
+        colour=colour,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Made:
+    """One frame of the film."""
+
+    frame: VideoFrame
+    log_mean: float
+
+
+class _Grid:
+    """All cells, tick after tick."""
+
+    def __init__(
+        self, cells: Sequence[_Cell], request: RenderRequest, box: Box, meter: Meter, cancelled: Cancelled
+    ) -> None:
+        self._cells = cells
+        self._request = request
+        self._box = box
+        self._meter = meter
+        self._cancelled = cancelled
+        self._columns, rows = shape_of(len(cells))
+        self._film = Box(width=box.width * self._columns, height=box.height * rows)
+        self._axis = axis_of([_times(cell.plan) for cell in cells])
+        self._local = threading.local()
+        self._broken: dict[tuple[str, str], str] = {}
+
+    def make(self) -> FilmResult:
+        """Encode, check and put in place."""
+        rate, every = self._pace()
+        ticks = range(0, self._axis.count, every)
+        encoder, notice = choose(self._request.codec, self._request.encoder)
+        coding = Coding(codec=self._request.codec, encoder=encoder, threads=self._request.threads)
+        print_ = Print(size=self._request.size, box=self._film, output=self._request.output)
+        poster: VideoFrame | None = None
+        means: list[float] = []
+        with Prints([print_], rate, coding) as films:
+            self._meter.begin("render", len(ticks))
+            for number, made in enumerate(in_order(self._picture, ticks, self._cancelled)):
+                films.write((made.frame,), number)
+                means.append(made.log_mean)
+                poster = made.frame if poster is None or number <= _POSTER_AT * len(ticks) else poster
+                self._meter.advance("render", number + 1, len(ticks))
+            self._meter.begin("finish", 1)
+            flicker = round(flicker_mev(np.array(means)), 3)
+            names = ", ".join(cell.name for cell in self._cells)
+            (facts,) = films.finish(
+                {"recipe": self._request.recipe, "cameras": names, **self._request.metadata}
+            )
+        if poster is not None:
+            write_stills(self._request, Converter().pixels(poster))
+        self._meter.advance("finish", 1, 1)
+        skipped = [pair for cell in self._cells for pair in cell.skipped]
+        return FilmResult(
+            frames=facts.frames,
+            skipped=(
+                *skipped,
+                *((f"{name}/{file}", reason) for (name, file), reason in self._broken.items()),
+            ),
+            adapted=(),
+            noticed=((self._request.output.name, notice),) if notice else (),
+            duration_s=round(facts.duration_s, 6),
+            bytes=facts.bytes,
+            width=facts.width,
+            height=facts.height,
+            rate=float(rate),
+            flicker_mev=flicker,
+            levelled_by=", ".join(sorted({cell.plan.levelled_by for cell in self._cells})),
+            seconds=0.0,
+            peak_rss_mb=0.0,
+            codec=facts.codec,
+            encoder=coding.name,
+        )
+
+    def _pace(self) -> tuple[Fraction, int]:
+        """Return frames a second, and n where every n-th tick is shown."""
+        request = self._request
+        if request.length_s is not None:
+            wanted = self._axis.count / request.length_s
+        elif request.speed_up is not None:
+            wanted = request.speed_up / self._axis.tick_s
+        else:
+            wanted = request.rate or _DEFAULT_RATE
+        every = max(1, -int(-wanted // MAX_RATE))
+        rate = min(MAX_RATE, max(MIN_RATE, wanted / every))
+        return Fraction(rate).limit_denominator(1001), every
+
+    def _picture(self, tick: int) -> _Made:
+        if not hasattr(self._local, "converter"):
+            self._local.converter, self._local.shown = Converter(), {}
+        canvas = empty(self._film)
+        for plane in canvas.planes:
+            plane[:] = 0
+        for number in range(len(self._cells)):
+            row, column = divmod(number, self._columns)
+            rows = slice(row * self._box.height, (row + 1) * self._box.height)
+            columns = slice(column * self._box.width, (column + 1) * self._box.width)
+            red, green, blue = (plane[rows, columns] for plane in canvas.planes)
+            self._fill(number, tick, (red, green, blue))
+        log_mean = shown_log_mean(canvas.planes, "srgb")
+        return _Made(frame=self._local.converter.frame(canvas), log_mean=log_mean)
+
+    def _fill(self, number: int, tick: int, planes: Planes) -> None:
+        """Show a camera in its cell."""
+        cell, index = self._cells[number], int(self._axis.frames[number][tick])
+        gap = bool(self._axis.gaps[number][tick])
+        shown = self._shown(number, index) if index >= 0 else None
+        if shown is not None:
+            for plane, source in zip(planes, shown, strict=True):
+                plane[:] = (source * np.float32(_DIMMED)).astype(np.uint8) if gap else source
+        facts = cell.plan.frames[max(index, 0)]
+        (cell.away if gap or shown is None else cell.label).draw(planes, facts, tick, 1.0)
+
+    def _shown(self, number: int, index: int) -> Planes | None:
+        """Return a frame of a camera, levelled, at its cell's size; None where it is broken."""
+        kept: dict[int, tuple[int, Planes | None]] = self._local.shown
+        if number in kept and kept[number][0] == index:
+            return kept[number][1]
+        cell, planes = self._cells[number], None
+        frame = cell.plan.frames[index]
+        try:
+            planes = cell.studio.canvas(frame).planes
+            tables = cell.look.tables(index, 1.0)
+            if tables is not None:
+                apply(tables, planes)
+        except (PictureError, OSError) as error:
+            self._broken[cell.name, frame.name] = why(error)
+        kept[number] = (index, planes)
+        return planes
+
+
+def _times(plan: Plan) -> NDArray[np.float64]:
+    return np.array([frame.captured_at.timestamp() for frame in plan.frames if frame.captured_at])
