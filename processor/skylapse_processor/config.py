@@ -137,7 +137,7 @@ def _camera(value: object) -> CameraName:
     try:
         return CameraName.parse(vol.Schema(str)(value))
     except ProtocolError as error:
-        raise vol.Invalid(f"is no <bridge>/<camera>: {error.why}") from error
+        raise vol.Invalid(error.why) from error
 
 
 def _url(value: object) -> str:
@@ -254,8 +254,7 @@ def _suggestion(place: Place) -> str:
         table = next(value for key, value in table.items() if getattr(key, "schema", part) == part)
     names = [key.schema for key in table if hasattr(key, "schema")]
     near = difflib.get_close_matches(place[-1], names, n=1)
-    known = ", ".join(names) or "cameras, as <bridge>/<camera>"
-    return f"; did you mean {near[0]!r}?" if near else f"; known here: {known}"
+    return f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(names)}"
 
 
 def _line(node: yaml.Node | None, place: Place) -> int:

@@ -20,8 +20,8 @@ Plane = NDArray[np.float32]
 LEAST = 0.08
 """Brightness below this share of the middle's is no vignetting, and is brightened no further."""
 GRID = (64, 48)
-"""Columns and rows of a flat field: vignetting is smooth."""
-_MIDDLE = 6
+"""Columns and rows of a flat field, from edge to edge: vignetting is smooth."""
+_DEGREE = 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,13 +33,26 @@ class FlatField:
 
 
 def flat_field(light: NDArray[np.float32]) -> FlatField:
-    """Return the flat field in the linear light of a picture, shape (rows, columns, 3)."""
-    grid = cv2.GaussianBlur(cv2.resize(light, GRID, interpolation=cv2.INTER_AREA), (0, 0), 1.5)
-    rows, columns = grid.shape[0] // 2, grid.shape[1] // 2
-    middle = grid[rows - _MIDDLE : rows + _MIDDLE, columns - _MIDDLE : columns + _MIDDLE].mean(axis=(0, 1))
-    share = np.clip(grid / np.maximum(middle, 1e-6), LEAST, 1 / LEAST)
-    red, green, blue = (tuple(share[..., channel].ravel().round(5).tolist()) for channel in range(3))
+    """Return the flat field in the linear light of a picture, shape (rows, columns, 3).
+
+    A polynomial of x and y is fitted to its logarithm, which dust and noise hardly move.
+    """
+    grid = np.maximum(cv2.resize(light, GRID, interpolation=cv2.INTER_AREA), 1e-6)
+    columns, rows = GRID
+    seen_at = _terms((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows)
+    shown_at = _terms(np.linspace(0.0, 1.0, columns), np.linspace(0.0, 1.0, rows))
+    middle = _terms(np.array([0.5]), np.array([0.5]))
+    fitted = np.linalg.lstsq(seen_at, np.log(grid.reshape(-1, 3)), rcond=None)[0]
+    share = np.clip(np.exp((shown_at - middle) @ fitted), LEAST, 1 / LEAST).round(5)
+    red, green, blue = (tuple(share[:, channel].tolist()) for channel in range(3))
     return FlatField(channels=(red, green, blue))
+
+
+def _terms(across: NDArray[np.float64], down: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the powers of x and y, -1…1, at every place of a grid, shape (places, terms)."""
+    x, y = (plane.ravel() for plane in np.meshgrid(2 * across - 1, 2 * down - 1))
+    powers = [x**first * y**second for first in range(_DEGREE + 1) for second in range(_DEGREE + 1 - first)]
+    return np.stack(powers, axis=1)
 
 
 def polynomial(radius2: Plane, terms: tuple[float, ...]) -> Plane:
@@ -55,7 +68,7 @@ def polynomial(radius2: Plane, terms: tuple[float, ...]) -> Plane:
 def seen(field: FlatField, across: Plane, down: Plane) -> NDArray[np.float32]:
     """Return brightness at places in shares of the picture's width and height, shape (3, rows, columns)."""
     columns, rows = GRID
-    x, y = across * np.float32(columns) - np.float32(0.5), down * np.float32(rows) - np.float32(0.5)
+    x, y = across * np.float32(columns - 1), down * np.float32(rows - 1)
     found = [
         cv2.remap(
             np.array(channel, dtype=np.float32).reshape(rows, columns),
