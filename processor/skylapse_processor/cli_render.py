@@ -25,7 +25,7 @@ from .frames import read_folder
 from .predict import Prediction, predict
 from .progress import Progress
 from .render import Cancelled, Report, render_film
-from .request import MAX_RATE, SIZES, FilmResult, RenderRequest, beside, from_json
+from .request import DEFAULT_RATE, MAX_RATE, SIZES, FilmResult, RenderRequest, beside, from_json
 from .results.grid import Camera, render_grid
 
 Work = Callable[[RenderRequest, Report, Cancelled], FilmResult | Prediction]
@@ -86,7 +86,12 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--threads", type=int, default=THREADS, help=f"threads of the encoder (default {THREADS})"
     )
     pace = parser.add_mutually_exclusive_group()
-    pace.add_argument("--rate", type=float, metavar="FPS", help=f"frames a second, up to {MAX_RATE:g}")
+    pace.add_argument(
+        "--rate",
+        type=float,
+        metavar="FPS",
+        help=f"frames a second (default {DEFAULT_RATE:g}); above {MAX_RATE:g}, every n-th frame is shown",
+    )
     pace.add_argument("--length", type=float, metavar="SECONDS", help="length of the film")
     pace.add_argument("--speed-up", type=float, metavar="TIMES", help="how much faster than life")
     parser.add_argument(

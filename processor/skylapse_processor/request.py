@@ -24,10 +24,13 @@ from .recipe.parameters import Changes
 
 DEFAULT_RATE = 30.0
 MAX_RATE = 60.0
+"""Of a film."""
+MAX_ASKED_RATE = 240.0
+"""As orders allow: above MAX_RATE, a film shows every n-th frame."""
 MIN_RATE = 0.1
 MAX_SIDE = 8192
 PACES: Mapping[str, tuple[float, float, str]] = {
-    "rate": (MIN_RATE, MAX_RATE, "frames a second"),
+    "rate": (MIN_RATE, MAX_ASKED_RATE, "frames a second"),
     "length_s": (0.1, 86_400.0, "seconds"),
     "speed_up": (1.0, 1_000_000.0, "times"),
 }

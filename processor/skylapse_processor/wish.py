@@ -22,7 +22,7 @@ from .encode_codecs import CODECS, H264
 from .errors import RequestError
 from .jobs import RenderSpec
 from .recipe import DEFAULT, RECIPES, steps_of
-from .request import MAX_RATE, MIN_RATE, SIZES
+from .request import MAX_ASKED_RATE, MIN_RATE, SIZES
 from .store.rows import StoredFrame
 
 FIELDS = (
@@ -78,7 +78,7 @@ class FilmWish:
             profile=_word(values, "profile"),
             recipe=_one_of(values, "recipe", DEFAULT, sorted(RECIPES)),
             size=_one_of(values, "size", "1080p", list(SIZES)),
-            rate=_number(values, "rate", MIN_RATE, MAX_RATE),
+            rate=_number(values, "rate", MIN_RATE, MAX_ASKED_RATE),
             length_s=_number(values, "length_s", 0.1, 86400),
             speed_up=_number(values, "speed_up", 1, 1_000_000),
             also_sizes=_some_of(values, "also_sizes", list(SIZES)),

@@ -172,7 +172,7 @@ def test_steps_are_changed_by_words(tmp_path: Path) -> None:
     [
         (("--set", "fade.frames=x"), "--set fade.frames: is no number from 0 to 10000"),
         (("--length", "1e9"), "--length: 1e+09 is not from 0.1 to 86400 seconds"),
-        (("--rate", "nan"), "--rate: nan is not from 0.1 to 60 frames a second"),
+        (("--rate", "nan"), "--rate: nan is not from 0.1 to 240 frames a second"),
         (("--speed-up", "0"), "--speed-up: 0 is not from 1 to 1000000 times"),
         (("--speed-up", "60"), "--speed-up: needs pictures with capture times"),
     ],

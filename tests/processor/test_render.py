@@ -1,9 +1,13 @@
 """Folders of pictures become films: flicker, clouds, and everything that can be wrong with a folder."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,11 +15,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from skylapse_processor import recipe
 from skylapse_processor.encode import examine
 from skylapse_processor.errors import CancelledError, NoPicturesError, RequestError
 from skylapse_processor.frames import FolderListing, read_folder
 from skylapse_processor.measure import measure
 from skylapse_processor.progress import Progress
+from skylapse_processor.recipe.layer import Layer, Picture, Sight
+from skylapse_processor.recipe.plan import Plan
 from skylapse_processor.recipe.smooth import flicker_mev
 from skylapse_processor.render import FilmResult, RenderRequest, render_film
 from skylapse_processor.request import film_box, from_json, pace, to_json
@@ -256,6 +263,7 @@ def test_progress_never_goes_back_and_ends_at_all(tmp_path: Path) -> None:
     [
         ({}, 30, 1),
         ({"rate": 12.5}, 12.5, 1),
+        ({"rate": 240.0}, 60, 4),
         ({"length_s": 2.0}, 30, 1),
         ({"length_s": 0.5}, 60, 2),
         ({"speed_up": 150.0}, 10, 1),
@@ -356,3 +364,127 @@ def test_a_stretch_shows_what_the_whole_film_shows(tmp_path: Path, facts: str) -
         shown += film_frames(_output(tmp_path / "in"))
     errors = [np.mean((a.astype(float) - b) ** 2) for a, b in zip(whole, shown, strict=True)]
     assert 10 * np.log10(255**2 / np.mean(errors)) > 45, "what differs is what encoding loses"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Looking(Layer):
+    """Looks at the whole film, and leaves it as it is."""
+
+    def prepare(self, sight: Sight) -> Layer:
+        for number in range(sight.count):
+            sight.picture(number)
+        return self
+
+    def make(self, number: int, below: Sequence[Picture]) -> Picture:
+        return below[0]
+
+
+@pytest.fixture
+def looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make `blend` a step that looks at the whole film beforehand."""
+
+    def look(plan: Plan) -> Plan:
+        return replace(plan, layers=(Looking(),))
+
+    kind = recipe.StepKind(run=look, parameters={})
+    monkeypatch.setattr(recipe, "STEPS", {**recipe.STEPS, "blend": kind})
+
+
+@pytest.mark.usefixtures("looking")
+def test_the_look_around_is_counted_and_can_be_cancelled(tmp_path: Path) -> None:
+    write_evening(tmp_path / "in", evening(12), facts="records")
+    frames = read_folder(tmp_path / "in").frames
+    request = RenderRequest(frames=frames, output=tmp_path / "out" / "film.mp4", parameters={"blend": {}})
+    told: list[Progress] = []
+    assert render_film(request, told.append, lambda: False).frames == 12
+    looks = [report for report in told if report.step == "look"]
+    assert [report.done for report in looks] == list(range(13))
+    assert looks[-1].frames_per_s > 0
+    assert looks[-1].seconds_left is not None
+    assert [report.percent for report in told] == sorted(report.percent for report in told)
+    (tmp_path / "out" / "film.mp4").unlink()
+    seen: list[Progress] = []
+    with pytest.raises(CancelledError):
+        render_film(request, seen.append, lambda: any(report.done >= 5 for report in seen))
+    assert {report.step for report in seen} == {"look"}
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.usefixtures("looking")
+def test_a_layer_that_changes_nothing_shows_what_the_short_way_shows(tmp_path: Path) -> None:
+    write_evening(tmp_path / "in", evening(6), facts="records", size=(320, 180))
+    short = _film(tmp_path / "in")
+    before = film_frames(_output(tmp_path / "in"))
+    long = _film(tmp_path / "in", parameters={"blend": {}})
+    after = film_frames(_output(tmp_path / "in"))
+    errors = [np.abs(one.astype(int) - two).mean() for one, two in zip(before, after, strict=True)]
+    assert max(errors) < 0.4
+    assert long.flicker_mev == pytest.approx(short.flicker_mev, abs=0.2)
+
+
+def test_pictures_are_in_the_order_in_which_they_were_taken(tmp_path: Path) -> None:
+    write_evening(tmp_path / "in", evening(6), facts="exif")
+    files = sorted((tmp_path / "in").iterdir())
+    for number, file in enumerate(files):
+        os.utime(file, (1e9 - number, 1e9 - number))
+        file.rename(file.with_name(f"{'dcbafe'[number]}.jpg"))
+    listing = read_folder(tmp_path / "in")
+    assert [frame.name[0] for frame in listing.frames] == list("dcbafe")
+
+
+def test_a_clock_that_was_set_back_breaks_no_film(tmp_path: Path) -> None:
+    seen = evening(40)
+    write_evening(tmp_path / "in", seen, facts="records")
+    for number in range(21, 41):
+        sidecar = tmp_path / "in" / f"{number:04d}.json"
+        record = json.loads(sidecar.read_text())
+        at = datetime.fromisoformat(record["captured_at"]) - timedelta(seconds=15 * 20 - 5)
+        sidecar.write_text(json.dumps({**record, "captured_at": at.isoformat()}))
+    result = _film(tmp_path / "in")
+    assert (result.frames, result.levelled_by) == (40, "records")
+
+
+@pytest.mark.parametrize("kind", ["missing", "nonsense"])
+def test_facts_that_half_the_frames_lack_or_lie_about_do_no_harm(tmp_path: Path, kind: str) -> None:
+    seen = evening(80)
+    write_evening(tmp_path / "in", seen, facts="records")
+    for number in range(2, 81, 2):
+        sidecar = tmp_path / "in" / f"{number:04d}.json"
+        record = json.loads(sidecar.read_text())
+        if kind == "missing":
+            sidecar.unlink()
+        else:
+            sidecar.write_text(json.dumps({**record, "exposure_us": "soon", "analogue_gain": -1}))
+    result = _film(tmp_path / "in")
+    shown = film_log_means(_output(tmp_path / "in"))
+    assert result.frames == 80
+    assert flicker_mev(shown - seen.light_ev) < flicker_mev(seen.exposure_ev) / 4
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from skylapse_processor.frames import read_folder
+from skylapse_processor.render import RenderRequest, render_film
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+folder = Path(sys.argv[1])
+request = RenderRequest(frames=read_folder(folder / "in").frames, output=folder / "out" / "film.mp4",
+                        poster=folder / "out" / "poster.jpg")
+try:
+    render_film(request, lambda _: None, lambda: False)
+except Exception as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.98])
+def test_a_disk_that_fills_up_leaves_no_half_film_and_is_named(tmp_path: Path, share: float) -> None:
+    write_plain(tmp_path / "in", 30, size=(480, 270))
+    whole = _film(tmp_path / "in", recipe="clean").bytes
+    words = [sys.executable, "-c", FULL_DISK, str(tmp_path), str(round(share * whole) + 1)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.startswith("FilmError: "), done.stdout + done.stderr
+    assert "film.mp4: cannot be " in done.stdout
+    assert "File too large" in done.stdout
+    assert list((tmp_path / "out").iterdir()) == []
