@@ -100,7 +100,7 @@ class Commands:
     async def _render(self, args: Args) -> dict[str, Any]:
         wish, dry = read_wish(args)
         if dry:
-            return {"prediction": await self._dispatch.predict(wish)}
+            return await self._dispatch.predict(wish)
         return accepted(await self._dispatch.request(wish))
 
     async def _cancel(self, args: Args) -> dict[str, Any]:
