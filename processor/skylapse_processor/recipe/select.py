@@ -141,23 +141,27 @@ def _local(frame: SourceFrame, zone: str, parameter: str) -> datetime:
 def _same_light(
     frames: Sequence[SourceFrame], light: str, sun_deg: float, within_deg: float, zone: str
 ) -> list[int]:
-    """Return one frame of each day on which the sun came near enough to this height."""
-    kept = []
+    """Return one frame of each day on which the sun came near enough to this height.
+
+    A day whose frames begin after noon, or end before it, has no noon, where other days have one.
+    """
+    kept: list[int] = []
+    cut: list[int] = []
     days = groupby(range(len(frames)), key=lambda number: _local(frames[number], zone, "light").date())
     for _, numbers in days:
         known = [number for number in numbers if _elevation(frames[number]) is not None]
         sun = np.array([_elevation(frames[number]) for number in known], dtype=np.float64)
         if not known:
             continue
-        if light == "noon":
-            kept.append(known[int(sun.argmax())])
-            continue
         highest = int(sun.argmax())
+        if light == "noon":
+            (kept if 0 < highest < len(known) - 1 else cut).append(known[highest])
+            continue
         half = slice(0, highest + 1) if light == "rising" else slice(highest, None)
         away = np.abs(sun[half] - sun_deg)
         if away.min() <= within_deg:
             kept.append(known[half][int(away.argmin())])
-    return kept
+    return kept or cut
 
 
 def _elevation(frame: SourceFrame) -> float | None:
