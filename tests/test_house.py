@@ -39,7 +39,13 @@ DOORS = {
 }
 """Which files may import what stands outside; nobody else does."""
 
-DECLARED_AS = {"PIL": "pillow", "paho": "paho-mqtt", "yaml": "pyyaml", "cv2": "opencv-python-headless"}
+DECLARED_AS = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "paho": "paho-mqtt",
+    "pillow_heif": "pillow-heif",
+    "yaml": "pyyaml",
+}
 """Distributions whose name is not that of their package."""
 
 FROM_THE_SYSTEM = {"picamera2", "libcamera"}

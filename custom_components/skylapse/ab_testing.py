@@ -36,8 +36,8 @@ from .errors import (
 from .facts import PROCESSOR, CameraFacts, Subject
 from .protocol import topics
 from .protocol.codec import read, write
+from .protocol.comparison import Comparison
 from .protocol.errors import ProtocolError
-from .protocol.messages import Comparison
 
 if TYPE_CHECKING:
     from .data import SkylapseConfigEntry

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from skylapse_protocol.codec import read
+from skylapse_protocol.comparison import Comparison
 from skylapse_protocol.identifiers import CameraName
-from skylapse_protocol.messages import Comparison
 from skylapse_protocol.records import FrameRecord
 from skylapse_protocol.snapshot import Arm, Experiment
 

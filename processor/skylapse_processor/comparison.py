@@ -28,7 +28,7 @@ from itertools import pairwise
 from math import comb, sqrt
 from statistics import fmean, median
 
-from skylapse_protocol.messages import ArmScore
+from skylapse_protocol.comparison import ArmScore
 
 MOST_NAMES = 200
 """All pairs together name at most so many frames: a reply has 64 KiB."""

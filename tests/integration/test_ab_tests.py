@@ -15,13 +15,12 @@ from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.codec import format_time, read, write
+from custom_components.skylapse.protocol.comparison import ArmScore, Comparison
 from custom_components.skylapse.protocol.messages import (
-    ArmScore,
     CameraState,
     Clock,
     Command,
     CommandError,
-    Comparison,
     Counts,
     Reply,
 )

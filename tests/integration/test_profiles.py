@@ -29,7 +29,7 @@ from custom_components.skylapse.brain.plan import Place, next_midnight
 from custom_components.skylapse.brain.profiles import BUILT_IN_PROFILES, DEFAULTS, ProfileSpec
 from custom_components.skylapse.brain.schedules import BUILT_IN_SCHEDULES, ScheduleSpec
 from custom_components.skylapse.brain.seasons import season_of
-from custom_components.skylapse.protocol.messages import ArmScore, Comparison
+from custom_components.skylapse.protocol.comparison import ArmScore, Comparison
 from custom_components.skylapse.protocol.snapshot import Metering, Profile, Region, Snapshot, at_lux
 
 INNSBRUCK = Place(latitude=47.27, longitude=11.40, elevation_m=600, time_zone="Europe/Vienna")

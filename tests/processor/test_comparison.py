@@ -33,8 +33,8 @@ from skylapse_processor.comparison import (
 from skylapse_processor.errors import NotFoundError, RequestError
 from skylapse_processor.service import Service
 from skylapse_protocol.codec import encode_json, write
+from skylapse_protocol.comparison import Comparison
 from skylapse_protocol.errors import ProtocolError
-from skylapse_protocol.messages import Comparison
 from skylapse_protocol.records import FrameRecord
 from skylapse_protocol.snapshot import MID_GREY, Arm, Experiment, Metering, Profile, WhiteBalance
 from tests.support.mosquitto import Broker

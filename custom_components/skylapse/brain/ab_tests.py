@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, Self
 
 from ..protocol.codec import read, write
+from ..protocol.comparison import Comparison
 from ..protocol.errors import ProtocolError
-from ..protocol.messages import Comparison
 from ..protocol.snapshot import Arm, Experiment, Profile
 from .compiling import Specs, compile_profile
 from .errors import AbTestError, ProfileError

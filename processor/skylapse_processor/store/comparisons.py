@@ -4,8 +4,8 @@ import json
 from concurrent.futures import Future
 
 from skylapse_protocol.codec import read, write
+from skylapse_protocol.comparison import Comparison
 from skylapse_protocol.identifiers import CameraName
-from skylapse_protocol.messages import Comparison
 
 from ..clock import to_us
 from .catalogue import camera_key

@@ -6,8 +6,8 @@ from typing import Any
 from aiohttp import web
 
 from skylapse_protocol.codec import write
+from skylapse_protocol.comparison import Comparison
 from skylapse_protocol.identifiers import CameraName
-from skylapse_protocol.messages import Comparison
 
 from ..errors import NotFoundError
 from ..store.comparisons import place_of
