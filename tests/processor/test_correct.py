@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -36,7 +37,7 @@ def _plan(lens: LensModel | None = None, window: Window | None = None, **known: 
     frames = (SourceFrame(path=Path("a.jpg"), name="a.jpg", size=(2400, 1600)),)
     plan = plans.make(frames)
     calibration = Calibration(lens=lens, **known)  # type: ignore[arg-type]
-    return plans.replace(plan, calibration=calibration, window=window or plan.window)
+    return replace(plan, calibration=calibration, window=window or plan.window)
 
 
 def _made(plan: Plan, light: Light) -> Light:
@@ -239,9 +240,9 @@ def test_a_film_is_corrected_from_files(tmp_path: Path) -> None:
     for name, known in (("plain", CalibrationFiles()), ("known", files)):
         request = RenderRequest(frames=frames, output=tmp_path / f"{name}.mp4", files=known, size="source")
         render_film(request, lambda _: None, lambda: False)
-    plain, known = (film_frames(tmp_path / f"{name}.mp4")[1].astype(int) for name in ("plain", "known"))
+    before, after = (film_frames(tmp_path / f"{name}.mp4")[1].astype(int) for name in ("plain", "known"))
     middle = np.s_[40:50, 75:85]
-    assert np.abs(known[middle][..., ::-1] - plain[middle]).mean() < 8, "red and blue change places"
-    assert known[:8, :8].mean() < plain[:8, :8].mean() - 10, (
+    assert np.abs(after[middle][..., ::-1] - before[middle]).mean() < 8, "red and blue change places"
+    assert after[:8, :8].mean() < before[:8, :8].mean() - 10, (
         "this lens brightens its corners: they are darkened"
     )

@@ -117,7 +117,7 @@ def _film(folder: Path, output: Path, recipe: str = "focus") -> FilmResult:
     return render_film(request, lambda _: None, lambda: False)
 
 
-def _sharpness(picture: NDArray[np.uint8], where: NDArray[np.bool_]) -> float:
+def sharpness(picture: NDArray[np.uint8], where: NDArray[np.bool_]) -> float:
     """Return the energy of the gradient (Tenengrad) of light's root, past the grain of single pixels."""
     light = linear_light(np.moveaxis(picture, 2, 0), CURVE).mean(axis=0)
     grey = cv2.GaussianBlur(np.sqrt(light), (0, 0), 1.0)
@@ -130,7 +130,7 @@ def _psnr(picture: NDArray[np.uint8], true: NDArray[np.uint8], where: NDArray[np
     return float(10 * np.log10(255**2 / np.mean(error**2)))
 
 
-def _parts() -> dict[str, NDArray[np.bool_]]:
+def parts() -> dict[str, NDArray[np.bool_]]:
     """Return where the scene is far and near, away from its edges and from where both meet."""
     near = _near(SIZE[1], SIZE[0])
     blurred = cv2.GaussianBlur(near, (0, 0), 4)
@@ -146,11 +146,11 @@ def test_a_stack_is_as_sharp_as_a_picture_in_which_all_is_in_focus(tmp_path: Pat
     write_sharp(tmp_path / "sharp", tmp_path / "in", scene)
     _film(tmp_path / "sharp", tmp_path / "sharp.mp4", "clean")
     stacked, single, sharp = (film_frames(tmp_path / f"{name}.mp4") for name in ("film", "single", "sharp"))
-    for name, where in _parts().items():
-        true = np.mean([_sharpness(picture, where) for picture in sharp])
-        assert np.mean([_sharpness(picture, where) for picture in stacked]) >= 0.95 * true, name
-    near, everywhere = _parts()["near"], np.ones((SIZE[1], SIZE[0]), dtype=bool)
-    assert _sharpness(single[0], near) < 0.5 * _sharpness(sharp[0], near)
+    for name, where in parts().items():
+        best = np.mean([sharpness(picture, where) for picture in sharp])
+        assert np.mean([sharpness(picture, where) for picture in stacked]) >= 0.95 * best, name
+    near, everywhere = parts()["near"], np.ones((SIZE[1], SIZE[0]), dtype=bool)
+    assert sharpness(single[0], near) < 0.5 * sharpness(sharp[0], near)
     for picture, true, alone in zip(stacked, sharp, single, strict=True):
         assert _psnr(picture, true, everywhere) > _psnr(alone, true, everywhere) + 5
 
