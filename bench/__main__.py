@@ -13,6 +13,7 @@ NO_AREAS = frozenset(
     {
         "__init__",
         "__main__",
+        "detector_days",
         "figures",
         "inputs",
         "picamera_probe",

@@ -5,6 +5,7 @@ comes, and written back when something about the lens has changed, and otherwise
 costs at most those.
 """
 
+import logging
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -14,8 +15,11 @@ from .store.watches import Remembered, WatchTable
 from .watch.camera import Watch
 from .watch.facts import Facts
 from .watch.glance import Glance
+from .watch.lens import WORDS
 from .watch.memory import dump, load
 from .watch.verdict import GOOD, Verdict
+
+_log = logging.getLogger(__name__)
 
 _WRITTEN_EVERY = 20
 """Pictures."""
@@ -49,7 +53,11 @@ class Watchman:
         before = (post.watch.lens_state, post.watch.faults)
         verdict = post.watch.see(seen, facts)
         post.frame, post.unwritten = frame, post.unwritten + 1
-        if (post.watch.lens_state, post.watch.faults) != before or post.unwritten >= _WRITTEN_EVERY:
+        if (post.watch.lens_state, post.watch.faults) != before:
+            words = "; ".join(WORDS[fault] for fault in post.watch.faults)
+            _log.info("%s: the lens is %s. %s", frame.name.camera, post.watch.lens_state, words)
+            self._write(post).result()
+        elif post.unwritten >= _WRITTEN_EVERY:
             self._write(post).result()
         return verdict
 

@@ -18,13 +18,13 @@ Mask = NDArray[np.bool_]
 _LOST = -0.7
 """log2 of what is left of a textured tile's contrast."""
 _DEVIATIONS = 4.0
-_FAINTEST = 0.02
+_FAINTEST = 0.015
 """Stops: weaker structure than this is not looked at."""
 _YET = 0.3
 """How much of that a mean of three pictures holds when only the last of them had it."""
-_SMOOTH = 0.5
+_SMOOTH = 0.7
 """The reference's structure over what is new, where something new can be told."""
-_SAME = 0.6
+_SAME = 0.5
 """Correlation of what is new with what was new just before."""
 
 

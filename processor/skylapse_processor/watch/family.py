@@ -46,11 +46,12 @@ ROWS = (
     Row(words="colourfulness", day=(_NEVER, 2.5), night=(_NEVER, 3.0)),
     Row(words="red against green", day=(1.2, 1.2), night=(1.8, 1.8)),
     Row(words="blue against green", day=(1.2, 1.2), night=(1.8, 1.8)),
-    Row(words="burnt-out area", day=(_NEVER, 0.35), night=(_NEVER, 0.5)),
+    Row(words="magenta cast", day=(_NEVER, 1.0), night=(_NEVER, 1.0)),
+    Row(words="burnt-out area", day=(_NEVER, 0.6), night=(_NEVER, 0.6)),
     Row(words="density of edges", day=(_NEVER, 2.5), night=(_NEVER, 4.0)),
 )
-"""By place in `figures_of`: stops, log2 of the variance, bits, log2 of codes, stops, stops, a share, log2
-of a share."""
+"""By place in `figures_of`: stops, log2 of the variance, bits, log2 of codes, stops, stops, stops, a share,
+log2 of a share."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +100,7 @@ def figures_of(glance: Glance, facts: Facts) -> Figures:
             np.log2(measured.colourfulness + 4.0),
             measured.red_ev,
             measured.blue_ev,
+            min(measured.red_ev, measured.blue_ev),
             measured.clipped_high,
             np.log2(glance.edges + _SMALL),
         ],
