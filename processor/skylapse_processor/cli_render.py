@@ -25,8 +25,8 @@ from .frames import read_folder
 from .predict import Prediction, predict
 from .progress import Progress
 from .render import Cancelled, Report, render_film
-from .request import DEFAULT_RATE, MAX_RATE, SIZES, FilmResult, RenderRequest, beside, from_json
-from .results.grid import Camera, render_grid
+from .request import DEFAULT_RATE, MAX_RATE, SIZES, Cell, FilmResult, RenderRequest, beside, from_json
+from .results.grid import render_grid
 
 Work = Callable[[RenderRequest, Report, Cancelled], FilmResult | Prediction]
 _BAR = 30
@@ -177,17 +177,18 @@ def _fail(arguments: argparse.Namespace, error: ProcessorError) -> int:
 def _work(arguments: argparse.Namespace) -> tuple[RenderRequest, Work]:
     """Return what is asked for, and who does it."""
     request = _request(arguments)
-    if not arguments.grid:
+    if arguments.grid:
+        request = replace(request, cells=tuple(_cell(folder) for folder in arguments.folder))
+    if not request.cells:
         return request, predict if arguments.dry_run else render_film
-    if arguments.dry_run or arguments.also or arguments.preview or arguments.stretch:
-        raise RequestError("", "--grid goes with none of --dry-run, --also, --preview and --stretch")
-    cameras = [_camera(folder) for folder in arguments.folder]
-    return request, lambda wanted, tell, cancelled: render_grid(cameras, wanted, tell, cancelled)
+    if arguments.dry_run or request.also_sizes or request.stretch:
+        raise RequestError("", "a grid of cameras goes with none of --dry-run, --also and --stretch")
+    return request, render_grid
 
 
-def _camera(folder: Path) -> Camera:
+def _cell(folder: Path) -> Cell:
     listing = read_folder(folder)
-    return Camera(name=folder.resolve().name, frames=listing.frames, skipped=listing.skipped)
+    return Cell(name=folder.resolve().name, frames=listing.frames, skipped=listing.skipped)
 
 
 def _request(arguments: argparse.Namespace) -> RenderRequest:

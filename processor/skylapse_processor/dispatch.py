@@ -26,7 +26,7 @@ from .progress import Progress
 from .recipe import steps_of
 from .recipe.groups import MERGING
 from .retention import WindowKey
-from .seasons import one_a_day, same_light
+from .seasons import Seasons, same_light
 from .store.films import StoredFilm
 from .store.jobtable import EndedRow
 from .store.rows import FrameRole, FrameState, Selection, StoredFrame, Stretch
@@ -69,6 +69,7 @@ class Dispatch:
     ) -> None:
         self._table = store.jobs
         self._catalogue = store.frames
+        self._take = Seasons(store.frames, store.layout).frames
         self._layout = store.layout
         self._library = library
         self._executor = executor
@@ -162,7 +163,11 @@ class Dispatch:
             role=FrameRole.LEADS,
         )
         light = same_light(steps_of(wanted.recipe, wanted.parameters)) if wanted.from_at else None
-        frames = await asyncio.to_thread(self._chosen, selection, light)
+        frames = await asyncio.to_thread(self._take, selection, light)
+        for beside in wanted.cameras[1:]:
+            other = replace(selection, camera=CameraName.parse(beside))
+            if not await asyncio.to_thread(self._catalogue.frames, other, 1):
+                raise RequestError("cameras", f"{beside} has no stored frame in what was asked for")
         spec = wanted.spec([frame for frame in frames if frame.state != FrameState.BAD])
         if merges_brackets(spec) and not await asyncio.to_thread(self._members, selection):
             raise RequestError(
@@ -223,7 +228,7 @@ class Dispatch:
     async def cameras_in_use(self) -> frozenset[CameraName]:
         """Return the cameras whose frames a render reads, or is to read."""
         found = await asyncio.to_thread(self._table.in_states, "queued", "running")
-        return frozenset(job.spec.camera for job in found)
+        return frozenset(camera for job in found for camera in job.spec.shown)
 
     async def windows_unmade(self) -> frozenset[WindowKey]:
         """Return the ended windows whose films are still to be started, or may be made anew any moment."""
@@ -414,19 +419,16 @@ class Dispatch:
             role=FrameRole.LEADS,
         )
         light = same_light(steps_of(spec.recipe, spec.parameters)) if spec.from_at else None
-        good = tuple(frame for frame in self._chosen(selection, light) if frame.state != FrameState.BAD)
+        found = [
+            frame for camera in spec.shown for frame in self._take(replace(selection, camera=camera), light)
+        ]
+        good = tuple(frame for frame in found if frame.state != FrameState.BAD)
         if not good:
             raise FilmError(f"{spec.camera}, {spec.day}: no frame is stored that a film could be made of")
         if not merges_brackets(spec):
             return good
         beside = self._members(selection)
         return tuple(sorted((*good, *beside), key=lambda frame: (frame.name.captured_at, frame.name.seq)))
-
-    def _chosen(self, wanted: Selection, light: Mapping[str, Any] | None) -> tuple[StoredFrame, ...]:
-        """Return the frames asked for; of a span at the same light one a day, so that it may be long."""
-        if light is None:
-            return self._catalogue.frames(wanted)
-        return one_a_day(self._catalogue, self._layout, wanted, light)
 
     def _members(self, selection: Selection) -> list[StoredFrame]:
         """Return what stands beside the middles of brackets; whatever is wrong with one, the others count."""

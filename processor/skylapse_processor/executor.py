@@ -21,7 +21,7 @@ from .frames import SourceFrame, facts_of_record
 from .ingest import figures_of, read_stored_record
 from .jobs import Job
 from .progress import Progress
-from .request import RenderRequest, at_size, to_json
+from .request import Cell, RenderRequest, at_size, to_json
 from .store.layout import Layout
 from .store.rows import StoredFrame
 
@@ -87,9 +87,18 @@ class Executor:
         """Write the job file."""
         folder.mkdir(parents=True, exist_ok=True)
         spec = job.spec
+        sources = {
+            frame.name: source_frame(self._layout, frame, read_stored_record(self._layout, frame))
+            for frame in frames
+        }
+        by_camera = {
+            camera: tuple(source for name, source in sources.items() if name.camera == camera)
+            for camera in spec.shown
+        }
         request = RenderRequest(
-            frames=tuple(
-                source_frame(self._layout, frame, read_stored_record(self._layout, frame)) for frame in frames
+            frames=by_camera[spec.camera],
+            cells=tuple(
+                Cell(name=str(camera), frames=by_camera[camera]) for camera in spec.shown if spec.cameras
             ),
             output=folder / "film.mp4",
             recipe=spec.recipe,

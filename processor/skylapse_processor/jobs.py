@@ -48,6 +48,13 @@ class RenderSpec:
     codec: str = "h264"
     parameters: dict[str, Any] = field(default_factory=dict)
     """Changed parameters by step of the recipe."""
+    cameras: tuple[str, ...] = ()
+    """Of a grid, `camera` the first of them; none for the film of one camera."""
+
+    @property
+    def shown(self) -> tuple[CameraName, ...]:
+        """All cameras whose frames it is made of."""
+        return tuple(CameraName.parse(name) for name in self.cameras) or (self.camera,)
 
     @property
     def film(self) -> str:
@@ -56,6 +63,7 @@ class RenderSpec:
         parts = [str(self.camera), self.day, span, self.profile or "", self.recipe, self.size]
         if self.codec != "h264":
             parts.append(self.codec)
+        parts += self.cameras
         if self.parameters:
             parts.append(json.dumps(self.parameters, sort_keys=True))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -64,6 +64,6 @@ def outline(request: RenderRequest) -> Outline:
         chapter=chapter_frames(way.rate),
         cost=Cost(
             each=around + round(LOOK_SHARE * (unmeasured + looks)),
-            whole=chosen_by_look or any(layer.carries for layer in way.outline.layers),
+            whole=chosen_by_look or bool(request.cells) or any(layer.carries for layer in way.outline.layers),
         ),
     )

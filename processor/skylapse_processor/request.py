@@ -28,6 +28,8 @@ MAX_RATE = 60.0
 MAX_ASKED_RATE = 240.0
 """As orders allow: above MAX_RATE, a film shows every n-th frame."""
 MIN_RATE = 0.1
+FEWEST_CELLS, MOST_CELLS = 2, 9
+"""Cameras of a grid."""
 MAX_SIDE = 8192
 PACES: Mapping[str, tuple[float, float, str]] = {
     "rate": (MIN_RATE, MAX_ASKED_RATE, "frames a second"),
@@ -44,6 +46,16 @@ SIZES: Mapping[str, tuple[int, int] | None] = {
     "2160p": (3840, 2160),
     "4k": (3840, 2160),
 }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """One camera of a grid."""
+
+    name: str
+    frames: tuple[SourceFrame, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+    """Files that were found unusable before, with the reason."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,6 +96,8 @@ class RenderRequest:
     """What was calibrated of the camera."""
     calibration: Calibration = NOTHING
     """What these files say, once they have been read; not in `job.json`."""
+    cells: tuple[Cell, ...] = ()
+    """Of a grid, whose film is made of their frames; none for the film of one camera."""
     stretch: tuple[int, int] | None = None
     """First frame of the film that is encoded and first that is not any more, pixel for pixel as in the whole
     film; null for all of it."""
@@ -272,6 +286,10 @@ def to_json(request: RenderRequest) -> dict[str, Any]:
         "noticed": [list(pair) for pair in request.noticed],
         "calibration": request.files.as_json(),
         "stretch": list(request.stretch) if request.stretch else None,
+        "cells": [
+            {"name": cell.name, "frames": [_frame_to_json(frame) for frame in cell.frames]}
+            for cell in request.cells
+        ],
     }
 
 
@@ -305,6 +323,7 @@ def from_json(text: str) -> RenderRequest:
             noticed=tuple((str(file), str(why)) for file, why in value.get("noticed") or ()),
             files=CalibrationFiles.of(value.get("calibration") or {}),
             stretch=_maybe(_stretch, value.get("stretch")),
+            cells=tuple(_cell(cell) for cell in value.get("cells") or ()),
         )
     except KeyError as error:
         raise RequestError(str(error.args[0]), "is missing") from error
@@ -316,6 +335,11 @@ def from_json(text: str) -> RenderRequest:
 
 def _maybe(kind: Callable[[Any], Any], value: Any) -> Any:
     return None if value is None else kind(value)
+
+
+def _cell(value: Mapping[str, Any]) -> Cell:
+    frames = tuple(_frame_from_json(frame) for frame in value["frames"])
+    return Cell(name=str(value["name"]), frames=frames)
 
 
 def _stretch(value: Sequence[Any]) -> tuple[int, int]:

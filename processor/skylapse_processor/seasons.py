@@ -24,40 +24,41 @@ def same_light(steps: tuple[Step, ...]) -> Mapping[str, object] | None:
     return chosen if chosen.get("light", "any") != "any" else None
 
 
-def one_a_day(
-    catalogue: Catalogue, layout: Layout, wanted: Selection, light: Mapping[str, object]
-) -> tuple[StoredFrame, ...]:
-    """Return the frame of each day that is nearest to the light asked for, in order of time."""
-    stretches = catalogue.stretches(wanted.camera)
-    days = sorted(
-        {
-            stretch.day
-            for stretch in stretches
-            if stretch.frames
-            and (wanted.from_at is None or stretch.last_at >= wanted.from_at)
-            and (wanted.to_at is None or stretch.first_at < wanted.to_at)
-        }
-    )
-    found = (_of_day(catalogue, layout, replace(wanted, day=day), light) for day in days)
-    return tuple(frame for frame in found if frame is not None)
+class Seasons:
+    """Chooses the frames of films, those of spans at the same light one a day."""
 
+    def __init__(self, catalogue: Catalogue, layout: Layout) -> None:
+        self._catalogue = catalogue
+        self._layout = layout
 
-def _of_day(
-    catalogue: Catalogue, layout: Layout, wanted: Selection, light: Mapping[str, object]
-) -> StoredFrame | None:
-    frames = [frame for frame in catalogue.frames(wanted) if frame.state is not FrameState.BAD]
-    if not frames:
-        return None
+    def frames(self, wanted: Selection, light: Mapping[str, object] | None) -> tuple[StoredFrame, ...]:
+        """Return the frames asked for in order of time; of each day that nearest to a light, where one is."""
+        if light is None:
+            return self._catalogue.frames(wanted)
+        days = sorted(
+            {
+                stretch.day
+                for stretch in self._catalogue.stretches(wanted.camera)
+                if stretch.frames
+                and (wanted.from_at is None or stretch.last_at >= wanted.from_at)
+                and (wanted.to_at is None or stretch.first_at < wanted.to_at)
+            }
+        )
+        found = (self._of_day(replace(wanted, day=day), light) for day in days)
+        return tuple(frame for frame in found if frame is not None)
 
-    def sun_of(index: int) -> float | None:
-        record = read_stored_record(layout, frames[index])
-        return record.sun_elevation_deg if record is not None else None
+    def _of_day(self, wanted: Selection, light: Mapping[str, object]) -> StoredFrame | None:
+        frames = [frame for frame in self._catalogue.frames(wanted) if frame.state is not FrameState.BAD]
 
-    number = choose(
-        len(frames),
-        sun_of,
-        str(light["light"]),
-        float(str(light.get("sun_deg", _SUN_DEG))),
-        float(str(light.get("within_deg", _WITHIN_DEG))),
-    )
-    return None if number is None else frames[number]
+        def sun_of(index: int) -> float | None:
+            record = read_stored_record(self._layout, frames[index])
+            return record.sun_elevation_deg if record is not None else None
+
+        number = choose(
+            len(frames),
+            sun_of,
+            str(light["light"]),
+            float(str(light.get("sun_deg", _SUN_DEG))),
+            float(str(light.get("within_deg", _WITHIN_DEG))),
+        )
+        return None if number is None else frames[number]

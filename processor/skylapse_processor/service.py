@@ -235,7 +235,7 @@ class Service:
         self.port = int(addresses[0][1]) if addresses else self._config.http.port
 
     def _title(self, spec: RenderSpec) -> str:
-        return title_of(self._bridges.name(spec.camera), spec)
+        return title_of(" + ".join(self._bridges.name(camera) for camera in spec.shown), spec)
 
     def _on_stored(self, camera: CameraName) -> None:
         self._changed.add(camera)

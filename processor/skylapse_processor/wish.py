@@ -1,6 +1,7 @@
 """What somebody may ask for: a film, as the arguments of a command or the body of `POST /renders`.
 
-`camera`, then what it is made of: `day`, or `window` (with `day`, where the window's name comes back every
+`camera`, or `cameras` for two to nine side by side on one time axis, then what it is made of:
+`day`, or `window` (with `day`, where the window's name comes back every
 day), or `from` and `to` (RFC 3339, on the bridge's clock); `profile`, `recipe`, `size`; and at most one of
 `rate` (frames a second), `length_s` and `speed_up` (times real time). `parameters` changes steps of the
 recipe: `{"level": {"sigma_frames": 40}, "overlay": {"text": "{time}"}, "deflicker": false}`.
@@ -22,11 +23,12 @@ from .encode_codecs import CODECS, H264
 from .errors import RequestError
 from .jobs import RenderSpec
 from .recipe import DEFAULT, RECIPES, steps_of
-from .request import MAX_ASKED_RATE, MIN_RATE, SIZES
+from .request import FEWEST_CELLS, MAX_ASKED_RATE, MIN_RATE, MOST_CELLS, SIZES
 from .store.rows import StoredFrame
 
 FIELDS = (
     "camera",
+    "cameras",
     "day",
     "window",
     "from",
@@ -62,6 +64,8 @@ class FilmWish:
     also_sizes: tuple[str, ...] = ()
     codec: str = "h264"
     parameters: dict[str, Any] = field(default_factory=dict)
+    cameras: tuple[str, ...] = ()
+    """Of a grid."""
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> "FilmWish":
@@ -69,8 +73,10 @@ class FilmWish:
         for name in values:
             if name not in FIELDS:
                 raise RequestError(name[:40], f"is not known; known are {', '.join(FIELDS)}")
+        cameras = _cameras(values)
         wish = cls(
-            camera=_camera(values.get("camera")),
+            camera=_camera(cameras[0] if cameras else values.get("camera")),
+            cameras=cameras,
             day=_day(values.get("day")),
             window=_word(values, "window"),
             from_at=_time(values, "from"),
@@ -123,6 +129,7 @@ class FilmWish:
             also_sizes=self.also_sizes,
             codec=self.codec,
             parameters=self.parameters,
+            cameras=self.cameras,
         )
 
 
@@ -146,6 +153,23 @@ def _camera(value: object) -> CameraName:
         return CameraName.parse(value)
     except ProtocolError as error:
         raise RequestError("camera", error.why) from error
+
+
+def _cameras(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the cameras of a grid; none where one camera is asked for."""
+    value = values.get("cameras")
+    if value is None:
+        return ()
+    if values.get("camera") is not None:
+        raise RequestError("cameras", "cannot be asked for together with camera")
+    if not isinstance(value, list) or len({str(each) for each in value}) != len(value):
+        raise RequestError("cameras", "is no list of different cameras")
+    if not FEWEST_CELLS <= len(value) <= MOST_CELLS:
+        raise RequestError("cameras", f"are {len(value)}; a grid has {FEWEST_CELLS} to {MOST_CELLS}")
+    for name in ("also_sizes", "window", "profile"):
+        if values.get(name):
+            raise RequestError(name, "is nothing that a grid has")
+    return tuple(str(_camera(each)) for each in value)
 
 
 def _day(value: object) -> str | None:

@@ -74,6 +74,8 @@ def choose(
                 sun = sun_of(index)
                 asked[index] = math.nan if sun is None else sun
 
+    if not count:
+        return None
     step = max(1, count // _COARSE)
     ask([*range(0, count, step), count - 1])
     while True:

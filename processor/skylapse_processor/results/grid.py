@@ -22,10 +22,10 @@ from skylapse_processor.decode_scale import Box, Planes, empty
 from skylapse_processor.encode import Converter, VideoFrame
 from skylapse_processor.encode_codecs import Coding
 from skylapse_processor.encode_hardware import choose
+from skylapse_processor.encode_preview import Preview
 from skylapse_processor.encode_sizes import Print, Prints
 from skylapse_processor.errors import NoPicturesError, PictureError, RequestError
-from skylapse_processor.files import peak_rss_mb
-from skylapse_processor.frames import SourceFrame
+from skylapse_processor.files import peak_rss_mb, write_whole
 from skylapse_processor.progress import Meter
 from skylapse_processor.recipe.caption import Caption
 from skylapse_processor.recipe.look import Look, apply
@@ -33,13 +33,22 @@ from skylapse_processor.recipe.plan import Plan
 from skylapse_processor.recipe.smooth import flicker_mev
 from skylapse_processor.recipe.tokens import Part
 from skylapse_processor.render import Cancelled, Report, shown_log_mean, write_stills
-from skylapse_processor.request import MAX_RATE, MIN_RATE, FilmResult, RenderRequest, check, film_box
+from skylapse_processor.request import (
+    FEWEST_CELLS,
+    MAX_RATE,
+    MIN_RATE,
+    MOST_CELLS,
+    Cell,
+    FilmResult,
+    RenderRequest,
+    check,
+    film_box,
+)
 from skylapse_processor.studio import Studio, usual_size
 from skylapse_processor.survey import Skipped, brightness, in_order, survey, why
 
 from .keogram import intervals_s
 
-FEWEST, MOST = 2, 9
 MOST_TICKS = 200_000
 _NEAR = 1.5
 """A frame stands for ticks up to so many of its camera's intervals away."""
@@ -47,15 +56,6 @@ _DIMMED = 0.35
 _DEFAULT_RATE = 30.0
 _POSTER_AT = 0.5
 _WHITE, _AMBER = (255, 255, 255), (255, 190, 90)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Camera:
-    """What one cell shows."""
-
-    name: str
-    frames: tuple[SourceFrame, ...]
-    skipped: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,18 +103,16 @@ def shape_of(count: int) -> tuple[int, int]:
     return columns, math.ceil(count / columns)
 
 
-def render_grid(
-    cameras: Sequence[Camera], request: RenderRequest, on_progress: Report, cancelled: Cancelled
-) -> FilmResult:
-    """Make the film that a request describes, of the frames of these cameras instead of its own.
+def render_grid(request: RenderRequest, on_progress: Report, cancelled: Cancelled) -> FilmResult:
+    """Make the film of a request's cells, instead of its own frames.
 
     Raises RequestError, NoPicturesError, FilmError, FilmCheckError or CancelledError; then no output is left.
     """
-    started = time.monotonic()
-    if not FEWEST <= len(cameras) <= MOST:
-        raise RequestError("cameras", f"are {len(cameras)}; a grid has {FEWEST} to {MOST}")
+    started, cameras = time.monotonic(), request.cells
+    if not FEWEST_CELLS <= len(cameras) <= MOST_CELLS:
+        raise RequestError("cameras", f"are {len(cameras)}; a grid has {FEWEST_CELLS} to {MOST_CELLS}")
     for camera in cameras:
-        check(replace(request, frames=camera.frames, skipped=camera.skipped))
+        check(replace(request, cells=(), frames=camera.frames, skipped=camera.skipped))
     meter = Meter(on_progress)
     meter.plan("measure", "render", "finish")
     box = _cell_box(cameras[0], request, len(cameras))
@@ -129,7 +127,7 @@ def render_grid(
     )
 
 
-def _cell_box(camera: Camera, request: RenderRequest, count: int) -> Box:
+def _cell_box(camera: Cell, request: RenderRequest, count: int) -> Box:
     """Return how large a cell is: the grid of cells of the first camera's shape fits the size asked for."""
     columns, rows = shape_of(count)
     frames, _skipped = survey(camera.frames[:1])
@@ -151,7 +149,7 @@ class _Cell:
     away: Caption
 
 
-def _cell(camera: Camera, request: RenderRequest, box: Box, meter: Meter, cancelled: Cancelled) -> _Cell:
+def _cell(camera: Cell, request: RenderRequest, box: Box, meter: Meter, cancelled: Cancelled) -> _Cell:
     own = gathered(replace(request, frames=camera.frames, rate=_DEFAULT_RATE, length_s=None, speed_up=None))
     frames, skipped = survey(own.frames)
     if not frames:
@@ -226,11 +224,14 @@ class _Grid:
         print_ = Print(size=self._request.size, box=self._film, output=self._request.output)
         poster: VideoFrame | None = None
         means: list[float] = []
+        preview = Preview(0, len(ticks)) if self._request.preview else None
         with Prints([print_], rate, coding) as films:
             self._meter.begin("render", len(ticks))
             for number, made in enumerate(in_order(self._picture, ticks, self._cancelled)):
                 films.write((made.frame,), number)
                 means.append(made.log_mean)
+                if preview is not None:
+                    preview.take(number, made.frame)
                 poster = made.frame if poster is None or number <= _POSTER_AT * len(ticks) else poster
                 self._meter.advance("render", number + 1, len(ticks))
             self._meter.begin("finish", 1)
@@ -241,6 +242,8 @@ class _Grid:
             )
         if poster is not None:
             write_stills(self._request, Converter().pixels(poster))
+        if preview is not None and self._request.preview is not None:
+            write_whole(self._request.preview, preview.webp())
         self._meter.advance("finish", 1, 1)
         skipped = [pair for cell in self._cells for pair in cell.skipped]
         return FilmResult(

@@ -32,10 +32,10 @@ _SCHEMAS: dict[str, Any] = {
     },
     "Wish": {
         "type": "object",
-        "required": ["camera"],
         "additionalProperties": False,
         "properties": {
             "camera": {"type": "string"},
+            "cameras": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 9},
             "day": {"type": "string", "format": "date"},
             "window": {"type": "string"},
             "from": {"type": "string", "format": "date-time"},
