@@ -152,7 +152,7 @@ format: venv  ## format the code
 # ---------------------------------------------------------------- checks
 
 HOME_ASSISTANT_TESTS := $(wildcard tests/integration tests/blueprints)
-PROGRAM_CODE := $(wildcard protocol/skylapse_protocol pi_bridge/skylapse_bridge processor/skylapse_processor demo bench tools/libcamera_rig)
+PROGRAM_CODE := $(wildcard protocol/skylapse_protocol pi_bridge/skylapse_bridge processor/skylapse_processor demo bench tools/libcamera_rig tools/recipe_pictures)
 PYTEST := -m pytest --quiet
 HOME_ASSISTANT_PYTEST := $(PYTEST) -p tests.integration.plugin_2026_11
 
@@ -167,17 +167,22 @@ lint: venv venv-314 venv-ha  ## format check, ruff, mypy, vendored copy, house t
 
 ROOT_TESTS := $(if $(filter 0,$(shell id -u)),test-power-cut)
 
-.PHONY: test test-programs test-314 test-picamera test-power-cut test-home-assistant test-end-to-end
+.PHONY: test test-programs test-processor test-314 test-picamera test-power-cut test-home-assistant test-end-to-end
 test:  ## every test, on every Python and Home Assistant; what mostly waits runs two at a time
 	$(MAKE) venv venv-314 venv-ha venv-ha-10 tools libcamera
-	$(MAKE) --jobs=2 --output-sync=target test-programs test-314 test-picamera $(ROOT_TESTS) test-home-assistant
+	$(MAKE) --jobs=2 --output-sync=target test-processor test-programs test-314 test-picamera $(ROOT_TESTS) test-home-assistant
 	$(MAKE) test-end-to-end
 
-test-programs: venv tools  ## contract, bridge and processor on Python 3.11
-	.venv/bin/python $(PYTEST) tests $(HOME_ASSISTANT_TESTS:%=--ignore=%) --ignore=tests/end_to_end --ignore=tests/power_cut --ignore=tests/picamera --ignore=tests/test_house.py
+TESTED_ELSEWHERE := $(HOME_ASSISTANT_TESTS) tests/end_to_end tests/power_cut tests/picamera tests/processor tests/test_house.py
 
-test-314: venv-314 tools  ## contract, bridge and the house on Python 3.14
-	.venv-314/bin/python $(PYTEST) tests/contract tests/bridge tests/test_house.py
+test-programs: venv tools  ## contract, bridge and documents on Python 3.11
+	.venv/bin/python $(PYTEST) tests $(TESTED_ELSEWHERE:%=--ignore=%)
+
+test-processor: venv tools  ## the processor on Python 3.11
+	.venv/bin/python $(PYTEST) tests/processor
+
+test-314: venv-314 tools  ## contract and bridge on Python 3.14
+	.venv-314/bin/python $(PYTEST) tests/contract tests/bridge
 
 test-picamera: libcamera .tools/bin/mosquitto .tools/bin/mosquitto_sub .tools/bin/mosquitto_pub  ## the driver of the Raspberry Pi's cameras on real picamera2 and libcamera
 	.venv-picamera/bin/python $(PYTEST) tests/picamera
