@@ -60,8 +60,9 @@ _CAMPS = 3
 _LEAST_SHARE = 0.08
 _FEWEST = 8
 _ENOUGH = 40
-_NEAR_WIDTHS = 0.006
-"""A camp that moved by so much counts a third of one that stood still."""
+_NEAR_WIDTHS, _NEAR_STATIC_WIDTHS = 0.006, 0.03
+"""A corner that moved by so much counts a third of one that stood still; where static texture was told from
+what moves, camps are trusted farther out."""
 _REFITS = 4
 _KERNEL_PX = 4
 
@@ -127,7 +128,7 @@ def texture(light: Light) -> Texture:
 class Landmarks:
     """Corners of a reference, found once, to follow into many pictures."""
 
-    __slots__ = ("_corners", "_texture")
+    __slots__ = ("_corners", "_near", "_texture")
 
     def __init__(self, reference: Texture, static: NDArray[np.uint8] | None = None) -> None:
         """Find the corners, where `static` is not 0."""
@@ -136,6 +137,7 @@ class Landmarks:
             near = cv2.resize(static, (columns, rows), interpolation=cv2.INTER_NEAREST)
             static = np.asarray(near, dtype=np.uint8)
         found = cv2.goodFeaturesToTrack(reference, _CORNERS, _QUALITY, _APART_PX, mask=static)
+        self._near = _NEAR_WIDTHS if static is None else _NEAR_STATIC_WIDTHS
         self._texture = reference
         self._corners = np.asarray(found if np.any(found) else np.zeros((0, 1, 2)), dtype=np.float32)
 
@@ -155,11 +157,10 @@ class Landmarks:
         kept = np.asarray(seen)[:, 0] == 1
         middle = np.array([(columns - 1) / 2, (rows - 1) / 2])
         here, there = (np.asarray(places)[kept, 0] - middle for places in (self._corners, there))
-        return max(
-            (_motion(*camp, len(self._corners), columns, model) for camp in _camps(here, there)),
-            key=lambda motion: motion.confidence * _nearness(motion),
-            default=Motion(),
-        )
+        of = len(self._corners)
+        camps = [(_motion(*camp, of, columns, model), len(camp[0])) for camp in _camps(here, there)]
+        heard = [(size * float(np.exp(-_length(motion) / self._near)), motion) for motion, size in camps]
+        return max(heard, key=lambda camp: camp[0], default=(0.0, Motion()))[1]
 
 
 def warp(light: Light, motion: Motion, *, zoom: float = 1.0) -> Light:
@@ -238,8 +239,8 @@ def _confidence(agree: int, of: int) -> float:
     return min(agree / _ENOUGH, 1.0) * min(2.0 * agree / max(of, 1), 1.0)
 
 
-def _nearness(motion: Motion) -> float:
-    return float(np.exp(-np.hypot(motion.dx_widths, motion.dy_widths) / _NEAR_WIDTHS))
+def _length(motion: Motion) -> float:
+    return float(np.hypot(motion.dx_widths, motion.dy_widths))
 
 
 _Fit: TypeAlias = tuple[NDArray[np.float64], float, float]

@@ -1,8 +1,8 @@
 """Where the camera looked, picture by picture: each lies upon the first as far as static texture tells.
 
 Pictures are looked at by stretches. In a stretch, texture that stays is told from texture that moves: the
-mean of signed texture is as strong as the mean of its strength where nothing moves, and vanishes where clouds
-pass. Corners are looked for in what stays. Every picture is registered to the one in the middle of its
+mean of its first third looks like the mean of its last where nothing moves, and like nothing where clouds
+passed. Corners are looked for in what stays. Every picture is registered to the one in the middle of its
 stretch, which looks most like it, and that one to an anchor, which is replaced only when too little of it can
 be found again, as light goes on changing: so errors do not add up from picture to picture.
 """
@@ -29,9 +29,11 @@ _GOOD = 0.6
 """Confidence from which an anchor serves on."""
 _STATIC_COLUMNS = 240
 _STAYS = 0.5
+_PATCH = (9, 9)
 _FEWEST_TO_TELL = 6
 _LEAST_STATIC = 0.02
 _FLAT = 128.0
+_KEYS = (0.5, 0.25, 0.75)
 
 _STILL_PX = 0.15
 """Nineteen of twenty pictures of a camera that stands still are found nearer to their aim than this, in
@@ -68,11 +70,9 @@ def track(sight: Sight) -> Track:
     known = np.zeros(sight.count, dtype=bool)
     chain = _Chain()
     for stretch in _stretches(sight):
-        key = stretch[len(stretch) // 2][1]
-        landmarks = Landmarks(key, static_texture([shown for _, shown in stretch]))
+        key, landmarks, motions = _registered([shown for _, shown in stretch])
         base = chain.base(key, landmarks)
-        for number, shown in stretch:
-            motion = landmarks.motion(shown)
+        for (number, _), motion in zip(stretch, motions, strict=True):
             if motion.is_sure:
                 poses[number] = after(pose_of(motion), base)
                 known[number] = True
@@ -89,16 +89,21 @@ def static_texture(textures: Sequence[Texture]) -> NDArray[np.uint8] | None:
     """Return where texture stays through a stretch of pictures, 0 elsewhere; null where nobody can tell."""
     if len(textures) < _FEWEST_TO_TELL:
         return None
+    third = len(textures) // 3
+    early, late = (_small_mean(part) for part in (textures[:third], textures[-third:]))
+    alike, first, last = (cv2.blur(plane, _PATCH) for plane in (early * late, early**2, late**2))
+    mask = (np.asarray(alike) > _STAYS * np.sqrt(np.asarray(first) * np.asarray(last))).astype(np.uint8)
+    return mask if mask.mean() >= _LEAST_STATIC else None
+
+
+def _small_mean(textures: Sequence[Texture]) -> NDArray[np.float32]:
     rows, columns = textures[0].shape
     size = min(_STATIC_COLUMNS, columns), max(rows * min(_STATIC_COLUMNS, columns) // columns, 1)
-    signed, strength = np.zeros(size[::-1], np.float32), np.zeros(size[::-1], np.float32)
+    total = np.zeros(size[::-1], np.float32)
     for shown in textures:
-        small = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA), dtype=np.float32) - _FLAT
-        signed += small
-        strength += np.abs(small)
-    stays, all_of_it = (cv2.blur(plane, (5, 5)) for plane in (np.abs(signed), strength))
-    mask = (np.asarray(stays) > _STAYS * np.asarray(all_of_it)).astype(np.uint8)
-    return mask if mask.mean() >= _LEAST_STATIC else None
+        total += np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA), dtype=np.float32) - _FLAT
+    total /= np.float32(len(textures))
+    return total
 
 
 def after(second: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -146,6 +151,25 @@ class _Chain:
             self._anchor, self._anchor_pose = landmarks, pose
         self._last, self._last_pose = landmarks, pose
         return pose
+
+
+def _registered(stretch: Sequence[Texture]) -> tuple[Texture, Landmarks, list[Motion]]:
+    """Return the picture that a stretch is registered to, its corners, and how each picture lies upon it.
+
+    It is the one in the middle, or another where too few lie upon that one: it may show fog.
+    """
+    static = static_texture(stretch)
+    best, most = (stretch[0], Landmarks(stretch[0], static), [Motion()] * len(stretch)), 0
+    for share in _KEYS:
+        key = stretch[int(share * len(stretch))]
+        landmarks = Landmarks(key, static)
+        motions = [landmarks.motion(shown) for shown in stretch]
+        sure = sum(motion.is_sure for motion in motions)
+        if sure > most:
+            best, most = (key, landmarks, motions), sure
+        if most > len(stretch) / 2:
+            break
+    return best
 
 
 def _stretches(sight: Sight) -> Iterator[list[tuple[int, Texture]]]:
