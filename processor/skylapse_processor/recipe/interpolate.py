@@ -45,8 +45,8 @@ SLIDE_SHOW = 16.0
 """Frames for each picture from which on a film is none."""
 
 _FLOW_COLUMNS = 640
-_BAND = 128
-"""Rows at a time: what they need fits into the cache."""
+_BAND = 256
+"""Rows at a time, for the sake of memory."""
 _SAME = 1e-3
 _NOISE = 0.01
 _DOUBT = 4.0
@@ -150,8 +150,8 @@ def between(first: Picture, second: Picture, share: float) -> Light:
     """Return the light at a share, 0…1, of the way from one picture to the next."""
     there, back = flows(first, second)
     columns, rows = first.size
-    spread = max(1.0, columns / 480)
-    reach = math.ceil(4 * spread + max(np.abs(there[..., 1]).max(), np.abs(back[..., 1]).max()))
+    spread = max(2, round(columns / 270))
+    reach = spread + math.ceil(max(np.abs(there[..., 1]).max(), np.abs(back[..., 1]).max()))
     shown = np.empty((3, rows, columns), dtype=np.float32)
     for top in range(0, rows, _BAND):
         past = min(top + _BAND, rows)
@@ -210,12 +210,12 @@ def _codes(picture: Picture) -> NDArray[np.uint8]:
     return codes
 
 
-def _belief(lights: tuple[Light, Light], moved: tuple[Light, Light], spread: float) -> Plane:
+def _belief(lights: tuple[Light, Light], moved: tuple[Light, Light], spread: int) -> Plane:
     """Return how far motion is believed, 0…1, shape (rows, columns)."""
     differences = []
     for one, two in (lights, moved):
-        away = np.sqrt(np.maximum(one[1], 0.0)) - np.sqrt(np.maximum(two[1], 0.0))
-        differences.append(cv2.GaussianBlur(away * away, (0, 0), spread))
+        away = cv2.sqrt(np.maximum(one[1], 0.0)) - cv2.sqrt(np.maximum(two[1], 0.0))
+        differences.append(cv2.blur(away * away, (2 * spread + 1, 2 * spread + 1)))
     before, after = differences
     belief: Plane = before / (before + _DOUBT * after + np.float32(_NOISE**2))
     return belief
