@@ -111,8 +111,8 @@ class Today:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._closing.stop()
-        self._showing.stop()
+        await asyncio.to_thread(self._closing.stop)
+        await asyncio.to_thread(self._showing.stop)
 
     def stir(self, camera: CameraName) -> None:
         """Hear that a camera has new frames."""
@@ -146,11 +146,11 @@ class Today:
     async def show(self, live: Live) -> None:
         """See to it that every frame that has been measured is to be seen."""
         async with live.showing:
-            if live.ended:
-                return
             done = len(live.reel.segments)
             before, course = len(live.reel.frames), live.reel.course
             pending = await asyncio.to_thread(self._pending, live)
+            if len(pending) >= _AT_ONCE:
+                pending = ()
             parts = [part for part in live.parts if part.segment >= done]
             shown = [name for part in parts for name in part.piece.frames]
             if shown != [frame.name for frame in pending[: len(shown)]]:
@@ -233,6 +233,7 @@ class Today:
             except (ProcessorError, OSError) as error:
                 _log.warning("the film of today of %s is rendered instead: %s", spec.camera, error)
                 return ()
+            await asyncio.to_thread(live.reel.mark, ended=True)
             live.ended, live.parts = True, []
         return (product,)
 
@@ -248,9 +249,10 @@ class Today:
                 window = (camera, key[0], key[1] or "")
                 keep = (camera, *key) in current or window in unmade
             if not keep:
-                self._lives.pop(folder.name, None)
                 if (live := self._current.get(camera)) is not None and live.spec.film == folder.name:
                     del self._current[camera]
+                    self.changed(camera)
+                self._lives.pop(folder.name, None)
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _follow(self, camera: CameraName) -> None:
@@ -278,7 +280,8 @@ class Today:
                 if reel.picture is not None and reel.picture.rate != pace_of(spec):
                     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
                     reel = Reel(folder, self._layout.root)
-                live = Live(spec=spec, reel=reel, track=reel.picture.track if reel.picture else None)
+                track = reel.picture.track if reel.picture else None
+                live = Live(spec=spec, reel=reel, track=track, ended=reel.ended)
                 self._lives[spec.film] = live
             return live
 
@@ -294,9 +297,10 @@ class Today:
     async def _advance(self, live: Live) -> None:
         """Close the segments that have all the frames that they look ahead to."""
         async with live.closing:
-            if live.ended:
-                return
             pending = await asyncio.to_thread(self._pending, live)
+            if pending and live.ended:
+                live.ended = False
+                await asyncio.to_thread(live.reel.mark, ended=False)
             while len(pending) >= GROUP + AHEAD:
                 await asyncio.to_thread(self._disk.check, 0)
                 await self._close(live, pending[:GROUP], aims(live.reel.course, pending[: GROUP + AHEAD]))
@@ -312,8 +316,9 @@ class Today:
         self, live: Live, frames: Sequence[SourceFrame], aimed: Sequence[Aim], *, quick: bool = False
     ) -> None:
         lane = self._showing if quick else self._closing
+        number = len(live.reel.segments)
         piece = await self._cut(lane, live, frames, aimed[: len(frames)], quick=quick)
-        await lane.run(partial(_keep, live, piece, frames))
+        await self._closing.run(partial(_keep, live, piece, frames, number))
         done = len(live.reel.segments)
         live.parts = [part for part in live.parts if part.segment >= done]
         for frame in frames:
@@ -429,8 +434,13 @@ def _window_of(folder: Path) -> tuple[str, str | None] | None:
     return None
 
 
-def _keep(live: Live, piece: Piece, frames: Sequence[SourceFrame]) -> None:
-    """Write a closed segment, after what the film is where it is the first."""
+def _keep(live: Live, piece: Piece, frames: Sequence[SourceFrame], number: int) -> None:
+    """Write a closed segment, after what the film is where it is the first.
+
+    Whoever waits may be cancelled, the writing is not: a segment that has come to lie meanwhile stays.
+    """
+    if len(live.reel.segments) != number:
+        return
     if live.track is None:
         raise FilmError(f"{live.spec.camera}: none of the first frames is a picture")
     if live.reel.picture is None:

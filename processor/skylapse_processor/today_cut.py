@@ -24,7 +24,7 @@ from .decode_scale import Box, Scaler, inside
 from .encode import Converter, VideoFrame
 from .encode_preview import WIDTH
 from .encode_segments import encode_group
-from .errors import PictureError
+from .errors import FilmError, PictureError
 from .files import write_whole
 from .frames import SourceFrame
 from .measure import THUMBNAIL_BYTES, THUMBNAIL_LONG_SIDE, jpeg_within
@@ -70,6 +70,7 @@ class Lane:
         self._thread: ThreadPoolExecutor | None = None
         self._helpers: ThreadPoolExecutor | None = None
         self._local = threading.local()
+        self._over = False
 
     def start(self) -> None:
         """Have threads; each is made when it is first needed."""
@@ -79,10 +80,11 @@ class Lane:
         )
 
     def stop(self) -> None:
-        """End the threads; what they are at is thrown away."""
+        """End the threads, and wait for that; what they are at is thrown away."""
+        self._over = True
         for pool in (self._thread, self._helpers):
             if pool is not None:
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(cancel_futures=True)
 
     async def run(self, work: Callable[[], Out]) -> Out:
         """Do something in the thread."""
@@ -104,6 +106,8 @@ class Lane:
 
         def pictures() -> Iterator[VideoFrame]:
             for frame, made in zip(frames, self._in_order(frames, aimed, box), strict=True):
+                if self._over:
+                    raise FilmError("the processor is being stopped")
                 if made is None:
                     skipped.append(frame.name)
                 else:

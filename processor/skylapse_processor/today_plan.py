@@ -17,9 +17,9 @@ targets and the exposures ahead, with weights that are worked out once.
 A soft path follows the camera's own loop, which answers clouds, and so loses them; a stiff one swings where
 dusk sets in. On a sequence of the twin at dusk with a loop that hunts (76 mEV of flicker in E), a render's
 film has 1.0 mEV; with 24 frames ahead the path's has 1.7, 1.5 and 1.1 mEV at a stiffness of 16, 20 and 24
-frames, strays 0.3, 0.5 and 0.8 EV from the render's target (rms), and keeps 0.65 of the clouds at 16 and all
-of them at 20. With 12 frames ahead it has 3.6 mEV. 24 are few enough to be encoded in the time that a finished
-film may take.
+frames, strays 0.3, 0.5 and 0.8 EV from the render's target (rms), and keeps 0.65 of the clouds at 16 and
+all of them at 20. With 12 frames ahead it has 3.6 mEV. 24 are few enough to be encoded in the time that a
+finished film may take.
 
 Colour gains are levelled like exposure. A film's shoulder (`recipe/look.py`) begins at its brightest gain,
 which nobody knows yet: here it begins at the brightest so far, and comes back slowly.
@@ -202,8 +202,7 @@ def _weights(ahead: int) -> Curve:
     past, future = bends[:, :_ORDER], bends[:, _ORDER:]
     left = np.eye(ahead) + future.T @ future
     right = np.hstack([-future.T @ past, np.eye(ahead)])
-    weights: Curve = np.linalg.solve(left, right)[0]
-    return weights
+    return np.asarray(np.linalg.solve(left, right)[0], dtype=np.float64)
 
 
 def _three(row: Sequence[float] | Curve) -> Three:

@@ -4,6 +4,7 @@
 today/<bridge>/<camera>/<film>/media      room for a head, then the samples of all closed segments
                                journal    a line for each: its frames, sizes, and where the path stands
                                *.jpg      some of its frames, small, for the preview
+                               ended      there once the film of these frames was made
 ```
 
 A segment counts once its samples and then its line are synced. After a kill, what lies behind the last whole
@@ -133,6 +134,18 @@ class Reel:
             good += len(line)
         os.truncate(self._journal, good)
         os.truncate(self._media, self.end)
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether the film of what is closed was made."""
+        return (self.folder / "ended").exists()
+
+    def mark(self, *, ended: bool) -> None:
+        """Note that the film was made, or goes on after all."""
+        if ended:
+            (self.folder / "ended").touch()
+        else:
+            (self.folder / "ended").unlink(missing_ok=True)
 
     @property
     def end(self) -> int:

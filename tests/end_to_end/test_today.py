@@ -1,0 +1,87 @@
+"""The film of today in Home Assistant's media browser, while the camera goes on photographing."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, expect
+
+from demo.rig import died
+from demo.sunset import EVENING as DAY
+from demo.sunset import LAKE
+from demo.system import System
+from tests.end_to_end.conftest import KEPT, Shown
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CAMERA = "yard/south"
+PATIENCE_S = 90.0
+RATE = 60.0
+"""The built-in schedule Daytime photographs every 30 seconds: twice a second on this clock."""
+TWIN = {
+    "id": "south",
+    "name": "Yard",
+    "driver": "twin",
+    "width": 640,
+    "height": 360,
+    "latitude": LAKE.latitude,
+    "longitude": LAKE.longitude,
+}
+ENOUGH = 60
+"""Frames before somebody looks: some of them in a closed segment."""
+SHOWN_S = """(video) => video.buffered.length ? video.buffered.end(video.buffered.length - 1) : 0"""
+HOLES = """(video) => video.buffered.length - 1"""
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def growing(shown: Shown) -> AsyncIterator[System]:
+    """The system while one more camera photographs a day of its own."""
+    system = shown.system
+    noon = datetime(DAY.year, DAY.month, DAY.day, 10, 0, tzinfo=UTC)
+    clock = {"start": noon.isoformat(), "anchor": datetime.now(UTC).isoformat(), "rate": RATE}
+    bridge = system.rig.start_another_bridge("yard", [TWIN], clock=clock)
+
+    def enough() -> bool:
+        died(bridge)
+        state = system.watch.heard.stores.get(CAMERA)
+        return state is not None and state.film_of_today is not None and state.frames_today >= ENOUGH
+
+    try:
+        await until(enough, timeout_s=PATIENCE_S, what=f"{ENOUGH} frames of the camera")
+        yield system
+    finally:
+        bridge.stop()
+
+
+async def test_the_film_of_today_plays_on_while_frames_come_in(growing: System, page: Page) -> None:
+    house = growing.house
+    await page.goto(f"{house.url}/media-browser/browser")
+    username = page.get_by_label("Username")
+    await expect(username.or_(page.locator("ha-card, .child").first)).to_be_visible()
+    if await username.is_visible():
+        await username.fill(house.sign_in.username)
+        await page.locator("input[name=password]").fill(house.sign_in.password)
+        await page.get_by_role("button", name="Log in").click()
+    for folder in ("Skylapse", "Films", "Yard", "Today (live)"):
+        await page.locator("ha-card, .child").filter(has_text=re.compile(re.escape(folder))).first.click()
+    video = page.locator("ha-hls-player video").first
+    await expect(video).to_be_attached()
+    await video.evaluate("(video) => { video.muted = true; return video.play(); }")
+    began_s = await until(partial(video.evaluate, SHOWN_S), timeout_s=PATIENCE_S, what="the film so far")
+    stored = growing.watch.heard.stores[CAMERA].frames_today
+    assert began_s >= (ENOUGH - 1) / 30
+
+    async def later() -> float:
+        shown_s = float(await video.evaluate(SHOWN_S))
+        return shown_s if shown_s >= (stored + 30) / 30 else 0.0
+
+    ended_s = await until(later, timeout_s=PATIENCE_S, what="frames that came after the film was opened")
+    assert ended_s > began_s
+    assert await video.evaluate(HOLES) == 0
+    await page.screenshot(path=KEPT / "today.png")
+    assert await video.evaluate("(video) => video.currentTime") > 0
+    assert await video.evaluate("(video) => video.error") is None
