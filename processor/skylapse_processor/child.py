@@ -26,6 +26,7 @@ SILENCE_S = 600.0
 _LINE_BYTES = 16 * 1024 * 1024
 _KILL_AFTER_S = 3.0
 _LAST_WORDS = 2000
+_GRACE_S = 5
 _MB = 1_000_000
 
 
@@ -86,7 +87,7 @@ def _restrain(pid: int, limits: Limits) -> None:
             most = limits.memory_mb * _MB
             resource.prlimit(pid, resource.RLIMIT_AS, (most, most))
         if limits.cpu_s:
-            resource.prlimit(pid, resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s))
+            resource.prlimit(pid, resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s + _GRACE_S))
 
 
 async def _listen(process: asyncio.subprocess.Process, hear: Callable[[Report], None]) -> dict[str, Any]:

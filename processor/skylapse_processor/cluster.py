@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import CancelledError as NoLongerAwaited
 from typing import Any
+from urllib.parse import urlsplit
 
 import dask
 from distributed import Client, Future, KilledWorker, Scheduler, Security, Worker, get_worker
@@ -110,7 +111,7 @@ class Pool:
             raise LostError(f"{self.name}: no worker is left that sees the store")
         return allowed
 
-    async def _result(self, future: "Future[Report]", heard: "_Heard") -> Report:
+    async def _result(self, future: "Future[Any]", heard: "_Heard") -> Report:
         """Wait for a part; raise LostError where nothing is heard of it any more."""
         waiting = asyncio.ensure_future(future.result())
         try:
@@ -193,7 +194,8 @@ async def serve(config: ClusterConfig, places: int, name: str | None, stop: asyn
 
 
 async def _work(config: ClusterConfig, places: int, name: str | None, stop: asyncio.Event) -> None:
-    """Be a worker from connecting until the scheduler is gone or `stop`."""
+    """Be a worker until the scheduler is gone or `stop`; raise OSError where there is none."""
+    await _probe(config)
     with dask.config.set(_QUIET):
         worker = await Worker(
             config.scheduler,
@@ -214,6 +216,14 @@ async def _work(config: ClusterConfig, places: int, name: str | None, stop: asyn
         stopping.cancel()
         await worker.close()
         await gone
+
+
+async def _probe(config: ClusterConfig) -> None:
+    """Raise OSError or TimeoutError unless somebody listens at the scheduler's address."""
+    place = urlsplit(config.scheduler)
+    async with asyncio.timeout(CONNECT_S):
+        _, writer = await asyncio.open_connection(place.hostname, place.port)
+    writer.close()
 
 
 async def _finished(worker: Worker) -> None:

@@ -77,4 +77,4 @@ def _shown_at(film: av.container.InputContainer, time_s: float | Fraction) -> Vi
 
 def _time_of(frame: VideoFrame) -> float:
     """Return when a frame is shown, in seconds."""
-    return -1.0 if frame.time is None else float(frame.time)
+    return float(frame.time)

@@ -1,8 +1,9 @@
 """Makes a film where there are places for it: cuts it, hands the parts out, sees them through, joins them.
 
 A part that a worker lost is made again elsewhere; one that fails by itself is tried three times. A worker
-that does not see the store is named in the log and passed by. A cluster is a help and never a condition: while it
-does not answer, this machine makes what is left. What is made stays made, whatever happens to the rest.
+that does not see the store is named in the log and passed by; a film of which one stretch alone cannot be
+made is made whole. A cluster is a help and never a condition: while it does not answer, this machine makes
+what is left. What is made stays made, whatever happens to the rest.
 """
 
 import asyncio
@@ -47,13 +48,18 @@ class _Effort:
     render: str
     job_file: Path
     digest: str
-    parts: list[Part]
-    whole: bool
     tell: Tell
+    parts: list[Part] = field(default_factory=list)
+    """None before it is known how the film is cut."""
     results: dict[int, Report] = field(default_factory=dict)
     reports: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     blind: set[str] = field(default_factory=set)
     began: float = field(default_factory=time.monotonic)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the film is made in one go."""
+        return [part.stretch for part in self.parts] == [None]
 
 
 class Fleet:
@@ -74,45 +80,49 @@ class Fleet:
         Raises FilmError with the render's own words. Cancelling ends all its processes, wherever they are.
         """
         job_file = folder / "job.json"
-        digest = await asyncio.to_thread(digest_of, job_file)
-        effort: _Effort | None = None
+        effort = _Effort(
+            render=render, job_file=job_file, digest=await asyncio.to_thread(digest_of, job_file), tell=tell
+        )
         for _ in range(_ROUNDS):
             async with self._open() as pool:
                 try:
-                    if effort is None:
-                        parts, whole = await self._parts(job_file, await pool.places())
-                        effort = _Effort(
-                            render=render,
-                            job_file=job_file,
-                            digest=digest,
-                            parts=parts,
-                            whole=whole,
-                            tell=tell,
-                        )
-                    await self._see_through(pool, effort)
-                    return await self._finished(effort)
+                    return await self._made(pool, effort)
                 except LostError as error:
                     _log.warning("%s; what is left of %s is made elsewhere", error, render)
                     if not pool.lost:
                         self._forsake()
                     await self._drop(pool)
+                except FilmError as error:
+                    if effort.whole:
+                        raise
+                    _log.warning("%s: %s; it is made whole instead", render, error)
+                    effort.parts = [Part(number=0, stretch=None)]
         raise FilmError(f"{render}: no place to make it lasted")
+
+    async def _made(self, pool: "Pool", effort: _Effort) -> tuple[Report, Path]:
+        """Make what is not made yet, and the film of it."""
+        if not effort.parts:
+            effort.parts = await self._parts(effort.job_file, await pool.places())
+        await self._see_through(pool, effort)
+        folders = [Path(effort.results[part.number]["folder"]) for part in effort.parts]
+        if effort.whole:
+            return effort.results[0], folders[0]
+        films = [str(folder / FILM) for folder in folders]
+        return await self.run("join", "--job", str(effort.job_file), *films), effort.job_file.parent
 
     async def run(self, *words: str) -> Report:
         """Run another command on a job in a process of its own."""
         return await child.run(words, self._limits, lambda _: None)
 
-    async def _parts(self, job_file: Path, places: int) -> tuple[list[Part], bool]:
-        """Return the parts to be made, and whether it is one that is the whole film."""
+    async def _parts(self, job_file: Path, places: int) -> list[Part]:
+        """Return the parts to be made; one without a stretch is the whole film."""
         stretches: list[str] = []
         if places > 1:
             outline = await self.run("outline", "--job", str(job_file), "--places", str(places))
             stretches = outline["stretches"]
         if not stretches:
-            return [Part(number=0, stretch=None)], True
-        return [
-            Part(number=number, stretch=Stretch.parse(words)) for number, words in enumerate(stretches)
-        ], False
+            return [Part(number=0, stretch=None)]
+        return [Part(number=number, stretch=Stretch.parse(words)) for number, words in enumerate(stretches)]
 
     async def _see_through(self, pool: "Pool", effort: _Effort) -> None:
         """Make all parts that are not made yet."""
@@ -143,7 +153,8 @@ class Fleet:
                 effort.blind.add(error.worker)
             except FilmError as error:
                 again = segments.failed(effort.parts[number])
-                if again is None or pool.lost or not await pool.places(effort.blind):
+                own_fault = effort.whole and not isinstance(error, LostError)
+                if again is None or own_fault or pool.lost or not await pool.places(effort.blind):
                     raise
                 _log.warning("%s, part %d: %s; it is made again", effort.render, number, error)
                 effort.parts[number] = again
@@ -152,14 +163,6 @@ class Fleet:
                 effort.results[number] = result
                 effort.parts[number] = segments.finished(effort.parts[number])
                 return
-
-    async def _finished(self, effort: _Effort) -> tuple[Report, Path]:
-        """Return what the film is, and the folder that holds it."""
-        folders = [Path(effort.results[part.number]["folder"]) for part in effort.parts]
-        if effort.whole:
-            return effort.results[0], folders[0]
-        films = [str(folder / FILM) for folder in folders]
-        return await self.run("join", "--job", str(effort.job_file), *films), effort.job_file.parent
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator["Pool"]:

@@ -3,7 +3,8 @@
 Pure: no clock, no file, no process. A stretch begins where the film made at once begins a chapter, with an
 encoder that knows of nothing before, so that the joined film is the same to the last bit. More stretches
 share the work better and lose less with a machine that dies; each costs the start of a process, the pictures
-beside it that its layers look at, and what it has to know of the whole film. With n frames, p places to work at and k stretches, in the time that one frame takes,
+beside it that its layers look at, and what it has to know of the whole film. With n frames, p places to work
+at and k stretches, in the time that one frame takes,
 
     time = (⌈k / p⌉ + RISK) · (START_FRAMES + around + before + n / k) + JOIN_FRAMES
 

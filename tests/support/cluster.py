@@ -1,4 +1,4 @@
-"""A real cluster on loopback: `dask scheduler` and `skylapse-processor worker`, with certificates of its own."""
+"""A real cluster on loopback: `dask scheduler` and `skylapse-processor worker`, certificates included."""
 
 import subprocess
 import sys
@@ -91,19 +91,13 @@ def running(folder: Path) -> Iterator[Cluster]:
 def certificates(folder: Path) -> tuple[Path, Path, Path]:
     """Make an authority for this cluster and a certificate for both sides; return ca, cert and key."""
     ca, ca_key, cert, key = (folder / name for name in ("ca.pem", "ca.key", "node.pem", "node.key"))
-    openssl = find_program("openssl")
-    new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split()
-    subprocess.run(
-        [openssl, *new, "-subj", "/CN=skylapse test", "-keyout", ca_key, "-out", ca],
-        check=True,
-        capture_output=True,
-    )
-    subprocess.run(
-        [
-            *(openssl, *new, "-subj", "/CN=node", "-keyout", key, "-out", cert),
-            *("-CA", ca, "-CAkey", ca_key, "-addext", "basicConstraints=CA:FALSE"),
-        ],
-        check=True,
-        capture_output=True,
-    )
+    new = [find_program("openssl"), "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"]
+    new += ["-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    signed = ["-CA", str(ca), "-CAkey", str(ca_key), "-addext", "basicConstraints=CA:FALSE"]
+    for subject, private, public, more in (
+        ("/CN=skylapse test", ca_key, ca, []),
+        ("/CN=node", key, cert, signed),
+    ):
+        words = [*new, "-subj", subject, "-keyout", str(private), "-out", str(public), *more]
+        subprocess.run(words, check=True, capture_output=True)
     return ca, cert, key
