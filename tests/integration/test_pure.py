@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from custom_components.skylapse.coordinator import filters
 from custom_components.skylapse.facts import MAX_SUBJECTS, PROCESSOR, Subject, System
 from custom_components.skylapse.library import Library
-from custom_components.skylapse.media_id import FilmId, FilmsId, FrameId, FramesId, RootId, parse_media_id
+from custom_components.skylapse.media_id import (
+    FilmId,
+    FilmsId,
+    FrameId,
+    FramesId,
+    RootId,
+    TodayId,
+    parse_media_id,
+)
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.identifiers import CameraName, FrameName
 from custom_components.skylapse.search import parse_query
@@ -197,6 +205,7 @@ media_ids = st.one_of(
         st.datetimes(datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)),
         st.integers(1, 10**12),
     ),
+    st.builds(lambda camera: TodayId(camera=camera), cameras),
     st.integers(0, 2**64 - 1).map(lambda number: FilmId(film=f"{number:016x}")),
 )
 
