@@ -31,7 +31,7 @@ from .expand import Grouped, expanded
 from .groups import FOCUS, offset
 from .layer import Light, Picture, Sight
 from .plan import Plan
-from .register import Motion, register, warp
+from .register import Motion, register
 
 Plane = NDArray[np.float32]
 
@@ -86,9 +86,8 @@ class FocusStack(Grouped):
         """Fuse the pictures that are there."""
         led = self.places[below[0].number]
         motions = dict(self.breathing)
-        laid = [motions.get(self._apart(picture.number, led)) for picture in below]
-        lights = [_laid(picture, motion) for picture, motion in zip(below, laid, strict=True)]
-        fused = lights[0] ** 2 if len(lights) == 1 else fuse(lights)
+        laid = [_Laid(picture, motions.get(self._apart(picture.number, led))) for picture in below]
+        fused = below[0].rows(slice(None)) if len(below) == 1 else _fused(laid)
         return Picture(light=fused, number=number, frame=self.starts[number])
 
     def _apart(self, place: int, led: float) -> float:
@@ -102,55 +101,92 @@ def focus(plan: Plan) -> Plan:
     return replace(whole, layers=(FocusStack(starts=starts, places=places),))
 
 
-def fuse(roots: Sequence[Light]) -> Light:
-    """Return the light of pictures, given as roots of their light, blended by how sharp each is where."""
-    columns = roots[0].shape[2]
-    window = 2 * max(1, round(_WINDOW_WIDTHS * columns / 2)) + 1
-    figures = [_sharpness(root, window) for root in roots]
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """A picture laid upon its leader, one colour at a time: large pictures take little memory."""
+
+    picture: Picture
+    motion: Motion | None
+
+    def root(self, channel: int) -> Plane:
+        """Return the root of one channel's light."""
+        whole = self.picture.latent
+        light = self.picture.light[channel] if whole is None else whole.channel(channel).light()[0]
+        if self.motion is not None:
+            size = self.picture.size
+            flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
+            laid = cv2.warpAffine(
+                light, self.motion.matrix(*size), size, flags=flags, borderMode=cv2.BORDER_REPLICATE
+            )
+            light = np.asarray(laid, dtype=np.float32)
+        root: Plane = np.sqrt(np.maximum(light, 0.0))
+        return root
+
+    def grey(self) -> Plane:
+        """Return the mean of the roots, green counting most."""
+        grey: Plane = np.float32(0.5) * self.root(1)
+        grey += np.float32(0.3) * self.root(0)
+        grey += np.float32(0.2) * self.root(2)
+        return grey
+
+
+def _fused(pictures: Sequence[_Laid]) -> Light:
+    """Return the light of pictures, blended by how sharp each is where."""
+    columns, rows = pictures[0].picture.size
+    shares = _shares(pictures, 2 * max(1, round(_WINDOW_WIDTHS * columns / 2)) + 1)
+    depth = max(1, min(_LEVELS, int(np.log2(min(rows, columns) / _LEAST_SIDE))))
+    falling = [_falling(share, depth) for share in shares]
+    fused = np.empty((3, rows, columns), dtype=np.float32)
+    for channel in range(3):
+        blended: list[Plane] = []
+        for picture, levels in zip(pictures, falling, strict=True):
+            _blend(picture.root(channel), levels, blended)
+        plane = blended.pop()
+        while blended:
+            band = blended.pop()
+            plane = band + _up(plane, band)
+        np.square(np.maximum(plane, 0.0), out=fused[channel])
+    return fused
+
+
+def _shares(pictures: Sequence[_Laid], window: int) -> list[Plane]:
+    """Return by how much each picture counts where, together 1."""
+    figures = [_sharpness(picture.grey(), window) for picture in pictures]
     most = np.maximum.reduce(figures)
-    shares = [(figure / most) ** _SELECTIVE for figure in figures]
-    total = np.add.reduce(shares)
-    shares = [cv2.blur(share / total, (3, 3)) for share in shares]
-    depth = _depth(roots[0].shape[1], columns)
-    blended: list[Light] = []
-    for root, share in zip(roots, shares, strict=True):
-        _blend(root, np.asarray(share, dtype=np.float32), depth, blended)
-    picture = blended.pop()
-    while blended:
-        band = blended.pop()
-        picture = band + _up(picture, band.shape)
-    return np.square(np.maximum(picture, 0.0))
+    for figure in figures:
+        np.divide(figure, most, out=figure)
+        np.power(figure, _SELECTIVE, out=figure)
+    total = np.add.reduce(figures)
+    return [np.asarray(cv2.blur(figure / total, (3, 3)), dtype=np.float32) for figure in figures]
 
 
-def _blend(root: Light, share: Plane, depth: int, blended: list[Light]) -> None:
+def _falling(plane: Plane, depth: int) -> list[Plane]:
+    """Return a plane and its smaller and smaller copies."""
+    levels = [plane]
+    for _ in range(depth):
+        levels.append(np.asarray(cv2.pyrDown(levels[-1]), dtype=np.float32))
+    return levels
+
+
+def _blend(root: Plane, shares: Sequence[Plane], blended: list[Plane]) -> None:
     """Add the bands of one picture, each by its share, to those of the pictures before it."""
-    for level in range(depth + 1):
-        if level < depth:
-            smaller = np.stack([_down(channel) for channel in root])
-            band = root - _up(smaller, root.shape)
-        else:
-            smaller = band = root
+    levels = _falling(root, len(shares) - 1)
+    for level, share in enumerate(shares):
+        whole = levels[level]
+        band = whole if level + 1 == len(levels) else whole - _up(levels[level + 1], whole)
         if len(blended) <= level:
             blended.append(np.zeros_like(band))
         blended[level] += band * share
-        root, share = smaller, _down(share)
 
 
-def _sharpness(root: Light, window: int) -> Plane:
+def _sharpness(grey: Plane, window: int) -> Plane:
     """Return the sum of the modified Laplacian of each place."""
-    grey = np.float32(0.3) * root[0] + np.float32(0.5) * root[1] + np.float32(0.2) * root[2]
     padded = np.pad(grey, 1, mode="edge")
     middle = 2 * grey
     modified = np.abs(middle - padded[1:-1, :-2] - padded[1:-1, 2:])
     modified += np.abs(middle - padded[:-2, 1:-1] - padded[2:, 1:-1])
     figure: Plane = cv2.GaussianBlur(modified, (0, 0), window / 3).astype(np.float32) + _NOISE
     return figure
-
-
-def _laid(picture: Picture, motion: Motion | None) -> Light:
-    """Return the root of a picture's light, laid upon its leader."""
-    light = picture.rows(slice(None))
-    return np.sqrt(np.maximum(light if motion is None else warp(light, motion), 0.0))
 
 
 def _alike(light: Light) -> Light:
@@ -165,14 +201,6 @@ def _median(motions: Sequence[Motion]) -> Motion:
     return Motion(**{name: float(np.median([getattr(each, name) for each in motions])) for name in names})
 
 
-def _depth(rows: int, columns: int) -> int:
-    return max(1, min(_LEVELS, int(np.log2(min(rows, columns) / _LEAST_SIDE))))
-
-
-def _down(plane: Plane) -> Plane:
-    return np.asarray(cv2.pyrDown(plane), dtype=np.float32)
-
-
-def _up(light: Light, shape: tuple[int, ...]) -> Light:
-    size = (shape[2], shape[1])
-    return np.stack([cv2.pyrUp(channel, dstsize=size) for channel in light]).astype(np.float32, copy=False)
+def _up(smaller: Plane, like: Plane) -> Plane:
+    """Return a level at the size of the one above it."""
+    return np.asarray(cv2.pyrUp(smaller, dstsize=like.shape[::-1]), dtype=np.float32)

@@ -32,10 +32,15 @@ class Latent:
     tables: NDArray[np.float32] | None
     """Linear light of every code of each channel, shape (3, 256) or (3, 65536); null for half precision."""
 
+    def channel(self, place: int) -> "Latent":
+        """Return one of the channels."""
+        tables = None if self.tables is None else self.tables[place : place + 1]
+        return Latent(codes=(self.codes[place],), tables=tables)
+
     def light(self, part: slice = slice(None)) -> Light:
         """Return the light of all rows, or of some."""
         rows, columns = self.codes[0][part].shape
-        light = np.empty((3, rows, columns), dtype=np.float32)
+        light = np.empty((len(self.codes), rows, columns), dtype=np.float32)
         for place, (codes, channel) in enumerate(zip(self.codes, light, strict=True)):
             if self.tables is None:
                 channel[:] = codes[part]
