@@ -191,8 +191,8 @@ def _bends(count: int) -> Curve:
 def _beginning(count: int) -> Curve:
     """Return the weights of the first frames of a film in its first targets, shape (count, count)."""
     bends = _bends(count)
-    weights: Curve = np.linalg.solve(np.eye(count) + bends.T @ bends, np.eye(count))
-    return weights
+    weights = np.linalg.solve(np.eye(count) + bends.T @ bends, np.eye(count))
+    return np.asarray(weights, dtype=np.float64)
 
 
 @lru_cache
