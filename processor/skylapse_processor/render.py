@@ -26,6 +26,7 @@ from .encode_sizes import Prints
 from .errors import CancelledError, NoPicturesError, PictureError, RequestError
 from .files import peak_rss_mb, write_whole
 from .measure import THUMBNAIL_BYTES, THUMBNAIL_LONG_SIDE, jpeg_within
+from .memory import give_back_large_blocks
 from .progress import Meter, Progress, Step
 from .recipe.fade import ramp
 from .recipe.layer import Latent, Size
@@ -243,6 +244,7 @@ class _Film:
         """Return how many frames the film has; where pixels are looked at, look around first."""
         if not self._plan.layers:
             return len(self._plan.frames)
+        give_back_large_blocks()
         count, box, film = len(self._plan.frames), self._studio.box, self._prints[0].box
 
         def looked(done: int, total: int) -> None:
