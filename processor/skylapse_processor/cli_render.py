@@ -25,7 +25,17 @@ from .frames import read_folder
 from .predict import Prediction, predict
 from .progress import Progress
 from .render import Cancelled, Report, render_film
-from .request import DEFAULT_RATE, MAX_RATE, SIZES, Cell, FilmResult, RenderRequest, beside, from_json
+from .request import (
+    DEFAULT_RATE,
+    MAX_RATE,
+    SIZES,
+    Cell,
+    FilmResult,
+    RenderRequest,
+    beside,
+    from_json,
+    to_json,
+)
 from .results.grid import render_grid
 
 Work = Callable[[RenderRequest, Report, Cancelled], FilmResult | Prediction]
@@ -114,6 +124,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     known.add_argument("--flat", type=Path, help="a picture of something evenly lit: corners are as bright")
     known.add_argument("--lut", type=Path, help="a .cube file: the look of the film")
     parser.add_argument("--job", type=Path, help="render a job file instead of a folder")
+    parser.add_argument("--write-job", type=Path, metavar="FILE", help="write the job file and do not render")
     parser.add_argument(
         "--stretch",
         type=_stretch,
@@ -131,6 +142,9 @@ def run_render(arguments: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         request, work = _work(arguments)
+        if arguments.write_job is not None:
+            write_whole(arguments.write_job, json.dumps(to_json(request)).encode())
+            return 0
         result = work(request, _reporter(arguments), stop.is_set)
     except CancelledError:
         _say(sys.stderr, "skylapse-processor: render: cancelled")

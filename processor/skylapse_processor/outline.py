@@ -44,10 +44,12 @@ class Outline:
 def outline(request: RenderRequest) -> Outline:
     """Return what a request makes; raise RequestError or NoPicturesError where that is nothing.
 
-    A film whose frames are chosen by how they look, or each of which is made of the one before it, is made
-    whole.
+    A grid of cameras is made whole, and so is a film whose frames are chosen by how they look, or each of
+    which is made of the one before it.
     """
     check(request)
+    if request.cells:
+        return Outline(frames=0, rate=Fraction(1), chapter=1, cost=Cost(whole=True))
     chosen_by_look = goes_by_quality(request)
     request = gathered(request)
     way = course(request, survey(request.frames)[0])
