@@ -30,7 +30,8 @@ MOST_FLICKER_MEV = 2.0
 """What levelling promises, whatever codes the film."""
 MOST_WORSE_DB = 0.7
 SEVERAL = ("2160p", "1080p", "720p")
-SEVERAL_BOUND = 0.85
+SEVERAL_BOUND = 1.0
+"""Encoders do most of the work, and none of it can be shared: reading and levelling once is what is saved."""
 MOST_ERROR = 0.20
 """Of the predicted bytes."""
 _TO_BT709 = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"

@@ -7,6 +7,7 @@ sizes come into their places together, or none does.
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -46,8 +47,28 @@ class Converter:
     """Turns planes into frames that the encoder takes; each thread has its own."""
 
     def __init__(self) -> None:
-        """Have a scaler context."""
+        """Have scaler contexts, one for each size."""
         self._reformatter = VideoReformatter()
+        self._scalers: defaultdict[Box, VideoReformatter] = defaultdict(VideoReformatter)
+
+    def frames(self, canvas: Canvas, boxes: Sequence[Box]) -> tuple[VideoFrame, ...]:
+        """Return a frame of each size; the smaller ones are scaled from the largest, a third of the work."""
+        largest = max(boxes, key=lambda box: box.width * box.height)
+        whole = self.frame(canvas, largest)
+        return tuple(whole if box == largest else self._scaled(whole, box) for box in boxes)
+
+    def _scaled(self, frame: VideoFrame, box: Box) -> VideoFrame:
+        return self._scalers[box].reformat(
+            frame,
+            width=box.width,
+            height=box.height,
+            src_colorspace=Colorspace.ITU709,
+            dst_colorspace=Colorspace.ITU709,
+            src_color_range=ColorRange.MPEG,
+            dst_color_range=ColorRange.MPEG,
+            interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
+            threads=1,
+        )
 
     def frame(self, canvas: Canvas, box: Box | None = None) -> VideoFrame:
         """Return RGB, full range, as yuv420p in BT.709, limited range; scaled where a box is given."""

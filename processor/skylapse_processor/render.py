@@ -291,7 +291,7 @@ class _Film:
             caption.draw(canvas.planes, source, index, fade)
         return _Made(
             name=source.name,
-            frames=tuple(self._local.converter.frame(canvas, each.box) for each in self._prints),
+            frames=self._local.converter.frames(canvas, [each.box for each in self._prints]),
             log_mean=log_mean,
             adapted=self._studio.adaptation(source),
         )
