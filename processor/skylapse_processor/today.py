@@ -404,11 +404,14 @@ class Today:
 
     def _sources(self, live: Live, frames: Sequence[StoredFrame]) -> tuple[SourceFrame, ...]:
         """Return stored frames as recipes see them; each record is read once."""
+        found = []
         for frame in frames:
-            if frame.name.stem not in live.known:
+            source = live.known.get(frame.name.stem)
+            if source is None:
                 record = read_stored_record(self._layout, frame)
-                live.known[frame.name.stem] = source_frame(self._layout, frame, record)
-        return tuple(live.known[frame.name.stem] for frame in frames)
+                source = live.known[frame.name.stem] = source_frame(self._layout, frame, record)
+            found.append(source)
+        return tuple(found)
 
     def _folders(self) -> list[Path]:
         return sorted(self._layout.today.glob("*/*/*"))

@@ -47,6 +47,8 @@ GROUP = 24
 """How many frames a closed segment has."""
 STIFFNESS = 18.0
 """How many frames a turn of the target takes, about."""
+_ORDER = 2
+"""Of the differences along a path that are its bends."""
 _WHITE_DOWN_EV = 0.01
 """How far the shoulder comes back from frame to frame."""
 
@@ -176,9 +178,6 @@ def _path(decided: Sequence[Three], values: Curve) -> Curve:
         targets[index] = weights[:_ORDER] @ np.array(past[-_ORDER:]) + weights[_ORDER:] @ ahead
         past.append(targets[index])
     return targets
-
-
-_ORDER = 2
 
 
 def _bends(count: int) -> Curve:

@@ -356,3 +356,21 @@ async def _watched(client: Client, times: int) -> None:
     """Have the newest frames made, so that a kill meets whatever is under way."""
     for _ in range(times):
         await client.get(TODAY)
+
+
+async def test_a_disk_that_does_not_take_it_costs_no_frame_and_no_film(
+    served: tuple[Service, Client], tmp_path: Path
+) -> None:
+    _service, client = served
+    in_the_way = tmp_path / "processor/store/today"
+    in_the_way.write_text("a file where a folder should be")
+    await deliver(client, *range(1, LONG + 1))
+    await until(partial(shows, client, LONG), timeout_s=20)
+    assert seen(await fetched(client, await playlist(client)))[0] == list(range(1, LONG + 1))
+    numbers, keys = await asked_for(client, LONG)
+    assert numbers == list(range(1, LONG + 1))
+    assert keys != GROWN
+    in_the_way.unlink()
+    await deliver(client, LONG + 1)
+    await until(partial(closes, client, 1), timeout_s=20)
+    assert await asked_for(client, LONG + 1) == (list(range(1, LONG + 2)), GROWN)

@@ -44,7 +44,8 @@ def frames(exposure_ev: NDArray[np.float64], red: float | None = None) -> list[S
 
 def targets(found: tuple[Aim, ...], exposure_ev: NDArray[np.float64]) -> NDArray[np.float64]:
     """What the exposure of each frame is brought to."""
-    return exposure_ev + np.array([aim.gain_ev[1] for aim in found])
+    aimed: NDArray[np.float64] = exposure_ev + np.array([aim.gain_ev[1] for aim in found])
+    return aimed
 
 
 def hunting(count: int = 300) -> NDArray[np.float64]:
