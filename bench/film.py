@@ -10,6 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from skylapse_processor import decode, tone
+from skylapse_processor.frames import SourceFrame, read_folder
+from skylapse_processor.recipe.interpolate import between
+from skylapse_processor.recipe.layer import Light, Picture
+
 from . import inputs
 from .figures import Figure
 from .score import Score, score
@@ -21,8 +28,18 @@ BOUNDS = {"records": (2.0, 0.80), "EXIF only": (4.0, 0.75), "no facts": (5.0, No
 """Flicker in mEV and share of clouds, by what is known of the exposure."""
 
 DEFLICKER = {"its default": "deflicker", "size=31": "deflicker=size=31:mode=am"}
-LARGE_CHAIN = "scale=-2:1080:flags=bicubic,deflicker,format=yuv420p"
+CHAIN = "scale=-2:{rows}:flags=bicubic,deflicker,format=yuv420p"
 ROUNDS = 3
+MOST_MB = 450
+
+
+LAYERED = {
+    "caption": ("--set", "overlay=on"),
+    "shutter of 180°": ("--set", "blend=on"),
+    "pan and zoom": ("--set", "panzoom=on"),
+    "twice as many frames": ("--set", "interpolate=on", "--length", "4"),
+}
+"""Steps and how they are asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,11 +48,12 @@ class Run:
 
     seconds: float
     peak_mb: float
+    frames: int = 0
 
 
 def run(work: Path) -> list[Figure]:
     """Measure films."""
-    return [*flicker(work), *large_pictures(work), *many_frames(work)]
+    return [*flicker(work), *large_pictures(work), *same_size(work), *many_frames(work), *layers(work)]
 
 
 def flicker(work: Path) -> list[Figure]:
@@ -99,22 +117,87 @@ def _others(recorded: Path, work: Path, default: Score) -> list[Figure]:
 
 
 def large_pictures(work: Path) -> list[Figure]:
-    """Measure 120 frames of 16 megapixels to 1080p, by turns with ffmpeg, the best of each."""
+    """Measure frames of 16 megapixels, 120 to 1080p and 40 of them to 4K."""
     folder = inputs.twin(work / "large", 120, "4656x3496")
+    figures = _by_turns(folder, work, "120 × 16 MP → 1080p", 1080, Run(seconds=0.65, peak_mb=0.65))
+    few = inputs.first(folder, work / "large-few", 40)
+    figures += _by_turns(few, work, "40 × 16 MP → 4K", 2160, Run(seconds=1.0, peak_mb=1.0), "--size", "4k")
+    shutil.rmtree(folder)
+    return figures
+
+
+def same_size(work: Path) -> list[Figure]:
+    """Measure 120 frames of 1080p to 1080p."""
+    folder = inputs.twin(work / "same", 120, "1920x1080")
+    return _by_turns(folder, work, "120 × 1080p → 1080p", 1080, Run(seconds=1.0, peak_mb=1.0))
+
+
+def _by_turns(folder: Path, work: Path, work_done: str, rows: int, bounds: Run, *words: str) -> list[Figure]:
+    """Measure a film by turns with ffmpeg, the best of each; bounds are relative to ffmpeg."""
     ours, theirs = [], []
     for _ in range(ROUNDS):
-        ours.append(_render(folder, work / "large.mp4"))
-        theirs.append(_ffmpeg(folder, work / "peer.mp4", LARGE_CHAIN))
-    shutil.rmtree(folder)
+        ours.append(_render(folder, work / "ours.mp4", *words))
+        theirs.append(_ffmpeg(folder, work / "peer.mp4", CHAIN.format(rows=rows)))
     seconds, peer_seconds = (min(run.seconds for run in runs) for runs in (ours, theirs))
     peak, peer_peak = (max(run.peak_mb for run in runs) for runs in (ours, theirs))
-    work_done = "120 × 16 MP → 1080p"
+    most_mb = MOST_MB if rows <= 1080 else None
     return [
-        _beside(f"wall time ÷ ffmpeg's, {work_done}", seconds / peer_seconds, "×", 0.65, 1.0),
+        _beside(f"wall time ÷ ffmpeg's, {work_done}", seconds / peer_seconds, "×", bounds.seconds, 1.0),
         _beside(f"wall time, {work_done}", seconds, "s", None, peer_seconds),
-        _beside(f"peak memory ÷ ffmpeg's, {work_done}", peak / peer_peak, "×", 0.65, 1.0),
-        _beside(f"peak memory, {work_done}", peak, "MB", 450, peer_peak),
+        _beside(f"peak memory ÷ ffmpeg's, {work_done}", peak / peer_peak, "×", bounds.peak_mb, 1.0),
+        _beside(f"peak memory, {work_done}", peak, "MB", most_mb, peer_peak),
     ]
+
+
+def layers(work: Path) -> list[Figure]:
+    """Measure films at 1080p of which every pixel is looked at, and what following motion gains."""
+    folder = inputs.twin(work / "layers", 60, "1920x1080")
+    figures = []
+    for step, words in LAYERED.items():
+        film = work / f"{step}.mp4"
+        done = _render(folder, film, *words)
+        rate = done.frames / done.seconds
+        figures += [
+            Figure(figure=f"frames of 1080p a second, {step}", value=round(rate, 1), unit="1/s"),
+            Figure(figure=f"peak memory, {step}", value=round(done.peak_mb), unit="MB", bound=MOST_MB),
+        ]
+    followed, faded = gain(inputs.twin(work / "steady", 21, "960x540"))
+    beside = Figure(
+        figure="frames between pictures, left out and made again",
+        value=round(followed, 2),
+        unit="dB",
+        bound=round(faded, 2),
+        better="above",
+        peer="a cross-fade",
+        peer_value=round(faded, 2),
+    )
+    return [*figures, beside]
+
+
+def gain(folder: Path) -> tuple[float, float]:
+    """Return the PSNR of every other picture made of its neighbours: by motion, and by a cross-fade."""
+    lights = [_light(frame) for frame in read_folder(folder).frames]
+    followed, faded = [], []
+    for number in range(1, len(lights) - 1, 2):
+        before, true, after = lights[number - 1 : number + 2]
+        pair = [each * np.float32(true.mean() / each.mean()) for each in (before, after)]
+        beside = [Picture(light=light, number=place, frame=place) for place, light in enumerate(pair)]
+        followed.append(_psnr(between(beside[0], beside[1], 0.5), true))
+        faded.append(_psnr(np.float32(0.5) * (pair[0] + pair[1]), true))
+    return float(np.mean(followed)), float(np.mean(faded))
+
+
+def _light(frame: SourceFrame) -> Light:
+    """Return a picture as linear light."""
+    pixels = decode.decode(frame.path.read_bytes(), frame.name)
+    curve = frame.facts.tone_curve if frame.facts else tone.SRGB
+    return np.ascontiguousarray(np.moveaxis(tone.linear_table(curve).astype(np.float32)[pixels], 2, 0))
+
+
+def _psnr(shown: Light, true: Light) -> float:
+    """Return the likeness of two pictures in dB, of the square root of their light."""
+    error = np.sqrt(np.clip(shown, 0, 1)) - np.sqrt(np.clip(true, 0, 1))
+    return float(-10 * np.log10(np.mean(error**2)))
 
 
 def many_frames(work: Path) -> list[Figure]:
@@ -131,7 +214,9 @@ def many_frames(work: Path) -> list[Figure]:
             peer=expected,
             peer_value=1200,
         ),
-        Figure(figure="peak memory, 1,000 frames of 1080p", value=round(done.peak_mb), unit="MB", bound=450),
+        Figure(
+            figure="peak memory, 1,000 frames of 1080p", value=round(done.peak_mb), unit="MB", bound=MOST_MB
+        ),
     ]
 
 
@@ -156,7 +241,8 @@ def _ffmpeg_score(folder: Path, work: Path, chain: str) -> Score:
 def _render(folder: Path, film: Path, *more: str) -> Run:
     program = [sys.executable, "-m", "skylapse_processor", "render", str(folder)]
     done, words = _timed([*program, "-o", str(film), "--json", *more])
-    return Run(seconds=done.seconds, peak_mb=json.loads(words)["peak_rss_mb"])
+    told = json.loads(words)
+    return Run(seconds=done.seconds, peak_mb=told["peak_rss_mb"], frames=told["frames"])
 
 
 def _ffmpeg(folder: Path, film: Path, chain: str, *more: str) -> Run:

@@ -23,6 +23,15 @@ def without_records(source: Path, folder: Path) -> Path:
     return folder
 
 
+def first(source: Path, folder: Path, frames: int) -> Path:
+    """Return the first pictures of a sequence, with their records."""
+    folder.mkdir()
+    for picture in sorted(source.glob("*.jpg"))[:frames]:
+        os.link(picture, folder / picture.name)
+        os.link(picture.with_suffix(".json"), folder / f"{picture.stem}.json")
+    return folder
+
+
 def without_facts(source: Path, folder: Path) -> Path:
     """Return the pictures with their APP1 segments cut out, not a pixel changed."""
     folder.mkdir()
