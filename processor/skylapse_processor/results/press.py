@@ -108,13 +108,11 @@ class Press:
             ]
         )
         before = self._table.list(ResultQuery(camera=camera, day=day, kind="best_frame"))
-        told = [
-            told
-            for rank, each in enumerate(chosen, 1)
-            for told in self._keep_best(frames[each.name], each.score, rank, len(frames), before)
-        ]
         kept = {result_id(camera, day, "best_frame", each.name) for each in chosen}
-        return [*told, *(self.drop(result) for result in before if result.id not in kept)]
+        told = [self.drop(result) for result in before if result.id not in kept]
+        for rank, each in enumerate(chosen, 1):
+            told += self._keep_best(frames[each.name], each.score, rank, len(frames), before)
+        return told
 
     def drop(self, result: StoredResult, *, unwanted: bool = False) -> Told:
         """Delete a result, the row first."""
