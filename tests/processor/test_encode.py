@@ -10,6 +10,7 @@ import pytest
 from skylapse_processor.decode_scale import Box, Scaler, crop, inside
 from skylapse_processor.encode import Converter, FilmWriter, examine
 from skylapse_processor.errors import FilmCheckError, FilmError
+from skylapse_processor.recipe.window import WHOLE, Window
 from skylapse_processor.studio import Scratch
 
 from .pictures import develop, film_frames, scene, tags_of
@@ -127,7 +128,8 @@ def test_a_scratch_file_keeps_what_fits_and_has_no_name(tmp_path: Path) -> None:
 
 def test_a_crop_is_central() -> None:
     pixels = np.arange(40 * 100 * 3).reshape(40, 100, 3).astype(np.uint8)
-    assert crop(pixels, 1.0).shape == (40, 40, 3)
-    assert crop(pixels, 1.0)[0, 0].tolist() == pixels[0, 30].tolist()
-    assert crop(pixels, None) is pixels
+    square = Window(aspect=1.0)
+    assert crop(pixels, square).shape == (40, 40, 3)
+    assert crop(pixels, square)[0, 0].tolist() == pixels[0, 30].tolist()
+    assert (crop(pixels, WHOLE) == pixels).all()
     assert inside(400, 300, Box(width=200, height=100)) == Box(width=133, height=100)
