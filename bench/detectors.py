@@ -32,6 +32,8 @@ from .figures import Figure
 TAUGHT_DAYS = 3
 _EVERY, _DAY_EVERY = timedelta(minutes=10), timedelta(minutes=5)
 _SHOTS, _AFTER = 14, 8
+_QUICK_EVERY, _QUICK_SHOTS = timedelta(seconds=245), 120
+"""Clouds move least between pictures that are just far enough apart to count as two."""
 _FOUND_WITHIN = timedelta(minutes=30)
 _HOURS_FROM_NOON = (-3.5, 0.0, 3.0)
 _SHIFT_PX = 9
@@ -100,6 +102,10 @@ def score(camera: Camera) -> Tally:
         for at in days.moments(day, _EVERY):
             told = _tell(watch, peer, days.shot(at), tally)
             tally.lens["clear", told] += 1
+    quick = copy.deepcopy(watch)
+    for number in range(_QUICK_SHOTS):
+        at = START + timedelta(days=TAUGHT_DAYS, hours=7) + number * _QUICK_EVERY
+        tally.lens["clear", _tell(quick, copy.deepcopy(peer), days.shot(at), tally)] += 1
     _spoiled_day(days, copy.deepcopy(watch), copy.deepcopy(peer), tally)
     for hours in _HOURS_FROM_NOON:
         for name in STRETCHES:

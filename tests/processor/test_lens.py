@@ -59,10 +59,11 @@ def test_a_camera_that_was_turned_is_told_and_one_that_shakes_in_the_wind_is_not
     assert turned.faults == ("aim",)
 
 
-def test_nothing_is_told_of_a_day_of_clouds_from_night_to_night() -> None:
+@pytest.mark.parametrize(("first_hour", "minutes"), [(4, 18), (7, 4.1)], ids=["night to night", "often"])
+def test_nothing_is_told_of_a_day_of_clouds(first_hour: int, minutes: float) -> None:
     watch = taught()
     for number in range(60):
-        see(watch, START + timedelta(days=3, hours=4, minutes=18 * number))
+        see(watch, START + timedelta(days=3, hours=first_hour, minutes=minutes * number))
         assert watch.faults == ()
 
 

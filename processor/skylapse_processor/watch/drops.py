@@ -3,7 +3,7 @@
 A drop blurs what is behind it and shows its surroundings upside down. A textured tile loses contrast at the
 fine scale, against its own baseline. A smooth tile, sky or water, shows a rim that was not there: structure
 that the reference lacks, in the same place as in the pictures just before. Clouds have structure too, but
-not the same in the same place two minutes later.
+not the same in the same place minutes later.
 """
 
 import cv2

@@ -9,7 +9,7 @@ Told from the change of contrast in static textured tiles (`tiles.py` has the ph
 - aim: the texture itself has moved.
 
 A fault is told once six of the last eight pictures show it, and taken back once at most two do: in between
-all stays as it was told. Pictures count at most every two minutes. At night nothing is judged and nothing
+all stays as it was told. Pictures count at most every four minutes. At night nothing is judged and nothing
 changes: noise hides what a lens does to contrast.
 """
 
@@ -30,7 +30,7 @@ Fault = Literal["droplets", "dew", "fog", "dirt", "focus", "aim"]
 Whole = Literal["dew", "fog", "focus", "aim"]
 """Faults of the whole picture."""
 
-EVERY = timedelta(minutes=2)
+EVERY = timedelta(minutes=4)
 """Pictures that are nearer to one another count as one."""
 LOWEST_DEG = -3.0
 """Elevation of the sun below which nothing is judged."""
