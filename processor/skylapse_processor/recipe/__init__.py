@@ -176,6 +176,7 @@ RECIPES: Mapping[str, tuple[Step, ...]] = {
         Step(kind="grade", parameters={"contrast": 0.25}),
         Step(kind="fade", parameters={"frames": 15}),
     ),
+    "steady": (*_LEVELLED, Step(kind="stabilise"), Step(kind="denoise")),
     "raw": (Step(kind="select"),),
     "startrail": (Step(kind="select"), Step(kind="startrail")),
     "season": (
