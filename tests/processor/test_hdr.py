@@ -1,4 +1,4 @@
-"""HDR: brackets of the twin become the light that was there, films of them are steady, ghosts are not seen."""
+"""HDR: brackets of the twin become the light that was there, films of them are steady, no ghosts are seen."""
 
 import json
 import subprocess
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from skylapse_bridge.twin.faults import Faults
 from skylapse_bridge.twin.write import Sequence
 from skylapse_processor import decode
 from skylapse_processor.errors import RequestError
@@ -122,6 +123,16 @@ def _bird(file: Path, column: int) -> None:
     picture = Image.open(file)
     picture.paste((8, 8, 8), (column, 30, column + 10, 36))
     picture.save(file, quality=95, exif=picture.info.get("exif", b""))
+
+
+def test_brackets_that_wind_shakes_are_laid_upon_their_middle_where_that_is_asked_for(tmp_path: Path) -> None:
+    (true,) = write_brackets(tmp_path, _sequence(1, faults=Faults(shake_px=3.0)), apart_s=1.0)
+    wrong = []
+    for align in (False, True):
+        plan = hdr(level(plans.make(_gathered(tmp_path))), ghost_sigmas=0.0, align=align)
+        inside = np.s_[1, 10:-10, 10:-10]
+        wrong.append(np.mean(np.abs(_stack(plan).picture(0).light[inside] - true.light[inside])))
+    assert wrong[1] < 0.5 * wrong[0], wrong
 
 
 def test_a_bracket_without_one_of_its_pictures_is_merged_of_the_others(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from .lut import lut
 from .merge import hdr
 from .overlay import overlay, why_no_colour
 from .panzoom import EASINGS, panzoom
-from .parameters import Changes, Choice, Number, Parameter, Text, Value, checked, from_words
+from .parameters import Changes, Choice, Number, Parameter, Switch, Text, Value, checked, from_words
 from .plan import Plan
 from .season import season
 from .select import LIGHTS, select, why_no_mark, why_no_zone
@@ -87,7 +87,7 @@ STEPS: Mapping[str, StepKind] = {
         parameters={"cap_ev": Number(low=0, high=1), "sigma_frames": Number(low=1, high=100)},
     ),
     "focus": StepKind(run=focus, parameters={}),
-    "hdr": StepKind(run=hdr, parameters={"ghost_sigmas": Number(low=0, high=100)}),
+    "hdr": StepKind(run=hdr, parameters={"ghost_sigmas": Number(low=0, high=100), "align": Switch()}),
     "correct": StepKind(run=correct, parameters={}),
     "lut": StepKind(run=lut, parameters={}),
     "tonemap": StepKind(run=tonemap, parameters={"local": Number(low=0, high=1)}),
@@ -178,6 +178,11 @@ RECIPES: Mapping[str, tuple[Step, ...]] = {
     ),
     "steady": (*_LEVELLED, Step(kind="stabilise"), Step(kind="denoise")),
     "raw": (Step(kind="select"),),
+    "3d-print": (
+        *(Step(kind=kind) for kind in ("select", "balance")),
+        Step(kind="level", parameters={"sigma_frames": 200}),
+        Step(kind="deflicker", parameters={"cap_ev": 0.5, "sigma_frames": 12}),
+    ),
     "startrail": (Step(kind="select"), Step(kind="startrail")),
     "season": (
         Step(kind="select", parameters={"light": "setting", "sun_deg": 3.0, "within_deg": 4.0}),

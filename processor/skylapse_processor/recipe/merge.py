@@ -29,9 +29,9 @@ Sources: M. Robertson et al., "Estimation-theoretic approach to dynamic range en
 et al., "Noise-optimal capture for high dynamic range photography" (2010).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import cv2
 import numpy as np
@@ -42,6 +42,7 @@ from skylapse_processor import tone
 from .expand import Grouped, expanded
 from .layer import Light, Picture
 from .plan import Plan
+from .register import Landmarks, texture, warped
 
 Plane = NDArray[np.float32]
 """One value a pixel, shape (rows, columns)."""
@@ -82,25 +83,28 @@ class Merge(Grouped):
 
     exposed: tuple[Exposed, ...]
     ghost_sigmas: float
+    align: bool
 
     def make(self, number: int, below: Sequence[Picture]) -> Picture:
         """Merge the pictures that are there; without the leader, the next best judges what moved."""
         columns, rows = below[0].size
         merged = np.empty((3, rows, columns), dtype=np.float32)
         facts = [self.exposed[picture.number] for picture in below]
+        found = _found(below) if self.align else [picture.rows for picture in below]
         for top in range(0, rows, _ROWS):
             bottom = min(top + _ROWS, rows)
             wide = slice(max(top - _MARGIN, 0), min(bottom + _MARGIN, rows))
-            strip = _merged([picture.rows(wide) for picture in below], facts, self.ghost_sigmas)
+            strip = _merged([rows_of(wide) for rows_of in found], facts, self.ghost_sigmas)
             merged[:, top:bottom] = strip[:, top - wide.start : bottom - wide.start]
         return Picture(light=merged, number=number, frame=self.starts[number])
 
 
-def hdr(plan: Plan, *, ghost_sigmas: float = GHOST_SIGMAS) -> Plan:
+def hdr(plan: Plan, *, ghost_sigmas: float = GHOST_SIGMAS, align: bool = False) -> Plan:
     """Return the plan with each exposure bracket merged into one picture of all its light.
 
     `ghost_sigmas`: by how many deviations of the noise a picture may differ from the middle of its bracket
-    before it is taken for a ghost; 0 believes everything.
+    before it is taken for a ghost; 0 believes everything. `align`: lay the pictures of each bracket upon its
+    middle first, where wind shakes the camera between them.
     """
     whole, starts, over_ev = expanded(plan, "hdr")
     exposed = tuple(
@@ -112,8 +116,23 @@ def hdr(plan: Plan, *, ghost_sigmas: float = GHOST_SIGMAS) -> Plan:
         )
         for frame, over, gain in zip(whole.frames, over_ev, whole.gain_ev, strict=True)
     )
-    layer = Merge(starts=starts, exposed=exposed, ghost_sigmas=ghost_sigmas)
+    layer = Merge(starts=starts, exposed=exposed, ghost_sigmas=ghost_sigmas, align=align)
     return replace(whole, layers=(layer,))
+
+
+def _found(below: Sequence[Picture]) -> list[Callable[[slice], Light]]:
+    """Return what gives rows of each picture, laid upon the first; as they are where that is not sure."""
+    first, *others = below
+    size = first.size
+    landmarks = Landmarks(texture(first.rows(slice(None))))
+    found: list[Callable[[slice], Light]] = [first.rows]
+    for picture in others:
+        motion = landmarks.motion(texture(picture.rows(slice(None))), "turn")
+        if motion.is_sure:
+            found.append(partial(warped, picture.rows, size, motion.matrix(*size)))
+        else:
+            found.append(picture.rows)
+    return found
 
 
 def _merged(lights: Sequence[Light], facts: Sequence[Exposed], ghost_sigmas: float) -> Light:
