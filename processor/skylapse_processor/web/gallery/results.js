@@ -20,8 +20,8 @@ export function sectionOf(day, heading) {
 }
 
 function detail(result) {
-  const count = `${number.format(result.frames)} ${result.frames === 1 ? "frame" : "frames"}`;
-  if (result.kind === "keogram_year") return `${number.format(result.frames)} days`;
+  const what = result.kind === "keogram_year" ? "day" : "frame";
+  const count = `${number.format(result.frames)} ${what}${result.frames === 1 ? "" : "s"}`;
   return result.kind === "best_frame" ? `best ${result.rank} of ${count}` : count;
 }
 
