@@ -370,6 +370,9 @@ class Dispatch:
         """Return the film that one product is to become."""
         spec = whole if product.size == whole.size else whole.at(product.size)
         title = await asyncio.to_thread(self._title_of, spec)
+        content = product.content
+        if content is None:
+            content = await asyncio.to_thread(content_of, product.video)
         film = StoredFilm(
             id=spec.film,
             camera=spec.camera,
@@ -380,7 +383,7 @@ class Dispatch:
             recipe=spec.recipe,
             title=title if spec is whole else f"{title} · {spec.size}",
             created_at=self._clock(),
-            content=product.content or await asyncio.to_thread(content_of, product.video),
+            content=content,
             frames=product.frames,
             skipped=product.skipped,
             duration_s=product.duration_s,

@@ -96,7 +96,7 @@ def test_groups_of_pictures_are_closed_and_shown_as_they_are_coded(
     assert [number for number, packet in enumerate(packets) if packet.is_keyframe] == [0, GROUP]
     assert [packet.pts for packet in packets] == [packet.dts for packet in packets], "none waits for a later"
     with av.open(str(films[codec])) as container:
-        container.seek(round(2 / container.streams.video[0].time_base), stream=container.streams.video[0])
+        container.seek(2_000_000)
         assert sum(1 for _ in container.decode(video=0)) == COUNT - GROUP, "the second group stands alone"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from skylapse_processor import jobs
 from skylapse_processor.encode_preview import LIMIT_BYTES
@@ -61,7 +61,8 @@ async def test_several_films_come_of_one_job(client: Client) -> None:
         assert preview.headers["Content-Type"] == "image/webp"
         assert "immutable" in preview.headers["Cache-Control"]
         with Image.open(io.BytesIO(preview.body)) as image:
-            assert (image.width, image.height, image.n_frames) == (320, 180, 6)
+            assert (image.width, image.height) == (320, 180)
+            assert len(list(ImageSequence.Iterator(image))) == 6
         assert (await client.get(str(film["poster"]))).body[:2] == b"\xff\xd8"
         assert (await client.ask("DELETE", f"films/{film['id']}")).status == 204
         assert (await client.ask("GET", f"films/{film['id']}/preview")).status == 404
@@ -69,7 +70,7 @@ async def test_several_films_come_of_one_job(client: Client) -> None:
 
 async def test_what_cannot_be_encoded_is_named(client: Client) -> None:
     await client.upload(*frame(1))
-    wishes = {
+    wishes: dict[str, dict[str, object]] = {
         "also_sizes": {"also_sizes": ["720p", "huge"]},
         "codec": {"codec": "mpeg2"},
         "dry_run": {"dry_run": "yes"},
@@ -136,14 +137,14 @@ def test_a_preview_is_a_small_loop_of_three_seconds(tmp_path: Path) -> None:
     render_film(request, lambda _: None, lambda: False)
     assert (tmp_path / "film.webp").stat().st_size <= LIMIT_BYTES
     with Image.open(tmp_path / "film.webp") as image:
-        assert (image.size, image.n_frames, image.info["loop"]) == ((320, 180), 36, 0)
+        assert (image.size, image.info["loop"]) == ((320, 180), 0)
         lasts_ms = 0
         means = []
-        for number in range(image.n_frames):
-            image.seek(number)
-            means.append(float(np.asarray(image.convert("L")).mean()))
-            lasts_ms += image.info["duration"]
+        for each in ImageSequence.Iterator(image):
+            means.append(float(np.asarray(each.convert("L")).mean()))
+            lasts_ms += each.info["duration"]
     shown = [float(np.mean(each)) for each in film_frames(tmp_path / "film.mp4")]
+    assert len(means) == 36
     assert lasts_ms == pytest.approx(3000, abs=40)
     assert means[0] == pytest.approx(shown[0], abs=4)
     assert means[-1] == pytest.approx(shown[-1], abs=4), "from the first frame to the last"
