@@ -46,6 +46,8 @@ RUN_ELSEWHERE = {
 SERVERS = {
     "skylapse-bridge run": "connected to the broker",
     "skylapse-processor serve": "connected to the broker",
+    "skylapse-processor worker": " works for ",
+    "dask scheduler": "Scheduler at:",
 }
 VIRTUAL_CAMERA = ".libcamera/bin/"
 START_S = 30.0
