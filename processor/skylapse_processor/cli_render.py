@@ -118,11 +118,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--dry-run", action="store_true", help="make nothing: predict length, size, time and memory"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object about the film")
-    known = parser.add_argument_group("what is known of the camera", "see docs/calibration.md")
-    known.add_argument("--lens", type=Path, help="lens.json of `skylapse-bridge calibrate lens`")
-    known.add_argument("--tone", type=Path, help="tone.json of `skylapse-bridge calibrate tone`")
-    known.add_argument("--flat", type=Path, help="a picture of something evenly lit: corners are as bright")
-    known.add_argument("--lut", type=Path, help="a .cube file: the look of the film")
+    _add_calibration(parser)
     parser.add_argument("--job", type=Path, help="render a job file instead of a folder")
     parser.add_argument("--write-job", type=Path, metavar="FILE", help="write the job file and do not render")
     parser.add_argument(
@@ -132,6 +128,14 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="only these frames of the film, counted from 0, pixel for pixel as in the whole one",
     )
     parser.set_defaults(run=run_render)
+
+
+def _add_calibration(parser: argparse.ArgumentParser) -> None:
+    known = parser.add_argument_group("what is known of the camera", "see docs/calibration.md")
+    known.add_argument("--lens", type=Path, help="lens.json of `skylapse-bridge calibrate lens`")
+    known.add_argument("--tone", type=Path, help="tone.json of `skylapse-bridge calibrate tone`")
+    known.add_argument("--flat", type=Path, help="a picture of something evenly lit: corners are as bright")
+    known.add_argument("--lut", type=Path, help="a .cube file: the look of the film")
 
 
 def run_render(arguments: argparse.Namespace) -> int:
