@@ -116,60 +116,6 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.set_defaults(run=run_render)
 
 
-def _add_coding(parser: argparse.ArgumentParser) -> None:
-
-
-
-def _add_calibration(parser: argparse.ArgumentParser) -> None:
-    known = parser.add_argument_group("what is known of the camera", "see docs/calibration.md")
-    known.add_argument("--lens", type=Path, help="lens.json of `skylapse-bridge calibrate lens`")
-    known.add_argument("--tone", type=Path, help="tone.json of `skylapse-bridge calibrate tone`")
-    known.add_argument("--flat", type=Path, help="a picture of something evenly lit: corners are as bright")
-    known.add_argument("--lut", type=Path, help="a .cube file: the look of the film")
-
-
-def _add_coding(parser: argparse.ArgumentParser) -> None:
-    """Register how the film is encoded."""
-    _add_coding(parser)
-    pace = parser.add_mutually_exclusive_group()
-    pace.add_argument(
-        "--rate",
-        type=float,
-        metavar="FPS",
-        help=f"frames a second (default {DEFAULT_RATE:g}); above {MAX_RATE:g}, every n-th frame is shown",
-    )
-    pace.add_argument("--length", type=float, metavar="SECONDS", help="length of the film")
-    pace.add_argument("--speed-up", type=float, metavar="TIMES", help="how much faster than life")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="STEP.PARAMETER=VALUE",
-        help="change a step of the recipe, as often as needed; step=on and step=off add it and leave it out",
-    )
-    parser.add_argument("--poster", type=Path, help="also write a poster, a .jpg")
-    parser.add_argument("--thumbnail", type=Path, help="also write a thumbnail, a .jpg")
-    parser.add_argument("--preview", type=Path, help="also write a small moving picture, a .webp")
-    parser.add_argument(
-        "--dry-run", action="store_true", help="make nothing: predict length, size, time and memory"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object about the film")
-    _add_calibration(parser)
-    parser.add_argument("--job", type=Path, help="render a job file instead of a folder")
-    parser.add_argument("--write-job", type=Path, metavar="FILE", help="write the job file and do not render")
-    parser.add_argument(
-        "--stretch",
-        type=_stretch,
-        metavar="FIRST:PAST",
-        help="only these frames of the film, counted from 0, pixel for pixel as in the whole one",
-    )
-    parser.set_defaults(run=run_render)
-
-
-def _add_coding(parser: argparse.ArgumentParser) -> None:
-
-
-
 def _add_calibration(parser: argparse.ArgumentParser) -> None:
     known = parser.add_argument_group("what is known of the camera", "see docs/calibration.md")
     known.add_argument("--lens", type=Path, help="lens.json of `skylapse-bridge calibrate lens`")
