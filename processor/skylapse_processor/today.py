@@ -48,7 +48,7 @@ _PARTS_KEPT = 128
 _SO_FAR_KEPT = 4
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True, eq=False)
 class Live:
     """A film that grows."""
 
@@ -254,6 +254,9 @@ class Today:
                     self.changed(camera)
                 self._lives.pop(folder.name, None)
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        over = [live for live in self._lives.values() if live.ended and live not in self._current.values()]
+        for live in over:
+            live.kept, live.so_far, live.known = {}, {}, {}
 
     async def _follow(self, camera: CameraName) -> None:
         """Look after a camera's films until no new frame is heard of."""
