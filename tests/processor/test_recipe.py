@@ -31,7 +31,7 @@ from skylapse_processor.recipe.smooth import flicker_mev, smooth, smooth_robust
 
 from .pictures import START, Evening, evening
 
-OF_ALL_FRAMES = ("clean", "cinematic", "raw")
+OF_ALL_FRAMES = ("clean", "cinematic", "raw", "3d-print")
 CALM = st.floats(-12, 12, allow_nan=False)
 
 
@@ -154,6 +154,18 @@ def test_without_facts_the_jumps_tell_the_exposure() -> None:
     cooked = cook(plan, steps_of("clean", {}))
     assert cooked.levelled_by == "pictures"
     assert flicker_mev(_film(cooked, seen) - seen.light_ev) < 5
+
+
+def test_a_print_under_a_lamp_is_as_steady_as_a_lamp_should_be() -> None:
+    rng = np.random.default_rng(4)
+    lamp = 0.04 * rng.standard_normal(200) + 0.1 * np.sin(np.arange(200) / 2)
+    plan = _plan(np.full(200, np.nan), log_mean=-3 + lamp)
+    figures = {}
+    for recipe in ("clean", "3d-print"):
+        cooked = cook(plan, steps_of(recipe, {}))
+        figures[recipe] = flicker_mev(plan.log_mean + cooked.gain_ev[:, 1])
+    assert figures["3d-print"] < flicker_mev(plan.log_mean) / 4
+    assert figures["3d-print"] <= figures["clean"]
 
 
 def test_steps_that_come_thick_and_fast_are_no_trap() -> None:
