@@ -14,8 +14,9 @@ from skylapse_protocol.messages import Command, CommandError, Reply
 
 from .clock import Clock
 from .compare import Comparer
-from .dispatch import Dispatch, accepted
+from .dispatch import Dispatch
 from .errors import NoRoomError, NotFoundError, ProcessorError, RequestError
+from .jobs import accepted
 from .library import Library, film_message
 from .wish import read_wish
 

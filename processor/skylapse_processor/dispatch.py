@@ -482,11 +482,6 @@ async def _nothing_grown(
     return ()
 
 
-def accepted(job: Job) -> dict[str, Any]:
-    """Return what whoever asked for films is told: the job, its film, and those of all its sizes."""
-    return {"job": job.id, "film": job.spec.film, "films": list(job.spec.films)}
-
-
 def plain_title(spec: RenderSpec) -> str:
     """Return a title out of ids."""
     return title_of(str(spec.camera), spec)

@@ -257,3 +257,8 @@ def recover(job: Job, now: datetime) -> Job:
 def counts(job: Job, attempt: int) -> bool:
     """Tell whether this attempt is the one that the job waits for."""
     return job.status == "running" and job.attempt == attempt
+
+
+def accepted(job: Job) -> dict[str, Any]:
+    """Return what whoever asked for films is told: the job, its film, and those of all its sizes."""
+    return {"job": job.id, "film": job.spec.film, "films": list(job.spec.films)}

@@ -8,8 +8,8 @@ from aiohttp import web
 from skylapse_protocol.codec import format_time, write
 
 from ..clock import to_us
-from ..dispatch import Dispatch, accepted
-from ..jobs import Job
+from ..dispatch import Dispatch
+from ..jobs import Job, accepted
 from ..store.jobtable import spec_to_json
 from ..store.store import Store
 from ..wish import read_wish
