@@ -19,7 +19,7 @@ from skylapse_processor.recipe import plan as plans
 from skylapse_processor.recipe.groups import grouped
 from skylapse_processor.recipe.layer import Latent, Size
 from skylapse_processor.recipe.level import level
-from skylapse_processor.recipe.merge import hdr
+from skylapse_processor.recipe.merge import GHOST_SIGMAS, hdr
 from skylapse_processor.recipe.smooth import flicker_mev
 from skylapse_processor.stack import Stack
 from tests.processor.brackets import Bracket, write_brackets
@@ -94,9 +94,9 @@ def _wrong(bracket: Bracket, seen: Light) -> float:
     return float((np.abs(blurred / true - 1) > _GHOSTED)[inside].mean())
 
 
-def _merged(folder: Path, **how: float) -> list[Light]:
+def _merged(folder: Path, ghost_sigmas: float = GHOST_SIGMAS) -> list[Light]:
     """Return the radiance of each bracket on the scale of its middle, levelling left out."""
-    plan = hdr(plans.make(grouped(read_folder(folder).frames, ["hdr"])[0]), **how)
+    plan = hdr(plans.make(grouped(read_folder(folder).frames, ["hdr"])[0]), ghost_sigmas=ghost_sigmas)
 
     def latent(number: int, _size: Size) -> Latent:
         source = plan.frames[number]
