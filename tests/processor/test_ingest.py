@@ -3,6 +3,7 @@
 import io
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -129,7 +130,7 @@ async def test_the_state_of_the_lens_is_retained_and_survives_a_restart(
         await client.upload(*sky(1, -30))
         await told(listener, 1)
     catalogue = next((tmp_path / "processor").rglob("catalogue.db"))
-    with sqlite3.connect(catalogue) as connection:
+    with closing(sqlite3.connect(catalogue)) as connection, connection:
         connection.execute("UPDATE watches SET memory = ?", (dump(watch),))
     async with serving(config) as (_service, client):
         await client.upload(*sky(2, 25, dew=0.6))
@@ -156,13 +157,14 @@ async def test_a_catalogue_from_before_the_verdicts_is_read_and_its_frames_stay(
     catalogue = next((tmp_path / "processor").rglob("catalogue.db"))
     before = next(number for number, script in enumerate(MIGRATIONS) if "CREATE TABLE watches" in script)
     old = catalogue.with_suffix(".old")
-    with sqlite3.connect(old) as connection:
+    with closing(sqlite3.connect(old)) as connection:
         for script in MIGRATIONS[:before]:
             connection.executescript(script)
         connection.execute("ATTACH ? AS new", (str(catalogue),))
         for table in ("cameras", "spools", "words", "frames", "stretches"):
             connection.execute(f"INSERT INTO {table} SELECT * FROM new.{table}")  # noqa: S608 - names as above
         connection.execute(f"PRAGMA user_version = {before}")
+        connection.commit()
     old.replace(catalogue)
     async with serving(config) as (_service, client):
         await client.upload(*white(2))
