@@ -28,6 +28,8 @@ _POINT = 12.0
 _SIGMAS = 6.0
 """…and by how many deviations of what is left there."""
 _SURROUNDINGS = 7
+_LOOKED_AT = 960
+"""Columns: enough to see whether there are stars."""
 _MAD = 1.4826
 
 
@@ -40,12 +42,14 @@ def is_night(sun_elevation_deg: float | None, measured: Measurement | None) -> b
 
 
 def stars(pixels: Pixels) -> float:
-    """Return the share of pixels that are bright points on a dark ground."""
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    over = cv2.subtract(grey, cv2.medianBlur(grey, _SURROUNDINGS))
-    left = grey.astype(np.int16) - cv2.medianBlur(grey, _SURROUNDINGS)
-    noise = _MAD * float(np.median(np.abs(left)))
-    return float((over > max(_POINT, _SIGMAS * noise)).mean())
+    """Return the share of pixels that are bright points on a dark ground, in the middle of the upper half."""
+    height, width = pixels.shape[:2]
+    left = max(0, (width - _LOOKED_AT) // 2)
+    sky = pixels[: min(height // 2, _LOOKED_AT // 2), left : left + _LOOKED_AT]
+    grey = cv2.cvtColor(np.ascontiguousarray(sky), cv2.COLOR_RGB2GRAY)
+    around = cv2.medianBlur(grey, _SURROUNDINGS)
+    noise = _MAD * float(np.median(cv2.absdiff(grey, around)))
+    return float((cv2.subtract(grey, around) > max(_POINT, _SIGMAS * noise)).mean())
 
 
 def is_starry(pixels: Pixels) -> bool:
