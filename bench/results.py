@@ -71,8 +71,14 @@ def _fill(store: Path, twin: Path) -> Path:
         known = json.loads(picture.with_suffix(".json").read_text(encoding="utf-8"))
         known |= {
             "captured_at": (START + number * timedelta(seconds=30)).isoformat().replace("+00:00", "Z"),
-            "bridge": CAMERA.bridge, "camera": CAMERA.camera, "spool": "0" * 16, "seq": number + 1,
-            "boot_id": "bench", "monotonic_ns": number, "clock_synced": True, "day": DAY,
+            "bridge": CAMERA.bridge,
+            "camera": CAMERA.camera,
+            "spool": "0" * 16,
+            "seq": number + 1,
+            "boot_id": "bench",
+            "monotonic_ns": number,
+            "clock_synced": True,
+            "day": DAY,
         }
         records.append(known)
     index = store / "records.json"

@@ -1,6 +1,7 @@
 """Best frames: none that is blurred, blown out or black, and each unlike the others."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -57,11 +58,17 @@ def test_the_most_colourful_is_among_them_and_they_are_spread_over_the_day() -> 
 
 
 def test_what_is_blurred_blown_out_black_or_grey_is_none_of_them() -> None:
+    spoils: list[dict[str, Any]] = [
+        {"sharpness": 20.0},
+        {"clipped_high": 0.3},
+        {"log_mean": -9.0},
+        {"entropy": 1.0},
+    ]
     spoilt = [
         replace(each.measured, **changes)
         for each, changes in zip(
             day()[170:190],
-            [{"sharpness": 20.0}, {"clipped_high": 0.3}, {"log_mean": -9.0}, {"entropy": 1.0}] * 5,
+            spoils * 5,
             strict=True,
         )
     ]

@@ -42,7 +42,7 @@ def folder(
 
 def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run `skylapse-processor render` in a folder."""
-    command = [CONSOLE, "render", *words]
+    command = [str(CONSOLE), "render", *words]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
@@ -61,7 +61,8 @@ def shown(film: Path) -> np.ndarray:
 
 
 def test_cameras_of_different_intervals_are_on_one_axis() -> None:
-    quick, slow = START.timestamp() + 10.0 * np.arange(60), START.timestamp() + 30.0 * np.arange(20)
+    quick = np.array([START.timestamp() + 10.0 * number for number in range(60)], dtype=np.float64)
+    slow = np.array([START.timestamp() + 30.0 * number for number in range(20)], dtype=np.float64)
     axis = axis_of([quick, slow])
     assert axis.count == 60
     assert (axis.frames[0] == np.arange(60)).all()

@@ -169,7 +169,7 @@ def test_a_year_has_each_frame_at_its_day_and_local_time() -> None:
 
 def test_frames_after_midnight_belong_to_the_next_column_and_the_next_year() -> None:
     late = columns([0, 5])
-    at_s = datetime(2026, 12, 31, 23, 50, tzinfo=UTC).timestamp() + 60.0 * np.arange(0, 40, 5)
+    at_s = datetime(2026, 12, 31, 23, 50, tzinfo=UTC).timestamp() + np.arange(0, 2400, 300, dtype=np.float64)
     late = Columns(
         at_s=at_s,
         local_offset_s=0,

@@ -59,7 +59,7 @@ def test_exposure_alone_changes_the_colour_of_nothing() -> None:
 
 
 def test_the_sun_sinks_in_the_evening_and_rises_in_the_morning() -> None:
-    times = np.arange(10) * 300.0
+    times = np.arange(0.0, 3000.0, 300.0, dtype=np.float64)
     falling = np.linspace(3, -3, 10).astype(np.float32)
     assert sunset.is_setting(1500.0, times, falling)
     assert not sunset.is_setting(1500.0, times, falling[::-1])
