@@ -162,7 +162,9 @@ def test_a_terminated_render_leaves_no_file(tmp_path: Path) -> None:
 
 def test_steps_are_changed_by_words(tmp_path: Path) -> None:
     write_plain(tmp_path / "in", 6)
-    done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4", "--set", "select.every=2", "--set", "crop=on")
+    done = _run(
+        tmp_path / "in", "-o", tmp_path / "film.mp4", "--set", "select.every=2", "--set", "crop.aspect=2.39"
+    )
     assert "film.mp4: 3 frames, 0" in done.stdout, done.stderr
     assert "160 × 66" in done.stdout
 
