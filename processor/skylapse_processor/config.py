@@ -149,6 +149,7 @@ def _url(value: object) -> str:
 
 
 def scheduler_address(value: object) -> str:
+    """Return the address of a cluster's scheduler; refuse one that is neither TLS nor on this machine."""
     text = str(vol.Schema(str)(value))
     parts = urlsplit(text)
     if parts.scheme not in ("tls", "tcp") or not parts.hostname or not parts.port:

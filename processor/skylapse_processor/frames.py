@@ -79,7 +79,7 @@ class SourceFrame:
     record: Mapping[str, Any] = field(default_factory=dict)
     """All that sidecar and EXIF record say of the picture: what overlays can show."""
     beside: tuple["SourceFrame", ...] = ()
-    """The other pictures of its bracket, those nearest to the middle first, where a recipe merges brackets."""
+    """The other pictures of its bracket, those nearest to the middle first, where a recipe merges them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -50,8 +50,8 @@ class LensModel:
         if abs(across / down - 1) > _SAME_SHAPE:
             raise RequestError(
                 "lens",
-                f"was calibrated with {self.width} × {self.height} pixels, and these have {size[0]} × {size[1]}:"
-                " the shapes differ",
+                f"was calibrated with {self.width} × {self.height} pixels, and these have {size[0]} × "
+                f"{size[1]}: the shapes differ",
             )
         return replace(
             self,

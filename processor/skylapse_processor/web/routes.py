@@ -178,7 +178,7 @@ def _films(films: Films) -> list[Route]:
         ),
         Route(
             method="GET",
-            path=f"{one}/preview",
+            path="/films/{film}/preview",
             handler=films.preview,
             summary="A small moving picture of the film",
             answers="image/webp",

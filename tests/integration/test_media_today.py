@@ -1,0 +1,127 @@
+"""The film of today in the media browser: it lies above the days, and players follow its playlist."""
+
+import re
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from homeassistant.components import media_source
+from homeassistant.components.media_player import BrowseError
+from homeassistant.components.media_source import Unresolvable
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator, WebSocketGenerator
+
+from custom_components.skylapse.protocol import topics
+from custom_components.skylapse.protocol.messages import StoreState
+from tests.integration.speakers import FILM, FRAME, Bridge, Processor
+from tests.integration.theatre import VIDEO, FakeProcessor
+
+SOURCE = "media-source://skylapse"
+TODAY_URI = f"{SOURCE}/today/roof/west"
+
+
+async def browse(hass: HomeAssistant, where: str) -> Any:
+    return await media_source.async_browse_media(hass, where)
+
+
+def titles(folder: Any) -> list[str]:
+    return [child.title for child in folder.children]
+
+
+@pytest.fixture
+async def spoken(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> MockConfigEntry:
+    """The entry with one film, and the media source."""
+    assert await async_setup_component(hass, "media_source", {})
+    await bridge.tell_all()
+    await processor.tell_all()
+    return loaded
+
+
+@pytest.fixture
+async def growing(spoken: MockConfigEntry, processor: Processor) -> MockConfigEntry:
+    """The entry while a film of the camera grows."""
+    state = StoreState(
+        day="2026-06-21",
+        frames_today=236,
+        frames=236,
+        last_frame=str(FRAME.name),
+        film_of_today="00000000000000aa",
+    )
+    await processor.say(topics.STORE_STATE, state, bridge="roof", camera="west")
+    return spoken
+
+
+async def test_the_film_that_grows_lies_above_the_days(hass: HomeAssistant, growing: MockConfigEntry) -> None:
+    camera = await browse(hass, f"{SOURCE}/films/roof/west")
+    assert titles(camera) == ["Today (live)", "2026-06-21"]
+    today = camera.children[0]
+    assert (today.media_content_id, today.can_play) == (TODAY_URI, True)
+    assert today.thumbnail == f"/api/skylapse/frame/{FRAME.name}/thumb.jpg"
+    assert (await browse(hass, TODAY_URI)).title == "Today (live)"
+    assert titles(await browse(hass, f"{SOURCE}/films")) == ["West"]
+
+
+async def test_a_camera_whose_first_film_grows_is_listed(
+    hass: HomeAssistant, growing: MockConfigEntry, processor: Processor
+) -> None:
+    await processor.film(replace(FILM, change="removed"))
+    assert titles(await browse(hass, f"{SOURCE}/films")) == ["West"]
+    assert titles(await browse(hass, f"{SOURCE}/films/roof/west")) == ["Today (live)"]
+
+
+async def test_no_film_grows_where_the_processor_names_none(
+    hass: HomeAssistant, spoken: MockConfigEntry
+) -> None:
+    with pytest.raises(BrowseError):
+        await browse(hass, TODAY_URI)
+    with pytest.raises(Unresolvable):
+        await media_source.async_resolve_media(hass, TODAY_URI, None)
+
+
+async def test_players_follow_the_playlist_without_signing_in(
+    hass: HomeAssistant,
+    growing: MockConfigEntry,
+    hass_ws_client: WebSocketGenerator,
+    hass_client_no_auth: ClientSessionGenerator,
+) -> None:
+    asker = await hass_ws_client(hass)
+    await asker.send_json_auto_id({"type": "media_source/resolve_media", "media_content_id": TODAY_URI})
+    found = (await asker.receive_json())["result"]
+    assert found["mime_type"] == "application/x-mpegURL"
+    client = await hass_client_no_auth()
+    answer = await client.get(found["url"])
+    text = await answer.text()
+    assert (answer.status, answer.content_type) == (HTTPStatus.OK, "application/vnd.apple.mpegurl")
+    addresses = re.findall(r'^/\S+|(?<=URI=")[^"]+', text, re.MULTILINE)
+    assert len(addresses) == len(re.findall(r"00000000000000aa", text)) == 3
+    for address in addresses:
+        segment = await client.get(address)
+        assert (segment.status, await segment.read()) == (HTTPStatus.OK, VIDEO)
+        bare = await client.get(address.partition("?")[0])
+        assert bare.status == HTTPStatus.UNAUTHORIZED
+    assert await (await client.get(found["url"])).text() == text, "a player sees no other names"
+
+
+@pytest.mark.parametrize(
+    ("camera", "file"),
+    [("roof/east", "playlist.m3u8"), ("roof/west", "secrets.yaml"), ("roof/west", "../films/1-1.mp4")],
+)
+async def test_of_a_film_that_grows_nothing_else_is_served(
+    growing: MockConfigEntry, hass_client: ClientSessionGenerator, camera: str, file: str
+) -> None:
+    answer = await (await hass_client()).get(f"/api/skylapse/today/{camera}/{file}")
+    assert answer.status == HTTPStatus.NOT_FOUND
+
+
+async def test_a_processor_that_cannot_say_what_grows_is_a_bad_gateway(
+    growing: MockConfigEntry, processor_server: FakeProcessor, hass_client: ClientSessionGenerator
+) -> None:
+    client = await hass_client()
+    processor_server.broken = HTTPStatus.INTERNAL_SERVER_ERROR
+    answer = await client.get("/api/skylapse/today/roof/west/playlist.m3u8")
+    assert answer.status == HTTPStatus.BAD_GATEWAY
