@@ -35,6 +35,9 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 Pixels = NDArray[np.uint8]
 """RGB, shape (height, width, 3)."""
 
+DeepPixels = NDArray[np.uint16]
+"""The same in sixteen bits."""
+
 AnyPixels = TypeVar("AnyPixels", NDArray[np.uint8], NDArray[np.uint16])
 
 _SOI, _EOI, _SOS, _APP1 = 0xD8, 0xD9, 0xDA, 0xE1
@@ -71,6 +74,13 @@ def look(data: bytes, name: str, *, whole: bool = True) -> Shape:
     if data[:2] == b"\xff\xd8":
         return _look_jpeg(data, name, whole=whole)
     return _look_other(data, name)
+
+
+def look_jpeg(data: bytes, name: str) -> Shape:
+    """Return the size of a JPEG as `look` does; no other format's decoder ever sees these bytes."""
+    if data and data[:2] != b"\xff\xd8":
+        raise PictureError(name, "is no JPEG")
+    return look(data, name)
 
 
 def decode(
@@ -171,6 +181,15 @@ def _orientation(body: bytes) -> int:
 
 def _known_orientation(value: Any) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def decode_deep(data: bytes, name: str, shape: Shape, cover: tuple[int, int]) -> DeepPixels | None:
+    """Return the pixels in sixteen bits, upright; null where the picture holds no more than eight."""
+    width, height = cover
+    if shape.orientation in _TRANSPOSED:
+        width, height = height, width
+    pixels: DeepPixels | None = _other().decode_wide(data, name, (width, height))
+    return None if pixels is None else upright(pixels, shape.orientation)
 
 
 def exif_of(data: bytes) -> dict[int, Any]:

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import av
+import cv2
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from .decode import Pixels
+from .decode import AnyPixels, DeepPixels, Pixels
 from .recipe.window import Window
 
 Plane = NDArray[np.uint8]
@@ -28,7 +29,7 @@ class Box:
     height: int
 
 
-def crop(pixels: Pixels, window: Window) -> Pixels:
+def crop(pixels: AnyPixels, window: Window) -> AnyPixels:
     """Cut out of a picture what the film shows of it."""
     height, width = pixels.shape[:2]
     left, top, columns, rows = window.of(width, height)
@@ -42,6 +43,18 @@ def inside(width: int, height: int, box: Box) -> Box:
     if abs(fitted.width - box.width) <= 2 and abs(fitted.height - box.height) <= 2:
         return box
     return fitted
+
+
+def deep_planes(pixels: DeepPixels, box: Box) -> tuple[DeepPixels, ...]:
+    """Return a picture in the box as planes of sixteen bits, with black bars where its shape differs."""
+    size = inside(pixels.shape[1], pixels.shape[0], box)
+    smaller = size.width < pixels.shape[1]
+    way = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+    scaled = np.asarray(cv2.resize(pixels, (size.width, size.height), interpolation=way), dtype=np.uint16)
+    left, top = (box.width - size.width) // 2, (box.height - size.height) // 2
+    planes = np.zeros((3, box.height, box.width), dtype=np.uint16)
+    planes[:, top : top + size.height, left : left + size.width] = np.moveaxis(scaled, 2, 0)
+    return tuple(planes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -35,7 +35,7 @@ from .recipe.plan import Plan
 from .recipe.smooth import flicker_mev
 from .request import AlsoMade, FilmResult, RenderRequest, at_size, beside, check, pace, prints
 from .stack import Stack, prepared
-from .studio import Scratch, Studio, large_box, usual_size, worth_keeping
+from .studio import Scratch, Studio, is_deep, large_box, usual_size, worth_keeping
 from .survey import Skipped, brightness, in_order, quality, survey, why
 from .tone import LUMINANCE, SRGB, linear_table
 
@@ -242,7 +242,7 @@ class _Film:
 
     def _count(self) -> int:
         """Return how many frames the film has; where pixels are looked at, look around first."""
-        if not self._plan.layers:
+        if not self._plan.layers and not any(is_deep(frame) for frame in self._plan.frames):
             return len(self._plan.frames)
         give_back_large_blocks()
         count, box, film = len(self._plan.frames), self._studio.box, self._prints[0].box

@@ -18,17 +18,18 @@ from typing import Self
 import numpy as np
 
 from . import decode
-from .decode_scale import Box, Canvas, Scaler, crop, empty, inside
-from .frames import SourceFrame
+from .decode_scale import Box, Canvas, Scaler, crop, deep_planes, empty, inside
+from .frames import RAW_SUFFIX, SourceFrame
 from .measure import Brightness, Measurement, brightness, small
 from .recipe.layer import Latent, Size
 from .recipe.plan import Curve
 from .recipe.window import Window
-from .tone import SRGB, linear_table
+from .tone import SRGB, deep_table, linear_table
 
 SCRATCH_BYTES = 768_000_000
 _MUCH_LARGER = 2.5
 _SAMPLES = 120_000
+_DEEP_SUFFIXES = frozenset({RAW_SUFFIX, ".tif", ".tiff"})
 
 
 class Scratch:
@@ -113,9 +114,12 @@ class Studio:
     def latent(self, frame: SourceFrame, gain_ev: Curve, size: Size) -> Latent:
         """Return a picture as linear light at a size, levelled by gains of shape (3,) in EV."""
         box = Box(width=size[0], height=size[1])
+        curve = frame.facts.tone_curve if frame.facts else SRGB
+        deep = self._deep(frame, box) if is_deep(frame) else None
+        if deep is not None:
+            return Latent(codes=deep, tables=np.outer(np.exp2(gain_ev), deep_table(curve)).astype(np.float32))
         canvas = self.canvas(frame) if box == self.box else self._decoded(frame, box)
-        table = linear_table(frame.facts.tone_curve if frame.facts else SRGB)
-        tables = np.outer(np.exp2(gain_ev), table).astype(np.float32)
+        tables = np.outer(np.exp2(gain_ev), linear_table(curve)).astype(np.float32)
         return Latent(codes=canvas.planes, tables=tables)
 
     def adaptation(self, frame: SourceFrame) -> str:
@@ -124,6 +128,13 @@ class Studio:
             return ""
         width, height = frame.size
         return f"is {width} × {height} pixels, fitted into {self.box.width} × {self.box.height}"
+
+    def _deep(self, frame: SourceFrame, box: Box) -> tuple[decode.DeepPixels, ...] | None:
+        """Return a picture in sixteen bits in a box; null where it holds no more than eight."""
+        data = frame.path.read_bytes()
+        shape = decode.look(data, frame.name)
+        pixels = decode.decode_deep(data, frame.name, shape, self._cover(shape, box))
+        return None if pixels is None else deep_planes(crop(pixels, self._window), box)
 
     def _decoded(self, frame: SourceFrame, box: Box) -> Canvas:
         data = frame.path.read_bytes()
@@ -146,6 +157,11 @@ class Studio:
         fitted = inside(width, height, box)
         scale = min(1.0, max(fitted.width / width, fitted.height / height))
         return int(np.ceil(shape.width * scale)), int(np.ceil(shape.height * scale))
+
+
+def is_deep(frame: SourceFrame) -> bool:
+    """Tell whether a picture may hold more than eight bits: then it is not looked up as if it had no more."""
+    return frame.path.suffix.lower() in _DEEP_SUFFIXES
 
 
 def large_box(film: Box, shown: tuple[int, int], oversize: float) -> Box:

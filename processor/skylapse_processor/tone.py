@@ -43,6 +43,15 @@ def linear_table(curve: str) -> Table:
     return table
 
 
+@cache
+def deep_table(curve: str) -> Table:
+    """Return linear light 0…1 for the codes 0…65535."""
+    linear, encoded = _points(curve)
+    table: Table = np.interp(np.arange(65_536, dtype=np.float64), encoded, linear) / FULL_SCALE
+    table.flags.writeable = False
+    return table
+
+
 def encode(curve: str, linear: Table) -> Table:
     """Return encoded values, 0…1, of linear light; outside 0…1 is clipped."""
     xs, ys = _points(curve)

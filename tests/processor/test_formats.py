@@ -131,6 +131,26 @@ def test_a_film_of_mixed_formats_and_sizes_has_every_picture(tmp_path: Path) -> 
     assert len(film_frames(tmp_path / "film.mp4")) == 9
 
 
+def test_what_is_dark_in_sixteen_bits_is_brightened_without_steps(tmp_path: Path) -> None:
+    """A ramp six stops below white has 20 codes in eight bits, and is smooth in sixteen."""
+    ramp = np.linspace(300, 5_000, 320)
+    for folder, dtype, scale in (("deep", np.uint16, 1.0), ("flat", np.uint8, 1 / 257)):
+        (tmp_path / folder).mkdir()
+        for number in range(6):
+            pixels = np.rint(np.tile(ramp, (90, 1)) * scale).astype(dtype)
+            path = tmp_path / folder / f"{number}.{'tif' if dtype is np.uint16 else 'png'}"
+            cv2.imwrite(str(path), np.repeat(pixels[..., None], 3, axis=2))
+            exposure_us = 1_000 if number in (2, 3) else 1_000_000
+            sidecar = {"exposure_us": exposure_us, "analogue_gain": 1.0, "digital_gain": 1.0}
+            path.with_suffix(".json").write_text(json.dumps(sidecar))
+        command = [str(CONSOLE), "render", str(tmp_path / folder), "-o", str(tmp_path / f"{folder}.mp4")]
+        assert subprocess.run(command, check=False).returncode == 0
+    deep_steps, flat_steps = (
+        len(np.unique(film_frames(tmp_path / f"{folder}.mp4")[2][..., 1])) for folder in ("deep", "flat")
+    )
+    assert deep_steps > 2 * flat_steps
+
+
 def test_exposure_and_time_are_read_from_every_format(tmp_path: Path) -> None:
     as_heic(tmp_path / "a.heic")
     (tmp_path / "b.dng").write_bytes(raw())
