@@ -26,7 +26,7 @@ from skylapse_protocol.messages import Ingest as IngestMessage
 from skylapse_protocol.records import FrameRecord, read_record, write_record
 
 from .clock import Clock
-from .decode import MAX_PIXELS, look
+from .decode import MAX_PIXELS, look_jpeg
 from .dng import check_dng
 from .errors import PictureError, RequestError
 from .files import make_folder, sync_file, sync_folder, write_durably
@@ -263,9 +263,7 @@ class Ingest:
         data = self._layout.picture(frame.name, frame.day).read_bytes()
         record = read_stored_record(self._layout, frame)
         curve = record.tone_curve if record else None
-        shape = look(data, str(frame.name))
-        if not shape.jpeg:
-            raise PictureError(str(frame.name), "is no JPEG")
+        shape = look_jpeg(data, str(frame.name))
         pixels = small(data, str(frame.name), shape)
         measured = measure_pixels(pixels, shape, tone_curve=curve)
         thumb = self._layout.thumb(frame.name, frame.day)
@@ -305,7 +303,7 @@ def _check_picture(data: bytes, record: FrameRecord) -> None:
     if record.media_type == DNG:
         check_dng(data, str(record.name))
         return
-    shape = look(data, str(record.name))
+    shape = look_jpeg(data, str(record.name))
     if sorted((shape.width, shape.height)) != sorted((record.width, record.height)):
         raise PictureError(
             str(record.name),

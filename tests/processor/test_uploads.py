@@ -46,6 +46,13 @@ async def patch(client: Client, address: str, offset: int, data: bytes, **more: 
     return await client.ask("PATCH", address, data=data, headers=headers)
 
 
+def png() -> bytes:
+    """A whole picture, but no JPEG."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (160, 90)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def files_in(store: Path) -> list[Path]:
     """All files of a store, less what SQLite has beside its own."""
     return sorted(path for path in store.rglob("*") if path.suffix not in (".db-wal", ".db-shm"))
@@ -190,7 +197,8 @@ async def test_a_checksum_that_fails_takes_its_bytes_back(client: Client) -> Non
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"GIF89a, or so it says" * 20, "no picture"),
+        (b"GIF89a, or so it says" * 20, "is no JPEG"),
+        (png(), "is no JPEG"),
         (picture(7)[:-200], "truncated"),
         (picture(7)[:20], "truncated"),
     ],
