@@ -161,13 +161,13 @@ class Service:
         self._ingest.stored = self._on_stored
         self._ingest.measured = self._keeper.hear
         self._keeper.changed = self._on_changed
+        await self._today.start()
         await self._ingest.start()
         await self._listen()
         if self._mqtt is not None:
             await self._mqtt.start()
         await self._dispatch.start()
         await self._keeper.start()
-        await self._today.start()
         for work, every_s in (
             (self._tell_states, _STATE_S),
             (self._tell_health, _HEALTH_S),
@@ -185,8 +185,8 @@ class Service:
             await self._runner.cleanup()
         await self._keeper.stop()
         await self._dispatch.stop()
-        await self._today.stop()
         await self._ingest.stop()
+        await self._today.stop()
         if self._mqtt is not None:
             await self._mqtt.stop()
         await asyncio.to_thread(self._store.stop)
