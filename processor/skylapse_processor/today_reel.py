@@ -133,7 +133,9 @@ class Reel:
                 self.segments = (*self.segments, segment)
             good += len(line)
         os.truncate(self._journal, good)
-        os.truncate(self._media, self.end)
+        if size != self.end:
+            self._own()
+            os.truncate(self._media, self.end)
 
     @property
     def ended(self) -> bool:

@@ -6,6 +6,7 @@ import json
 import random
 import re
 from collections.abc import AsyncIterator, Iterator
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from skylapse_processor.decode_scale import Box
 from skylapse_processor.service import Service
-from skylapse_processor.today_plan import AHEAD, GROUP
+from skylapse_processor.today_plan import AHEAD, GROUP, Course
+from skylapse_processor.today_reel import Picture, Piece, Reel
 from skylapse_protocol.messages import Order, Orders
 from skylapse_protocol.topics import ORDERS, STATE
 from tests.support.mosquitto import Broker
@@ -321,6 +324,36 @@ async def test_what_a_kill_cut_short_is_made_again(tmp_path: Path) -> None:
             range(1, LONG + 1)
         )
         assert (await asked_for(client, LONG))[0] == list(range(1, LONG + 1))
+
+
+def test_a_damaged_journal_cuts_no_finished_film(tmp_path: Path) -> None:
+    folder = tmp_path / "today/roof/west/0123456789abcdef"
+    box, whole = Box(width=64, height=48), Fraction(30)
+    reel = Reel(folder, tmp_path)
+    reel.begin(Picture(day="2026-06-01", window=None, box=box, source=(64, 48), rate=whole, sps=b"", pps=b""))
+    for name in ("a", "b"):
+        reel.close(
+            Piece(
+                frames=(name,),
+                samples=(bytes(99),),
+                log_means=(0.0,),
+                small=(),
+                gains=((0.0, 0.0, 0.0),),
+                exact=1,
+                coloured=1,
+                after=Course(targets=((0.0, 0.0, 0.0),)),
+                sps=b"",
+                pps=b"",
+            )
+        )
+    film = tmp_path / "film.mp4"
+    film.hardlink_to(reel.media)
+    whole_bytes, journal = film.stat().st_size, folder / "journal"
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:2]) + b'{"dama')
+    again = Reel(folder, tmp_path)
+    again.open()
+    assert (again.frames, film.stat().st_size) == (("a",), whole_bytes)
+    assert again.media.stat().st_size == again.end < whole_bytes
 
 
 @pytest.fixture
