@@ -110,3 +110,17 @@ def test_a_late_picture_is_judged_and_teaches_nothing() -> None:
     pixels, facts = pixels_at(NOON - timedelta(hours=1))
     assert watch.see(glance_at(spoilt(pixels, "pink")), facts).kind == "odd"
     assert watch.seen_at == NOON
+
+
+def test_a_clock_that_was_ahead_once_does_not_make_all_that_follows_late() -> None:
+    watch = taught()
+    pixels, facts = pixels_at(NOON)
+    assert facts.elevation_deg is not None
+    ahead = replace(facts, captured_at=NOON + timedelta(days=1800), elevation_deg=facts.elevation_deg / 4)
+    watch.see(glance_at(pixels), ahead)
+    told = []
+    for number in range(1, 12):
+        pixels, facts = pixels_at(NOON + LATER * number)
+        told.append(watch.see(glance_at(spoilt(pixels, "pink")), facts).kind)
+    assert told == ["odd"] * 5 + ["good"] * 6
+    assert watch.seen_at == NOON + LATER * 11

@@ -100,6 +100,12 @@ class Baseline:
         if day not in self.days:
             self.days = sorted([*self.days, day])[-31:]
 
+    def set_back(self, at: datetime) -> None:
+        """Let nothing be remembered of later than `at`."""
+        for known in self.bins.values():
+            known.last_at = min(known.last_at, at)
+        self.days = sorted({min(day, _day(at)) for day in self.days})
+
 
 def _move(known: Known, figures: Figures) -> None:
     share = np.float32(1.0 / min(known.count + 1, _MEMORY))

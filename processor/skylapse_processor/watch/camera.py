@@ -6,7 +6,7 @@ nothing was clear for `_ADOPTED` (snow came to stay, the camera was turned on pu
 things are now, and the watch begins anew.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -22,6 +22,8 @@ from .verdict import GOOD, Verdict, blank
 _ADOPTED = timedelta(days=10)
 _KNOWN_BY = 20
 """Pictures after which the reference is one."""
+_AHEAD = timedelta(days=7)
+"""A picture that claims to be so much newer than one that comes after it was taken by a wrong clock."""
 _RECENT = 3
 """How many pictures "just before" are."""
 
@@ -69,6 +71,8 @@ class Watch:
     def see(self, seen: Glance, facts: Facts) -> Verdict:
         """Judge a picture, and learn from it."""
         at = facts.captured_at
+        if self.seen_at is not None and self.seen_at - at > _AHEAD:
+            self._set_back(at)
         late = self.seen_at is not None and at <= self.seen_at
         if (why := blank(seen, facts)) is not None:
             return Verdict(kind="blank", reason=why)
@@ -83,6 +87,13 @@ class Watch:
         if verdict.kind == "good" and not late:
             self._learn(seen, facts, facts.elevation_deg)
         return verdict
+
+    def _set_back(self, at: datetime) -> None:
+        """Take back what a clock that was ahead has said: else all that follows would come late for good."""
+        self.seen_at = self.looked_at = self.clear_at = self.before = self.run = None
+        self.lens = replace(self.lens, last=tuple(each for each in self.lens.last if each.at <= at))
+        self.family.set_back(at)
+        self.tiles.set_back(at)
 
     def _note(self, seen: Glance, facts: Facts) -> None:
         self.seen_at, self.digest = facts.captured_at, seen.digest
