@@ -1,5 +1,7 @@
 """Results beside films in a running processor: they grow, are told of, served, deleted, and survive kills."""
 
+import asyncio
+import errno
 import io
 import sqlite3
 from collections.abc import AsyncIterator
@@ -11,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from skylapse_processor.results.day import Day
+from skylapse_processor.results.press import Press, Told
 from skylapse_protocol.records import FrameRecord
 from tests.support.mosquitto import Broker
 from tests.support.waiting import until
@@ -183,6 +187,25 @@ async def test_what_grows_is_told_of_once_in_a_while(
 
         await until(told, timeout_s=20)
     assert len(told()) == 1
+
+
+async def test_what_cannot_be_made_is_not_tried_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = 0
+
+    def full(_press: Press, _day: Day) -> list[Told]:
+        nonlocal tried
+        tried += 1
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Press, "publish", full)
+    async with serving(write_config(tmp_path / "processor")) as (_service, client):
+        for data, record in dusk(2):
+            await client.upload(data, record)
+        await until(lambda: tried, timeout_s=20)
+        await asyncio.sleep(1.5)
+    assert tried == 1
 
 
 async def test_pictures_are_served_to_whoever_has_them_already(running: Client) -> None:

@@ -214,11 +214,13 @@ class Keeper:
             if key in waiting:
                 continue
             if growing.dirty and _is_due(growing.published_at, now, self._every):
+                growing.published_at = now  # what fails is tried again no sooner than what succeeds
                 told += self._press.publish(growing.day)
-                growing.dirty, growing.published_at = False, now
+                growing.dirty = False
             if growing.undecided and now >= growing.chosen_at + self._every * _BEST_EVERY:
+                growing.chosen_at = now
                 told += self._press.choose_best(*key)
-                growing.undecided, growing.chosen_at = False, now
+                growing.undecided = False
         return told
 
     def _recent(self) -> list[Key]:
