@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
+import cv2
 import numpy as np
 import pytest
 
@@ -95,6 +96,18 @@ def test_what_stays_is_how_things_are() -> None:
         pixels, facts = pixels_at(NOON + LATER * number)
         told.append(watch.see(glance_at(spoilt(pixels, "pink")), facts).kind)
     assert told == ["odd"] * 5 + ["good"] * 6
+
+
+def test_a_lens_that_was_focused_anew_costs_one_window_its_beginning() -> None:
+    watch, odd = Watch(), list[int]()
+    for day in range(6):
+        told = []
+        for number in range(8):
+            pixels, facts = pixels_at(NOON + timedelta(days=day, minutes=4 * number))
+            soft = cv2.GaussianBlur(pixels, (0, 0), 2.5) if day < 3 else pixels
+            told.append(watch.see(glance_at(np.asarray(soft, dtype=np.uint8)), facts).kind)
+        odd.append(told.count("odd"))
+    assert odd == [0, 0, 0, 3, 0, 0]
 
 
 def test_without_history_or_without_the_sun_nothing_is_odd() -> None:

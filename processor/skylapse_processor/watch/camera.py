@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+import numpy as np
+
 from .aim import blended, likeness
 from .baseline import Baseline, Expected
 from .facts import Facts
@@ -124,6 +126,8 @@ class Watch:
             )
             if not self.run.is_how_things_are(at):
                 return Verdict(kind="odd", reason=oddness.reason)
+            self.family = Baseline()  # else each window to come would lose its beginning until the bins know
+            oddness = replace(oddness, residual=np.zeros_like(oddness.residual))
         self.run = None
         self.before = Member(at=at, residual=oddness.residual, covered=oddness.covered, torn=oddness.torn)
         return GOOD

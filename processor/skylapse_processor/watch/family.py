@@ -21,8 +21,9 @@ _SMALL = 2.0**-6
 _NIGHT_DEG = -7.0
 _STAYS = timedelta(minutes=10)
 _STAYS_FRAMES = 3
-_BEFORE = timedelta(hours=2)
-"""A picture older than this says nothing about the one of now."""
+_BEFORE = timedelta(days=3)
+"""A picture older than this says nothing about the one of now; one of the day before does: what covered the
+view, or moved it, may have stayed."""
 _COVERED_EV = 2.0
 _COVERED_SHARE = 0.15
 
