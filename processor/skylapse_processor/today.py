@@ -256,7 +256,9 @@ class Today:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         over = [live for live in self._lives.values() if live.ended and live not in self._current.values()]
         for live in over:
-            live.kept, live.so_far, live.known = {}, {}, {}
+            live.kept, live.so_far, live.known, live.parts = {}, {}, {}, []
+            if live.reel.picture is None:
+                self._lives.pop(live.spec.film, None)  # no folder: no segment of it was ever closed
 
     async def _follow(self, camera: CameraName) -> None:
         """Look after a camera's films until no new frame is heard of."""
