@@ -13,7 +13,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -400,12 +400,19 @@ class Today:
             role=FrameRole.LEADS,
             after=FrameName.parse(f"{spec.camera}/{last}") if last else None,
         )
-        found = self._catalogue.frames(wanted, _AT_ONCE)
-        measured = takewhile(lambda frame: frame.state is not FrameState.UNMEASURED, found)
-        good = [
-            frame for frame in measured if frame.state is not FrameState.BAD and frame.window == spec.window
-        ]
-        return self._sources(live, good)
+        good: list[StoredFrame] = []
+        while len(good) < _AT_ONCE:
+            found = self._catalogue.frames(wanted, _AT_ONCE)
+            measured = list(takewhile(lambda frame: frame.state is not FrameState.UNMEASURED, found))
+            good += [
+                frame
+                for frame in measured
+                if frame.state is not FrameState.BAD and frame.window == spec.window
+            ]
+            if len(measured) < _AT_ONCE:
+                break
+            wanted = replace(wanted, after=measured[-1].name)
+        return self._sources(live, good[:_AT_ONCE])
 
     def _sources(self, live: Live, frames: Sequence[StoredFrame]) -> tuple[SourceFrame, ...]:
         """Return stored frames as recipes see them; each record is read once."""

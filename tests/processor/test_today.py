@@ -249,6 +249,16 @@ async def test_a_frame_out_of_turn_takes_its_place_and_a_late_one_makes_a_render
     assert keys != GROWN
 
 
+async def test_many_frames_that_are_not_its_own_do_not_hold_it_up(
+    served: tuple[Service, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _service, client = served
+    monkeypatch.setattr("skylapse_processor.today._AT_ONCE", 4)
+    await deliver(client, *range(1, 8))
+    await deliver(client, 8, 9, window=None, schedule=None)
+    await until(partial(shows, client, 2), timeout_s=20)
+
+
 async def test_without_records_the_film_is_rendered(served: tuple[Service, Client]) -> None:
     _service, client = served
     await deliver(client, *range(1, LONG + 1), exposure_us=None)
