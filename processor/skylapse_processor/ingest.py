@@ -38,6 +38,7 @@ from .store.store import Store
 from .store.watches import Mark
 from .watch.facts import Facts, facts_of
 from .watch.glance import Glance, glance
+from .watch.verdict import GOOD
 from .watch.verdict import Verdict as Judgement
 from .watchman import Watchman
 
@@ -244,7 +245,7 @@ class Ingest:
         try:
             seen, facts = await looking
             measured = seen.measured
-            judgement = await asyncio.to_thread(self._watchman.judge, frame, seen, facts)
+            judgement = await asyncio.to_thread(self._judgement, frame, seen, facts)
         except (PictureError, OSError) as error:
             judgement = Judgement(kind="broken", reason=str(error))
         figures = None if measured is None else pack(measured)
@@ -257,6 +258,14 @@ class Ingest:
             self.measured(replace(frame, state=state, figures=figures))
         self._tell(_message(frame, measured, judgement))
         self.stored(frame.name.camera)
+
+    def _judgement(self, frame: StoredFrame, seen: Glance, facts: Facts) -> Judgement:
+        """Return what the watch over the camera says; where it fails, the picture counts as good."""
+        try:
+            return self._watchman.judge(frame, seen, facts)
+        except Exception:  # noqa: BLE001 - a watch that is at a loss must not hold up films and results
+            _log.exception("%s could not be compared with its camera's others", frame.name)
+            return GOOD
 
     def _look(self, frame: StoredFrame) -> _Looked:
         """Measure a stored frame and write its thumbnail."""

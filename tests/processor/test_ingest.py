@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from skylapse_processor.store.schema import MIGRATIONS
+from skylapse_processor.watch.camera import Watch
 from skylapse_processor.watch.memory import dump
 from skylapse_protocol.records import FrameRecord
 from tests.support.mosquitto import Broker
@@ -171,3 +172,19 @@ async def test_a_catalogue_from_before_the_verdicts_is_read_and_its_frames_stay(
         await told(listener, 2)
         items = (await client.get("cameras/roof/west/frames")).value["items"]
         assert [(item["state"], item["fault"]) for item in items] == [("good", None), ("bad", "blank")]
+
+
+async def test_a_watch_that_is_at_a_loss_holds_up_no_frame(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        raise ValueError("operands could not be broadcast together")
+
+    monkeypatch.setattr(Watch, "see", lost)
+    await client.upload(*frame(1))
+
+    async def state() -> bool:
+        items = (await client.get("cameras/roof/west/frames")).value["items"]
+        return [item["state"] for item in items] == ["good"]
+
+    await until(state, timeout_s=20)
