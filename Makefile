@@ -149,6 +149,10 @@ format: venv  ## format the code
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
+.PHONY: recipe-pictures
+recipe-pictures: venv tools  ## the pictures of docs/recipes.md, before and after each step
+	.venv/bin/python -m tools.recipe_pictures
+
 # ---------------------------------------------------------------- checks
 
 HOME_ASSISTANT_TESTS := $(wildcard tests/integration tests/blueprints)

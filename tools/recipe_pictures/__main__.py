@@ -17,6 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from skylapse_bridge.twin.write import Sequence
+from tests.processor.brackets import write_brackets
+from tests.processor.test_focus_stack import write_stacks
+
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "docs" / "pictures" / "recipes"
 HALF = (480, 270)
@@ -61,44 +65,94 @@ def mean(left: float, top: float, times: int) -> View:
 class Example:
     """One picture of the page."""
 
-    twin: str
-    """What the pictures are made of: options of `skylapse-bridge twin`."""
+    pictures: str | Callable[[Path], object]
+    """What the pictures are made by: options of `skylapse-bridge twin`, or what writes them into a folder."""
     before: str = ""
     after: str
     """Options of `skylapse-processor render`."""
     view: View = field(default_factory=frame)
     captions: tuple[str, str] = ("without", "with")
+    lut: str = ""
+    """The text of a .cube file that lies beside the pictures as `look.cube`."""
+
+
+_TEAL = "LUT_3D_SIZE 2\n" + "\n".join(
+    f"{red:.2f} {green:.2f} {blue:.2f}"
+    for blue in (0.12, 0.85)
+    for green in (0.05, 0.95)
+    for red in (0.0, 1.0)
+)
+"""A small look: blacks towards blue, whites towards yellow."""
+
+
+def brackets(folder: Path) -> None:
+    """Photograph a sunset into the sun with three exposures each."""
+    write_brackets(folder, Sequence(frames=6, width=480, height=270, seed=4, exposure="smooth"))
+
+
+def stacks(folder: Path) -> None:
+    """Photograph near and far, each with its own focus."""
+    write_stacks(folder, 3)
 
 
 _EVENING = "--frames 240 --size 480x270 --seed 4"
 _DAY = "--frames 40 --size 960x540 --seed 4 --start 2026-06-10T15:00:00Z --exposure smooth"
 _DUSK = "--frames 30 --size 960x540 --seed 4 --exposure smooth"
 
+_NIGHT = "--frames 200 --size 960x540 --seed 4 --start 2026-06-10T23:00:00Z --clouds 0 --interval 20"
+
 EXAMPLES: Mapping[str, Example] = {
     "level": Example(
-        twin=_EVENING,
+        pictures=_EVENING,
         before="--recipe raw",
         after="--recipe raw --set level=on --set balance=on",
         view=column,
     ),
     "deflicker": Example(
-        twin=f"{_EVENING} --no-records",
+        pictures=f"{_EVENING} --no-records",
         before="--recipe raw",
         after="--recipe clean",
         view=column,
     ),
-    "grade": Example(twin=_DAY, after="--set grade.contrast=0.6"),
-    "crop": Example(twin=_DAY, after="--set crop.aspect=1:1", captions=("16:9", "1:1")),
+    "grade": Example(pictures=_DAY, after="--set grade.contrast=0.6"),
+    "crop": Example(pictures=_DAY, after="--set crop.aspect=1:1", captions=("16:9", "1:1")),
     "blend": Example(
-        twin=_DAY + " --interval 60", after="--set blend.shutter_deg=2880", view=part(0.5, 0.05, 0.0, 2)
+        pictures=_DAY + " --interval 60", after="--set blend.shutter_deg=2880", view=part(0.5, 0.05, 0.0, 2)
     ),
-    "stabilise": Example(twin=f"{_DAY} --shake 4", after="--set stabilise=on", view=mean(0.0, 0.45, 3)),
+    "stabilise": Example(pictures=f"{_DAY} --shake 4", after="--set stabilise=on", view=mean(0.0, 0.45, 3)),
     "denoise": Example(
-        twin=_DUSK + " --interval 20", after="--set denoise.radius=2", view=part(0.9, 0.55, 0.45, 4)
+        pictures=_DUSK + " --interval 20", after="--set denoise.radius=2", view=part(0.9, 0.55, 0.45, 4)
     ),
-    "overlay": Example(twin=_DAY, after="--set overlay.text={date}__{time}__{exposure}"),
+    "overlay": Example(
+        pictures=_DAY, after="--set overlay.text={date}__{time}__{exposure} --set overlay.size=0.07"
+    ),
+    "hdr": Example(
+        pictures=brackets, after="--recipe hdr", captions=("the middle of each bracket", "merged and mapped")
+    ),
+    "tonemap": Example(
+        pictures=brackets,
+        before="--recipe hdr --set tonemap.local=0",
+        after="--recipe hdr --set tonemap.local=0.6",
+        captions=("local 0", "local 0.6"),
+    ),
+    "focus": Example(
+        pictures=stacks,
+        before="--recipe clean --size source",
+        after="--recipe focus --size source",
+        view=part(0.5, 0.1, 0.5, 2),
+        captions=("the first of each bracket", "stacked"),
+    ),
+    "startrail": Example(
+        pictures=_NIGHT,
+        before="--recipe raw",
+        after="--recipe startrail",
+        view=part(1.0, 0.2, 0.0, 2),
+        captions=("the last frame", "the last frame with its trails"),
+    ),
+    "lut": Example(pictures=_DAY, after="--lut look.cube", lut=_TEAL),
+    "fade": Example(pictures=_DAY, after="--set fade.frames=10", view=frame(0.1)),
     "panzoom": Example(
-        twin=_DAY,
+        pictures=_DAY,
         after="--set panzoom.to_zoom=2 --set panzoom.to_x=0.75 --set panzoom.to_y=0.4",
         view=frame(1.0),
         captions=("first frame", "last frame"),
@@ -119,14 +173,18 @@ def main(names: list[str]) -> int:
 
 def side_by_side(example: Example, work: Path) -> Image.Image:
     """Render both films of an example; return what is seen of them, with captions."""
-    twin = [sys.executable, "-m", "skylapse_bridge", "twin", "--out", str(work / "frames")]
-    subprocess.run([*twin, *example.twin.split()], check=True, stdout=subprocess.DEVNULL)
+    if isinstance(example.pictures, str):
+        twin = [sys.executable, "-m", "skylapse_bridge", "twin", "--out", str(work / "frames")]
+        subprocess.run([*twin, *example.pictures.split()], check=True, stdout=subprocess.DEVNULL)
+    else:
+        example.pictures(work / "frames")
+    (work / "look.cube").write_text(example.lut, encoding="ascii")
     canvas = Image.new("RGB", (2 * HALF[0] + 4, HALF[1] + _BAND), "white")
     for number, words in enumerate((example.before, example.after)):
         film = work / f"{number}.mp4"
         render = [sys.executable, "-m", "skylapse_processor", "render", str(work / "frames"), "-o", str(film)]
         options = [word.replace("__", "  ") for word in words.split()]
-        subprocess.run([*render, *options], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*render, *options], check=True, stdout=subprocess.DEVNULL, cwd=work)
         _place(canvas, number, example.view(_frames(film)), example.captions[number])
     return canvas
 

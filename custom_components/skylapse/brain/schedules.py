@@ -11,7 +11,7 @@ from .profiles import PRODUCTION_PROFILE
 Anchor = Literal["clock", "dawn", "sunrise", "solar_noon", "sunset", "dusk"]
 ANCHORS: tuple[Anchor, ...] = ("clock", "dawn", "sunrise", "solar_noon", "sunset", "dusk")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-RECIPES = ("clean", "cinematic", "raw")
+RECIPES = ("clean", "cinematic", "steady", "hdr", "focus", "startrail", "3d-print", "raw")
 SIZES = ("720p", "1080p", "1440p", "2160p")
 MAX_DURATION_MIN = 1440.0
 

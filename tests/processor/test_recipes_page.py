@@ -1,0 +1,47 @@
+"""docs/recipes.md: every recipe, every step and every parameter with its limits, and nothing else."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from skylapse_processor import recipe
+from skylapse_processor.recipe.parameters import Choice, Number
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
+
+
+def test_the_page_names_every_step_in_its_order() -> None:
+    assert tuple(SECTIONS) == recipe.kinds()
+
+
+def test_the_page_names_every_recipe_with_its_steps() -> None:
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| .* \| (.*) \|$", PAGE.partition("## ")[0], re.MULTILINE))
+    assert set(rows) == set(recipe.RECIPES)
+    clean = {step.kind for step in recipe.RECIPES["clean"]}
+    for name, steps in recipe.RECIPES.items():
+        told = set(re.findall(r"[a-z]+", rows[name])) & set(recipe.kinds())
+        if "those" in rows[name]:
+            told |= clean
+        assert told == {step.kind for step in steps}, name
+
+
+@pytest.mark.parametrize("kind", recipe.kinds())
+def test_the_page_tells_every_parameter_and_what_it_may_be(kind: str) -> None:
+    section = SECTIONS[kind]
+    for name, parameter in recipe.STEPS[kind].parameters.items():
+        line = next((line for line in section.splitlines() if f"`{name}`" in line), None)
+        assert line is not None, f"{kind}.{name}"
+        if isinstance(parameter, Number) and not parameter.whole:
+            limits = f"{parameter.low:g}…{parameter.high:g}"
+            assert limits in section.replace("−", "-"), f"{kind}.{name}: {limits}"
+        if isinstance(parameter, Choice) and kind != "overlay":
+            missing = [word for word in parameter.words if word not in section]
+            assert missing == [], f"{kind}.{name}"
+
+
+def test_every_picture_of_the_page_is_there_and_none_is_left_over() -> None:
+    shown = set(re.findall(r"\(pictures/recipes/([\w-]+\.jpg)\)", PAGE))
+    assert shown == {path.name for path in (ROOT / "docs" / "pictures" / "recipes").iterdir()}
