@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    except KeyboardInterrupt:
+        return 130
     try:
         return int(parsed.run(parsed))
     except ProcessorError as error:

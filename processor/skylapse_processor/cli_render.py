@@ -20,7 +20,7 @@ from . import recipe
 from .calibration import KINDS, CalibrationFiles
 from .encode_codecs import CODECS, ENCODERS, H264, THREADS
 from .errors import CancelledError, ProcessorError, RequestError, unreadable
-from .files import write_whole
+from .files import write_asked
 from .frames import read_folder
 from .predict import Prediction, predict
 from .progress import Progress
@@ -152,7 +152,7 @@ def run_render(arguments: argparse.Namespace) -> int:
     try:
         request, work = _work(arguments)
         if arguments.write_job is not None:
-            write_whole(arguments.write_job, json.dumps(to_json(request)).encode())
+            write_asked(arguments.write_job, json.dumps(to_json(request)).encode())
             return 0
         result = work(request, _reporter(arguments), stop.is_set)
     except CancelledError:
@@ -163,7 +163,7 @@ def run_render(arguments: argparse.Namespace) -> int:
     except ProcessorError as error:
         return _fail(arguments, error)
     if arguments.job is not None and arguments.stretch is not None:
-        write_whole(result_beside(request.output), json.dumps(result.as_json()).encode())
+        write_asked(result_beside(request.output), json.dumps(result.as_json()).encode())
     if arguments.job is not None:
         _say(sys.stdout, json.dumps({"result": result.as_json()}))
     elif arguments.json:

@@ -23,7 +23,7 @@ from .cli_render import result_beside
 from .config import ClusterConfig, cluster_of, scheduler_address
 from .encode import Converter
 from .errors import ConfigError, FilmError, ProcessorError, RequestError, unreadable
-from .files import write_whole
+from .files import write_asked
 from .outline import outline
 from .recipe.smooth import flicker_mev
 from .render import POSTER_AT, write_stills
@@ -124,7 +124,7 @@ def _write_stills(request: RenderRequest, also: list[str], frames: int, rate: fl
         moving = preview.webp()
         for each in sizes:
             if each.preview is not None:
-                write_whole(each.preview, moving)
+                write_asked(each.preview, moving)
 
 
 def _every(results: list[dict[str, Any]], name: str) -> list[dict[str, str]]:

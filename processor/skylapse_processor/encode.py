@@ -9,6 +9,7 @@ sizes come into their places together, or none does.
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -129,7 +130,8 @@ class FilmWriter:
     ) -> None:
         """Close and remove what is not the film."""
         if self._container is not None:
-            self._container.close()
+            with suppress(OSError, av.FFmpegError):  # what made the film fail is told, not this
+                self._container.close()
         for path in (*self._works, self._part):
             path.unlink(missing_ok=True)
 

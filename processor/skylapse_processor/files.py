@@ -2,7 +2,10 @@
 
 import os
 import resource
+from contextlib import suppress
 from pathlib import Path
+
+from .errors import FilmError, unreadable
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -45,6 +48,16 @@ def write_whole(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, data)
     sync_folder(path.parent)
+
+
+def write_asked(path: Path, data: bytes) -> None:
+    """Write a file that somebody asked for beside a film; say in words where it cannot be."""
+    try:
+        write_whole(path, data)
+    except OSError as error:
+        with suppress(OSError):
+            path.with_name(f"{path.name}.tmp").unlink(missing_ok=True)
+        raise FilmError(f"{path}: cannot be written ({unreadable(error)})") from error
 
 
 def peak_rss_mb() -> float:

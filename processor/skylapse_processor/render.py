@@ -24,7 +24,7 @@ from .encode_hardware import choose
 from .encode_preview import Preview
 from .encode_sizes import Prints
 from .errors import CancelledError, NoPicturesError, PictureError, RequestError
-from .files import peak_rss_mb, write_whole
+from .files import peak_rss_mb, write_asked
 from .measure import THUMBNAIL_BYTES, THUMBNAIL_LONG_SIDE, jpeg_within
 from .memory import give_back_large_blocks
 from .progress import Meter, Progress, Step
@@ -303,7 +303,7 @@ class _Film:
             wanted = at_size(self._request, each.size) if number else self._request
             write_stills(wanted, encode.Converter().pixels(frame))
             if wanted.preview is not None:
-                write_whole(wanted.preview, moving)
+                write_asked(wanted.preview, moving)
 
 
 def write_stills(request: RenderRequest, pixels: decode.Pixels) -> None:
@@ -316,7 +316,7 @@ def write_stills(request: RenderRequest, pixels: decode.Pixels) -> None:
         if path is not None:
             smaller = image.copy()
             smaller.thumbnail((side, side), Image.Resampling.BICUBIC)
-            write_whole(path, jpeg_within(smaller, limit))
+            write_asked(path, jpeg_within(smaller, limit))
 
 
 def shown_log_mean(planes: Planes, curve: str) -> float:

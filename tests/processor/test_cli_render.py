@@ -228,3 +228,13 @@ def test_a_place_where_no_film_can_be_is_told_in_words(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "film.mp4: cannot be written (" in done.stderr
     assert "Errno" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--poster", "--thumbnail", "--preview", "--write-job"])
+def test_a_place_where_no_still_can_be_is_told_in_words(tmp_path: Path, option: str) -> None:
+    write_plain(tmp_path / "in", 2)
+    (tmp_path / "file").write_text("no folder")
+    still = tmp_path / "file" / ("still.webp" if option == "--preview" else "still.jpg")
+    done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4", option, still)
+    assert done.returncode == 1
+    assert done.stderr == f"skylapse-processor: render: {still}: cannot be written (File exists)\n"

@@ -25,7 +25,7 @@ from skylapse_processor.encode_hardware import choose
 from skylapse_processor.encode_preview import Preview
 from skylapse_processor.encode_sizes import Print, Prints
 from skylapse_processor.errors import NoPicturesError, PictureError, RequestError
-from skylapse_processor.files import peak_rss_mb, write_whole
+from skylapse_processor.files import peak_rss_mb, write_asked
 from skylapse_processor.progress import Meter
 from skylapse_processor.recipe.caption import Caption
 from skylapse_processor.recipe.look import Look, apply
@@ -243,7 +243,7 @@ class _Grid:
         if poster is not None:
             write_stills(self._request, Converter().pixels(poster))
         if preview is not None and self._request.preview is not None:
-            write_whole(self._request.preview, preview.webp())
+            write_asked(self._request.preview, preview.webp())
         self._meter.advance("finish", 1, 1)
         skipped = [pair for cell in self._cells for pair in cell.skipped]
         return FilmResult(
