@@ -9,9 +9,11 @@ prove who they are by certificates of one authority, for whoever speaks to a Das
 import asyncio
 import contextlib
 import logging
+import shutil
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import CancelledError as NoLongerAwaited
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,6 +42,8 @@ _QUIET = {
 }
 """Dask samples its tasks a hundred times a second and serves pages about them; films need neither."""
 _LOOPBACK = "127.0.0.1:0"
+_SCRATCH = "dask-scratch-space"
+"""How Dask calls its folder, wherever it may make it."""
 
 Hear = Callable[[Mapping[str, Any]], None]
 
@@ -47,10 +51,13 @@ Hear = Callable[[Mapping[str, Any]], None]
 class Pool:
     """Makes parts, as many at once as there are places."""
 
-    def __init__(self, client: Client, *others: Worker | Scheduler, name: str) -> None:
-        """Remember a client that is connected, and what is closed with it."""
+    def __init__(
+        self, client: Client, *others: Worker | Scheduler, name: str, scratch: Path | None = None
+    ) -> None:
+        """Remember a client that is connected, what is closed with it, and the folder that goes then."""
         self._client = client
         self._others = others
+        self._scratch = scratch
         self._hears: dict[tuple[str, int], Hear] = {}
         self.name = name
 
@@ -63,6 +70,8 @@ class Pool:
         for closing in (self._client, *self._others):
             with contextlib.suppress(OSError, TimeoutError):
                 await closing.close()
+        if self._scratch is not None:
+            await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
 
     @property
     def lost(self) -> bool:
@@ -151,15 +160,18 @@ class _Heard:
         self._hear(said)
 
 
-async def embedded(places: int) -> Pool:
-    """Start scheduler and worker in this process: they speak by function calls, and need no network."""
-    with dask.config.set(_QUIET):
+async def embedded(places: int, folder: Path) -> Pool:
+    """Start scheduler and worker in this process; what Dask writes lies in `folder` until the pool closes.
+
+    They speak by function calls. Dask opens a listener for each on 127.0.0.1 all the same, without any route.
+    """
+    with dask.config.set({**_QUIET, "temporary-directory": str(folder)}):
         scheduler = await Scheduler(protocol="inproc", port=0, dashboard=False, dashboard_address=_LOOPBACK)
         worker = await Worker(
             scheduler.address, nthreads=places, memory_limit=0, dashboard_address=_LOOPBACK, name="here"
         )
         client = await Client(scheduler.address, asynchronous=True, set_as_default=False)
-    pool = Pool(client, worker, scheduler, name="this machine")
+    pool = Pool(client, worker, scheduler, name="this machine", scratch=folder / _SCRATCH)
     await pool.open()
     return pool
 

@@ -199,8 +199,8 @@ _SCHEMA = vol.Schema(
             vol.Optional("encoder", default="software"): vol.In(ENCODERS),
             vol.Optional("threads", default=THREADS): vol.All(int, vol.Range(min=1, max=MAX_THREADS)),
             vol.Optional("late_after_s", default=900.0): vol.All(vol.Coerce(float), vol.Range(min=1)),
-            vol.Optional("memory_mb", default=8192): vol.Any(0, vol.All(int, vol.Range(min=1024))),
-            vol.Optional("cpu_s", default=86_400): vol.Any(0, vol.All(int, vol.Range(min=60))),
+            vol.Optional("memory_mb", default=0): vol.Any(0, vol.All(int, vol.Range(min=1024))),
+            vol.Optional("cpu_s", default=0): vol.Any(0, vol.All(int, vol.Range(min=60))),
         },
         vol.Optional("results", default=dict): {
             vol.Optional("every_s", default=60.0): vol.All(vol.Coerce(float), vol.Range(min=0.1, max=3600)),

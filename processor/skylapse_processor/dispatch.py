@@ -353,8 +353,8 @@ class Dispatch:
         finally:
             self._runs.pop(job.id, None)
             self._progress.pop(job.id, None)
-            shutil.rmtree(folder, ignore_errors=True)
             self.poke()
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _promote(self, job: Job, products: Sequence[Product]) -> None:
         """Make films of what an attempt brought, if that attempt still counts."""

@@ -84,7 +84,7 @@ class Fleet:
             render=render, job_file=job_file, digest=await asyncio.to_thread(digest_of, job_file), tell=tell
         )
         for _ in range(_ROUNDS):
-            async with self._open() as pool:
+            async with self._open(folder.parent) as pool:
                 try:
                     return await self._made(pool, effort)
                 except LostError as error:
@@ -165,14 +165,14 @@ class Fleet:
                 return
 
     @asynccontextmanager
-    async def _open(self) -> AsyncIterator["Pool"]:
-        """Have places to make films at, for as long as the context lasts."""
+    async def _open(self, scratch: Path) -> AsyncIterator["Pool"]:
+        """Have places to make films at, for as long as the context lasts; they may write into `scratch`."""
         self._users += 1
         try:
             async with self._opening:
                 if self._pool is None or self._pool.lost:
                     await self._close()
-                    self._pool = await self._new()
+                    self._pool = await self._new(scratch)
                 pool = self._pool
             yield pool
         finally:
@@ -180,7 +180,7 @@ class Fleet:
             if self._users == 0:
                 await self._close()
 
-    async def _new(self) -> "Pool":
+    async def _new(self, scratch: Path) -> "Pool":
         cluster = await asyncio.to_thread(import_module, ".cluster", __package__)
         if self._cluster is not None and time.monotonic() >= self._forsaken_until:
             deadline = time.monotonic() + PATIENCE_S
@@ -193,7 +193,7 @@ class Fleet:
                         self._forsake()
                         break
                 await asyncio.sleep(_ASK_EVERY_S)
-        embedded: Pool = await cluster.embedded(self._places)
+        embedded: Pool = await cluster.embedded(self._places, scratch)
         return embedded
 
     def _forsake(self) -> None:

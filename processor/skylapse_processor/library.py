@@ -46,7 +46,10 @@ class Library:
         return found
 
     async def promote(self, made: Sequence[MadeFilm]) -> None:
-        """Move finished films and their pictures into place, durably, and announce them: all, or none."""
+        """Move finished films and their pictures into place, durably, and announce them.
+
+        Their rows come together, or none does; files that were moved before something failed stay there.
+        """
         known = [await asyncio.to_thread(self._films.find, each.film.id) for each in made]
         for each in made:
             await asyncio.to_thread(self._move, each)

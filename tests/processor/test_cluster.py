@@ -18,7 +18,7 @@ import pytest
 from skylapse_processor import fleet
 from skylapse_processor.child import Limits
 from skylapse_processor.cli import main
-from skylapse_processor.cluster import connected
+from skylapse_processor.cluster import connected, embedded
 from skylapse_processor.errors import FilmError, LostError
 from skylapse_processor.fleet import Fleet
 from skylapse_processor.frames import read_folder
@@ -249,6 +249,20 @@ async def test_a_stretch_without_a_good_picture_is_left_out_as_on_one_machine(
     assert "it is made whole instead" in caplog.text
     assert (result["frames"], len(result["skipped"])) == (240, 10)
     assert len(film_frames(folder / "film.mp4")) == 240
+
+
+def names_in(folder: Path) -> list[str]:
+    """What lies in a folder."""
+    return [path.name for path in folder.iterdir()]
+
+
+async def test_what_dask_writes_lies_beside_the_renders_and_goes_with_the_pool(tmp_path: Path) -> None:
+    pool = await embedded(1, tmp_path)
+    try:
+        assert names_in(tmp_path) == ["dask-scratch-space"]
+    finally:
+        await pool.close()
+    assert names_in(tmp_path) == []
 
 
 async def test_a_render_that_takes_more_than_it_may_is_ended_and_says_so(store: Path) -> None:

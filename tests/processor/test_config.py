@@ -27,6 +27,7 @@ def test_a_store_is_all_that_must_be_said(tmp_path: Path) -> None:
     assert config.store.state == tmp_path / "data" / "state"
     assert (config.http.host, config.http.base_url) == ("127.0.0.1", "http://127.0.0.1:8097")
     assert config.mqtt is None
+    assert (config.renders.memory_mb, config.renders.cpu_s) == (0, 0)
 
 
 def test_a_listener_on_all_addresses_is_found_under_the_machines_name(tmp_path: Path) -> None:

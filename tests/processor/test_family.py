@@ -117,12 +117,14 @@ def test_without_history_or_without_the_sun_nothing_is_odd() -> None:
     assert taught().see(seen, replace(facts, elevation_deg=None)).kind == "good"
 
 
-def test_a_late_picture_is_judged_and_teaches_nothing() -> None:
+def test_a_late_picture_is_good_unless_blank_and_teaches_nothing() -> None:
     watch = taught()
     see(watch, NOON)
     pixels, facts = pixels_at(NOON - timedelta(hours=1))
-    assert watch.see(glance_at(spoilt(pixels, "pink")), facts).kind == "odd"
+    assert watch.see(glance_at(spoilt(pixels, "pink")), facts).kind == "good"
+    assert watch.see(glance_at(np.zeros_like(pixels)), facts).kind == "blank"
     assert watch.seen_at == NOON
+    assert watch.run is None
 
 
 def test_a_clock_that_was_ahead_once_does_not_make_all_that_follows_late() -> None:

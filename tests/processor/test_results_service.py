@@ -13,8 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from skylapse_processor.clock import utc_now
+from skylapse_processor.config import load
+from skylapse_processor.errors import NoRoomError
 from skylapse_processor.results.day import Day
 from skylapse_processor.results.press import Press, Told
+from skylapse_processor.store.store import Store
+from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.records import FrameRecord
 from tests.support.mosquitto import Broker
 from tests.support.waiting import until
@@ -105,6 +110,34 @@ async def test_a_keogram_grows_with_every_frame_and_the_year_and_the_best_with_i
     original = {str(record.name): data for data, record in frames}
     picture_of_best = await running.ask("GET", chosen[0]["picture"])
     assert picture_of_best.body == original[chosen[0]["details"]["frame"]]
+
+
+async def test_a_best_frame_is_a_picture_of_its_own_no_larger_than_a_screen(tmp_path: Path) -> None:
+    large = Camera(size=(2400, 1350))
+    async with serving(write_config(tmp_path / "processor", results=QUICKLY)) as (_service, client):
+        for data, record in large.frames(every(timedelta(minutes=3), evening(2.0), 2)):
+            assert (await client.upload(data, record)).status == 201
+        best, *_ = await until(lambda: results(client, kind="best_frame"), timeout_s=20)
+        assert (await pixels(client, best)).shape == (1080, 1920, 3)
+        assert (best["width"], best["height"]) == (1920, 1080)
+    kept = list((tmp_path / "processor" / "store" / "results").rglob("*.jpg"))
+    assert kept
+    assert {path.stat().st_nlink for path in kept} == {1}
+
+
+def test_nothing_is_written_without_room(tmp_path: Path) -> None:
+    store = Store(load(write_config(tmp_path / "processor")).store)
+    store.start()
+    try:
+        store.layout.sentinel.unlink()
+        press, camera = Press(store, utc_now), CameraName.parse("roof/west")
+        with pytest.raises(NoRoomError):
+            press.publish(Day(store.layout, camera, DAY))
+        with pytest.raises(NoRoomError):
+            press.choose_best(camera, DAY)
+    finally:
+        store.stop()
+    assert not (store.layout.root / "results").exists()
 
 
 async def test_a_frame_that_comes_late_lands_in_its_place(running: Client) -> None:

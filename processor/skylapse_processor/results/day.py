@@ -92,11 +92,6 @@ class Day:
             write_whole(self._folder / _TRAIL, head + self._trail.tobytes())
         self.ledger.sync()
 
-    def forget(self) -> None:
-        """Delete what only a growing result needs."""
-        for name in (_LEDGER, _TRAIL):
-            (self._folder / name).unlink(missing_ok=True)
-
     def _brighten(self, data: bytes, shape: Shape, frame: StoredFrame) -> bool:
         scale = min(1.0, startrail.LONG_SIDE / max(shape.width, shape.height))
         pixels = _scaled(data, shape, scale, str(frame.name))

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from skylapse_processor.clock import Clock
-from skylapse_processor.errors import NotFoundError, ProcessorError
+from skylapse_processor.errors import NoRoomError, NotFoundError, ProcessorError
 from skylapse_processor.store.results import StoredResult
 from skylapse_processor.store.rows import FrameRole, FrameState, Selection, StoredFrame
 from skylapse_processor.store.store import Store
@@ -137,6 +137,9 @@ class Keeper:
                     busy = await self._step()
                     told = await asyncio.to_thread(self._publish_due)
                 self._say(told)
+            except NoRoomError as error:
+                _log.warning("results wait for room: %s", error)
+                busy = False
             except Exception:  # noqa: BLE001 - one odd picture must not end the results of all others
                 _log.exception("a result could not be made; it is tried again")
                 busy = False

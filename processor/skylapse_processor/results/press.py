@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from skylapse_processor.clock import Clock
-from skylapse_processor.decode import Pixels
+from skylapse_processor.decode import Pixels, decode, look
+from skylapse_processor.errors import PictureError
 from skylapse_processor.files import make_folder, sync_folder, write_durably, write_whole
 from skylapse_processor.ingest import figures_of
 from skylapse_processor.measure import THUMBNAIL_BYTES, THUMBNAIL_LONG_SIDE, jpeg_within
@@ -37,6 +37,8 @@ TITLES: dict[Kind, str] = {
     "best_frame": "Best frame",
 }
 _QUALITY = 92
+_BEST_LONG_SIDE = 1920
+"""Best frames stay when their frames have been deleted: they are no larger than a screen."""
 _THUMB = (400, 150)
 """Of keograms, which are too wide to be shrunk evenly."""
 
@@ -77,12 +79,17 @@ class Press:
         self._table = store.results
         self._catalogue = store.frames
         self._layout = store.layout
+        self._disk = store.disk
         self._clock = clock
         self.zones: dict[CameraName, ZoneInfo] = {}
         """Time zones of cameras, as far as anybody told."""
 
     def publish(self, day: Day) -> list[Told]:
-        """Bring the results of a day up to what its ledger holds; those that show more already stay."""
+        """Bring the results of a day up to what its ledger holds; those that show more already stay.
+
+        Raises NoRoomError, before anything is written, where frames would be refused, too.
+        """
+        self._disk.check(0)
         self._judge_evening(day)
         day.sync()
         told: list[Told] = []
@@ -97,7 +104,8 @@ class Press:
         return told
 
     def choose_best(self, camera: CameraName, day: str) -> list[Told]:
-        """Choose the best frames of a day anew."""
+        """Choose the best frames of a day anew; raise NoRoomError as `publish` does."""
+        self._disk.check(0)
         measured = [frame for frame in self._of_day(camera, day) if frame.figures is not None]
         frames = {frame.name.stem: frame for frame in measured}
         chosen = best.choose(
@@ -223,29 +231,31 @@ class Press:
     def _keep_best(
         self, frame: StoredFrame, score: float, rank: int, out_of: int, before: Iterable[StoredResult]
     ) -> Iterable[Told]:
-        """Keep a best frame: a second name for the stored picture, which outlives the frame."""
+        """Keep a best frame as a picture of its own, small enough to outlive the frame."""
         camera, day, stem = frame.name.camera, frame.day, frame.name.stem
         result = result_id(camera, day, "best_frame", stem)
         known = next((each for each in before if each.id == result), None)
-        if known is not None and all(path.exists() for path in self.paths(known)):
+        small = known is not None and max(known.width, known.height) <= _BEST_LONG_SIDE
+        if known is not None and small and all(path.exists() for path in self.paths(known)):
             if (known.rank, known.score, known.frames) != (rank, score, out_of):
                 yield from self._move(known, score, rank, out_of)
             return
-        with suppress(OSError):  # the frame was deleted this moment
+        with suppress(OSError, PictureError):  # the frame was deleted this moment, or a disk ate it
+            data = self._layout.picture(frame.name, day).read_bytes()
+            picture, size = _on_a_screen(data, str(frame.name))
             still = _Still(
                 kind="best_frame",
                 day=day,
                 frames=out_of,
-                picture=self._layout.picture(frame.name, day).read_bytes(),
+                picture=picture,
                 thumb=self._layout.thumb(frame.name, day).read_bytes(),
-                size=(frame.width, frame.height),
+                size=size,
                 details={"frame": str(frame.name), "captured_at": format_time(frame.name.captured_at)},
                 what=stem,
                 rank=rank,
                 score=score,
             )
             yield from self._keep(camera, still)
-            self._share(self._layout.picture(frame.name, day), self._layout.result(camera, day, result))
 
     def _move(self, known: StoredResult, score: float, rank: int, out_of: int) -> Iterable[Told]:
         """Note that a best frame has another place among others."""
@@ -256,14 +266,6 @@ class Press:
         self._table.put(moved).result()
         if known.rank != rank:
             yield Told(result=moved, change="changed")
-
-    def _share(self, picture: Path, kept: Path) -> None:
-        """Let a best frame and its frame be one file, where the disk can do that."""
-        spare = kept.with_name(f"{kept.name}.tmp")
-        with suppress(OSError):
-            spare.unlink(missing_ok=True)
-            os.link(picture, spare)
-            spare.replace(kept)
 
     def _of_day(self, camera: CameraName, day: str) -> list[StoredFrame]:
         wanted = Selection(camera=camera, day=day, role=FrameRole.LEADS)
@@ -313,6 +315,18 @@ def _of_year(first: str, pixels: Pixels, days: int) -> _Still:
         size=(pixels.shape[1], pixels.shape[0]),
         details={"days": days},
     )
+
+
+def _on_a_screen(data: bytes, name: str) -> tuple[bytes, tuple[int, int]]:
+    """Return a picture as a JPEG that fits `_BEST_LONG_SIDE`, and its size; raise PictureError."""
+    shape = look(data, name)
+    scale = _BEST_LONG_SIDE / max(shape.width, shape.height)
+    if shape.jpeg and scale >= 1:
+        return data, (shape.width, shape.height)
+    scale = min(scale, 1.0)
+    size = (max(1, round(shape.width * scale)), max(1, round(shape.height * scale)))
+    image = Image.fromarray(decode(data, name, cover=size, shape=shape))
+    return _jpeg(np.asarray(image.resize(size, Image.Resampling.BICUBIC))), size
 
 
 def _jpeg(pixels: Pixels) -> bytes:

@@ -1,9 +1,10 @@
 """The watch over one camera: a picture's figures and facts in, a verdict and the state of the lens out.
 
-Pictures come in the order of their capture; one that comes late is judged, but teaches nothing and says
-nothing about now. Only good pictures teach. The lens's baseline learns from clear pictures alone; where
-nothing was clear for `_ADOPTED` (snow came to stay, the camera was turned on purpose), what is seen is how
-things are now, and the watch begins anew.
+Pictures come in the order of their capture; one that comes late is good unless it is blank: what is known is
+of other light and perhaps of another view, so it is held to none of it, and it teaches nothing. Only good
+pictures teach. The lens's baseline learns from clear pictures alone; where nothing was clear for `_ADOPTED`
+(snow came to stay, the camera was turned on purpose), what is seen is how things are now, and the watch
+begins anew.
 """
 
 from dataclasses import dataclass, field, replace
@@ -78,15 +79,16 @@ class Watch:
         late = self.seen_at is not None and at <= self.seen_at
         if (why := blank(seen, facts)) is not None:
             return Verdict(kind="blank", reason=why)
-        if not late:
-            frozen = seen.digest == self.digest
-            self._note(seen, facts)
-            if frozen:
-                return Verdict(kind="frozen", reason="the picture is the one before it once more")
+        if late:
+            return GOOD
+        frozen = seen.digest == self.digest
+        self._note(seen, facts)
+        if frozen:
+            return Verdict(kind="frozen", reason="the picture is the one before it once more")
         if facts.elevation_deg is None:
             return GOOD
-        verdict = self._judge(seen, facts, facts.elevation_deg, late=late)
-        if verdict.kind == "good" and not late:
+        verdict = self._judge(seen, facts, facts.elevation_deg)
+        if verdict.kind == "good":
             self._learn(seen, facts, facts.elevation_deg)
         return verdict
 
@@ -104,7 +106,7 @@ class Watch:
                 self.rising = facts.elevation_deg > self.elevation_deg
             self.elevation_deg = facts.elevation_deg
 
-    def _judge(self, seen: Glance, facts: Facts, elevation_deg: float, *, late: bool) -> Verdict:
+    def _judge(self, seen: Glance, facts: Facts, elevation_deg: float) -> Verdict:
         at = facts.captured_at
         family = self.family.expect(elevation_deg, at, rising=self.rising)
         if family is None:
@@ -118,8 +120,6 @@ class Watch:
             and is_torn(seen.tiles, tiles, self.reference, self.likeness)
         )
         oddness = compare(seen, facts, family, tiles, self.before, torn=torn)
-        if late:
-            return GOOD if oddness.reason is None else Verdict(kind="odd", reason=oddness.reason)
         if oddness.reason is not None:
             self.run = Run(
                 since=self.run.since if self.run else at, frames=self.run.frames + 1 if self.run else 1
