@@ -492,8 +492,7 @@ def test_a_disk_that_fills_up_leaves_no_half_film_and_is_named(tmp_path: Path, s
 
 def test_a_disk_that_fills_up_in_mid_film_is_named(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    for number in range(60):
-        noise = np.random.default_rng(number).integers(0, 256, (180, 320, 3), dtype=np.uint8)
+    for number, noise in enumerate(np.random.default_rng(1).integers(0, 256, (60, 180, 320, 3), np.uint8)):
         (tmp_path / "in" / f"{number:04d}.jpg").write_bytes(jpeg(noise))
     words = [sys.executable, "-c", FULL_DISK, str(tmp_path), "40960"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
