@@ -21,10 +21,11 @@ import numpy as np
 from . import encode_join, encode_preview
 from .cli_render import result_beside
 from .config import ClusterConfig, cluster_of, scheduler_address
-from .encode import Converter
+from .encode import Alive, Converter
 from .errors import ConfigError, FilmError, ProcessorError, RequestError, unreadable
 from .files import write_asked
 from .outline import outline
+from .progress import Meter
 from .recipe.smooth import flicker_mev
 from .render import POSTER_AT, write_stills
 from .request import RenderRequest, at_size, beside, from_json
@@ -69,14 +70,20 @@ def _outline(arguments: argparse.Namespace) -> int:
 
 def _join(arguments: argparse.Namespace) -> int:
     try:
-        _answer(_joined(_job(arguments.job), arguments.parts))
+        _answer(_joined(_job(arguments.job), arguments.parts, _sign_of_life()))
     except ProcessorError as error:
         print(json.dumps({"error": str(error)}), flush=True)
         raise
     return 0
 
 
-def _joined(request: RenderRequest, parts: list[Path]) -> dict[str, Any]:
+def _sign_of_life() -> Alive:
+    """Return what tells whoever started this that a film is being joined."""
+    meter = Meter(lambda progress: print(json.dumps({"progress": progress.as_json()}), flush=True))
+    return lambda: meter.advance("finish", 0, 1)
+
+
+def _joined(request: RenderRequest, parts: list[Path], alive: Alive) -> dict[str, Any]:
     """Join the parts; return what the render of the whole film would have answered."""
     found = outline(request)
     results = [_result_of(part) for part in parts]
@@ -90,10 +97,12 @@ def _joined(request: RenderRequest, parts: list[Path]) -> dict[str, Any]:
         size = each["size"]
         sized = [beside(part, size) for part in parts]
         output = beside(request.output, size)
-        facts = encode_join.join(sized, output, found.rate, frames, {**metadata, "size": size})
+        sized_as = {**metadata, "size": size}
+        facts = encode_join.join(sized, output, found.rate, frames, sized_as, alive=alive)
         also.append({**each, "file": str(output), "bytes": facts.bytes})
-    facts = encode_join.join(parts, request.output, found.rate, frames, {**metadata, "size": request.size})
-    _write_stills(request, [each["size"] for each in also], frames, float(found.rate))
+    own = {**metadata, "size": request.size}
+    facts = encode_join.join(parts, request.output, found.rate, frames, own, alive=alive)
+    _write_stills(request, [each["size"] for each in also], frames, float(found.rate), alive)
     return {
         **{name: value for name, value in results[0].items() if name != "log_means"},
         "frames": facts.frames,
@@ -108,12 +117,13 @@ def _joined(request: RenderRequest, parts: list[Path]) -> dict[str, Any]:
     }
 
 
-def _write_stills(request: RenderRequest, also: list[str], frames: int, rate: float) -> None:
+def _write_stills(request: RenderRequest, also: list[str], frames: int, rate: float, alive: Alive) -> None:
     """Write the stills of every size, and the preview, which is the same for all."""
     sizes = [request, *(at_size(request, size) for size in also)]
     for each in sizes:
         (frame,) = encode_join.frames_at(each.output, [int(frames * POSTER_AT) / rate])
         write_stills(each, Converter().pixels(frame))
+        alive()
     if request.preview is not None:
         numbers = sorted(encode_preview.numbers(0, frames))
         smallest = min(sizes, key=lambda each: each.output.stat().st_size)
@@ -121,6 +131,7 @@ def _write_stills(request: RenderRequest, also: list[str], frames: int, rate: fl
         shown = encode_join.frames_at(smallest.output, [number / rate for number in numbers])
         for number, frame in zip(numbers, shown, strict=True):
             preview.take(number, frame)
+            alive()
         moving = preview.webp()
         for each in sizes:
             if each.preview is not None:

@@ -8,7 +8,7 @@ sizes come into their places together, or none does.
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -41,7 +41,10 @@ class FilmFacts:
     """A name in CODECS; what FFmpeg calls it where it is none of them."""
 
 
-__all__ = ["Converter", "FilmFacts", "FilmWriter", "VideoFrame", "examine", "packets"]
+Alive = Callable[[], None]
+"""Called after every step of what takes long, for whoever ends a render that is silent."""
+
+__all__ = ["Alive", "Converter", "FilmFacts", "FilmWriter", "VideoFrame", "examine", "packets"]
 
 
 class Converter:
@@ -158,16 +161,18 @@ class FilmWriter:
         self.place()
         return facts
 
-    def complete(self, metadata: Mapping[str, str]) -> FilmFacts:
+    def complete(self, metadata: Mapping[str, str], alive: Alive = lambda: None) -> FilmFacts:
         """Bring the film to its end beside its place and return what it is, read back from the file."""
         if self._container is None:
             raise FilmError(f"{self._output}: is not open")
         try:
             self._close()
-            remux(self._works, self._part, metadata, self._rate)
+            remux(self._works, self._part, metadata, self._rate, alive)
             facts = examine(self._part)
             self._check(facts)
+            alive()
             _sync(self._part)
+            alive()
         except (OSError, av.FFmpegError) as error:
             raise FilmError(f"{self._output}: cannot be written ({unreadable(error)})") from error
         return facts
@@ -247,7 +252,13 @@ def packets(path: Path) -> tuple[int, ...]:
         raise FilmCheckError(f"{path}: cannot be opened as a film ({unreadable(error)})") from error
 
 
-def remux(sources: Sequence[Path], target: Path, metadata: Mapping[str, str], rate: Fraction) -> list[int]:
+def remux(
+    sources: Sequence[Path],
+    target: Path,
+    metadata: Mapping[str, str],
+    rate: Fraction,
+    alive: Alive = lambda: None,
+) -> list[int]:
     """Copy the packets of films one after another, index first, with metadata for players and ourselves.
 
     No film of ours shows pictures in another order than they are coded: the number of a packet is its time.
@@ -268,6 +279,8 @@ def remux(sources: Sequence[Path], target: Path, metadata: Mapping[str, str], ra
                 if stream.codec_context.extradata != sets:
                     raise FilmCheckError(f"{source}: is coded otherwise than what it is joined to")
                 starts.append(starts[-1] + _append(film, copy, coded, starts[-1], rate))
+            alive()
+    alive()
     return starts[:-1]
 
 

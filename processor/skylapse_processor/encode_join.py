@@ -10,13 +10,19 @@ from pathlib import Path
 
 import av
 
-from .encode import FilmFacts, VideoFrame, examine, remux
+from .encode import Alive, FilmFacts, VideoFrame, examine, remux
 from .errors import FilmCheckError, FilmError, unreadable
 from .files import sync_file, sync_folder
 
 
 def join(
-    parts: Sequence[Path], output: Path, rate: Fraction, frames: int, metadata: Mapping[str, str]
+    parts: Sequence[Path],
+    output: Path,
+    rate: Fraction,
+    frames: int,
+    metadata: Mapping[str, str],
+    *,
+    alive: Alive = lambda: None,
 ) -> FilmFacts:
     """Put the joined film in its place and return what it is, read back from the file.
 
@@ -26,13 +32,15 @@ def join(
     work = output.with_name(f"{output.name}.part")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        starts = remux(parts, work, metadata, rate)
+        starts = remux(parts, work, metadata, rate, alive)
         facts = examine(work)
         _check(facts, output, rate, frames)
-        _check_joints(work, output, starts, rate)
+        alive()
+        _check_joints(work, output, starts, rate, alive)
         sync_file(work)
         work.replace(output)
         sync_folder(output.parent)
+        alive()
     except (OSError, av.FFmpegError) as error:
         raise FilmError(f"{output}: cannot be joined ({unreadable(error)})") from error
     finally:
@@ -49,13 +57,14 @@ def _check(facts: FilmFacts, output: Path, rate: Fraction, frames: int) -> None:
         raise FilmCheckError(f"{output}: lasts {facts.duration_s} s with {frames} frames")
 
 
-def _check_joints(work: Path, output: Path, starts: Sequence[int], rate: Fraction) -> None:
+def _check_joints(work: Path, output: Path, starts: Sequence[int], rate: Fraction, alive: Alive) -> None:
     """Raise FilmCheckError unless every part can be decoded where it begins in the film."""
     with av.open(str(work)) as film:
         for start in starts:
             found = _shown_at(film, start / rate)
             if found is None or abs(_time_of(found) - start / rate) > 0.5 / rate:
                 raise FilmCheckError(f"{output}: cannot be decoded at frame {start}, where parts meet")
+            alive()
 
 
 def frames_at(film: Path, times_s: Iterable[float]) -> Iterator[VideoFrame]:

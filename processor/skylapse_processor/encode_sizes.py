@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from .decode_scale import Box
-from .encode import FilmFacts, FilmWriter, VideoFrame
+from .encode import Alive, FilmFacts, FilmWriter, VideoFrame
 from .encode_codecs import Coding
 from .errors import FilmError
 
@@ -52,10 +52,10 @@ class Prints:
         for writer, frame in zip(self._writers, frames, strict=True):
             writer.write(frame, number)
 
-    def finish(self, metadata: Mapping[str, str]) -> tuple[FilmFacts, ...]:
+    def finish(self, metadata: Mapping[str, str], alive: Alive = lambda: None) -> tuple[FilmFacts, ...]:
         """Put all films in their places and return what they are, read back from the files."""
         facts = tuple(
-            writer.complete({**metadata, "size": each.size})
+            writer.complete({**metadata, "size": each.size}, alive)
             for writer, each in zip(self._writers, self._prints, strict=True)
         )
         placed: list[Path] = []

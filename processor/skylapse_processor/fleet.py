@@ -108,11 +108,13 @@ class Fleet:
         if effort.whole:
             return effort.results[0], folders[0]
         films = [str(folder / FILM) for folder in folders]
-        return await self.run("join", "--job", str(effort.job_file), *films), effort.job_file.parent
+        words = ("join", "--job", str(effort.job_file), *films)
+        joined = await self.run(*words, hear=lambda said: effort.tell(Progress(**said)))
+        return joined, effort.job_file.parent
 
-    async def run(self, *words: str) -> Report:
+    async def run(self, *words: str, hear: Callable[[Report], None] = lambda _: None) -> Report:
         """Run another command on a job in a process of its own."""
-        return await child.run(words, self._limits, lambda _: None)
+        return await child.run(words, self._limits, hear)
 
     async def _parts(self, job_file: Path, places: int) -> list[Part]:
         """Return the parts to be made; one without a stretch is the whole film."""

@@ -201,7 +201,7 @@ class _Film:
             "frames": f"{len(self._means)}",
             "levelled_by": self._plan.levelled_by,
         }
-        facts, *others = films.finish({**figures, **self._request.metadata})
+        facts, *others = films.finish({**figures, **self._request.metadata}, self._alive)
         return FilmResult(
             frames=facts.frames,
             skipped=tuple(self._skipped),
@@ -299,11 +299,16 @@ class _Film:
     def _write_stills(self) -> None:
         """Write the stills of every size, and the preview, which is the same for all."""
         moving = self._preview.webp() if self._preview is not None else b""
+        self._alive()
         for number, (each, frame) in enumerate(zip(self._prints, self._poster, strict=False)):
             wanted = at_size(self._request, each.size) if number else self._request
             write_stills(wanted, encode.Converter().pixels(frame))
             if wanted.preview is not None:
                 write_asked(wanted.preview, moving)
+            self._alive()
+
+    def _alive(self) -> None:
+        self._meter.advance("finish", 0, 1)
 
 
 def write_stills(request: RenderRequest, pixels: decode.Pixels) -> None:

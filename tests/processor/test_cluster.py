@@ -251,6 +251,14 @@ async def test_a_stretch_without_a_good_picture_is_left_out_as_on_one_machine(
     assert len(film_frames(folder / "film.mp4")) == 240
 
 
+async def test_joining_gives_signs_of_life(store: Path) -> None:
+    told = list[Progress]()
+    await Fleet(places=2, limits=LIMITS).make(store / "job", "job-1", told.append)
+    joining = [each for each in told if each.step == "finish"]
+    assert len(joining) > 4
+    assert told[-1].percent >= max(each.percent for each in told[: -len(joining)])
+
+
 def names_in(folder: Path) -> list[str]:
     """What lies in a folder."""
     return [path.name for path in folder.iterdir()]

@@ -238,7 +238,8 @@ class _Grid:
             flicker = round(flicker_mev(np.array(means)), 3)
             names = ", ".join(cell.name for cell in self._cells)
             (facts,) = films.finish(
-                {"recipe": self._request.recipe, "cameras": names, **self._request.metadata}
+                {"recipe": self._request.recipe, "cameras": names, **self._request.metadata},
+                lambda: self._meter.advance("finish", 0, 1),
             )
         if poster is not None:
             write_stills(self._request, Converter().pixels(poster))
