@@ -113,7 +113,7 @@ class Service:
             late_after=timedelta(seconds=config.renders.late_after_s),
         )
         self._dispatch.title = self._title
-        self._today = Today(self._store, nice=config.renders.nice)
+        self._today = Today(self._store, clock, nice=config.renders.nice)
         self._dispatch.grown = self._today.finished
         self._keeper = Keeper(
             self._store, clock, lambda said: self._tell(RESULT, said), every_s=config.results.every_s

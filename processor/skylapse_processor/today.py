@@ -9,11 +9,11 @@ closed segment: a long day costs as much a frame as a short one.
 import asyncio
 import contextlib
 import itertools
-import json
 import logging
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -23,6 +23,7 @@ from PIL import Image
 from skylapse_protocol.identifiers import CameraName, FrameName
 
 from . import mp4, today_show
+from .clock import Clock
 from .decode_scale import Box
 from .encode_preview import FRAMES, animation
 from .errors import FilmError, NotFoundError, ProcessorError
@@ -36,8 +37,8 @@ from .retention import WindowKey
 from .store.rows import FrameRole, FrameState, Selection, StoredFrame
 from .store.store import Store
 from .today_cut import Lane
-from .today_plan import AHEAD, GROUP, Aim, aims, follows, grows, pace_of, spec_of
-from .today_reel import Picture, Piece, Reel
+from .today_plan import AHEAD, GROUP, Aim, aims, follows, grows, on_grid, pace_of, spec_of
+from .today_reel import Picture, Piece, Reel, window_of
 from .today_show import Part, SoFar
 
 _log = logging.getLogger(__name__)
@@ -45,7 +46,9 @@ _log = logging.getLogger(__name__)
 _AT_ONCE = 4 * GROUP + AHEAD
 """How many frames are asked of the catalogue at once; a film further behind is rendered."""
 _PARTS_KEPT = 128
-_SO_FAR_KEPT = 4
+_SO_FAR_KEPT = 8
+_AHEAD_AT_MOST = timedelta(days=1)
+"""A frame from further ahead has its time from a clock that was wrong."""
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -64,6 +67,8 @@ class Live:
     so_far: dict[str, SoFar] = field(default_factory=dict)
     track: mp4.Track | None = None
     ended: bool = False
+    gone: bool = False
+    """Its folder is another one's now: nothing is written there any more."""
     closing: asyncio.Lock = field(default_factory=asyncio.Lock)
     showing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -82,7 +87,8 @@ class Live:
 class Today:
     """Makes the films of today, of all cameras."""
 
-    def __init__(self, store: Store, *, nice: int) -> None:
+    def __init__(self, store: Store, clock: Clock, *, nice: int) -> None:
+        self._clock = clock
         self._catalogue = store.frames
         self._jobs = store.jobs
         self._layout = store.layout
@@ -122,7 +128,7 @@ class Today:
 
     async def of(self, camera: CameraName) -> Live:
         """Return the film of a camera that its newest frame belongs to; raise NotFoundError without one."""
-        newest = await asyncio.to_thread(self._catalogue.newest, camera)
+        newest = await asyncio.to_thread(self._newest, camera)
         if newest is None or newest.role is not FrameRole.LEADS:
             live = self._current.get(camera)
             if live is None:
@@ -157,7 +163,7 @@ class Today:
                 parts, shown = [], []
             if len(pending) > len(shown):
                 aimed = aims(course, pending)
-                for first, past in _on_grid(len(shown), len(pending)):
+                for first, past in on_grid(len(shown), len(pending)):
                     piece = await self._cut(self._showing, live, pending[first:past], aimed[first:past])
                     parts.append(
                         Part(
@@ -197,16 +203,19 @@ class Today:
                 return today_show.fragments(live.track, parts)
         raise NotFoundError(f"{camera} has no segment {name[:80]}")
 
-    def film_so_far(self, live: Live, version: str) -> tuple[SoFar, Path]:
-        """Return the film as it stood at a version, the newest where that is forgotten, and its samples."""
-        if version not in live.so_far and live.track is not None:
-            made = today_show.so_far(live.track, live.reel, live.parts, f"{live.spec.camera} {live.spec.day}")
-            if made is not None:
-                live.so_far[live.version] = made
-                live.so_far = dict(list(live.so_far.items())[-_SO_FAR_KEPT:])
-        found = live.so_far.get(version) or live.so_far.get(live.version)
+    def film_so_far(self, live: Live, version: str, *, begins: bool) -> tuple[SoFar, Path]:
+        """Return the film as it stood at a version, and its samples; raise NotFoundError without one.
+
+        Whoever begins with a version that is not there gets the newest, and the same bytes from then on.
+        Whoever is in the middle of one that is forgotten gets nothing: the bytes of two do not mix.
+        """
+        found = live.so_far.pop(version, None)
+        if found is None and live.track is not None and (begins or version == live.version):
+            title = f"{live.spec.camera} {live.spec.day}"
+            found = today_show.so_far(live.track, live.reel, live.parts, title)
         if found is None:
-            raise NotFoundError(f"{live.spec.camera} has no film of today yet")
+            raise NotFoundError(f"{live.spec.camera} has no such film of today")
+        live.so_far = dict([*live.so_far.items(), (version, found)][-_SO_FAR_KEPT:])
         return found, live.reel.media
 
     async def finished(
@@ -217,6 +226,8 @@ class Today:
         if live is None:
             return ()
         async with live.closing:
+            if live.gone:
+                return ()
             names = [frame.name.stem for frame in frames]
             done = len(live.reel.frames)
             if tuple(names[:done]) != live.reel.frames or len(names) - done > _AT_ONCE:
@@ -242,7 +253,7 @@ class Today:
         current = {(camera, live.spec.day, live.spec.window) for camera, live in self._current.items()}
         for folder in await asyncio.to_thread(self._folders):
             camera = CameraName(bridge=folder.parent.parent.name, camera=folder.parent.name)
-            key = await asyncio.to_thread(_window_of, folder)
+            key = await asyncio.to_thread(window_of, folder)
             if key is None or not await asyncio.to_thread(self._has_frames, camera, *key):
                 keep = False
             else:
@@ -252,8 +263,8 @@ class Today:
                 if (live := self._current.get(camera)) is not None and live.spec.film == folder.name:
                     del self._current[camera]
                     self.changed(camera)
-                self._lives.pop(folder.name, None)
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                async with _stopped(self._lives.pop(folder.name, None)):
+                    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         over = [live for live in self._lives.values() if live.ended and live not in self._current.values()]
         for live in over:
             live.kept, live.so_far, live.known, live.parts = {}, {}, {}, []
@@ -278,16 +289,18 @@ class Today:
         """Return a film that grows, read from disk where it is there."""
         async with self._opening:
             live = self._lives.get(spec.film)
-            if live is None or pace_of(live.spec) != pace_of(spec):
-                folder = self._layout.today_folder(spec.camera, spec.film)
-                reel = Reel(folder, self._layout.root)
+            if live is not None and pace_of(live.spec) == pace_of(spec):
+                return live
+            folder = self._layout.today_folder(spec.camera, spec.film)
+            reel = Reel(folder, self._layout.root)
+            async with _stopped(live):
                 await asyncio.to_thread(reel.open)
                 if reel.picture is not None and reel.picture.rate != pace_of(spec):
                     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
                     reel = Reel(folder, self._layout.root)
-                track = reel.picture.track if reel.picture else None
-                live = Live(spec=spec, reel=reel, track=track, ended=reel.ended)
-                self._lives[spec.film] = live
+            track = reel.picture.track if reel.picture else None
+            live = Live(spec=spec, reel=reel, track=track, ended=reel.ended)
+            self._lives[spec.film] = live
             return live
 
     async def _to_finish(self, spec: RenderSpec) -> Live | None:
@@ -302,6 +315,8 @@ class Today:
     async def _advance(self, live: Live) -> None:
         """Close the segments that have all the frames that they look ahead to."""
         async with live.closing:
+            if live.gone:
+                return
             pending = await asyncio.to_thread(self._pending, live)
             if pending and live.ended:
                 live.ended = False
@@ -389,6 +404,11 @@ class Today:
             content=content,
         )
 
+    def _newest(self, camera: CameraName) -> StoredFrame | None:
+        """Return a camera's newest frame, of a believable time where there is one."""
+        believable = self._clock() + _AHEAD_AT_MOST
+        return self._catalogue.newest(camera, believable) or self._catalogue.newest(camera)
+
     def _pending(self, live: Live) -> tuple[SourceFrame, ...]:
         """Return the frames after the last closed segment, up to the first that is not measured yet."""
         spec, last = live.spec, live.reel.last
@@ -434,19 +454,15 @@ class Today:
         )
 
 
-def _on_grid(first: int, past: int) -> list[tuple[int, int]]:
-    """Cut a run of frames where segments of the grid begin."""
-    edges = [first, *(edge for edge in range(GROUP, past, GROUP) if edge > first), past]
-    return list(itertools.pairwise(edges))
-
-
-def _window_of(folder: Path) -> tuple[str, str | None] | None:
-    """Return day and window of a film on disk; null where it does not say."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        with (folder / "journal").open("rb") as journal:
-            said = json.loads(journal.readline())
-        return said["day"], said["window"]
-    return None
+@contextlib.asynccontextmanager
+async def _stopped(live: Live | None) -> AsyncIterator[None]:
+    """Wait until nothing is written to a film's folder; from then on nothing is."""
+    if live is None:
+        yield
+        return
+    async with live.closing:
+        live.gone = True
+        yield
 
 
 def _keep(live: Live, piece: Piece, frames: Sequence[SourceFrame], number: int) -> None:
@@ -454,7 +470,7 @@ def _keep(live: Live, piece: Piece, frames: Sequence[SourceFrame], number: int) 
 
     Whoever waits may be cancelled, the writing is not: a segment that has come to lie meanwhile stays.
     """
-    if len(live.reel.segments) != number:
+    if live.gone or len(live.reel.segments) != number:
         return
     if live.track is None:
         raise FilmError(f"{live.spec.camera}: none of the first frames is a picture")

@@ -25,6 +25,7 @@ Colour gains are levelled like exposure. A film's shoulder (`recipe/look.py`) be
 which nobody knows yet: here it begins at the brightest so far, and comes back slowly.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -206,3 +207,9 @@ def _weights(ahead: int) -> Curve:
 
 def _three(row: Sequence[float] | Curve) -> Three:
     return float(row[0]), float(row[1]), float(row[2])
+
+
+def on_grid(first: int, past: int) -> list[tuple[int, int]]:
+    """Cut a run of frames where segments of the grid begin."""
+    edges = [first, *(edge for edge in range(GROUP, past, GROUP) if edge > first), past]
+    return list(itertools.pairwise(edges))

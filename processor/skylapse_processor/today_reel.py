@@ -12,6 +12,7 @@ line is cut off, and those frames are encoded again: each segment depends only o
 before. What is newer than the last segment is kept in memory, as parts that are levelled by what is known.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -298,6 +299,15 @@ class Reel:
             journal.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")
             journal.flush()
             os.fsync(journal.fileno())
+
+
+def window_of(folder: Path) -> tuple[str, str | None] | None:
+    """Return day and window of a film on disk; null where it does not say."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with (folder / "journal").open("rb") as journal:
+            said = json.loads(journal.readline())
+        return said["day"], said["window"]
+    return None
 
 
 def _line(line: bytes) -> dict[str, Any] | None:

@@ -49,13 +49,15 @@ class SoFar:
 
 
 def playlist(film: str, reel: Reel, parts: Sequence[Part], rate: Fraction, *, ended: bool) -> str:
-    """Return the media playlist (RFC 8216bis) of what there is."""
+    """Return the media playlist (RFC 8216bis) of what there is.
+
+    It is of no type: provisional segments are replaced, which one of type EVENT promises not to do.
+    """
     whole_s = float(GROUP / rate)
     lines = [
         "#EXTM3U",
         "#EXT-X-VERSION:9",
         f"#EXT-X-TARGETDURATION:{max(1, round(whole_s + 0.499))}",
-        "#EXT-X-PLAYLIST-TYPE:EVENT",
         "#EXT-X-INDEPENDENT-SEGMENTS",
         "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES",
         f"#EXT-X-SERVER-CONTROL:PART-HOLD-BACK={3 * whole_s:.6f}",

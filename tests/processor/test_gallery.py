@@ -127,6 +127,7 @@ async def test_the_film_of_today_goes_on_where_frames_have_come(tmp_path: Path, 
         at = "() => document.getElementById('today-video').currentTime"
         assert abs(await until(lambda: page.evaluate(lasts), timeout_s=20) - 1.0) < 0.01
         await until(lambda: page.evaluate(f"() => ({at})() > 0.9"), timeout_s=20)
+        await page.route("**/today/film.mp4*", lambda route: route.abort(), times=1)
         await deliver(31, 61)
         await until(lambda: page.evaluate(f"() => ({at})() > 1.9"), timeout_s=30)
         assert (await page.inner_text("#today-facts")).endswith("so far")

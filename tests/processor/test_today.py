@@ -5,7 +5,10 @@ import io
 import json
 import random
 import re
+import shutil
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -20,6 +23,7 @@ from skylapse_processor.decode_scale import Box
 from skylapse_processor.service import Service
 from skylapse_processor.today_plan import AHEAD, GROUP, Course
 from skylapse_processor.today_reel import Picture, Piece, Reel
+from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import Order, Orders
 from skylapse_protocol.topics import ORDERS, STATE
 from tests.support.mosquitto import Broker
@@ -136,15 +140,16 @@ async def test_segments_close_behind_the_newest_frames_and_players_go_on_over_th
     await until(partial(closes, client, 1), timeout_s=20)
     late = await playlist(client)
     assert "#EXT-X-ENDLIST" not in late
+    assert "#EXT-X-PLAYLIST-TYPE" not in early + late, "segments are replaced"
     assert seen(await fetched(client, late))[0] == list(range(1, LONG + 1))
     parts = [line for line in late.splitlines() if line.startswith("#EXT-X-PART:")]
     assert len(parts) >= 1
     whole = await fetched(client, early)
     assert seen(whole)[0] == list(range(1, GROUP + 6)), "what a slow player still asks for is there"
-    head = await fetched(client, "\n".join(early.splitlines()[:9]))
+    head = await fetched(client, "\n".join(early.splitlines()[:8]))
     rest = [f"{TODAY}/{''.join(names)}" for names in named(late)][1:]
     later = b"".join([(await client.get(path)).body for path in rest[1:]])
-    first = await fetched(client, "\n".join(early.splitlines()[:11]))
+    first = await fetched(client, "\n".join(early.splitlines()[:10]))
     assert seen(first + later)[0] == list(range(1, LONG + 1)), "parts and what replaces them fit together"
     assert whole.startswith(head)
 
@@ -169,6 +174,66 @@ async def test_the_film_so_far_answers_ranges_while_it_grows(served: tuple[Servi
     assert (beyond.status, beyond.headers["Content-Range"]) == (416, f"bytes */{len(whole.body)}")
     head = await client.ask("HEAD", said["video"])
     assert (head.status, head.headers["Content-Length"], head.body) == (200, str(len(whole.body)), b"")
+
+
+async def test_whoever_is_in_the_middle_of_a_forgotten_version_gets_no_bytes_of_another(
+    served: tuple[Service, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _service, client = served
+    monkeypatch.setattr("skylapse_processor.today._SO_FAR_KEPT", 2)
+    await deliver(client, 1)
+    first = await until(partial(shows, client, 1), timeout_s=20)
+    whole = (await client.get(first["video"])).body
+    await deliver(client, 2)
+    second = await until(partial(shows, client, 2), timeout_s=20)
+    middle = {"Range": "bytes=100-"}
+    assert len((await client.get(second["video"])).body) > len(whole)
+    assert (await client.ask("GET", first["video"], headers=middle)).body == whole[100:]
+    await deliver(client, 3)
+    third = await until(partial(shows, client, 3), timeout_s=20)
+    await client.get(third["video"])
+    assert (await client.ask("GET", second["video"], headers=middle)).status == 404
+    assert (await client.ask("GET", first["video"], headers=middle)).body == whole[100:], "it is being read"
+    anew = (await client.ask("GET", second["video"], headers={"Range": "bytes=0-"})).body
+    assert seen(anew)[0] == [1, 2, 3]
+    assert (await client.ask("GET", second["video"], headers=middle)).body == anew[100:]
+
+
+async def test_a_frame_from_a_clock_years_ahead_is_not_the_film_of_today(
+    served: tuple[Service, Client],
+) -> None:
+    _service, client = served
+    await deliver(client, 1)
+    said = await until(partial(shows, client, 1), timeout_s=20)
+    ahead = datetime(2062, 6, 1, 18, 0, tzinfo=UTC)
+    await deliver(client, 2, captured_at=ahead, day="2062-06-01")
+    await deliver(client, 3)
+    after = await until(partial(shows, client, 2), timeout_s=20)
+    assert (after["film"], after["day"]) == (said["film"], DAY)
+
+
+async def test_a_film_of_another_rate_begins_where_nobody_writes(
+    served: tuple[Service, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, client = served
+    await deliver(client, *range(1, LONG + 1))
+    await until(partial(closes, client, 1), timeout_s=20)
+    today = service._today
+    live = await today.of(CameraName.parse("roof/west"))
+    guarded: list[bool] = []
+    remove = shutil.rmtree
+
+    def removing(path: Path, *, ignore_errors: bool) -> None:
+        guarded.append(live.closing.locked())
+        remove(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr("skylapse_processor.today.shutil.rmtree", removing)
+    other = await today._live(replace(live.spec, rate=24.0))
+    assert guarded == [True]
+    assert other is not live
+    await deliver(client, LONG + 1)
+    await today._advance(live)
+    assert not live.reel.folder.exists(), "the film before writes no more"
 
 
 async def test_nobody_sees_it_without_a_key_and_no_other_name_is_a_segment(

@@ -23,6 +23,7 @@ _FRAME = """
     LEFT JOIN words p ON p.id = f.profile
     LEFT JOIN words t ON t.id = f.test
 """
+_EVER_US = 2**63 - 1
 _IDENTITY = "c.bridge = ? AND c.camera = ? AND s.spool = ? AND f.seq = ?"
 
 
@@ -132,14 +133,19 @@ class Catalogue:
             rows = connection.execute(f"{_FRAME} WHERE f.state = 0 LIMIT ?", (limit,)).fetchall()
         return tuple(_frame(row) for row in rows)
 
-    def newest(self, camera: CameraName) -> StoredFrame | None:
-        """Return the frame that was captured last: of those that films are made of, else any picture."""
+    def newest(self, camera: CameraName, until: datetime | None = None) -> StoredFrame | None:
+        """Return the frame that was captured last: of those that films are made of, else any picture.
+
+        Captured `until` then, if that is said: a clock that was years ahead once has left its frames.
+        """
+        limit_us = to_us(until) if until is not None else _EVER_US
         with self._database.reading() as connection:
             for role in (FrameRole.LEADS, FrameRole.TEST, FrameRole.MEMBER):
                 row = connection.execute(
                     f"{_FRAME} WHERE f.camera = (SELECT id FROM cameras WHERE bridge = ? AND camera = ?)"
-                    " AND f.state <> 3 AND f.role = ? ORDER BY f.captured_us DESC LIMIT 1",
-                    (camera.bridge, camera.camera, int(role)),
+                    " AND f.state <> 3 AND f.role = ? AND f.captured_us <= ?"
+                    " ORDER BY f.captured_us DESC LIMIT 1",
+                    (camera.bridge, camera.camera, int(role), limit_us),
                 ).fetchone()
                 if row is not None:
                     return _frame(row)

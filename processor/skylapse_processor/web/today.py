@@ -48,7 +48,8 @@ class TodayFilms:
         live = await self._today.of(_camera(request))
         if version not in live.so_far:
             await self._today.show(live)
-        found, media = self._today.film_so_far(live, version or live.version)
+        begins = not _first(request)
+        found, media = self._today.film_so_far(live, version or live.version, begins=begins)
         return await _ranged(request, found, os.open(media, os.O_RDONLY) if media.exists() else None)
 
     async def _shown(self, request: web.Request) -> Live:
@@ -110,13 +111,21 @@ async def _ranged(request: web.Request, film: SoFar, samples: int | None) -> web
             os.close(samples)
 
 
+def _first(request: web.Request) -> int:
+    """Return the byte that is asked for first, from the end where it is negative; 0 for everything."""
+    try:
+        return request.http_range.start or 0
+    except ValueError:
+        return 0
+
+
 def _range(request: web.Request, size: int) -> tuple[int | None, int]:
     """Return the first byte that is asked for and the one after the last; null where there is none."""
     try:
         wanted = request.http_range
     except ValueError:
         return 0, size
-    first = wanted.start or 0
+    first = _first(request)
     if first < 0:
         first = max(0, size + first)
     past = size if wanted.stop is None else min(wanted.stop, size)

@@ -70,6 +70,19 @@ async function goOn() {
   else if (!film.ended) playing.timer = setTimeout(() => playing.tools.guard(goOn()), LOOK_AGAIN_MS);
 }
 
+// What breaks off is opened anew where it stood: a version that is forgotten has no more bytes.
+async function openAnew() {
+  if (!$("today-player").open) return;
+  const film = await playing.tools.ask(`cameras/${playing.camera}/today`);
+  if (!$("today-player").open) return;
+  const stood = film.film === playing.film.film ? $("today-video").currentTime : 0;
+  show(film, Math.min(stood, film.duration_s));
+}
+
+$("today-video").addEventListener("error", () => {
+  clearTimeout(playing.timer);
+  playing.timer = setTimeout(() => playing.tools.guard(openAnew()), LOOK_AGAIN_MS);
+});
 $("today-video").addEventListener("ended", () => playing.tools.guard(goOn()));
 $("today-close").addEventListener("click", () => $("today-player").close());
 $("today-player").addEventListener("close", () => {
