@@ -216,6 +216,8 @@ def _cell(folder: Path) -> Cell:
 
 def _request(arguments: argparse.Namespace) -> RenderRequest:
     if arguments.job is not None:
+        if arguments.folder:
+            raise RequestError("--job", "names its pictures itself: leave the folder out")
         try:
             request = from_json(arguments.job.read_text(encoding="utf-8"))
             return _part(request, arguments) if arguments.stretch is not None else request

@@ -25,6 +25,13 @@ def _run(*words: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_job_takes_no_folder_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text("{}")
+    done = _run("--job", tmp_path / "job.json", tmp_path)
+    assert done.returncode == 1
+    assert "leave the folder out" in done.stderr
+
+
 def test_json_prints_one_object(tmp_path: Path) -> None:
     write_evening(tmp_path / "in", evening(24), facts="records")
     (tmp_path / "in" / "0005.jpg").write_bytes(b"broken")

@@ -1,7 +1,7 @@
 """Films: lists, facts, changes, and the video with Range for any player."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +113,17 @@ def _query(request: web.Request) -> FilmQuery:
     before = read_cursor(request, str, int, str)
     return FilmQuery(
         camera=camera_of(query["camera"]) if query.get("camera") else None,
-        from_day=parse_day(query["from"]) if query.get("from") else None,
-        to_day=parse_day(query["to"]) if query.get("to") else None,
+        from_day=_day(query, "from"),
+        to_day=_day(query, "to"),
         words=tuple(query.get("q", "").split()[:10]),
         pinned=_TRUTH[pinned] if pinned else None,
         before=(str(before[0]), int(before[1]), str(before[2])) if before else None,
     )
+
+
+def _day(query: Mapping[str, str], name: str) -> str | None:
+    """Return a day that was asked for; raise RequestError naming the field."""
+    try:
+        return parse_day(query[name]) if query.get(name) else None
+    except ProtocolError as error:
+        raise RequestError(name, error.why) from error
