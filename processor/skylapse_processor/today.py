@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,6 +48,8 @@ _AT_ONCE = 4 * GROUP + AHEAD
 """How many frames are asked of the catalogue at once; a film further behind is rendered."""
 _PARTS_KEPT = 128
 _SO_FAR_KEPT = 8
+_MANY = 900_000_000
+"""Parts are counted from below this: players keep what they fetched before a restart, under its name."""
 _AHEAD_AT_MOST = timedelta(days=1)
 """A frame from further ahead has its time from a clock that was wrong."""
 
@@ -100,7 +103,7 @@ class Today:
         self._opening = asyncio.Lock()
         self._stirred: set[CameraName] = set()
         self._followers: dict[CameraName, asyncio.Task[None]] = {}
-        self._serials = itertools.count(1)
+        self._serials = itertools.count(secrets.randbelow(_MANY) + 1)
         self.changed: Callable[[CameraName], None] = lambda _camera: None
         """Hears that a camera has another film of today."""
 

@@ -236,6 +236,16 @@ async def test_a_film_of_another_rate_begins_where_nobody_writes(
     assert not live.reel.folder.exists(), "the film before writes no more"
 
 
+async def test_after_a_restart_no_part_has_the_name_of_another(tmp_path: Path) -> None:
+    names: list[str] = []
+    for seq in (1, 2):
+        async with serving(write_config(tmp_path / "processor")) as (_service, client):
+            await deliver(client, seq)
+            await until(partial(shows, client, seq), timeout_s=20)
+            names += re.findall(r"^\w+-000000-(\d+)-\d+\.m4s$", await playlist(client), re.MULTILINE)
+    assert len(set(names)) == 2
+
+
 async def test_nobody_sees_it_without_a_key_and_no_other_name_is_a_segment(
     served: tuple[Service, Client],
 ) -> None:
