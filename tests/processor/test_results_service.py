@@ -1,6 +1,5 @@
 """Results beside films in a running processor: they grow, are told of, served, deleted, and survive kills."""
 
-import asyncio
 import errno
 import io
 import sqlite3
@@ -17,6 +16,7 @@ from skylapse_processor.clock import utc_now
 from skylapse_processor.config import load
 from skylapse_processor.errors import NoRoomError
 from skylapse_processor.results.day import Day
+from skylapse_processor.results.keeper import Keeper
 from skylapse_processor.results.press import Press, Told
 from skylapse_processor.store.store import Store
 from skylapse_protocol.identifiers import CameraName
@@ -232,12 +232,22 @@ async def test_what_cannot_be_made_is_not_tried_without_end(
         tried += 1
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    looked = 0
+    look = Keeper._step
+
+    async def counted(keeper: Keeper) -> bool:
+        nonlocal looked
+        looked += 1
+        return await look(keeper)
+
     monkeypatch.setattr(Press, "publish", full)
+    monkeypatch.setattr(Keeper, "_step", counted)
     async with serving(write_config(tmp_path / "processor")) as (_service, client):
         for data, record in dusk(2):
             await client.upload(data, record)
         await until(lambda: tried, timeout_s=20)
-        await asyncio.sleep(1.5)
+        before = looked
+        await until(lambda: looked >= before + 5, timeout_s=20)
     assert tried == 1
 
 
