@@ -31,6 +31,12 @@ SYNCHRONISED = read_kernel_time(0, 0x2001, 1_000_000, 20_000)
 NOT_SET = read_kernel_time(5, 0x0040, 0, 16_000_000)
 
 
+def noon_deg() -> float:
+    """Return the longitude where it is noon now: gains have no room left by night."""
+    now = datetime.now(UTC)
+    return round(15.0 * (12.0 - now.hour - now.minute / 60.0), 2)
+
+
 class Desk:
     """Somebody at a terminal with one configuration."""
 
@@ -40,7 +46,9 @@ class Desk:
         self.settings: dict[str, Any] = {
             "bridge": {"id": "roof"},
             "state_dir": "state",
-            "cameras": [{"id": "west", "driver": "twin", "width": 320, "height": 180}],
+            "cameras": [
+                {"id": "west", "driver": "twin", "width": 320, "height": 180, "longitude": noon_deg()}
+            ],
             "spool": {"min_free_mb": 1},
         }
 

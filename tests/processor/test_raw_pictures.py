@@ -100,7 +100,7 @@ async def test_another_raw_picture_under_the_same_identity_is_kept_aside(client:
 async def test_a_raw_picture_that_says_it_is_a_jpeg_is_kept_aside(client: Client) -> None:
     data, record = raw_frame(1, dng())
     answer = await client.upload(data, replace(record, media_type="image/jpeg"))
-    assert (answer.status, "no picture" in answer.value["detail"]) == (422, True)
+    assert (answer.status, "no JPEG" in answer.value["detail"]) == (422, True)
 
 
 async def test_a_rescan_takes_up_a_raw_picture_and_finds_a_lost_one(tmp_path: Path) -> None:
