@@ -52,12 +52,20 @@ class Database:
 
     def stop(self) -> None:
         """Commit what waits and close every connection."""
-        if self._thread is not None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
             self._work.put(None)
-            self._thread.join()
-            self._thread = None
+            thread.join()
+            self._refuse_the_rest()
         while not self._readers.empty():
             self._readers.get_nowait().close()
+
+    def _refuse_the_rest(self) -> None:
+        """Tell whoever asked while the writer was ending that it has ended: nobody waits for ever."""
+        while not self._work.empty():
+            asked = self._work.get_nowait()
+            if asked is not None:
+                asked[1].set_exception(StoreError(f"{self._path}: the catalogue was closed"))
 
     def write(self, work: Callable[[Connection], T]) -> "Future[T]":
         """Queue work for the writer; its future resolves once the commit is on disk."""
