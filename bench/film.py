@@ -19,6 +19,7 @@ from skylapse_processor.recipe.layer import Light, Picture
 
 from . import inputs
 from .figures import Figure
+from .programs import ffmpeg
 from .score import Score, score
 
 CURVE = "imx519"
@@ -247,17 +248,9 @@ def _render(folder: Path, film: Path, *more: str) -> Run:
 
 def _ffmpeg(folder: Path, film: Path, chain: str, *more: str) -> Run:
     """Run Debian's ffmpeg with the same x264 preset and quality."""
-    program = [_ffmpeg_program(), "-v", "error", "-y", "-framerate", "30", "-i", str(folder / "%04d.jpg")]
+    program = [ffmpeg(), "-v", "error", "-y", "-framerate", "30", "-i", str(folder / "%04d.jpg")]
     words = f"-c:v libx264 -preset medium -crf 20 -vf {chain}".split()
     return _timed([*program, *words, *more, str(film)])[0]
-
-
-def _ffmpeg_program() -> str:
-    tools = Path(__file__).parent.parent / ".tools" / "bin"
-    found = shutil.which("ffmpeg", path=f"{os.environ['PATH']}{os.pathsep}{tools}")
-    if found is None:
-        raise SystemExit("bench: ffmpeg is missing: make tools brings Debian's")
-    return found
 
 
 def _timed(command: Sequence[str]) -> tuple[Run, str]:

@@ -1,7 +1,9 @@
 """The catalogue: durable, migrated, refused when newer; frames found by identity, day and page."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +23,7 @@ from skylapse_processor.store.jobtable import JobTable
 from skylapse_processor.store.rows import FrameRole, FrameState, Selection, StoredFrame, day_number, day_text
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import EndedWindow
+from tests.support.waiting import wait_until
 
 from .frames_made import DAY, START, picture, record_of
 
@@ -48,6 +51,29 @@ def test_the_writer_waits_for_the_disk_and_readers_cannot_write(database: Databa
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             connection.execute("DELETE FROM frames")
+
+
+def test_whoever_asks_while_it_closes_is_told_so(database: Database) -> None:
+    busy, go_on = threading.Event(), threading.Event()
+
+    def slow(_connection: Connection) -> None:
+        busy.set()
+        assert go_on.wait(20)
+
+    first = database.write(slow)
+    assert busy.wait(20)
+    closing = threading.Thread(target=database.stop)
+    closing.start()
+    wait_until(lambda: not database._work.empty(), timeout_s=20, what="the end to be asked for")
+    with pytest.raises(StoreError, match="is not open"):
+        database.write(lambda _connection: None)
+    late: Future[None] = Future()
+    database._work.put((lambda _connection: None, late))
+    go_on.set()
+    closing.join(20)
+    first.result(20)
+    with pytest.raises(StoreError, match="was closed"):
+        late.result(20)
 
 
 def test_work_that_fails_is_rolled_back_alone(database: Database) -> None:
