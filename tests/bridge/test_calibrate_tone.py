@@ -35,6 +35,7 @@ def noon(desk: Desk) -> Desk:
     """A desk with a twin at noon."""
     anchor = datetime.now(UTC).isoformat()
     desk.settings["clock"] = {"start": NOON, "anchor": anchor, "rate": 1}
+    del desk.settings["cameras"][0]["longitude"]
     return desk
 
 
