@@ -60,6 +60,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Register `render`."""
     parser = commands.add_parser(
         "render",
+        usage="skylapse-processor render FOLDER -o FILM.mp4 [option…]",
         help="make a film of a folder of pictures",
         description="Make a flicker-free film of a folder of pictures. What is known of their exposure "
         "is read from sidecars (0001.json beside 0001.jpg), else EXIF, else seen in the pictures.",
@@ -71,7 +72,11 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("-o", "--output", type=Path, help="the film to be written, an .mp4")
     parser.add_argument("--recipe", default=recipe.DEFAULT, choices=sorted(recipe.RECIPES))
     parser.add_argument(
-        "--size", default="1080p", choices=list(SIZES), help="what the film fits into (default 1080p)"
+        "--size",
+        type=_size_name,
+        default="1080p",
+        choices=list(SIZES),
+        help="what the film fits into (default 1080p)",
     )
     parser.add_argument(
         "--also",
@@ -261,8 +266,13 @@ def _part(request: RenderRequest, arguments: argparse.Namespace) -> RenderReques
     )
 
 
+def _size_name(word: str) -> str:
+    """Return the name of a size; many leave out the p."""
+    return f"{word}p" if word.isdecimal() else word
+
+
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word for word in text.split(",") if word))
+    return tuple(dict.fromkeys(_size_name(word) for word in text.split(",") if word))
 
 
 def _stretch(words: str) -> tuple[int, int]:

@@ -32,6 +32,16 @@ def test_a_job_takes_no_folder_beside_it(tmp_path: Path) -> None:
     assert "leave the folder out" in done.stderr
 
 
+def test_a_size_goes_without_its_letter_and_a_wrong_one_is_answered_in_few_words(tmp_path: Path) -> None:
+    write_plain(tmp_path / "in", 2)
+    done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4", "--size", "480")
+    assert done.returncode == 0, done.stderr
+    done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4", "--size", "721")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 2
+    assert "720p" in done.stderr
+
+
 def test_json_prints_one_object(tmp_path: Path) -> None:
     write_evening(tmp_path / "in", evening(24), facts="records")
     (tmp_path / "in" / "0005.jpg").write_bytes(b"broken")
