@@ -271,6 +271,7 @@ class Runner:
             ended_windows=windows,
             focus=self._focusing.state(),
             experiments=tuple(experiment.id for experiment in running(sequence.snapshot, now)),
+            settings_problem=self._voice.problem("settings"),
         )
 
     # ------------------------------------------------------------------ obeying the sequence

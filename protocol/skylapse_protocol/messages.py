@@ -200,6 +200,8 @@ class CameraState:
     """Null where the focus is fixed or was never looked for."""
     experiments: tuple[str, ...] = ()
     """Ids of the A/B tests that run."""
+    settings_problem: str | None = None
+    """How the camera does not do what it is asked, again and again; null while it obeys."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -115,8 +115,10 @@ async def test_a_camera_that_halves_its_exposures_is_told_and_gain_makes_up_for_
     await house.photograph(3, step_s=20)
     told = await house.listener.next(EVENT, type="settings_not_followed")
     assert "asked for" in (told.reason or "")
+    await house.listener.next(STATE, settings_problem=told.reason)
     await house.photograph(6, step_s=20)
     last = house.listener.all(FRAME)[-1]
     assert last.asked is not None
     assert last.exposure_us == pytest.approx(last.asked.exposure_us, rel=0.06)
     await house.listener.next(STATE, after=len(house.listener.all(STATE)) - 1, last_error=None)
+    assert house.listener.all(STATE)[-1].settings_problem is None
