@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 from homeassistant.components.http.auth import async_sign_path
-from homeassistant.core import HomeAssistant
 
 from .brain.ledger import digest_of
 from .const import CONF_LINK_HOURS, DEFAULT_LINK_HOURS
@@ -39,8 +38,6 @@ def today_path(camera: CameraName, file: str) -> str:
 
 def film_facts(coordinator: SkylapseCoordinator, film: Film) -> dict[str, Any]:
     """Return what is told of a film; phones open video and picture without signing in, for a while."""
-    hours = coordinator.entry.options.get(CONF_LINK_HOURS, DEFAULT_LINK_HOURS)
-    lifetime = timedelta(hours=hours)
     return {
         "film": film.id,
         "title": film.title,
@@ -53,10 +50,12 @@ def film_facts(coordinator: SkylapseCoordinator, film: Film) -> dict[str, Any]:
         "frames": film.frames,
         "duration": film.duration_s,
         "flicker_mev": film.flicker_mev,
+        "pinned": film.pinned,
+        "link": film.link,
         "media_content_id": FilmId(film=film.id).uri,
         "media_content_type": "video/mp4",
-        "video": _sign(coordinator.hass, film_path(film, "film.mp4"), lifetime),
-        "picture": _sign(coordinator.hass, film_path(film, "poster.jpg"), lifetime),
+        "video": signed(coordinator, film_path(film, "film.mp4")),
+        "picture": signed(coordinator, film_path(film, "poster.jpg")),
     }
 
 
@@ -74,5 +73,7 @@ def frame_facts(record: FrameRecord) -> dict[str, Any]:
     }
 
 
-def _sign(hass: HomeAssistant, path: str, lifetime: timedelta) -> str:
-    return async_sign_path(hass, path, lifetime, use_content_user=True)
+def signed(coordinator: SkylapseCoordinator, path: str) -> str:
+    """Return a path under Home Assistant that opens without signing in, for as long as the options say."""
+    hours = coordinator.entry.options.get(CONF_LINK_HOURS, DEFAULT_LINK_HOURS)
+    return async_sign_path(coordinator.hass, path, timedelta(hours=hours), use_content_user=True)
