@@ -14,7 +14,6 @@ from homeassistant.config_entries import (
 )
 from homeassistant.core import DOMAIN as HOMEASSISTANT_DOMAIN
 from homeassistant.core import callback
-from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
@@ -25,7 +24,6 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 from homeassistant.helpers.service_info.mqtt import MqttServiceInfo
-from yarl import URL
 
 from .configuration import built_in_subentries
 from .const import (
@@ -41,9 +39,8 @@ from .const import (
     SUBENTRY_PROFILE,
     SUBENTRY_SCHEDULE,
 )
-from .errors import ProcessorError, ProcessorKeyError
 from .listen import Heard, async_listen, raw
-from .processor import ProcessorClient
+from .pinning import async_pin
 from .protocol.topics import DEFAULT_ROOT
 from .subentry_flow import ProfileFlow, ScheduleFlow
 
@@ -210,26 +207,9 @@ class SkylapseConfigFlow(ConfigFlow, domain=DOMAIN):
         return self._form("reconfigure", PROCESSOR_SCHEMA, user_input or entry.data, errors)
 
     async def _async_processor(self, user_input: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-        """Return the data that pins a processor, verified, or what is wrong with it.
-
-        Address and key are pinned together: a key never goes to an address that is merely announced later.
-        """
-        key = (user_input.get(CONF_PROCESSOR_KEY) or "").strip()
+        """Return the data that pins a processor, verified, or what is wrong with it."""
         announced = self._heard.processor.base_url if self._heard.processor else ""
-        url = (user_input.get(CONF_PROCESSOR_URL) or announced).strip()
-        if not key:
-            return {}, {}
-        if not url:
-            return {}, {CONF_PROCESSOR_URL: "processor_unknown"}
-        if not _is_http(url):
-            return {}, {CONF_PROCESSOR_URL: "invalid_url"}
-        try:
-            await ProcessorClient(async_get_clientsession(self.hass), url, key).check()
-        except ProcessorKeyError:
-            return {}, {CONF_PROCESSOR_KEY: "invalid_key"}
-        except ProcessorError:
-            return {}, {CONF_PROCESSOR_URL: "cannot_connect"}
-        return {CONF_PROCESSOR_URL: url, CONF_PROCESSOR_KEY: key}, {}
+        return await async_pin(self.hass, user_input, announced)
 
     def _form(
         self, step: str, schema: probatio.Schema, values: Any, errors: dict[str, str]
@@ -275,14 +255,6 @@ def _app_data(app: HassioServiceInfo) -> dict[str, Any]:
         CONF_PROCESSOR_KEY: app.config["key"],
         CONF_APP: app.slug,
     }
-
-
-def _is_http(url: str) -> bool:
-    try:
-        parsed = URL(url)
-    except ValueError:
-        return False
-    return parsed.scheme in ("http", "https") and bool(parsed.host)
 
 
 def _root(user_input: dict[str, Any]) -> tuple[str, dict[str, str]]:

@@ -1,25 +1,33 @@
 """Repair issues: what only a person can put right. Each goes by itself once it is."""
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.components import mqtt
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.event import async_call_later
 
 from .const import DOMAIN
 from .coordinator import SkylapseCoordinator
 from .errors import ProcessorUnreachableError
-from .facts import PROCESSOR, Subject
-from .protocol import SCHEMA_MAX, SCHEMA_MIN, topics
-from .protocol.messages import BridgeAnnounce, CameraState, ProcessorAnnounce
+from .facts import PROCESSOR, BridgeFacts, CameraFacts, Subject
+from .protocol import topics
+from .protocol.messages import BridgeAnnounce
+from .troubles import TROUBLES, Places, Trouble, Whole
 
 if TYPE_CHECKING:
     from .data import SkylapseConfigEntry
 
+HELP_URL = "https://github.com/skylapse-ha/skylapse/blob/main/docs/troubleshooting.md"
+
 _KEPT_BOOTS = 3
+_TWINS: Trouble[Any] = Trouble(key="twin_bridges", find=lambda *_: None, is_severe=True)
+"""Told by what was said before, not by facts."""
 
 
 class Issues:
-    """Watches announces for what does not fit together."""
+    """Looks at everybody whose facts change, and tells of troubles that last."""
 
     def __init__(
         self, hass: HomeAssistant, entry: SkylapseConfigEntry, coordinator: SkylapseCoordinator
@@ -29,98 +37,149 @@ class Issues:
         self.entry = entry
         self.coordinator = coordinator
         self._boots: dict[str, list[str]] = {}
+        self._told: set[str] = set()
+        self._patience: dict[str, CALLBACK_TYPE] = {}
+        """What ends the wait for a trouble to last, by issue."""
+        self._places: dict[str, Places] = {}
 
     @callback
     def async_start(self) -> None:
         """Begin to watch."""
-        self.entry.async_on_unload(self.coordinator.async_listen_happenings(self._happened))
-        self.entry.async_on_unload(self.coordinator.async_listen_presence(self._presence_changed))
-        self.entry.async_on_unload(self.coordinator.async_listen(PROCESSOR, self._check_address))
+        on_unload = self.entry.async_on_unload
+        on_unload(self.coordinator.async_listen_happenings(self._happened))
+        on_unload(self.coordinator.async_listen_presence(self._presence_changed))
+        on_unload(self.coordinator.async_listen(PROCESSOR, self._look_at_processor))
+        on_unload(self._stop)
+        self._look_at_processor()
 
     @callback
     def _happened(self, decoded: topics.Decoded) -> None:
-        message = decoded.message
-        if isinstance(message, BridgeAnnounce):
-            self._check_contract(message.bridge, message)
-            self._check_twins(message)
-        elif isinstance(message, ProcessorAnnounce):
-            self._check_contract("processor", message)
-        elif isinstance(message, CameraState):
-            self._check_focus(f"{decoded.ids['bridge']}/{decoded.ids['camera']}", message)
+        bridge, camera = decoded.ids.get("bridge", ""), decoded.ids.get("camera")
+        if decoded.topic is topics.STATE:
+            self._look(Subject(kind="camera", id=f"{bridge}/{camera}"))
+        elif decoded.topic in (topics.ANNOUNCE, topics.AVAILABILITY, topics.HEALTH):
+            if isinstance(decoded.message, BridgeAnnounce):
+                self._look_for_twins(decoded.message)
+            self._look(Subject(kind="bridge", id=bridge))
+            self._look_at_processor()
 
     @callback
-    def _presence_changed(self, _came: set[Subject], went: set[Subject]) -> None:
+    def _presence_changed(self, came: set[Subject], went: set[Subject]) -> None:
+        for subject in came:
+            self._look(subject)
         for subject in went:
             self._boots.pop(subject.id, None)
-            for key in ("contract_apart", "twin_bridges", "focus_drifted"):
-                ir.async_delete_issue(self.hass, DOMAIN, f"{key}_{subject.id}")
+            for trouble in (*TROUBLES[subject.kind], _TWINS):
+                if subject != PROCESSOR:
+                    self._say(trouble, subject.id, None)
 
-    def _check_contract(self, subject: str, announce: BridgeAnnounce | ProcessorAnnounce) -> None:
-        """Two programs that share no version of the messages cannot talk: say which side is older."""
-        apart = announce.schema_max < SCHEMA_MIN or announce.schema_min > SCHEMA_MAX
-        side = announce.name if announce.schema_max < SCHEMA_MIN else "Skylapse"
-        async_set_issue(
-            self.hass,
-            apart,
-            "contract_apart",
-            subject,
-            name=announce.name,
-            low=str(announce.schema_min),
-            high=str(announce.schema_max),
-            own=f"{SCHEMA_MIN} – {SCHEMA_MAX}",
-            side=side,
-        )
+    @callback
+    def _look_at_processor(self) -> None:
+        self._look(PROCESSOR)
 
-    def _check_twins(self, announce: BridgeAnnounce) -> None:
+    def _look(self, subject: Subject) -> None:
+        """Find what is wrong with a subject, and what is not any more."""
+        facts = self._facts(subject)
+        if facts is None:
+            return
+        for trouble in TROUBLES[subject.kind]:
+            find: Any = trouble.find
+            is_told = self._issue(trouble.key, subject.id) in self._told
+            self._say(trouble, subject.id, find(facts, is_told))
+
+    def _facts(self, subject: Subject) -> BridgeFacts | CameraFacts | Whole | None:
+        """Return what a subject's troubles are found in, None while it is not announced."""
+        coordinator = self.coordinator
+        if subject == PROCESSOR:
+            client = coordinator.client
+            return Whole(
+                system=coordinator.system,
+                connected=mqtt.is_connected(self.hass),
+                pinned=str(client.url) if client is not None else None,
+                is_lost=isinstance(coordinator.processor_failure, ProcessorUnreachableError),
+            )
+        if subject.kind == "camera":
+            return coordinator.camera(subject.id)
+        bridge = coordinator.system.bridges.get(subject.id)
+        return bridge if bridge is not None and bridge.announce is not None else None
+
+    def _look_for_twins(self, announce: BridgeAnnounce) -> None:
         """A boot id that comes back after another one was heard is a second machine, not a restart."""
         boots = self._boots.setdefault(announce.bridge, [])
         if boots and boots[-1] == announce.boot_id:
             return
-        async_set_issue(
-            self.hass, announce.boot_id in boots, "twin_bridges", announce.bridge, bridge=announce.bridge
-        )
+        is_so = announce.boot_id in boots
+        self._say(_TWINS, announce.bridge, {"bridge": announce.bridge} if is_so else None)
         boots.append(announce.boot_id)
         del boots[:-_KEPT_BOOTS]
 
-    def _check_focus(self, camera: str, state: CameraState) -> None:
-        """A lens that moved since its infinity was found stays unsharp until it is found again."""
-        drifted = state.focus is not None and state.focus.drifted
-        async_set_issue(self.hass, drifted, "focus_drifted", camera, camera=camera)
+    @callback
+    def _say(self, trouble: Trouble[Any], subject: str, places: Places | None) -> None:
+        """Tell of a trouble once it has lasted, and at once that it is over."""
+        issue = self._issue(trouble.key, subject)
+        if places is None:
+            self._forget(issue)
+        elif issue in self._told or not trouble.grace_s:
+            self._tell(trouble, subject, places)
+        else:
+            self._places[issue] = places
+            self._wait(trouble, subject, issue)
+
+    def _wait(self, trouble: Trouble[Any], subject: str, issue: str) -> None:
+        """Tell of a trouble later, with what is known of it then."""
+        if issue in self._patience:
+            return
+
+        @callback
+        def has_lasted(_now: datetime) -> None:
+            del self._patience[issue]
+            self._tell(trouble, subject, self._places.pop(issue))
+
+        self._patience[issue] = async_call_later(self.hass, trouble.grace_s, has_lasted)
+
+    def _tell(self, trouble: Trouble[Any], subject: str, places: Places) -> None:
+        self._told.add(self._issue(trouble.key, subject))
+        async_tell(self.hass, trouble, subject, places)
+
+    def _forget(self, issue: str) -> None:
+        self._places.pop(issue, None)
+        if (stop := self._patience.pop(issue, None)) is not None:
+            stop()
+        if issue in self._told:
+            self._told.discard(issue)
+            ir.async_delete_issue(self.hass, DOMAIN, issue)
 
     @callback
-    def _check_address(self) -> None:
-        """A processor that cannot be reached where its key is pinned, and announces another address, moved.
+    def _stop(self) -> None:
+        """Tell of nothing any more: an entry that is not loaded knows nothing."""
+        for issue in {*self._patience, *self._told}:
+            self._forget(issue)
 
-        Another address alone says little: bridges may reach it elsewhere than Home Assistant does.
-        """
-        client, announce = self.coordinator.client, self.coordinator.system.processor.announce
-        if client is None or announce is None:
-            return
-        lost = isinstance(self.coordinator.processor_failure, ProcessorUnreachableError)
-        moved = lost and announce.base_url.rstrip("/") != str(client.url).rstrip("/")
-        async_set_issue(
-            self.hass,
-            moved,
-            "processor_moved",
-            "processor",
-            pinned=str(client.url),
-            announced=announce.base_url,
-        )
+    @staticmethod
+    def _issue(key: str, subject: str) -> str:
+        return f"{key}_{subject}"
 
 
 @callback
 def async_set_issue(hass: HomeAssistant, is_so: bool, key: str, subject: str, **places: str) -> None:  # noqa: FBT001 one call, one fact
     """Raise a repair issue about a subject, or take it away."""
-    issue = f"{key}_{subject}"
-    if not is_so:
-        ir.async_delete_issue(hass, DOMAIN, issue)
-        return
+    if is_so:
+        async_tell(hass, Trouble(key=key, find=lambda *_: None), subject, places)
+    else:
+        ir.async_delete_issue(hass, DOMAIN, f"{key}_{subject}")
+
+
+@callback
+def async_tell(hass: HomeAssistant, trouble: Trouble[Any], subject: str, places: Places) -> None:
+    """Raise the repair issue of a trouble; what mends it finds subject and places in the issue's data."""
     ir.async_create_issue(
         hass,
         DOMAIN,
-        issue,
-        is_fixable=False,
-        severity=ir.IssueSeverity.WARNING,
-        translation_key=key,
+        f"{trouble.key}_{subject}",
+        data={"subject": subject, **places},
+        is_fixable=trouble.is_fixable,
+        learn_more_url=f"{HELP_URL}#{trouble.key}",
+        severity=ir.IssueSeverity.ERROR if trouble.is_severe else ir.IssueSeverity.WARNING,
+        translation_key=trouble.key,
         translation_placeholders=places,
     )
