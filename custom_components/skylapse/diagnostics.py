@@ -1,12 +1,15 @@
 """Diagnostics: what is configured, heard and deployed, without places, keys, addresses and serial numbers."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
-from homeassistant.components.diagnostics import async_redact_data
+from homeassistant.components.diagnostics import REDACTED, async_redact_data
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.device_registry import AnyDeviceEntry
 
-from .const import CONF_PROCESSOR_KEY, CONF_PROCESSOR_URL
+from .const import CONF_PROCESSOR_KEY, CONF_PROCESSOR_URL, DOMAIN
 from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry
 from .devices import subject_of
@@ -20,21 +23,31 @@ TO_REDACT = {
     "base_url",
     "elevation_deg",
     "host",
+    "latitude",
+    "longitude",
     "mac",
     "serial",
     "time_zone",
     "url",
 }
 
+_ADDRESS = re.compile(
+    r"((?:https?|rtsps?|mqtts?|wss?)://)[^\s/'\",]+"
+    r"|\b\d{1,3}(?:\.\d{1,3}){3}\b"
+    r"|\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b",
+    re.IGNORECASE,
+)
+"""Hosts of addresses, IP and MAC addresses, wherever somebody's words name them."""
+
 
 async def async_get_config_entry_diagnostics(
-    _hass: HomeAssistant, entry: SkylapseConfigEntry
+    hass: HomeAssistant, entry: SkylapseConfigEntry
 ) -> dict[str, Any]:
     """Return the whole system."""
     coordinator, deployer = entry.runtime_data.coordinator, entry.runtime_data.deployer
     system = coordinator.system
-    return {
-        "entry": async_redact_data({"data": dict(entry.data), "options": dict(entry.options)}, TO_REDACT),
+    told = {
+        "entry": {"data": dict(entry.data), "options": dict(entry.options)},
         "subentries": [
             {"type": each.subentry_type, "id": each.unique_id, "title": each.title, "data": dict(each.data)}
             for each in entry.subentries.values()
@@ -44,22 +57,28 @@ async def async_get_config_entry_diagnostics(
         "complaints": sorted(coordinator.complaints),
         "deployed": deployer.ledger.write(),
         "films": len(coordinator.library),
+        "processor_failure": str(coordinator.processor_failure) if coordinator.processor_failure else None,
+        "issues": sorted(issue for domain, issue in ir.async_get(hass).issues if domain == DOMAIN),
         "subjects": {
             f"{subject.kind}:{subject.id}": _facts(coordinator, subject)
             for subject in sorted(system.present, key=lambda each: each.id)
         },
     }
+    return dict(_redact(told))
 
 
 async def async_get_device_diagnostics(
     _hass: HomeAssistant, entry: SkylapseConfigEntry, device: AnyDeviceEntry
 ) -> dict[str, Any]:
     """Return what is known of one bridge, one camera or the processor."""
+    for subentry in entry.subentries.values():
+        if (DOMAIN, f"{subentry.subentry_type}:{subentry.unique_id}") in device.identifiers:
+            return {"present": True, "title": subentry.title, "data": _redact(dict(subentry.data))}
     coordinator = entry.runtime_data.coordinator
     subject = subject_of(device.identifiers)
     if subject is None or subject not in coordinator.system.present:
         return {"present": False}
-    return {"present": True, "facts": _facts(coordinator, subject)}
+    return {"present": True, "facts": _redact(_facts(coordinator, subject))}
 
 
 def _facts(coordinator: SkylapseCoordinator, subject: Subject) -> Any:
@@ -67,4 +86,17 @@ def _facts(coordinator: SkylapseCoordinator, subject: Subject) -> Any:
     facts = write(coordinator.facts(subject))
     if facts and facts.get("preview") is not None:
         facts["preview"] = f"{len(facts['preview'])} bytes"
-    return async_redact_data(facts, TO_REDACT)
+    return facts
+
+
+def _redact(told: Any) -> Any:
+    """Return what may be shown: neither what stands under a secret's name nor an address within words."""
+    return _without_addresses(async_redact_data(told, TO_REDACT))
+
+
+def _without_addresses(told: Any) -> Any:
+    if isinstance(told, str):
+        return _ADDRESS.sub(lambda found: (found[1] or "") + REDACTED, told)
+    if isinstance(told, Mapping):
+        return {key: _without_addresses(value) for key, value in told.items()}
+    return [_without_addresses(value) for value in told] if isinstance(told, list) else told

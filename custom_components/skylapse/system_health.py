@@ -1,9 +1,10 @@
-"""System health: is the broker there, who is online, does the processor answer."""
+"""System health: is the broker there, who is online, does the processor answer, and in which versions."""
 
 from typing import Any
 
 from homeassistant.components import system_health
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.loader import async_get_integration
 
 from .const import DOMAIN
 from .coordinator import SkylapseCoordinator
@@ -23,13 +24,18 @@ async def _info(hass: HomeAssistant) -> dict[str, Any]:
         return {}
     coordinator: SkylapseCoordinator = entries[0].runtime_data.coordinator
     bridges = [each for each in coordinator.system.bridges.values() if each.announce]
+    processor = coordinator.system.processor.announce
+    versions = (f"{each.announce.name} {each.announce.software}" for each in bridges if each.announce)
     return {
+        "version": str((await async_get_integration(hass, DOMAIN)).version),
         "broker": coordinator.connected,
         "bridges": f"{sum(each.online for each in bridges)} / {len(bridges)}",
         "cameras": sum(facts.info is not None for facts in coordinator.system.cameras.values()),
         "contract": f"{SCHEMA_MIN} – {SCHEMA_MAX}",
         "films": len(coordinator.library),
         "processor": _reach(coordinator),
+        "bridge_versions": ", ".join(sorted(versions)) or "–",
+        "processor_version": processor.software if processor is not None else "–",
     }
 
 
