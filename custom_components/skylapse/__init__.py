@@ -11,6 +11,7 @@ from homeassistant.helpers.device_registry import AnyDeviceEntry
 from homeassistant.helpers.typing import ConfigType
 
 from .ab_testing import AbTester, ab_test_store, async_load_shelf
+from .camera_wishes import CameraWishes, async_load_wishes, wish_store
 from .const import DOMAIN, PLATFORMS
 from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry, SkylapseData
@@ -35,13 +36,19 @@ async def async_setup_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) -> 
     if not await mqtt.async_wait_for_mqtt_client(hass):
         raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key="mqtt_unavailable")
     coordinator = SkylapseCoordinator(hass, entry)
-    deployer = Deployer(hass, entry, coordinator, await async_load_shelf(hass))
+    deployer = Deployer(
+        hass, entry, coordinator, await async_load_shelf(hass), await async_load_wishes(hass)
+    )
     ab_tester = AbTester(hass, entry, coordinator, deployer)
-    entry.runtime_data = SkylapseData(coordinator=coordinator, deployer=deployer, ab_tester=ab_tester)
+    wishes = CameraWishes(hass, entry, coordinator, deployer)
+    entry.runtime_data = SkylapseData(
+        coordinator=coordinator, deployer=deployer, ab_tester=ab_tester, wishes=wishes
+    )
     async_follow_devices(hass, entry, coordinator)
     Issues(hass, entry, coordinator).async_start()
     await deployer.async_start()
     ab_tester.async_start()
+    wishes.async_start()
     await coordinator.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     _follow_updates(entry)
@@ -58,6 +65,7 @@ async def async_remove_entry(hass: HomeAssistant, _entry: SkylapseConfigEntry) -
     """Forget what was deployed; bridges keep it and go on, as they do whenever the brain is away."""
     await ledger_store(hass).async_remove()
     await ab_test_store(hass).async_remove()
+    await wish_store(hass).async_remove()
 
 
 async def async_remove_config_entry_device(
@@ -66,7 +74,10 @@ async def async_remove_config_entry_device(
     """Let a device be deleted that is not there any more, and with it what the broker keeps of it."""
     subject = subject_of(device.identifiers)
     coordinator = entry.runtime_data.coordinator
-    if subject is None or subject not in coordinator.system.present:
+    if subject is None:
+        return True
+    if subject not in coordinator.system.present:
+        entry.runtime_data.wishes.async_forget(subject)
         return True
     if subject.kind == "camera" or coordinator.is_available(subject):
         return False

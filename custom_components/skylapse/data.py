@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from homeassistant.config_entries import ConfigEntry
 
 from .ab_testing import AbTester
+from .camera_wishes import CameraWishes
 from .coordinator import SkylapseCoordinator
 from .deployer import Deployer
 
@@ -18,3 +19,4 @@ class SkylapseData:
     coordinator: SkylapseCoordinator
     deployer: Deployer
     ab_tester: AbTester
+    wishes: CameraWishes

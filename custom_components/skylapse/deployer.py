@@ -1,9 +1,9 @@
 """The deployer: sees to it that every camera, and the processor, hold what the brain compiled.
 
 It compiles when something it depends on changes (configuration, place, a camera that comes, the plan's six
-hours on the bridge's clock, a new day, an A/B test) and publishes, retained, what is new; everything again
-when the broker is back, whose memory may be gone. What was removed is emptied: no broker keeps plans for
-cameras that are gone. What does not fit into one message is not sent: a repair issue says so, and what was
+hours on the bridge's clock, a new day, an A/B test, a wish) and publishes, retained, what is new; everything
+again when the broker is back, whose memory may be gone. What was removed is emptied: no broker keeps plans
+for cameras that are gone. What does not fit into one message is not sent: a repair issue says so, and what was
 there stays.
 """
 
@@ -32,6 +32,7 @@ from .brain.deploy import (
 )
 from .brain.ledger import Ledger
 from .brain.plan import next_midnight, next_renewal
+from .brain.wishes import NO_WISH, Wish
 from .configuration import read_configuration, read_place
 from .const import DOMAIN, LOGGER
 from .coordinator import SkylapseCoordinator
@@ -41,6 +42,7 @@ from .protocol import topics
 from .protocol.errors import ProtocolError
 from .protocol.identifiers import CameraName
 from .protocol.messages import Uplink
+from .protocol.snapshot import Plan
 
 if TYPE_CHECKING:
     from .data import SkylapseConfigEntry
@@ -66,13 +68,19 @@ class Deployer:
         entry: SkylapseConfigEntry,
         coordinator: SkylapseCoordinator,
         tests: Shelf,
+        wishes: dict[str, Wish],
     ) -> None:
-        """Remember whom to serve; `tests` says which A/B tests run."""
+        """Remember whom to serve; `tests` says which A/B tests run, `wishes` what is wanted of which camera."""
         self.hass = hass
         self.entry = entry
         self.coordinator = coordinator
         self.tests = tests
+        self.wishes = wishes
         self.ledger = Ledger()
+        self.configuration: Configuration | None = None
+        """What was deployed last."""
+        self.plans: dict[str, Plan] = {}
+        """The plan that was deployed last to each camera."""
         self._store = ledger_store(hass)
         self._lock = asyncio.Lock()
         self._published: dict[str, bytes] = {}
@@ -97,7 +105,7 @@ class Deployer:
         """Compile everything and publish what is new."""
         async with self._lock:
             self._scheduled = False
-            configuration = read_configuration(self.hass, self.entry)
+            configuration = self.configuration = read_configuration(self.hass, self.entry)
             cameras = [facts for facts in self.coordinator.system.cameras.values() if facts.info]
             now = dt_util.utcnow()
             stamp_profiles(configuration, self.ledger, now)
@@ -167,6 +175,7 @@ class Deployer:
             ledger,
             camera.state,
             self.tests.experiments(name),
+            self.wishes.get(name, NO_WISH),
         )
         self.ledger = ledger
         self._say_what_does_not_fit(name, deployment)
@@ -178,6 +187,7 @@ class Deployer:
         if deployment.plan is not None:
             await self._publish(topics.PLAN, deployment.plan, **ids)
             versions["plan_revision"] = deployment.plan.revision
+            self.plans[name] = deployment.plan
         if name in self.coordinator.system.cameras:
             self.coordinator.async_changed(self.coordinator.system.update_camera(name, **versions))
 
@@ -223,6 +233,7 @@ class Deployer:
             async_set_issue(self.hass, False, key, str(name))
         for row in (topics.SNAPSHOT, topics.PLAN):
             await self._empty(row, bridge=name.bridge, camera=name.camera)
+        self.plans.pop(str(name), None)
         for kind in ("snapshot", "plan"):
             self.ledger.forget(f"{kind}/{name}")
 

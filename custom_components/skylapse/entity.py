@@ -7,15 +7,20 @@ from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.util import dt as dt_util
 
+from .brain.clock import to_bridge
+from .brain.wishes import Wish, window_that_counts
 from .const import DOMAIN
 from .coordinator import Facts, SkylapseCoordinator
 from .devices import device_info
 from .errors import CommandError, CommandRefusedError, CommandTimeoutError
 from .facts import CameraFacts, Subject
+from .protocol.snapshot import Window
 
 if TYPE_CHECKING:
     from .data import SkylapseConfigEntry
+    from .deployer import Deployer
 
 
 class SkylapseEntity(Entity):
@@ -77,6 +82,38 @@ class CameraEntity(SkylapseEntity):
             await self.coordinator.async_command_camera(camera, name, dict(args))
         except CommandError as error:
             raise translated(error, self.subject.id) from error
+
+
+class WishEntity(CameraEntity):
+    """An entity by which the user wishes for something. Wishes are the brain's: they need no bridge."""
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Tell whether what is wished can be deployed; a bridge that is away takes it when it is back."""
+        return self.coordinator.connected and self.coordinator.camera(self.subject.id) is not None
+
+    @property
+    def deployer(self) -> Deployer:
+        """Who carries wishes out."""
+        return self.coordinator.entry.runtime_data.deployer
+
+    @property
+    def wish(self) -> Wish:
+        """What is wished of the camera."""
+        return self.coordinator.entry.runtime_data.wishes.of(self.subject.id)
+
+    @property
+    def window(self) -> Window | None:
+        """The window that rules now, or next, as it was deployed."""
+        plan = self.deployer.plans.get(self.subject.id)
+        if plan is None or self.camera is None:
+            return None
+        return window_that_counts(plan, to_bridge(self.camera.clock, dt_util.utcnow()))
+
+    async def async_wish(self, **changes: object) -> None:
+        """Change what is wished of the camera."""
+        await self.coordinator.entry.runtime_data.wishes.async_change(self.subject.id, **changes)
 
 
 def translated(error: CommandError, subject: str) -> HomeAssistantError:

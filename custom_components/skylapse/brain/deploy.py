@@ -22,6 +22,7 @@ from .plan import PLAN_SPAN, Place, compile_plan, compile_sun, shortened
 from .profiles import ProfileSpec
 from .schedules import ScheduleSpec
 from .seasons import Season, season_of
+from .wishes import NO_WISH, Wish, brightened, wished_schedules
 
 FULL_HOURS = int(PLAN_SPAN.total_seconds()) // 3600
 _STEP_HOURS = 6
@@ -70,14 +71,20 @@ def compile_camera(
     ledger: Ledger,
     state: CameraState | None,
     experiments: tuple[Experiment, ...] = (),
+    wish: Wish = NO_WISH,
 ) -> Deployment:
-    """Return what a camera (`<bridge>/<camera>`) is to hold at `now`, a moment on its bridge's clock."""
+    """Return what a camera (`<bridge>/<camera>`) is to hold at `now`, a moment on its bridge's clock.
+
+    A wish changes what production does; the arms of an A/B test stay as they were compiled.
+    """
+    schedules = wished_schedules(configuration.schedules, wish, configuration.usable)
+    configuration = replace(configuration, schedules=schedules)
     sun = compile_sun(configuration.place, now)
     whole = compile_plan(configuration.schedules, camera, configuration.place, sun, 0, now)
     plan, hours = _plan(whole, sun, camera, now, ledger, state)
     season = season_at(whole, configuration.place, now)
     return Deployment(
-        snapshot=_snapshot(configuration, camera, now, ledger, state, season, experiments),
+        snapshot=_snapshot(configuration, camera, now, ledger, state, season, experiments, wish),
         plan=plan,
         plan_hours=hours,
     )
@@ -124,15 +131,19 @@ def _snapshot(
     state: CameraState | None,
     season: Season,
     experiments: tuple[Experiment, ...],
+    wish: Wish,
 ) -> Snapshot | None:
     specs = configuration.profiles
     versions = {each: ledger.version(f"profile/{each}") or 1 for each in configuration.usable}
-    profiles = tuple(compile_profile(specs, each, versions[each], season=season) for each in versions)
+    profiles = tuple(
+        brightened(compile_profile(specs, each, versions[each], season=season), wish) for each in versions
+    )
     variants = tuple(
         Variant(
             schedule=schedule.id,
-            profile=compile_profile(
-                specs, each, versions[each], season=season, changes=overrides[schedule.id]
+            profile=brightened(
+                compile_profile(specs, each, versions[each], season=season, changes=overrides[schedule.id]),
+                wish,
             ),
         )
         for each in versions
