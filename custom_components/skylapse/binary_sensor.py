@@ -32,12 +32,6 @@ class SkylapseBinarySensorDescription[F](BinarySensorEntityDescription):
     """Says itself whether the subject can be reached."""
 
 
-def _capturing(camera: CameraFacts) -> bool | None:
-    if camera.state is None:
-        return None
-    return camera.state.capturing and camera.state.active_window is not None
-
-
 def _last_error(camera: CameraFacts) -> str | None:
     return camera.state.last_error if camera.state else None
 
@@ -65,7 +59,7 @@ CAMERA_BINARY_SENSORS: tuple[SkylapseBinarySensorDescription[CameraFacts], ...] 
         key="capturing",
         translation_key="capturing",
         device_class=BinarySensorDeviceClass.RUNNING,
-        is_on_fn=_capturing,
+        is_on_fn=lambda camera: camera.is_capturing,
     ),
     SkylapseBinarySensorDescription(
         key="problem",

@@ -18,6 +18,7 @@ from .protocol.messages import (
     CameraState,
     Clock,
     Film,
+    JobState,
     ProcessorAnnounce,
     ProcessorHealth,
     Reading,
@@ -81,6 +82,13 @@ class CameraFacts:
     plan_revision: int | None = None
 
     @property
+    def is_capturing(self) -> bool | None:
+        """Whether frames are being taken, None where the camera never said."""
+        if self.state is None:
+            return None
+        return self.state.capturing and self.state.active_window is not None
+
+    @property
     def applied(self) -> bool | None:
         """Whether the camera holds what was deployed last, None where nothing was or it never said."""
         if self.state is None or self.snapshot_version is None:
@@ -96,6 +104,8 @@ class ProcessorFacts:
     announce: ProcessorAnnounce | None = None
     online: bool = False
     health: ProcessorHealth | None = None
+    job: JobState | None = None
+    """The job that runs, None where none does or none was told of yet."""
 
 
 class System:
@@ -215,11 +225,20 @@ def _processor_announce(system: System, _ids: dict[str, str], message: Any, _now
 def _processor_availability(
     system: System, _ids: dict[str, str], message: Any, _now: datetime
 ) -> set[Subject]:
-    return system.update_processor(online=message == "online")
+    online = message == "online"
+    return system.update_processor(online=online, job=system.processor.job if online else None)
 
 
 def _processor_health(system: System, _ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
-    return system.update_processor(health=message)
+    is_busy = message is not None and message.current_job is not None
+    return system.update_processor(health=message, job=system.processor.job if is_busy else None)
+
+
+def _job(system: System, _ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+    if message.state == "running":
+        return system.update_processor(job=message)
+    known = system.processor.job
+    return system.update_processor(job=None) if known is not None and known.id == message.id else set()
 
 
 def _camera(ids: dict[str, str]) -> str:
@@ -238,4 +257,5 @@ _HANDLERS: dict[str, Callable[[System, dict[str, str], Any, datetime], set[Subje
     topics.PROCESSOR_ANNOUNCE.path: _processor_announce,
     topics.PROCESSOR_AVAILABILITY.path: _processor_availability,
     topics.PROCESSOR_HEALTH.path: _processor_health,
+    topics.JOB.path: _job,
 }

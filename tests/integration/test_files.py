@@ -18,6 +18,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.skylapse.actions.camera import MODES
 from custom_components.skylapse.brain.curves import CURVES
+from custom_components.skylapse.brain.light import DIRECTIONS, MEASURES
 from custom_components.skylapse.brain.profiles import CUSTOM_CURVE, FOCUS, METERING, WHITE_BALANCE
 from custom_components.skylapse.brain.schedules import ANCHORS, RECIPES, SIZES, WEEKDAYS
 from custom_components.skylapse.brain.seasons import SEASONS
@@ -30,6 +31,7 @@ from custom_components.skylapse.config_flow import (
 from custom_components.skylapse.event import EVENT
 from custom_components.skylapse.protocol.topics import ANNOUNCE
 from custom_components.skylapse.services import ACTIONS
+from custom_components.skylapse.trigger import FAULTS
 from tests.integration.speakers import Bridge, Processor
 
 ROOT = Path(__file__).parents[2]
@@ -184,6 +186,9 @@ def test_every_choice_has_a_word() -> None:
         "curve": (*CURVES, CUSTOM_CURVE),
         "days": WEEKDAYS,
         "focus": FOCUS,
+        "lens_fault": FAULTS,
+        "light_direction": DIRECTIONS,
+        "light_measure": MEASURES,
         "metering": METERING,
         "mode": MODES,
         "recipe": RECIPES,

@@ -112,6 +112,11 @@ def window_id(schedule: str, day: date) -> str:
     return f"{schedule}-{day:%Y%m%d}"
 
 
+def schedule_of(window: str) -> str:
+    """Return the schedule that a window is of, by the window's name."""
+    return window.rpartition("-")[0]
+
+
 def compile_sun(place: Place, now: datetime) -> SunTable:
     """Return the sun's elevation from `plan_start(now)` to the end of the plan, every five minutes."""
     start = plan_start(now)
