@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -20,6 +21,19 @@ PAGE = 500
 FRAMES_PAGE = 1000
 _QUICK = ClientTimeout(total=10)
 _STREAM = ClientTimeout(total=None, sock_connect=10, sock_read=30)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredFrame:
+    """A frame as the processor lists it."""
+
+    name: FrameName
+    captured_at: str
+    window: str | None
+    schedule: str | None
+    profile: str | None
+    test_id: str | None
+    state: str
 
 
 class ProcessorClient:
@@ -55,6 +69,13 @@ class ProcessorClient:
         """Return every frame of a day, in the order of their capture."""
         pages = self._pages(f"cameras/{camera}/frames", FRAMES_PAGE, day=day)
         return [frame async for page in pages for frame in _read(page, "frames", _frame)]
+
+    async def frames_page(
+        self, camera: CameraName, limit: int, query: dict[str, str]
+    ) -> tuple[list[StoredFrame], str | None]:
+        """Return some frames in the order of their capture, and the cursor of the next page."""
+        page = await self._json(f"cameras/{camera}/frames", {"limit": str(limit), **query})
+        return _read(page, "frames", _stored), page.get("next")
 
     async def film_picture(self, film_id: str, part: Literal["poster", "thumb"]) -> bytes:
         """Return a film's poster or thumbnail, a JPEG."""
@@ -160,6 +181,19 @@ def _read[T](page: dict[str, Any], what: str, read_one: Callable[[dict[str, Any]
 
 def _frame(item: dict[str, Any]) -> FrameName:
     return FrameName.parse(item["frame"])
+
+
+def _stored(item: dict[str, Any]) -> StoredFrame:
+    """Read a frame of a list; what it leaves out is unknown."""
+    return StoredFrame(
+        name=FrameName.parse(item["frame"]),
+        captured_at=item["captured_at"],
+        window=item.get("window"),
+        schedule=item.get("schedule"),
+        profile=item.get("profile"),
+        test_id=item.get("test_id"),
+        state=item["state"],
+    )
 
 
 def _film(item: dict[str, Any]) -> Film:
