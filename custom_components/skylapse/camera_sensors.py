@@ -1,0 +1,176 @@
+"""Sensors of a camera."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
+from homeassistant.const import LIGHT_LUX, PERCENTAGE, EntityCategory, UnitOfTemperature, UnitOfTime
+
+from .brain.clock import to_real
+from .facts import CameraFacts
+from .media_id import FilmId
+from .sensor_row import SensorRow, Value
+
+
+def _next_capture(camera: CameraFacts) -> datetime | None:
+    if camera.state is None or camera.state.next_capture_at is None:
+        return None
+    return to_real(camera.clock, camera.state.next_capture_at)
+
+
+def _lux(camera: CameraFacts) -> float | None:
+    if camera.reading is not None:
+        return camera.reading.lux
+    return camera.frame.lux if camera.frame else None
+
+
+def _colour_temperature(camera: CameraFacts) -> int | None:
+    if camera.frame is not None and camera.frame.colour_temperature_k is not None:
+        return camera.frame.colour_temperature_k
+    return camera.reading.colour_temperature_k if camera.reading else None
+
+
+def _gain(camera: CameraFacts) -> float | None:
+    if camera.frame is None or camera.frame.analogue_gain is None:
+        return None
+    return camera.frame.analogue_gain * (camera.frame.digital_gain or 1.0)
+
+
+def _film_attributes(camera: CameraFacts) -> dict[str, Any]:
+    film = camera.film
+    if film is None:
+        return {}
+    return {
+        "film": film.id,
+        "title": film.title,
+        "day": film.day,
+        "frames": film.frames,
+        "duration": film.duration_s,
+        "media_content_id": FilmId(film=film.id).uri,
+    }
+
+
+def _deployment_attributes(camera: CameraFacts) -> dict[str, Any]:
+    state = camera.state
+    return {
+        "deployed_version": camera.snapshot_version,
+        "held_version": state.snapshot_version if state else None,
+        "ab_tests": list(state.experiments) if state else [],
+    }
+
+
+def _deployment(camera: CameraFacts) -> str | None:
+    if camera.applied is None:
+        return None
+    return "applied" if camera.applied else "pending"
+
+
+def _count(name: str) -> Callable[[CameraFacts], int | None]:
+    return lambda camera: getattr(camera.state.counts, name) if camera.state else None
+
+
+def _counter(key: str, value_fn: Callable[[CameraFacts], Value]) -> SensorRow[CameraFacts]:
+    return SensorRow(
+        key=key,
+        translation_key=key,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=value_fn,
+    )
+
+
+CAMERA_SENSORS: tuple[SensorRow[CameraFacts], ...] = (
+    SensorRow(
+        key="illuminance",
+        device_class=SensorDeviceClass.ILLUMINANCE,
+        native_unit_of_measurement=LIGHT_LUX,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=1,
+        value_fn=_lux,
+    ),
+    SensorRow(
+        key="scene_ev",
+        translation_key="scene_ev",
+        native_unit_of_measurement="EV",
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=2,
+        value_fn=lambda camera: camera.reading.scene_ev if camera.reading else None,
+    ),
+    SensorRow(
+        key="exposure",
+        translation_key="exposure",
+        device_class=SensorDeviceClass.DURATION,
+        native_unit_of_measurement=UnitOfTime.MICROSECONDS,
+        suggested_unit_of_measurement=UnitOfTime.MILLISECONDS,
+        suggested_display_precision=3,
+        state_class=SensorStateClass.MEASUREMENT,
+        entity_registry_enabled_default=False,
+        value_fn=lambda camera: camera.frame.exposure_us if camera.frame else None,
+    ),
+    SensorRow(
+        key="gain",
+        translation_key="gain",
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=2,
+        entity_registry_enabled_default=False,
+        value_fn=_gain,
+    ),
+    SensorRow(
+        key="colour_temperature",
+        translation_key="colour_temperature",
+        native_unit_of_measurement=UnitOfTemperature.KELVIN,
+        state_class=SensorStateClass.MEASUREMENT,
+        entity_registry_enabled_default=False,
+        value_fn=_colour_temperature,
+    ),
+    SensorRow(
+        key="next_capture",
+        translation_key="next_capture",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_registry_enabled_default=False,
+        value_fn=_next_capture,
+    ),
+    SensorRow(
+        key="frames_today",
+        translation_key="frames_today",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        value_fn=lambda camera: camera.store.frames_today if camera.store else None,
+    ),
+    SensorRow(
+        key="last_film",
+        translation_key="last_film",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        value_fn=lambda camera: camera.film.created_at if camera.film else None,
+        attributes_fn=_film_attributes,
+    ),
+    SensorRow(
+        key="film_flicker",
+        translation_key="film_flicker",
+        native_unit_of_measurement="mEV",
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=1,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=lambda camera: camera.film.flicker_mev if camera.film else None,
+    ),
+    _counter("frames_captured", _count("captured")),
+    _counter("frames_delivered", _count("delivered")),
+    _counter("frames_pending", _count("pending")),
+    _counter("frames_dropped", _count("dropped")),
+    _counter("frames_stored", lambda camera: camera.store.frames if camera.store else None),
+    SensorRow(
+        key="deployment",
+        translation_key="deployment",
+        device_class=SensorDeviceClass.ENUM,
+        options=["applied", "pending"],
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=_deployment,
+        attributes_fn=_deployment_attributes,
+    ),
+    SensorRow(
+        key="model",
+        translation_key="camera_model",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=lambda camera: camera.info.model if camera.info else None,
+    ),
+)
