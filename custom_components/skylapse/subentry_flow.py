@@ -1,37 +1,41 @@
 """Adding and changing schedules and profiles: forms made of selectors, checked by compiling what they say."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import probatio
-from homeassistant.config_entries import ConfigEntry, ConfigSubentryFlow, SubentryFlowResult
+from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
 from homeassistant.const import CONF_NAME
 from homeassistant.helpers.selector import (
     BooleanSelector,
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
-    ObjectSelector,
-    ObjectSelectorConfig,
-    ObjectSelectorField,
-    SelectOptionDict,
-    Selector,
     SelectSelector,
     SelectSelectorConfig,
-    SelectSelectorMode,
     TextSelector,
     TimeSelector,
 )
 from homeassistant.util import slugify
 
 from .brain.compiling import check_profile
-from .brain.curves import CURVES, HIGHEST_KELVIN, HIGHEST_LUX, LOWEST_KELVIN, LOWEST_LUX
+from .brain.curves import CURVES, HIGHEST_KELVIN, LOWEST_KELVIN
 from .brain.errors import BrainError
 from .brain.profiles import CUSTOM_CURVE, FOCUS, METERING, WHITE_BALANCE, ProfileSpec
 from .brain.schedules import ANCHORS, MAX_DURATION_MIN, RECIPES, SIZES, WEEKDAYS, ScheduleSpec
 from .brain.seasons import SEASONS
 from .configuration import read_profiles, read_schedules
+from .forms import (
+    camera_options,
+    choice,
+    named,
+    number,
+    offsets,
+    one_of,
+    overridable_fields,
+    point_fields,
+    region_fields,
+    required,
+    rows,
+)
 from .protocol.snapshot import MOST_AVERAGED, MOST_DIOPTRES
 
 _ERROR_FIELDS = {
@@ -108,9 +112,9 @@ class _SpecFlow(ConfigSubentryFlow):
         """Return an id that nothing of this kind has yet."""
         base = slugify(name)[:_MAX_ID]
         taken = {subentry.unique_id for subentry in self._get_entry().subentries.values()}
-        number = 1
-        while (found := base if number == 1 else f"{base}_{number}") in taken:
-            number += 1
+        count = 1
+        while (found := base if count == 1 else f"{base}_{count}") in taken:
+            count += 1
         return found
 
     @abstractmethod
@@ -143,28 +147,28 @@ class ScheduleFlow(_SpecFlow):
 
     def _schema(self, _known_id: str | None) -> probatio.Schema:
         entry = self._get_entry()
-        profiles = _named(read_profiles(entry).values())
+        profiles = named(read_profiles(entry).values())
         return probatio.Schema(
             {
                 probatio.Required(CONF_NAME): TextSelector(),
                 probatio.Required("enabled", default=True): BooleanSelector(),
-                probatio.Required("anchor"): _choice(ANCHORS, "anchor"),
+                probatio.Required("anchor"): choice(ANCHORS, "anchor"),
                 probatio.Optional("at", default="00:00:00"): TimeSelector(),
-                probatio.Optional("offset_min", default=0): _number(-720, 720, 1, "min"),
-                probatio.Required("duration_min"): _number(1, MAX_DURATION_MIN, 1, "min"),
-                probatio.Required("interval_s"): _number(0.1, 86_400, "any", "s"),
-                probatio.Required("days", default=list(WEEKDAYS)): _choice(WEEKDAYS, "days", multiple=True),
+                probatio.Optional("offset_min", default=0): number(-720, 720, 1, "min"),
+                probatio.Required("duration_min"): number(1, MAX_DURATION_MIN, 1, "min"),
+                probatio.Required("interval_s"): number(0.1, 86_400, "any", "s"),
+                probatio.Required("days", default=list(WEEKDAYS)): choice(WEEKDAYS, "days", multiple=True),
                 probatio.Optional("cameras", default=[]): SelectSelector(
-                    SelectSelectorConfig(options=_cameras(entry), multiple=True, custom_value=True)
+                    SelectSelectorConfig(options=camera_options(entry), multiple=True, custom_value=True)
                 ),
                 probatio.Required("profiles"): SelectSelector(
                     SelectSelectorConfig(options=profiles, multiple=True)
                 ),
                 probatio.Required("film", default=True): BooleanSelector(),
-                probatio.Required("recipe", default="clean"): _choice(RECIPES, "recipe"),
-                probatio.Required("size", default="1080p"): _choice(SIZES, "size"),
-                probatio.Required("rate", default=24): _number(1, 60, 1, "fps"),
-                probatio.Required("keep_days", default=0): _number(0, 36_500, 1, "d"),
+                probatio.Required("recipe", default="clean"): choice(RECIPES, "recipe"),
+                probatio.Required("size", default="1080p"): choice(SIZES, "size"),
+                probatio.Required("rate", default=24): number(1, 60, 1, "fps"),
+                probatio.Required("keep_days", default=0): number(0, 36_500, 1, "d"),
             }
         )
 
@@ -188,9 +192,10 @@ class ProfileFlow(_SpecFlow):
         return shown
 
     def _compile(self, spec_id: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
-        rows = given.get("schedule_overrides", ())
+        given_rows = given.get("schedule_overrides", ())
         overrides = {
-            row["schedule"]: {key: value for key, value in row.items() if key != "schedule"} for row in rows
+            row["schedule"]: {key: value for key, value in row.items() if key != "schedule"}
+            for row in given_rows
         }
         spec = ProfileSpec.read(spec_id, name, {**given, "schedule_overrides": overrides})
         specs = {**read_profiles(self._get_entry()), spec_id: spec}
@@ -200,117 +205,34 @@ class ProfileFlow(_SpecFlow):
 
     def _schema(self, known_id: str | None) -> probatio.Schema:
         entry = self._get_entry()
-        others = _named(spec for spec in read_profiles(entry).values() if spec.id != known_id)
+        others = named(spec for spec in read_profiles(entry).values() if spec.id != known_id)
         optional = probatio.Optional
         overrides = {
-            "schedule": _required(_options(_named(read_schedules(entry).values()))),
-            **_overridable(),
+            "schedule": required(one_of(named(read_schedules(entry).values()))),
+            **overridable_fields(),
         }
         return probatio.Schema(
             {
                 probatio.Required(CONF_NAME): TextSelector(),
-                optional("extends"): _options(others),
-                optional("season"): _choice(SEASONS, "season"),
-                optional("metering"): _choice(METERING, "metering"),
-                optional("regions"): _rows("region", _region_fields()),
-                optional("ev"): _number(-5, 5, 0.1, "EV"),
-                optional("night_ev"): _number(-5, 5, 0.1, "EV"),
-                optional("white_balance"): _choice(WHITE_BALANCE, "white_balance"),
-                optional("kelvin"): _number(LOWEST_KELVIN, HIGHEST_KELVIN, 50, "K"),
-                optional("curve"): _choice((*CURVES, CUSTOM_CURVE), "curve"),
-                optional("curve_points"): _rows("curve_point", _point_fields()),
-                optional("max_exposure_s"): _number(0, 3600, "any", "s"),
-                optional("max_gain"): _number(0, 64, "any", None),
-                optional("bracket_ev"): _offsets(_STOPS),
-                optional("average"): _number(1, MOST_AVERAGED, 1, None),
-                optional("focus"): _choice(FOCUS, "focus"),
-                optional("focus_dioptre"): _number(0, MOST_DIOPTRES, "any", "dpt"),
-                optional("focus_bracket"): _offsets(_DIOPTRES),
+                optional("extends"): one_of(others),
+                optional("season"): choice(SEASONS, "season"),
+                optional("metering"): choice(METERING, "metering"),
+                optional("regions"): rows("region", region_fields()),
+                optional("ev"): number(-5, 5, 0.1, "EV"),
+                optional("night_ev"): number(-5, 5, 0.1, "EV"),
+                optional("white_balance"): choice(WHITE_BALANCE, "white_balance"),
+                optional("kelvin"): number(LOWEST_KELVIN, HIGHEST_KELVIN, 50, "K"),
+                optional("curve"): choice((*CURVES, CUSTOM_CURVE), "curve"),
+                optional("curve_points"): rows("curve_point", point_fields()),
+                optional("max_exposure_s"): number(0, 3600, "any", "s"),
+                optional("max_gain"): number(0, 64, "any", None),
+                optional("bracket_ev"): offsets(_STOPS),
+                optional("average"): number(1, MOST_AVERAGED, 1, None),
+                optional("focus"): choice(FOCUS, "focus"),
+                optional("focus_dioptre"): number(0, MOST_DIOPTRES, "any", "dpt"),
+                optional("focus_bracket"): offsets(_DIOPTRES),
                 optional("raw"): BooleanSelector(),
-                optional("jpeg_quality"): _number(50, 100, 1, "%"),
-                optional("schedule_overrides"): _rows("schedule_override", overrides),
+                optional("jpeg_quality"): number(50, 100, 1, "%"),
+                optional("schedule_overrides"): rows("schedule_override", overrides),
             }
         )
-
-
-def _region_fields() -> dict[str, ObjectSelectorField]:
-    share = _number(0, 1, 0.01, None)
-    corners = {key: _required(share) for key in ("left", "top", "right", "bottom")}
-    return {**corners, "weight": ObjectSelectorField(selector=_number(0.1, 100, "any", None))}
-
-
-def _point_fields() -> dict[str, ObjectSelectorField]:
-    return {
-        "lux": _required(_number(LOWEST_LUX, HIGHEST_LUX, "any", "lx")),
-        "kelvin": _required(_number(LOWEST_KELVIN, HIGHEST_KELVIN, 50, "K")),
-    }
-
-
-def _overridable() -> dict[str, ObjectSelectorField]:
-    """Return the fields of a profile that its form lets a schedule override."""
-    selectors: dict[str, Selector[Any]] = {
-        "ev": _number(-5, 5, 0.1, "EV"),
-        "night_ev": _number(-5, 5, 0.1, "EV"),
-        "metering": _choice(METERING, "metering"),
-        "white_balance": _choice(WHITE_BALANCE, "white_balance"),
-        "kelvin": _number(LOWEST_KELVIN, HIGHEST_KELVIN, 50, "K"),
-        "curve": _choice(tuple(CURVES), "curve"),
-        "max_exposure_s": _number(0, 3600, "any", "s"),
-        "max_gain": _number(0, 64, "any", None),
-        "average": _number(1, MOST_AVERAGED, 1, None),
-        "raw": BooleanSelector(),
-    }
-    return {key: ObjectSelectorField(selector=selector) for key, selector in selectors.items()}
-
-
-def _required(selector: Selector[Any]) -> ObjectSelectorField:
-    return ObjectSelectorField(selector=selector, required=True)
-
-
-def _rows(key: str, fields: dict[str, ObjectSelectorField]) -> ObjectSelector:
-    """Return a list of rows, each shown by its first two fields."""
-    label, description, *_ = fields
-    return ObjectSelector(
-        ObjectSelectorConfig(
-            fields=fields,
-            multiple=True,
-            label_field=label,
-            description_field=description,
-            translation_key=key,
-        )
-    )
-
-
-def _offsets(usual: tuple[str, ...]) -> SelectSelector:
-    """Return a choice of a bracket's offsets; the middle belongs to every bracket."""
-    return SelectSelector(SelectSelectorConfig(options=list(usual), multiple=True, custom_value=True))
-
-
-def _named(specs: Iterable[ProfileSpec | ScheduleSpec]) -> list[SelectOptionDict]:
-    return [SelectOptionDict(value=spec.id, label=spec.name) for spec in specs]
-
-
-def _options(options: list[SelectOptionDict]) -> SelectSelector:
-    return SelectSelector(SelectSelectorConfig(options=options, mode=SelectSelectorMode.DROPDOWN))
-
-
-def _choice(options: tuple[str, ...], key: str, *, multiple: bool = False) -> SelectSelector:
-    return SelectSelector(SelectSelectorConfig(options=list(options), translation_key=key, multiple=multiple))
-
-
-def _number(low: float, high: float, step: Any, unit: str | None) -> NumberSelector:
-    config = NumberSelectorConfig(min=low, max=high, step=step, mode=NumberSelectorMode.BOX)
-    if unit is not None:
-        config["unit_of_measurement"] = unit
-    return NumberSelector(config)
-
-
-def _cameras(entry: ConfigEntry) -> list[SelectOptionDict]:
-    """Return the cameras that are known while the entry is loaded, and those that schedules name."""
-    names = {name for spec in read_schedules(entry).values() for name in spec.cameras}
-    labels = dict.fromkeys(sorted(names))
-    data = getattr(entry, "runtime_data", None)
-    known = data.coordinator.system.cameras if data is not None else {}
-    for name, facts in known.items():
-        labels[name] = facts.info.name if facts.info else None
-    return [SelectOptionDict(value=name, label=label or name) for name, label in labels.items()]

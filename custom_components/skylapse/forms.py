@@ -1,0 +1,116 @@
+"""Fields that the forms of subentries are made of."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    ObjectSelector,
+    ObjectSelectorConfig,
+    ObjectSelectorField,
+    SelectOptionDict,
+    Selector,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+)
+
+from .brain.curves import CURVES, HIGHEST_KELVIN, HIGHEST_LUX, LOWEST_KELVIN, LOWEST_LUX
+from .brain.profiles import METERING, WHITE_BALANCE, ProfileSpec
+from .brain.schedules import ScheduleSpec
+from .configuration import read_schedules
+from .protocol.snapshot import MOST_AVERAGED
+
+
+def region_fields() -> dict[str, ObjectSelectorField]:
+    """Return the fields of a metered region."""
+    share = number(0, 1, 0.01, None)
+    corners = {key: required(share) for key in ("left", "top", "right", "bottom")}
+    return {**corners, "weight": ObjectSelectorField(selector=number(0.1, 100, "any", None))}
+
+
+def point_fields() -> dict[str, ObjectSelectorField]:
+    """Return the fields of a point of a curve."""
+    return {
+        "lux": required(number(LOWEST_LUX, HIGHEST_LUX, "any", "lx")),
+        "kelvin": required(number(LOWEST_KELVIN, HIGHEST_KELVIN, 50, "K")),
+    }
+
+
+def overridable_fields() -> dict[str, ObjectSelectorField]:
+    """Return the fields of a profile that its form lets a schedule override."""
+    selectors: dict[str, Selector[Any]] = {
+        "ev": number(-5, 5, 0.1, "EV"),
+        "night_ev": number(-5, 5, 0.1, "EV"),
+        "metering": choice(METERING, "metering"),
+        "white_balance": choice(WHITE_BALANCE, "white_balance"),
+        "kelvin": number(LOWEST_KELVIN, HIGHEST_KELVIN, 50, "K"),
+        "curve": choice(tuple(CURVES), "curve"),
+        "max_exposure_s": number(0, 3600, "any", "s"),
+        "max_gain": number(0, 64, "any", None),
+        "average": number(1, MOST_AVERAGED, 1, None),
+        "raw": BooleanSelector(),
+    }
+    return {key: ObjectSelectorField(selector=selector) for key, selector in selectors.items()}
+
+
+def required(selector: Selector[Any]) -> ObjectSelectorField:
+    """Return a field of a row that has to be filled in."""
+    return ObjectSelectorField(selector=selector, required=True)
+
+
+def rows(key: str, fields: dict[str, ObjectSelectorField]) -> ObjectSelector:
+    """Return a list of rows, each shown by its first two fields."""
+    label, description, *_ = fields
+    return ObjectSelector(
+        ObjectSelectorConfig(
+            fields=fields,
+            multiple=True,
+            label_field=label,
+            description_field=description,
+            translation_key=key,
+        )
+    )
+
+
+def offsets(usual: tuple[str, ...]) -> SelectSelector:
+    """Return a choice of a bracket's offsets; the middle belongs to every bracket."""
+    return SelectSelector(SelectSelectorConfig(options=list(usual), multiple=True, custom_value=True))
+
+
+def named(specs: Iterable[ProfileSpec | ScheduleSpec]) -> list[SelectOptionDict]:
+    """Return profiles or schedules to choose from."""
+    return [SelectOptionDict(value=spec.id, label=spec.name) for spec in specs]
+
+
+def one_of(choices: list[SelectOptionDict]) -> SelectSelector:
+    """Return a choice of one of these."""
+    return SelectSelector(SelectSelectorConfig(options=choices, mode=SelectSelectorMode.DROPDOWN))
+
+
+def choice(values: tuple[str, ...], key: str, *, multiple: bool = False) -> SelectSelector:
+    """Return a choice of values that are translated under `selector.<key>`."""
+    return SelectSelector(SelectSelectorConfig(options=list(values), translation_key=key, multiple=multiple))
+
+
+def number(low: float, high: float, step: Any, unit: str | None) -> NumberSelector:
+    """Return a field for a number in a range."""
+    config = NumberSelectorConfig(min=low, max=high, step=step, mode=NumberSelectorMode.BOX)
+    if unit is not None:
+        config["unit_of_measurement"] = unit
+    return NumberSelector(config)
+
+
+def camera_options(entry: ConfigEntry) -> list[SelectOptionDict]:
+    """Return the cameras that are known while the entry is loaded, and those that schedules name."""
+    names = {name for spec in read_schedules(entry).values() for name in spec.cameras}
+    labels = dict.fromkeys(sorted(names))
+    data = getattr(entry, "runtime_data", None)
+    known = data.coordinator.system.cameras if data is not None else {}
+    for name, facts in known.items():
+        labels[name] = facts.info.name if facts.info else None
+    return [SelectOptionDict(value=name, label=label or name) for name, label in labels.items()]
