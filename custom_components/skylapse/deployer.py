@@ -88,6 +88,7 @@ class Deployer:
         self._wake: CALLBACK_TYPE | None = None
         self._scheduled = False
         self._stopped = False
+        self._listeners: list[CALLBACK_TYPE] = []
         self.too_large: set[str] = set()
         """Cameras whose snapshot or plan does not fit into one message, so that they keep what they have."""
 
@@ -116,6 +117,14 @@ class Deployer:
             await self._publish_uplinks()
             self._wake_at_next_renewal(cameras, now)
             self._store.async_delay_save(self._kept, _SAVE_DELAY_S)
+        for listener in tuple(self._listeners):
+            listener()
+
+    @callback
+    def async_listen(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
+        """Call `listener` whenever everything has been deployed; return what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     async def async_apply(self, cameras: Sequence[str], limit_s: float) -> dict[str, bool]:
         """Deploy now and wait for these cameras to say that they hold it; tell which of them do."""
