@@ -114,13 +114,11 @@ async def test_an_emptied_plan_stops_capture_for_good(house: House) -> None:
     await house.start()
     house.deploy(PLAN_NOW, snapshot())
     await house.photograph(1)
+    await house.listener.next(STATE, plan_revision=1, snapshot_version=7)
+    before = len(house.listener.all(STATE))
     house.deploy(None, None)
-
-    def emptied() -> bool:
-        state = house.listener.all(STATE)[-1]
-        return (state.plan_revision, state.snapshot_version, state.next_capture_at) == (None, None, None)
-
-    await until(emptied, what="the empty plan")
+    gone = {"plan_revision": None, "snapshot_version": None, "next_capture_at": None}
+    await house.listener.next(STATE, after=before, **gone)
     await house.stop()
     assert Deployment(house.config.state_dir, "roof", "west").load_plan() is None
 

@@ -67,9 +67,9 @@ async def deliver(client: Client, *seqs: int, **changes: object) -> None:
         assert (await client.upload(data, record_of(data, seq, **changes))).status == 201
 
 
-async def shows(client: Client, frames: int) -> dict[str, Any] | None:
-    """What is said of the film of today once it has so many frames."""
-    answer = await client.get(TODAY)
+async def shows(client: Client, frames: int, address: str = TODAY) -> dict[str, Any] | None:
+    """What is said of a film of today once it has so many frames."""
+    answer = await client.get(address)
     return answer.value if answer.status == 200 and answer.value["frames"] == frames else None
 
 
@@ -367,10 +367,8 @@ async def test_several_cameras_grow_at_once(served: tuple[Service, Client]) -> N
     for seq in range(1, 6):
         for camera in ("west", "east"):
             await deliver(client, seq, camera=camera)
-    await until(partial(shows, client, 5), timeout_s=20)
-    east = (await client.get("cameras/roof/east/today")).value
-    west = (await client.get(TODAY)).value
-    assert (east["frames"], west["frames"]) == (5, 5)
+    west = await until(partial(shows, client, 5), timeout_s=20)
+    east = await until(partial(shows, client, 5, "cameras/roof/east/today"), timeout_s=20)
     assert east["film"] != west["film"]
     assert (await client.get(f"{TODAY}/{east['film']}-init.mp4")).status == 404
 
