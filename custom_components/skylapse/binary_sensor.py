@@ -16,7 +16,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry
 from .entity import SkylapseEntity, async_follow
-from .facts import BridgeFacts, CameraFacts, Kind, ProcessorFacts, Subject
+from .facts import PROCESSOR, BridgeFacts, CameraFacts, Kind, ProcessorFacts, Subject
 
 PARALLEL_UPDATES = 0
 
@@ -26,14 +26,36 @@ class SkylapseBinarySensorDescription[F](BinarySensorEntityDescription):
     """One binary sensor: how it is read from the facts."""
 
     is_on_fn: Callable[[F], bool | None]
-    reason_fn: Callable[[F], str | None] | None = None
-    """Why it is on, as an attribute."""
+    attributes_fn: Callable[[F], dict[str, Any]] | None = None
+    """Why it is on."""
     always_available: bool = False
     """Says itself whether the subject can be reached."""
+    from_processor: bool = False
+    """Known from the processor, whoever's device it belongs to: it is there while a bridge is away."""
+
+
+def _because[F](reason_fn: Callable[[F], str | None]) -> Callable[[F], dict[str, Any]]:
+    return lambda facts: {"reason": reason_fn(facts)}
 
 
 def _last_error(camera: CameraFacts) -> str | None:
     return camera.state.last_error if camera.state else None
+
+
+def _settings_problem(camera: CameraFacts) -> str | None:
+    return camera.state.settings_problem if camera.state else None
+
+
+def _lens_obstructed(camera: CameraFacts) -> bool | None:
+    if camera.store is None or camera.store.lens == "unknown":
+        return None
+    return camera.store.lens == "obstructed"
+
+
+def _lens_faults(camera: CameraFacts) -> dict[str, Any]:
+    """Return the surest fault, and all of them."""
+    faults = list(camera.store.lens_faults) if camera.store else []
+    return {"reason": faults[0] if faults else None, "faults": faults}
 
 
 def _uplink_problem(bridge: BridgeFacts) -> str | None:
@@ -66,7 +88,23 @@ CAMERA_BINARY_SENSORS: tuple[SkylapseBinarySensorDescription[CameraFacts], ...] 
         device_class=BinarySensorDeviceClass.PROBLEM,
         entity_category=EntityCategory.DIAGNOSTIC,
         is_on_fn=lambda camera: bool(_last_error(camera)) if camera.state else None,
-        reason_fn=_last_error,
+        attributes_fn=_because(_last_error),
+    ),
+    SkylapseBinarySensorDescription(
+        key="settings",
+        translation_key="settings",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        is_on_fn=lambda camera: bool(_settings_problem(camera)) if camera.state else None,
+        attributes_fn=_because(_settings_problem),
+    ),
+    SkylapseBinarySensorDescription(
+        key="lens_obstructed",
+        translation_key="lens_obstructed",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        from_processor=True,
+        is_on_fn=_lens_obstructed,
+        attributes_fn=_lens_faults,
     ),
 )
 
@@ -84,7 +122,7 @@ BRIDGE_BINARY_SENSORS: tuple[SkylapseBinarySensorDescription[BridgeFacts], ...] 
         device_class=BinarySensorDeviceClass.PROBLEM,
         entity_category=EntityCategory.DIAGNOSTIC,
         is_on_fn=lambda bridge: bool(_uplink_problem(bridge)) if bridge.health else None,
-        reason_fn=_uplink_problem,
+        attributes_fn=_because(_uplink_problem),
     ),
     SkylapseBinarySensorDescription(
         key="throttled",
@@ -92,13 +130,12 @@ BRIDGE_BINARY_SENSORS: tuple[SkylapseBinarySensorDescription[BridgeFacts], ...] 
         device_class=BinarySensorDeviceClass.PROBLEM,
         entity_category=EntityCategory.DIAGNOSTIC,
         is_on_fn=_throttled,
-        reason_fn=_throttling,
+        attributes_fn=_because(_throttling),
     ),
     SkylapseBinarySensorDescription(
         key="clock_synced",
         translation_key="clock_synced",
         entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
         is_on_fn=lambda bridge: bridge.health.clock_synced if bridge.health else None,
     ),
 )
@@ -139,6 +176,17 @@ class SkylapseBinarySensor(SkylapseEntity, BinarySensorEntity):
 
     entity_description: SkylapseBinarySensorDescription[Any]
 
+    def __init__(
+        self,
+        coordinator: SkylapseCoordinator,
+        subject: Subject,
+        description: SkylapseBinarySensorDescription[Any],
+    ) -> None:
+        """Take the row."""
+        super().__init__(coordinator, subject, description)
+        if description.from_processor:
+            self.knower = PROCESSOR
+
     @property
     @override
     def available(self) -> bool:
@@ -159,6 +207,6 @@ class SkylapseBinarySensor(SkylapseEntity, BinarySensorEntity):
     def extra_state_attributes(self) -> dict[str, Any] | None:
         """The reason, for those that know one."""
         facts = self.facts
-        if facts is None or self.entity_description.reason_fn is None:
+        if facts is None or self.entity_description.attributes_fn is None:
             return None
-        return {"reason": self.entity_description.reason_fn(facts)}
+        return self.entity_description.attributes_fn(facts)

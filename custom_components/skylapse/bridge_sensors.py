@@ -27,6 +27,16 @@ def _oldest_undelivered(bridge: BridgeFacts) -> datetime | None:
     return to_real(bridge.clock, bridge.health.oldest_undelivered_at)
 
 
+def _counter(name: str) -> SensorRow[BridgeFacts]:
+    return SensorRow(
+        key=f"frames_{name}",
+        translation_key=f"frames_{name}",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=lambda bridge: getattr(bridge.counts, name) if bridge.counts else None,
+    )
+
+
 BRIDGE_SENSORS: tuple[SensorRow[BridgeFacts], ...] = (
     SensorRow(
         key="spool_frames",
@@ -46,6 +56,8 @@ BRIDGE_SENSORS: tuple[SensorRow[BridgeFacts], ...] = (
         entity_category=EntityCategory.DIAGNOSTIC,
         value_fn=_health("spool_bytes"),
     ),
+    _counter("pending"),
+    _counter("dropped"),
     SensorRow(
         key="oldest_undelivered",
         translation_key="oldest_undelivered",

@@ -1,10 +1,11 @@
-"""Buttons of a camera: one frame now, and the film of the newest day now."""
+"""Buttons of cameras and bridges: each has a command carried out, and says so when it is not."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import override
 
-from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
+from homeassistant.components.button import ButtonDeviceClass, ButtonEntity, ButtonEntityDescription
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -12,33 +13,69 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .const import DOMAIN
 from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry
-from .entity import CameraEntity, async_follow, translated
+from .entity import BridgeEntity, CameraEntity, async_follow, translated
 from .errors import CommandError
-from .facts import Subject
+from .facts import PROCESSOR, Subject
 
 PARALLEL_UPDATES = 1
 
+SWEEP_S = 120.0
+"""A camera moves its lens step by step and judges each by a picture."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class SkylapseButtonDescription(ButtonEntityDescription):
-    """One button and what it does."""
+class CameraButtonDescription(ButtonEntityDescription):
+    """One button of a camera and what it does."""
 
-    press_fn: Callable[[SkylapseButton], Awaitable[None]]
-    needs_bridge: bool = True
+    press_fn: Callable[[CameraButton], Awaitable[None]]
+    needs_focus: bool = False
+    """Only for cameras whose lens moves."""
+    from_processor: bool = False
+    """The processor does it."""
 
 
-async def _capture(button: SkylapseButton) -> None:
+@dataclass(frozen=True, kw_only=True)
+class BridgeButtonDescription(ButtonEntityDescription):
+    """One button of a bridge; its key is the command."""
+
+
+async def _capture(button: CameraButton) -> None:
     await button.async_command("capture")
 
 
-async def _build_film(button: SkylapseButton) -> None:
+async def _focus(button: CameraButton) -> None:
+    await button.async_command("focus", button.reply_limit_s + SWEEP_S)
+
+
+async def _build_film(button: CameraButton) -> None:
     await button.async_build_film()
 
 
-BUTTONS = (
-    SkylapseButtonDescription(key="capture_now", translation_key="capture_now", press_fn=_capture),
-    SkylapseButtonDescription(
-        key="build_film_now", translation_key="build_film_now", press_fn=_build_film, needs_bridge=False
+CAMERA_BUTTONS = (
+    CameraButtonDescription(key="capture_now", translation_key="capture_now", press_fn=_capture),
+    CameraButtonDescription(
+        key="build_film_now", translation_key="build_film_now", press_fn=_build_film, from_processor=True
+    ),
+    CameraButtonDescription(
+        key="focus",
+        translation_key="focus",
+        entity_category=EntityCategory.CONFIG,
+        press_fn=_focus,
+        needs_focus=True,
+    ),
+)
+
+BRIDGE_BUTTONS = (
+    BridgeButtonDescription(
+        key="identify",
+        device_class=ButtonDeviceClass.IDENTIFY,
+        entity_category=EntityCategory.DIAGNOSTIC,
+    ),
+    BridgeButtonDescription(
+        key="restart", device_class=ButtonDeviceClass.RESTART, entity_category=EntityCategory.CONFIG
+    ),
+    BridgeButtonDescription(
+        key="flush", translation_key="deliver_now", entity_category=EntityCategory.DIAGNOSTIC
     ),
 )
 
@@ -48,28 +85,35 @@ async def async_setup_entry(
     entry: SkylapseConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the buttons of every camera that is present, and comes."""
-    async_follow(entry, async_add_entities, _make)
+    """Add the buttons of every camera and bridge that is present, and comes."""
+    async_follow(entry, async_add_entities, _make, at_announces=True)
 
 
-def _make(coordinator: SkylapseCoordinator, subject: Subject) -> list[SkylapseButton]:
-    if subject.kind != "camera":
-        return []
-    return [SkylapseButton(coordinator, subject, description) for description in BUTTONS]
+def _make(coordinator: SkylapseCoordinator, subject: Subject) -> list[ButtonEntity]:
+    if subject.kind == "bridge":
+        return [BridgeButton(coordinator, subject, description) for description in BRIDGE_BUTTONS]
+    camera = coordinator.camera(subject.id)
+    return [
+        CameraButton(coordinator, subject, description)
+        for description in CAMERA_BUTTONS
+        if camera is not None
+        and camera.info is not None
+        and (camera.info.focus or not description.needs_focus)
+    ]
 
 
-class SkylapseButton(CameraEntity, ButtonEntity):
-    """A button that has a command carried out, and says so when it is not."""
+class CameraButton(CameraEntity, ButtonEntity):
+    """A button of a camera."""
 
-    entity_description: SkylapseButtonDescription
+    entity_description: CameraButtonDescription
 
-    @property
-    @override
-    def available(self) -> bool:
+    def __init__(
+        self, coordinator: SkylapseCoordinator, subject: Subject, description: CameraButtonDescription
+    ) -> None:
         """Frames need the bridge, films the processor."""
-        if self.entity_description.needs_bridge:
-            return super().available
-        return self.coordinator.connected and self.coordinator.system.processor.online
+        super().__init__(coordinator, subject, description)
+        if description.from_processor:
+            self.knower = PROCESSOR
 
     @override
     async def async_press(self) -> None:
@@ -87,6 +131,19 @@ class SkylapseButton(CameraEntity, ButtonEntity):
                 translation_placeholders={"camera": self.subject.id},
             )
         try:
-            await self.coordinator.async_command_processor("render", {"camera": self.subject.id, "day": day})
+            await self.coordinator.async_command_processor(
+                "render", {"camera": self.subject.id, "day": day}, self.reply_limit_s
+            )
         except CommandError as error:
             raise translated(error, "processor") from error
+
+
+class BridgeButton(BridgeEntity, ButtonEntity):
+    """A button of a bridge."""
+
+    entity_description: BridgeButtonDescription
+
+    @override
+    async def async_press(self) -> None:
+        """Have the bridge do what the button is called."""
+        await self.async_command(self.entity_description.key)

@@ -1,6 +1,5 @@
 """Sensors of a camera."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +9,7 @@ from homeassistant.const import LIGHT_LUX, PERCENTAGE, EntityCategory, UnitOfTem
 from .brain.clock import to_real
 from .facts import CameraFacts
 from .media_id import FilmId
-from .sensor_row import SensorRow, Value
+from .sensor_row import SensorRow
 
 
 def _next_capture(camera: CameraFacts) -> datetime | None:
@@ -35,6 +34,12 @@ def _gain(camera: CameraFacts) -> float | None:
     if camera.frame is None or camera.frame.analogue_gain is None:
         return None
     return camera.frame.analogue_gain * (camera.frame.digital_gain or 1.0)
+
+
+def _sunset_score(camera: CameraFacts) -> float | None:
+    if camera.store is None or camera.store.sunset_score is None:
+        return None
+    return camera.store.sunset_score * 100
 
 
 def _film_attributes(camera: CameraFacts) -> dict[str, Any]:
@@ -66,17 +71,13 @@ def _deployment(camera: CameraFacts) -> str | None:
     return "applied" if camera.applied else "pending"
 
 
-def _count(name: str) -> Callable[[CameraFacts], int | None]:
-    return lambda camera: getattr(camera.state.counts, name) if camera.state else None
-
-
-def _counter(key: str, value_fn: Callable[[CameraFacts], Value]) -> SensorRow[CameraFacts]:
+def _counter(name: str) -> SensorRow[CameraFacts]:
     return SensorRow(
-        key=key,
-        translation_key=key,
+        key=f"frames_{name}",
+        translation_key=f"frames_{name}",
         entity_category=EntityCategory.DIAGNOSTIC,
         state_class=SensorStateClass.MEASUREMENT,
-        value_fn=value_fn,
+        value_fn=lambda camera: getattr(camera.state.counts, name) if camera.state else None,
     )
 
 
@@ -134,30 +135,49 @@ CAMERA_SENSORS: tuple[SensorRow[CameraFacts], ...] = (
     SensorRow(
         key="frames_today",
         translation_key="frames_today",
+        from_processor=True,
         state_class=SensorStateClass.TOTAL_INCREASING,
         value_fn=lambda camera: camera.store.frames_today if camera.store else None,
     ),
     SensorRow(
         key="last_film",
         translation_key="last_film",
+        from_processor=True,
         device_class=SensorDeviceClass.TIMESTAMP,
         value_fn=lambda camera: camera.film.created_at if camera.film else None,
         attributes_fn=_film_attributes,
     ),
     SensorRow(
+        key="sunset_score",
+        translation_key="sunset_score",
+        from_processor=True,
+        native_unit_of_measurement=PERCENTAGE,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        value_fn=_sunset_score,
+    ),
+    SensorRow(
         key="film_flicker",
         translation_key="film_flicker",
+        from_processor=True,
         native_unit_of_measurement="mEV",
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=1,
         entity_category=EntityCategory.DIAGNOSTIC,
         value_fn=lambda camera: camera.film.flicker_mev if camera.film else None,
     ),
-    _counter("frames_captured", _count("captured")),
-    _counter("frames_delivered", _count("delivered")),
-    _counter("frames_pending", _count("pending")),
-    _counter("frames_dropped", _count("dropped")),
-    _counter("frames_stored", lambda camera: camera.store.frames if camera.store else None),
+    _counter("captured"),
+    _counter("delivered"),
+    _counter("pending"),
+    _counter("dropped"),
+    SensorRow(
+        key="frames_stored",
+        translation_key="frames_stored",
+        from_processor=True,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=lambda camera: camera.store.frames if camera.store else None,
+    ),
     SensorRow(
         key="deployment",
         translation_key="deployment",

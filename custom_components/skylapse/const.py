@@ -14,16 +14,20 @@ CONF_PROCESSOR_KEY: Final = "processor_key"
 
 SUBENTRY_SCHEDULE: Final = "schedule"
 SUBENTRY_PROFILE: Final = "profile"
+SUBENTRY_SOURCE: Final = "source"
+SUBENTRY_AB_TEST: Final = "ab_test"
 
 PLATFORMS: Final = (
     Platform.BINARY_SENSOR,
     Platform.BUTTON,
+    Platform.CAMERA,
     Platform.EVENT,
     Platform.IMAGE,
     Platform.NUMBER,
     Platform.SELECT,
     Platform.SENSOR,
     Platform.SWITCH,
+    Platform.UPDATE,
 )
 
 CONF_APP: Final = "app"

@@ -3,8 +3,8 @@
 It compiles when something it depends on changes (configuration, place, a camera that comes, the plan's six
 hours on the bridge's clock, a new day, an A/B test, a wish) and publishes, retained, what is new; everything
 again when the broker is back, whose memory may be gone. What was removed is emptied: no broker keeps plans
-for cameras that are gone. What does not fit into one message is not sent: a repair issue says so, and what was
-there stays.
+for cameras that are gone. What does not fit into one message is not sent: a repair issue says so, and what
+was there stays.
 """
 
 import asyncio
@@ -70,7 +70,7 @@ class Deployer:
         tests: Shelf,
         wishes: dict[str, Wish],
     ) -> None:
-        """Remember whom to serve; `tests` says which A/B tests run, `wishes` what is wanted of which camera."""
+        """Remember whom to serve; `tests` says which A/B tests run, `wishes` what is wanted of cameras."""
         self.hass = hass
         self.entry = entry
         self.coordinator = coordinator

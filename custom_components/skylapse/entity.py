@@ -11,11 +11,12 @@ from homeassistant.util import dt as dt_util
 
 from .brain.clock import to_bridge
 from .brain.wishes import Wish, window_that_counts
-from .const import DOMAIN
+from .const import CONF_REPLY_LIMIT_S, DEFAULT_REPLY_LIMIT_S, DOMAIN
 from .coordinator import Facts, SkylapseCoordinator
 from .devices import device_info
 from .errors import CommandError, CommandRefusedError, CommandTimeoutError
-from .facts import CameraFacts, Subject
+from .facts import BridgeFacts, CameraFacts, Subject
+from .protocol import topics
 from .protocol.snapshot import Window
 
 if TYPE_CHECKING:
@@ -35,9 +36,17 @@ class SkylapseEntity(Entity):
         """Remember the subject and take its device."""
         self.coordinator = coordinator
         self.subject = subject
+        self.knower = subject
+        """Who knows what the entity shows, and so must be up: not always the one whose device it is on."""
+        self._knower_is_up = False
         self.entity_description = description
         self._attr_unique_id = f"{subject.id}_{description.key}"
         self._attr_device_info = device_info(coordinator.hass, coordinator.entry, coordinator, subject)
+
+    @property
+    def reply_limit_s(self) -> float:
+        """How long the user lets a reply be waited for."""
+        return float(self.coordinator.entry.options.get(CONF_REPLY_LIMIT_S, DEFAULT_REPLY_LIMIT_S))
 
     @property
     def facts(self) -> Facts | None:
@@ -48,17 +57,56 @@ class SkylapseEntity(Entity):
     @override
     def available(self) -> bool:
         """Tell whether bridge or processor, and the broker between, are up."""
-        return self.coordinator.is_available(self.subject)
+        return self.coordinator.is_available(self.knower)
 
     @override
     async def async_added_to_hass(self) -> None:
         """Listen to the subject."""
         await super().async_added_to_hass()
         self.async_on_remove(self.coordinator.async_listen(self.subject, self._facts_changed))
+        if self.knower != self.subject:
+            self._knower_is_up = self.coordinator.is_available(self.knower)
+            self.async_on_remove(self.coordinator.async_listen(self.knower, self._knower_changed))
+
+    @callback
+    def _knower_changed(self) -> None:
+        """Show that it came or went; what else it says is about others."""
+        is_up = self.coordinator.is_available(self.knower)
+        if is_up != self._knower_is_up:
+            self._knower_is_up = is_up
+            self.async_write_ha_state()
 
     @callback
     def _facts_changed(self) -> None:
         self.async_write_ha_state()
+
+
+class BridgeEntity(SkylapseEntity):
+    """An entity of a bridge."""
+
+    @property
+    def bridge(self) -> BridgeFacts | None:
+        """What is known of the bridge."""
+        return self.coordinator.system.bridges.get(self.subject.id)
+
+    async def async_command(self, name: str) -> None:
+        """Have the bridge do something; raise a translated HomeAssistantError when it does not.
+
+        Commands travel by a camera's topic, whichever it is.
+        """
+        system = self.coordinator.system
+        cameras = [system.cameras[each] for each in sorted(system.cameras_of(self.subject.id))]
+        camera = next((each for each in cameras if each.info is not None), None)
+        if camera is None:
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key="bridge_has_no_camera",
+                translation_placeholders={"bridge": self.subject.id},
+            )
+        try:
+            await self.coordinator.async_command_camera(camera, name, {}, self.reply_limit_s)
+        except CommandError as error:
+            raise translated(error, self.subject.id) from error
 
 
 class CameraEntity(SkylapseEntity):
@@ -69,7 +117,7 @@ class CameraEntity(SkylapseEntity):
         """What is known of the camera."""
         return self.coordinator.system.cameras.get(self.subject.id)
 
-    async def async_command(self, name: str, **args: object) -> None:
+    async def async_command(self, name: str, limit_s: float | None = None, **args: object) -> None:
         """Have the camera do something; raise a translated HomeAssistantError when it does not."""
         camera = self.camera
         if camera is None:
@@ -79,7 +127,9 @@ class CameraEntity(SkylapseEntity):
                 translation_placeholders={"camera": self.subject.id},
             )
         try:
-            await self.coordinator.async_command_camera(camera, name, dict(args))
+            await self.coordinator.async_command_camera(
+                camera, name, dict(args), limit_s or self.reply_limit_s
+            )
         except CommandError as error:
             raise translated(error, self.subject.id) from error
 
@@ -135,17 +185,44 @@ def async_follow(
     entry: SkylapseConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
     make: Callable[[SkylapseCoordinator, Subject], Iterable[Entity]],
+    *,
+    at_announces: bool = False,
 ) -> None:
-    """Add the entities of every subject that is present, now and whenever one comes."""
+    """Add the entities of every subject that is present, now and whenever one comes, each once.
+
+    `at_announces` is for those that not every subject has: they are looked for again when a bridge announces
+    itself anew, as it does when a driver finds that a lens can be moved.
+    """
     coordinator = entry.runtime_data.coordinator
+    made: dict[Subject, set[str | None]] = {}
 
     @callback
-    def follow(came: set[Subject], _went: set[Subject]) -> None:
+    def follow(came: set[Subject], went: set[Subject]) -> None:
+        for subject in went:
+            made.pop(subject, None)
         async_add_entities(
-            entity
-            for subject in sorted(came, key=lambda each: each.id)
-            for entity in make(coordinator, subject)
+            [
+                entity
+                for subject in sorted(came, key=lambda each: each.id)
+                for entity in make(coordinator, subject)
+                if _is_new(made.setdefault(subject, set()), entity)
+            ]
         )
 
+    @callback
+    def happened(decoded: topics.Decoded) -> None:
+        if decoded.topic is topics.ANNOUNCE and decoded.message is not None:
+            bridge = decoded.ids["bridge"]
+            follow({subject for subject in made if subject.id.partition("/")[0] == bridge}, set())
+
     entry.async_on_unload(coordinator.async_listen_presence(follow))
+    if at_announces:
+        entry.async_on_unload(coordinator.async_listen_happenings(happened))
     follow(coordinator.system.present, set())
+
+
+def _is_new(made: set[str | None], entity: Entity) -> bool:
+    """Tell whether an entity was not made yet, and note that it is."""
+    is_new = entity.unique_id not in made
+    made.add(entity.unique_id)
+    return is_new

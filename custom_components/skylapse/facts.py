@@ -17,6 +17,7 @@ from .protocol.messages import (
     CameraInfo,
     CameraState,
     Clock,
+    Counts,
     Film,
     JobState,
     ProcessorAnnounce,
@@ -51,6 +52,8 @@ class BridgeFacts:
     announce: BridgeAnnounce | None = None
     online: bool = False
     health: BridgeHealth | None = None
+    counts: Counts | None = None
+    """Of all its cameras together when it told of its health; None where one of them never said."""
 
     @property
     def clock(self) -> Clock | None:
@@ -192,7 +195,20 @@ def _availability(system: System, ids: dict[str, str], message: Any, _now: datet
 
 
 def _health(system: System, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
-    return system.update_bridge(ids["bridge"], health=message)
+    return system.update_bridge(ids["bridge"], health=message, counts=_counts(system, ids["bridge"]))
+
+
+def _counts(system: System, bridge: str) -> Counts | None:
+    cameras = [system.cameras[name] for name in system.cameras_of(bridge) if system.cameras[name].info]
+    counts = [camera.state.counts for camera in cameras if camera.state is not None]
+    if not counts or len(counts) < len(cameras):
+        return None
+    return Counts(
+        captured=sum(each.captured for each in counts),
+        delivered=sum(each.delivered for each in counts),
+        pending=sum(each.pending for each in counts),
+        dropped=sum(each.dropped for each in counts),
+    )
 
 
 def _state(system: System, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:

@@ -15,9 +15,8 @@ from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry
 from .entity import CameraEntity, async_follow
 from .errors import ProcessorError
-from .facts import CameraFacts, Subject
-from .protocol.errors import IdentifierError
-from .protocol.identifiers import FrameName
+from .facts import PROCESSOR, Subject
+from .last_frame import async_last_frame, stored_frame
 
 PARALLEL_UPDATES = 0
 
@@ -96,30 +95,23 @@ class LatestFrame(SkylapseImage):
         camera = self.camera
         if camera is None:
             return None
-        stored = _stored(camera)
+        stored = stored_frame(camera)
         return camera.seen_at or (to_real(camera.clock, stored.captured_at) if stored else None)
 
     @override
     async def _picture(self) -> bytes | None:
-        camera = self.camera
-        if camera is None:
-            return None
-        if camera.preview is not None:
-            return camera.preview
-        stored = _stored(camera)
-        if self.coordinator.client is None or stored is None:
-            return None
-        return await self.coordinator.client.frame_picture(stored)
+        return await async_last_frame(self.coordinator, self.subject)
 
 
 class LatestFilm(SkylapseImage):
     """The poster of the film that was made last; it stays when the bridge is away."""
 
-    @property
-    @override
-    def available(self) -> bool:
+    def __init__(
+        self, coordinator: SkylapseCoordinator, subject: Subject, description: ImageEntityDescription
+    ) -> None:
         """A film is the processor's."""
-        return self.coordinator.connected and self.coordinator.system.processor.online
+        super().__init__(coordinator, subject, description)
+        self.knower = PROCESSOR
 
     @override
     def _taken_at(self) -> datetime | None:
@@ -132,13 +124,3 @@ class LatestFilm(SkylapseImage):
         if film is None or self.coordinator.client is None:
             return None
         return await self.coordinator.client.film_picture(film.id, "poster")
-
-
-def _stored(camera: CameraFacts) -> FrameName | None:
-    """Return the newest stored frame's name, None where there is none that can be asked for."""
-    if camera.store is None or camera.store.last_frame is None:
-        return None
-    try:
-        return FrameName.parse(camera.store.last_frame)
-    except IdentifierError:
-        return None

@@ -10,6 +10,9 @@ from homeassistant.const import PERCENTAGE, EntityCategory, UnitOfInformation
 from .facts import ProcessorFacts
 from .sensor_row import SensorRow, Value, booted
 
+STEPS = ("measure", "look", "render", "finish")
+"""Passes of a render, as the processor tells them."""
+
 
 def _health(name: str) -> Callable[[ProcessorFacts], Value]:
     return lambda processor: getattr(processor.health, name) if processor.health else None
@@ -17,6 +20,34 @@ def _health(name: str) -> Callable[[ProcessorFacts], Value]:
 
 def _booted(processor: ProcessorFacts) -> datetime | None:
     return booted(processor.health.at, processor.health.uptime_s) if processor.health else None
+
+
+def _progress(processor: ProcessorFacts) -> float | None:
+    if processor.job is not None:
+        return processor.job.percent
+    return processor.health.current_job_percent if processor.health else None
+
+
+def _current_job(processor: ProcessorFacts) -> str | None:
+    """Return what the processor is at; a job of which no step was told runs all the same."""
+    if processor.job is not None:
+        return processor.job.step if processor.job.step in STEPS else "running"
+    if processor.health is None:
+        return None
+    return "running" if processor.health.current_job else "idle"
+
+
+def _job_attributes(processor: ProcessorFacts) -> dict[str, Any]:
+    job = processor.job
+    if job is None:
+        return {}
+    return {
+        "job": job.id,
+        "camera": job.camera,
+        "film": job.film,
+        "frames_per_s": job.frames_per_s,
+        "seconds_left": job.left_s,
+    }
 
 
 def _storage(key: str, field: str) -> SensorRow[ProcessorFacts]:
@@ -41,11 +72,19 @@ PROCESSOR_SENSORS: tuple[SensorRow[ProcessorFacts], ...] = (
         value_fn=_health("queue_depth"),
     ),
     SensorRow(
+        key="current_job",
+        translation_key="current_job",
+        device_class=SensorDeviceClass.ENUM,
+        options=["idle", *STEPS, "running"],
+        value_fn=_current_job,
+        attributes_fn=_job_attributes,
+    ),
+    SensorRow(
         key="job_progress",
         translation_key="job_progress",
         native_unit_of_measurement=PERCENTAGE,
         suggested_display_precision=0,
-        value_fn=_health("current_job_percent"),
+        value_fn=_progress,
     ),
     SensorRow(
         key="films",
@@ -66,7 +105,6 @@ PROCESSOR_SENSORS: tuple[SensorRow[ProcessorFacts], ...] = (
         translation_key="last_backup",
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
         value_fn=_health("last_backup_at"),
     ),
     SensorRow(

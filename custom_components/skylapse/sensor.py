@@ -41,15 +41,15 @@ class SkylapseSensor(SkylapseEntity, SensorEntity):
     """A sensor that reads one row of its table."""
 
     entity_description: SensorRow[Any]
-    _unrecorded_attributes = frozenset({"title", "frames", "duration"})
+    _unrecorded_attributes = frozenset(
+        {"duration", "film", "frames", "frames_per_s", "job", "seconds_left", "title"}
+    )
 
-    @property
-    @override
-    def available(self) -> bool:
-        """Whoever knows the value must be up."""
-        if self.entity_description.from_processor:
-            return self.coordinator.is_available(PROCESSOR)
-        return super().available
+    def __init__(self, coordinator: SkylapseCoordinator, subject: Subject, row: SensorRow[Any]) -> None:
+        """Take the row."""
+        super().__init__(coordinator, subject, row)
+        if row.from_processor:
+            self.knower = PROCESSOR
 
     @property
     @override
