@@ -320,9 +320,16 @@ def sun_elevation_at(plan: Plan, moment: datetime) -> float | None:
 
 
 def active_window(plan: Plan, moment: datetime) -> Window | None:
-    """Return the window that rules at this moment: where windows overlap, the shorter interval wins."""
+    """Return the window that rules at this moment.
+
+    Where windows overlap the shorter interval wins, of two with the same interval the shorter window.
+    """
     active = [window for window in plan.windows if window.starts_at <= moment < window.ends_at]
-    return min(active, key=lambda window: (window.interval_s, window.id), default=None)
+    return min(active, key=_rank, default=None)
+
+
+def _rank(window: Window) -> tuple[float, timedelta, str]:
+    return window.interval_s, window.ends_at - window.starts_at, window.id
 
 
 def tick_at_or_after(window: Window, moment: datetime) -> datetime | None:

@@ -151,6 +151,13 @@ def test_where_windows_overlap_the_shorter_interval_wins() -> None:
     assert active_window(both, NOW + timedelta(seconds=60)) is None
 
 
+def test_of_two_windows_with_one_interval_the_shorter_wins() -> None:
+    whole_day, evening = window(-600, 600, 15.0, "a-day"), window(0, 30, 15.0, "evening")
+
+    assert active_window(plan(whole_day, evening), NOW) is evening
+    assert active_window(plan(evening, whole_day), NOW - timedelta(seconds=1)) is whole_day
+
+
 def test_two_cameras_on_one_clock_shoot_together() -> None:
     first = tick_at_or_after(window(-100, 100, 15.0), NOW)
     second = tick_at_or_after(window(-37, 100, 15.0), NOW)
