@@ -16,6 +16,7 @@ from .clock import Clock
 from .compare import Comparer
 from .dispatch import Dispatch
 from .errors import NoRoomError, NotFoundError, ProcessorError, RequestError
+from .export import Exporter
 from .jobs import accepted
 from .library import Library, film_message
 from .wish import read_wish
@@ -42,12 +43,14 @@ class Commands:
         dispatch: Dispatch,
         library: Library,
         comparer: Comparer,
+        exporter: Exporter,
         rescan: Callable[[], Awaitable[dict[str, Any]]],
         clock: Clock,
     ) -> None:
         self._dispatch = dispatch
         self._library = library
         self._comparer = comparer
+        self._exporter = exporter
         self._rescan_store = rescan
         self._clock = clock
         self._replies: OrderedDict[str, tuple[datetime, asyncio.Future[Reply]]] = OrderedDict()
@@ -59,6 +62,7 @@ class Commands:
             "delete": self._delete,
             "rescan": self._rescan,
             "compare": self._compare,
+            "export": self._export,
         }
 
     async def obey(self, command: Command, *, retained: bool) -> Reply:
@@ -124,6 +128,9 @@ class Commands:
 
     async def _compare(self, args: Args) -> dict[str, Any]:
         return {"comparison": write(await self._comparer.compare(args))}
+
+    async def _export(self, args: Args) -> dict[str, Any]:
+        return await self._exporter.export(args)
 
     async def _change(self, args: Args, changes: Mapping[str, object]) -> dict[str, Any]:
         film = await self._library.change(parse_film(_text(args, "film")), changes)

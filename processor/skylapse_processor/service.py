@@ -40,6 +40,7 @@ from .config import Config
 from .dispatch import Dispatch, title_of
 from .errors import ProcessorError
 from .executor import Executor
+from .export import Exporter
 from .fleet import Fleet
 from .ingest import Ingest
 from .jobs import RenderSpec
@@ -122,7 +123,8 @@ class Service:
         expire_after = timedelta(hours=config.uploads.expire_hours)
         self._sweep = Sweep(self._store, clock, expire_after)
         comparer = Comparer(self._store, clock)
-        self._commands = Commands(self._dispatch, self._library, comparer, self.rescan, clock)
+        self._exporter = Exporter(self._store)
+        self._commands = Commands(self._dispatch, self._library, comparer, self._exporter, self.rescan, clock)
         self._status = Status(
             config,
             self._store,
@@ -185,6 +187,7 @@ class Service:
             await self._runner.cleanup()
         await self._keeper.stop()
         await self._dispatch.stop()
+        await self._exporter.stop()
         await self._ingest.stop()
         await self._today.stop()
         if self._mqtt is not None:

@@ -8,6 +8,7 @@ uploads/      unfinished uploads: <upload>.part and its record
 quarantine/   pictures that were refused and kept, as <bridge>/<camera>/<stem>-<digest>.jpg or .dng
 today/<bridge>/<camera>/<film>/                                 a film that is still growing
 renders/      job files and the unpromoted output of renders
+exports/<export>/       frames that somebody took out, with their records: nothing here is read again
 state/        catalogue, keys, ballast (or wherever the configuration puts them)
 ```
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 from skylapse_protocol.identifiers import CameraName, FrameName, parse_day, parse_film
 
 SENTINEL = ".skylapse-store"
+MARKER = ".skylapse-processor"
 JPEG, DNG = "image/jpeg", "image/x-adobe-dng"
 SUFFIXES = {JPEG: ".jpg", DNG: ".dng"}
 """The kinds of pictures that are stored, and how their names end."""
@@ -49,6 +51,11 @@ class Layout:
         return self.root / SENTINEL
 
     @property
+    def marker(self) -> Path:
+        """The file that names the processor that keeps the store now, for whoever else sees the folder."""
+        return self.root / MARKER
+
+    @property
     def catalogue(self) -> Path:
         """The SQLite file."""
         return self.state / "catalogue.db"
@@ -77,6 +84,11 @@ class Layout:
     def films(self) -> Path:
         """All films."""
         return self.root / "films"
+
+    @property
+    def exports(self) -> Path:
+        """Frames that were taken out, a folder each time."""
+        return self.root / "exports"
 
     def day(self, camera: CameraName, day: str) -> Path:
         """The folder of one camera's frames of one day."""

@@ -1,0 +1,147 @@
+"""Frames taken out: a folder of a span's frames with their records, which retention leaves alone.
+
+Every file is a hard link to the stored one, and takes no room, or a copy where the disk knows no links. The
+same span is the same folder: asked for again, it gains the frames that have come meanwhile. Whoever does not
+want it any more deletes it.
+"""
+
+import asyncio
+import hashlib
+import logging
+import re
+import shutil
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import NotFoundError, RequestError
+from .files import make_folder, write_durably
+from .store.rows import FrameRole, FrameState, Selection, StoredFrame
+from .store.store import Store
+from .wish import FilmWish
+
+_log = logging.getLogger(__name__)
+
+FIELDS = ("camera", "day", "window", "from", "to", "profile")
+ANSWER_S = 5.0
+"""Links are made long before; copies go on after the answer."""
+NOTE = "about.txt"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Export:
+    """An export under way."""
+
+    folder: Path
+    frames: tuple[StoredFrame, ...]
+    task: "asyncio.Task[None]"
+
+
+class Exporter:
+    """The room in which frames are taken out."""
+
+    def __init__(self, store: Store) -> None:
+        self._catalogue = store.frames
+        self._layout = store.layout
+        self._disk = store.disk
+        self._running: dict[str, _Export] = {}
+        self._stopping = threading.Event()
+
+    async def export(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Obey `export`; raise RequestError, NotFoundError or NoRoomError where that cannot be.
+
+        `done` tells whether the folder is whole: asked for again, the same export says when it is.
+        """
+        for name in args:
+            if name not in FIELDS:
+                raise RequestError(name[:40], f"is not known; known are {', '.join(FIELDS)}")
+        wish = FilmWish.read(args)
+        name = _name(wish)
+        running = self._running.get(name) or await self._begin(name, wish)
+        await asyncio.wait({running.task}, timeout=ANSWER_S)
+        done = running.task.done()
+        if done:
+            running.task.result()
+        return {
+            "export": name,
+            "folder": str(running.folder),
+            "frames": len(running.frames),
+            "bytes": sum(frame.bytes for frame in running.frames),
+            "done": done,
+        }
+
+    async def stop(self) -> None:
+        """End what is under way; the next export of the same span goes on with it."""
+        self._stopping.set()
+        await asyncio.gather(*(each.task for each in self._running.values()), return_exceptions=True)
+
+    async def _begin(self, name: str, wish: FilmWish) -> _Export:
+        frames = await asyncio.to_thread(self._frames, wish)
+        self._disk.check(0)
+        running = self._running.get(name)
+        if running is None:
+            folder = self._layout.exports / name
+            task = asyncio.create_task(asyncio.to_thread(self._fill, folder, frames, str(wish.camera)))
+            running = self._running[name] = _Export(folder=folder, frames=frames, task=task)
+            task.add_done_callback(lambda ended: self._over(name, ended))
+        return running
+
+    def _over(self, name: str, task: "asyncio.Task[None]") -> None:
+        running = self._running.pop(name)
+        if task.exception() is not None:
+            _log.warning("export %s: %s", name, task.exception())
+        else:
+            _log.info("export %s: %d frames are in %s", name, len(running.frames), running.folder)
+
+    def _frames(self, wish: FilmWish) -> tuple[StoredFrame, ...]:
+        """Return what was stored of a span, but for frames of A/B tests and broken ones."""
+        selection = Selection(
+            camera=wish.camera,
+            day=wish.day,
+            window=wish.window,
+            profile=wish.profile,
+            from_at=wish.from_at,
+            to_at=wish.to_at,
+        )
+        found = tuple(
+            frame
+            for frame in self._catalogue.frames(selection)
+            if frame.state != FrameState.BAD and frame.role is not FrameRole.TEST
+        )
+        if not found:
+            raise NotFoundError(f"{wish.camera} has no stored frame in what was asked for")
+        return found
+
+    def _fill(self, folder: Path, frames: tuple[StoredFrame, ...], camera: str) -> None:
+        make_folder(folder, self._layout.root)
+        words = f"Frames of {camera}, taken out of the store. Delete this folder when it is not needed.\n"
+        write_durably(folder / NOTE, words.encode())
+        for frame in frames:
+            if self._stopping.is_set():
+                return
+            picture = self._layout.picture(frame.name, frame.day, frame.media_type)
+            for source in (picture, self._layout.record(frame.name, frame.day)):
+                self._take_out(source, folder / source.name)
+
+    def _take_out(self, source: Path, target: Path) -> None:
+        """Link or copy a file; one that retention has taken meanwhile is left out."""
+        try:
+            target.hardlink_to(source)
+        except (FileExistsError, FileNotFoundError):
+            return
+        except OSError:
+            self._disk.check(source.stat().st_size)
+            half = target.with_name(f"{target.name}.tmp")
+            shutil.copyfile(source, half)
+            half.replace(target)
+
+
+def _name(wish: FilmWish) -> str:
+    """Return a name that says what is in the folder, and that no other span has."""
+    span = wish.day or (wish.from_at.strftime("%Y-%m-%d") if wish.from_at else wish.window)
+    words = [wish.camera.bridge, wish.camera.camera, str(span), wish.profile or ""]
+    exact = "\n".join([str(wish.camera), *(str(part) for part in (wish.day, wish.window, wish.from_at))])
+    digest = hashlib.sha256(f"{exact}\n{wish.to_at}\n{wish.profile}".encode()).hexdigest()[:8]
+    return re.sub(r"[^a-z0-9_-]", "-", "-".join([*(word for word in words if word), digest]))
