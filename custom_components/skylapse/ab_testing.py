@@ -4,20 +4,25 @@ A test that is over is compared when the camera has said that it no longer runs 
 frames that it had by then, or some minutes have passed; it waits for a bridge and a processor that are away,
 and for a Home Assistant that was. What time may heal, frames that are still on their way or a processor too
 busy to answer, is tried again from time to time; whatever else, when the processor comes anew.
+
+Each test is a subentry too (`ab_test_entries.py`): what is changed there is followed here.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later, async_track_point_in_utc_time
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 from homeassistant.util import slugify
 
+from .ab_test_entries import ends_at_of, subentries_of
 from .brain.ab_tests import AbTest, Shelf, compile_experiment
 from .brain.clock import to_bridge
 from .brain.deploy import season_on
@@ -30,6 +35,7 @@ from .errors import (
     CommandRefusedError,
     CommandTimeoutError,
     NotTakenError,
+    ProcessorAwayError,
     SkylapseError,
     UnfitAnswerError,
 )
@@ -91,6 +97,8 @@ class AbTester:
         self._comparing = asyncio.Lock()
         self._awaited: set[str] = set()
         """Tests that are over and whose comparison is waited for."""
+        self._fresh: set[str] = set()
+        """Tests that have begun and are about to get their subentry."""
         self._wake: CALLBACK_TYPE | None = None
         self._again: CALLBACK_TYPE | None = None
 
@@ -101,7 +109,22 @@ class AbTester:
         self.entry.async_on_unload(self._stop_waking)
         self.entry.async_on_unload(self._stop_trying)
         self._end_what_is_due(dt_util.utcnow())
+        self.async_follow()
         self._await_comparisons()
+
+    @callback
+    def async_follow(self) -> None:
+        """Take over what was changed in the subentries: a name, an end, that a test is not wanted any more."""
+        subentries = subentries_of(self.entry)
+        for test in self.shelf.tests:
+            if test.id in subentries:
+                self._fresh.discard(test.id)
+                self._adopt(test, subentries[test.id])
+            elif test.state == "running" and test.id not in self._fresh:
+                self._end_now([test], dt_util.utcnow())
+        for test_id, subentry in subentries.items():
+            if self.shelf.get(test_id) is None:
+                self.hass.config_entries.async_remove_subentry(self.entry, subentry.subentry_id)
 
     async def async_begin(
         self,
@@ -116,10 +139,11 @@ class AbTester:
         """Start a test and return it when the camera has taken it.
 
         Raise BrainError for arms, ids and cameras that will not do, NotTakenError for a camera that does not
-        take it: then there is no such test.
+        take it: then there is no such test. Whoever starts one gives it its subentry.
         """
         test = self._compile(camera, arms, test_id, name, duration)
         self.shelf.put(test)
+        self._fresh.add(test.id)
         subject = Subject(kind="camera", id=test.camera)
         await self.deployer.async_deploy()
         is_taken = test.camera not in self.deployer.too_large and await self.coordinator.async_until(
@@ -127,6 +151,7 @@ class AbTester:
         )
         if not is_taken:
             self.shelf.drop(test.id)
+            self._fresh.discard(test.id)
             await self.deployer.async_deploy()
             raise NotTakenError(f"{test.camera} did not take the test {test.id}")
         await self._save()
@@ -137,7 +162,8 @@ class AbTester:
         """End a test and return it with its comparison.
 
         Frames that are delivered within `wait_s` are compared. Raise NotTakenError where the camera does not
-        say that it ended; the comparison is made when it does. Raise SkylapseError where none can be made.
+        say that it ended, ProcessorAwayError where nobody is there to compare it: the comparison is made
+        when they are. Raise SkylapseError where none can be made.
         """
         if test.ended_at is None:
             self._end(test, dt_util.utcnow())
@@ -147,6 +173,9 @@ class AbTester:
             self._await_comparisons()
             raise NotTakenError(f"{test.camera} did not end the test {test.id}")
         await self._delivered(test, wait_s)
+        if not self.coordinator.is_available(PROCESSOR):
+            self._await_comparisons()
+            raise ProcessorAwayError(f"nobody is there to compare the test {test.id}")
         return await self._compare(test.id)
 
     def _compile(
@@ -286,14 +315,38 @@ class AbTester:
     def _end_what_is_due(self, now: datetime) -> None:
         """End the tests whose time is over."""
         self._wake = None
-        due = [test for test in self.shelf.tests if test.state == "running" and test.ends_at <= now]
-        for test in due:
-            self.shelf.change(test.id, ended_at=test.ends_at)
-        if due:
+        self._end_now(
+            [test for test in self.shelf.tests if test.state == "running" and test.ends_at <= now], now
+        )
+        self._wake_at_next_end()
+
+    @callback
+    def _end_now(self, tests: Sequence[AbTest], now: datetime) -> None:
+        """End tests, at their time if that has come, and compare them in the background."""
+        for test in tests:
+            self.shelf.change(test.id, ended_at=min(test.ends_at, now))
+        if tests:
             self._store.async_delay_save(self._kept)
             self.deployer.async_schedule()
             self._await_comparisons()
-        self._wake_at_next_end()
+            self._wake_at_next_end()
+
+    @callback
+    def _adopt(self, test: AbTest, subentry: ConfigSubentry) -> None:
+        """Take a test's name, and while it runs its end, from its subentry."""
+        changes: dict[str, Any] = {}
+        if subentry.title != test.name:
+            changes["name"] = subentry.title
+        ends_at = ends_at_of(subentry)
+        if test.state == "running" and ends_at != test.ends_at:
+            camera = self.coordinator.camera(test.camera)
+            at_bridge = to_bridge(camera.clock if camera else None, ends_at)
+            changes |= {"ends_at": ends_at, "experiment": replace(test.experiment, ends_at=at_bridge)}
+        if changes:
+            self.shelf.change(test.id, **changes)
+            self._store.async_delay_save(self._kept)
+            self.deployer.async_schedule()
+            self._wake_at_next_end()
 
     @callback
     def _wake_at_next_end(self) -> None:

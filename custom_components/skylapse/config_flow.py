@@ -38,10 +38,12 @@ from .const import (
     DOMAIN,
     SUBENTRY_PROFILE,
     SUBENTRY_SCHEDULE,
+    SUBENTRY_SOURCE,
 )
 from .listen import Heard, async_listen, raw
 from .pinning import async_pin
 from .protocol.topics import DEFAULT_ROOT
+from .source_flow import SourceFlow
 from .subentry_flow import ProfileFlow, ScheduleFlow
 
 TITLE = "Skylapse"
@@ -93,7 +95,11 @@ class SkylapseConfigFlow(ConfigFlow, domain=DOMAIN):
         cls, config_entry: ConfigEntry
     ) -> dict[str, type[ConfigSubentryFlow]]:
         """Return what can be added to the entry."""
-        return {SUBENTRY_SCHEDULE: ScheduleFlow, SUBENTRY_PROFILE: ProfileFlow}
+        return {
+            SUBENTRY_SCHEDULE: ScheduleFlow,
+            SUBENTRY_PROFILE: ProfileFlow,
+            SUBENTRY_SOURCE: SourceFlow,
+        }
 
     @staticmethod
     @callback

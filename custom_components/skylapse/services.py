@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import probatio
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
 
-from .actions import ab_tests, camera, films, profiles
+from .actions import ab_tests, camera, films, frames, profiles, renders
 from .const import DOMAIN
 
 
@@ -41,13 +41,24 @@ ACTIONS = (
         handler=ab_tests.async_list_ab_tests,
         answers=SupportsResponse.ONLY,
     ),
-    Action(name="render", schema=films.RENDER_SCHEMA, handler=films.async_render),
+    Action(name="render", schema=renders.RENDER_SCHEMA, handler=renders.async_render),
+    Action(name="cancel_render", schema=renders.CANCEL_SCHEMA, handler=renders.async_cancel_render),
     Action(
         name="list_films",
         schema=films.LIST_FILMS_SCHEMA,
         handler=films.async_list_films,
         answers=SupportsResponse.ONLY,
     ),
+    Action(name="pin_film", schema=films.PIN_SCHEMA, handler=films.async_pin_film),
+    Action(name="link_film", schema=films.LINK_SCHEMA, handler=films.async_link_film),
+    Action(name="delete_film", schema=films.DELETE_SCHEMA, handler=films.async_delete_film),
+    Action(
+        name="list_frames",
+        schema=frames.LIST_FRAMES_SCHEMA,
+        handler=frames.async_list_frames,
+        answers=SupportsResponse.ONLY,
+    ),
+    Action(name="export_frames", schema=frames.EXPORT_SCHEMA, handler=frames.async_export_frames),
 )
 
 

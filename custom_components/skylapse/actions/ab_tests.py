@@ -1,16 +1,16 @@
 """Actions for A/B tests: start_ab_test, stop_ab_test, list_ab_tests."""
 
-from datetime import timedelta
 from typing import Any
 
 import probatio
 from homeassistant.core import ServiceCall, ServiceResponse
 from homeassistant.helpers import config_validation as cv
 
-from ..brain.ab_tests import AbTest
+from ..ab_test_entries import subentry_of
+from ..brain.ab_tests import LONGEST, SHORTEST, USUAL, AbTest
 from ..brain.errors import BrainError
 from ..entity import translated
-from ..errors import CommandError, NotTakenError, UnfitAnswerError
+from ..errors import CommandError, NotTakenError, ProcessorAwayError, UnfitAnswerError
 from ..protocol.codec import format_time, write
 from .base import (
     ATTR_CAMERA,
@@ -20,12 +20,11 @@ from .base import (
     invalid,
     limit_s,
     present_camera_of,
+    profile_named,
     setting_fields,
     unusable,
     within,
 )
-
-LONGEST = timedelta(days=14)
 
 ARM_SCHEMA = probatio.Schema({probatio.Required("profile"): cv.string, **setting_fields()})
 START_SCHEMA = probatio.Schema(
@@ -34,8 +33,8 @@ START_SCHEMA = probatio.Schema(
         probatio.Required("arms"): [ARM_SCHEMA],
         probatio.Optional("id"): cv.string,
         probatio.Optional("name"): cv.string,
-        probatio.Optional("duration", default=timedelta(hours=2)): probatio.All(
-            cv.positive_time_period, probatio.Range(min=timedelta(minutes=1), max=LONGEST)
+        probatio.Optional("duration", default=USUAL): probatio.All(
+            cv.positive_time_period, probatio.Range(min=SHORTEST, max=LONGEST)
         ),
     }
 )
@@ -50,14 +49,17 @@ LIST_SCHEMA = probatio.Schema({probatio.Optional(ATTR_CAMERA): cv.string})
 
 
 async def async_start_ab_test(call: ServiceCall) -> ServiceResponse:
-    """Start a test; answer when the camera has taken it."""
+    """Start a test; answer when the camera has taken it. It is one of the entry's subentries from then on."""
     entry = entry_of(call.hass)
     coordinator = entry.runtime_data.coordinator
     camera = present_camera_of(call, coordinator)
+    arms = [
+        {**arm, "profile": str(profile_named(entry, arm["profile"]).unique_id)} for arm in call.data["arms"]
+    ]
     try:
         test = await entry.runtime_data.ab_tester.async_begin(
             camera,
-            call.data["arms"],
+            arms,
             test_id=call.data.get("id"),
             name=call.data.get("name"),
             duration=call.data["duration"],
@@ -67,6 +69,7 @@ async def async_start_ab_test(call: ServiceCall) -> ServiceResponse:
         raise unusable(error) from error
     except NotTakenError as error:
         raise failed("test_not_taken", camera=str(camera.name)) from error
+    call.hass.config_entries.async_add_subentry(entry, subentry_of(test, arms))
     return _facts(test)
 
 
@@ -83,6 +86,8 @@ async def async_stop_ab_test(call: ServiceCall) -> ServiceResponse:
         )
     except NotTakenError as error:
         raise failed("test_not_ended", camera=test.camera, test=test.id) from error
+    except ProcessorAwayError as error:
+        raise failed("test_not_compared", test=test.id) from error
     except UnfitAnswerError as error:
         raise failed("refused", who="processor", reason=str(error)) from error
     except CommandError as error:

@@ -1,20 +1,36 @@
 """What all actions share: whom they are for, how long they wait, and how they say what went wrong."""
 
+from datetime import date, timedelta
 from typing import Any
 
 import probatio
+from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
 
+from ..brain.clock import to_bridge
 from ..brain.errors import BrainError
-from ..const import CONF_REPLY_LIMIT_S, DEFAULT_REPLY_LIMIT_S, DOMAIN
+from ..brain.plan import window_id
+from ..const import (
+    CONF_REPLY_LIMIT_S,
+    DEFAULT_REPLY_LIMIT_S,
+    DOMAIN,
+    SUBENTRY_PROFILE,
+    SUBENTRY_SCHEDULE,
+)
 from ..coordinator import SkylapseCoordinator
 from ..data import SkylapseConfigEntry
 from ..devices import subject_of
-from ..facts import CameraFacts
+from ..entity import translated
+from ..errors import CommandError, ProcessorError, ProcessorKeyError, ProcessorUnreachableError
+from ..facts import PROCESSOR, CameraFacts
+from ..processor import ProcessorClient
+from ..protocol.codec import format_time
+from ..protocol.identifiers import parse_day
 
 ATTR_CAMERA = "camera"
 
@@ -27,6 +43,23 @@ def within(low: float, high: float) -> Any:
 def whole(low: int, high: int) -> Any:
     """Return what takes a whole number in a range."""
     return probatio.All(probatio.Coerce(int), probatio.Range(min=low, max=high))
+
+
+def local_day(value: Any) -> str:
+    """Return a date as the contract writes days."""
+    return parse_day(cv.date(value).isoformat())
+
+
+def span_fields() -> dict[Any, Any]:
+    """Return the fields that say which stored frames of a camera are meant."""
+    optional = probatio.Optional
+    return {
+        probatio.Exclusive("day", "span"): local_day,
+        probatio.Exclusive("start", "span"): cv.datetime,
+        optional("end"): cv.datetime,
+        optional("schedule"): cv.string,
+        optional("profile"): cv.string,
+    }
 
 
 def setting_fields() -> dict[Any, Any]:
@@ -66,11 +99,10 @@ def coordinator_of(hass: HomeAssistant) -> SkylapseCoordinator:
     return entry_of(hass).runtime_data.coordinator
 
 
-def camera_of(call: ServiceCall, coordinator: SkylapseCoordinator) -> CameraFacts:
+def camera_named(hass: HomeAssistant, coordinator: SkylapseCoordinator, asked: str) -> CameraFacts:
     """Return the camera that is meant: by one of its entities, its device, or as `<bridge>/<camera>`."""
-    asked = call.data[ATTR_CAMERA]
-    entity = er.async_get(call.hass).async_get(asked)
-    device = dr.async_get(call.hass).async_get(entity.device_id if entity and entity.device_id else asked)
+    entity = er.async_get(hass).async_get(asked)
+    device = dr.async_get(hass).async_get(entity.device_id if entity and entity.device_id else asked)
     subject = subject_of(device.identifiers) if device is not None else None
     camera = coordinator.camera(subject.id if subject else asked)
     if camera is None:
@@ -78,12 +110,105 @@ def camera_of(call: ServiceCall, coordinator: SkylapseCoordinator) -> CameraFact
     return camera
 
 
+def camera_of(call: ServiceCall, coordinator: SkylapseCoordinator) -> CameraFacts:
+    """Return the camera that a call is for."""
+    return camera_named(call.hass, coordinator, call.data[ATTR_CAMERA])
+
+
 def present_camera_of(call: ServiceCall, coordinator: SkylapseCoordinator) -> CameraFacts:
-    """Return the camera that is meant; raise where its bridge cannot be reached."""
+    """Return the camera that a call is for; raise where its bridge cannot be reached."""
     camera = camera_of(call, coordinator)
     if not (coordinator.connected and camera.online):
         raise failed("camera_offline", camera=str(camera.name))
     return camera
+
+
+def subentry_named(entry: SkylapseConfigEntry, kind: str, asked: str) -> ConfigSubentry | None:
+    """Return the profile or schedule that is meant, by its id or its name."""
+    found = list(entry.get_subentries_of_type(kind))
+    by_id = next((each for each in found if each.unique_id == asked), None)
+    return by_id or next((each for each in found if each.title == asked), None)
+
+
+def profile_named(entry: SkylapseConfigEntry, asked: str) -> ConfigSubentry:
+    """Return the profile that is meant, by its id or its name; raise where there is none."""
+    profile = subentry_named(entry, SUBENTRY_PROFILE, asked)
+    if profile is None:
+        raise invalid("profile_unknown", profile=asked)
+    return profile
+
+
+def day_of(call: ServiceCall, camera: CameraFacts) -> str:
+    """Return the day that a call names, or the camera's newest one with frames."""
+    day = call.data.get("day") or (camera.store.day if camera.store else None)
+    if day is None:
+        raise invalid("no_frames", camera=str(camera.name))
+    return str(day)
+
+
+def window_of(call: ServiceCall, day: str) -> str:
+    """Return the window of the schedule that a call names, on a day."""
+    schedule = subentry_named(entry_of(call.hass), SUBENTRY_SCHEDULE, call.data["schedule"])
+    return window_id(str(schedule.unique_id) if schedule else call.data["schedule"], date.fromisoformat(day))
+
+
+def profile_of_frames(call: ServiceCall) -> dict[str, str]:
+    """Return the profile that a call names, if any; frames outlive the profiles that they were taken by."""
+    if "profile" not in call.data:
+        return {}
+    profile = subentry_named(entry_of(call.hass), SUBENTRY_PROFILE, call.data["profile"])
+    return {"profile": str(profile.unique_id) if profile else call.data["profile"]}
+
+
+def span_of(call: ServiceCall, camera: CameraFacts) -> dict[str, Any]:
+    """Return the span that a call names as the processor wants it; none is the newest day with frames."""
+    if "start" in call.data:
+        if "end" not in call.data:
+            raise invalid("span_needs_end")
+        start, end = (to_bridge(camera.clock, dt_util.as_utc(call.data[key])) for key in ("start", "end"))
+        if end - start <= timedelta(0):
+            raise invalid("span_backwards")
+        span = {"from": format_time(start), "to": format_time(end)}
+    else:
+        day = day_of(call, camera)
+        span = {"day": day}
+        if "schedule" in call.data:
+            span["window"] = window_of(call, day)
+    return span | profile_of_frames(call)
+
+
+async def async_ask_processor(
+    coordinator: SkylapseCoordinator, name: str, args: dict[str, Any], longer_s: float = 0.0
+) -> dict[str, Any]:
+    """Have the processor do something and return what it replies; raise what a user is told."""
+    check_processor(coordinator)
+    try:
+        return await coordinator.async_command_processor(name, args, limit_s(coordinator) + longer_s)
+    except CommandError as error:
+        raise translated(error, "processor") from error
+
+
+def check_processor(coordinator: SkylapseCoordinator) -> None:
+    """Raise where the processor cannot be reached by MQTT."""
+    if not coordinator.is_available(PROCESSOR):
+        raise failed("processor_offline")
+
+
+def client_of(coordinator: SkylapseCoordinator) -> ProcessorClient:
+    """Return the way to the processor's lists; raise where Skylapse has no key for it."""
+    if coordinator.client is None:
+        raise invalid("no_processor")
+    return coordinator.client
+
+
+def untold(coordinator: SkylapseCoordinator, error: ProcessorError) -> HomeAssistantError:
+    """Return what a user is told where the processor's lists cannot be read."""
+    if isinstance(error, ProcessorKeyError):
+        coordinator.entry.async_start_reauth(coordinator.hass)
+        return failed("processor_key")
+    if isinstance(error, ProcessorUnreachableError):
+        return failed("processor_unreachable", url=str(client_of(coordinator).url))
+    return failed("processor_failed", reason=str(error))
 
 
 def limit_s(coordinator: SkylapseCoordinator) -> float:

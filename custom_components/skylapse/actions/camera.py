@@ -8,6 +8,7 @@ from homeassistant.helpers import config_validation as cv
 
 from ..entity import translated
 from ..errors import CommandError
+from ..links import frame_path, signed
 from ..media_id import FrameId
 from ..protocol.codec import read
 from ..protocol.errors import ProtocolError
@@ -17,9 +18,11 @@ from .base import (
     ATTR_CAMERA,
     camera_of,
     coordinator_of,
+    entry_of,
     failed,
     limit_s,
     present_camera_of,
+    profile_named,
     whole,
     within,
 )
@@ -60,12 +63,18 @@ SET_MODE_SCHEMA = probatio.Schema(
 
 
 async def async_capture(call: ServiceCall) -> ServiceResponse:
-    """Take one frame with these settings; the next one is production's again."""
-    camera = str(camera_of(call, coordinator_of(call.hass)).name)
+    """Take one frame with these settings; the next one is production's again.
+
+    Its picture is there once the bridge has delivered it.
+    """
+    coordinator = coordinator_of(call.hass)
+    camera = str(camera_of(call, coordinator).name)
     answer = await _command(call, "capture", _exposing_s(call.data))
     if "record" in answer:
         try:
-            answer["media_content_id"] = FrameId(frame=read_record(answer["record"]).name).uri
+            frame = read_record(answer["record"]).name
+            answer["media_content_id"] = FrameId(frame=frame).uri
+            answer["picture"] = signed(coordinator, frame_path(frame, "picture.jpg"))
         except ProtocolError as error:
             raise failed("refused", who=camera, reason=str(error)) from error
     return answer
@@ -97,6 +106,8 @@ async def _command(call: ServiceCall, name: str, longer_s: float = 0.0) -> dict[
     coordinator = coordinator_of(call.hass)
     camera = present_camera_of(call, coordinator)
     args = {key: value for key, value in call.data.items() if key != ATTR_CAMERA}
+    if "profile" in args:
+        args["profile"] = str(profile_named(entry_of(call.hass), args["profile"]).unique_id)
     try:
         return await coordinator.async_command_camera(camera, name, args, limit_s(coordinator) + longer_s)
     except CommandError as error:

@@ -13,12 +13,21 @@ from ..brain.errors import BrainError
 from ..brain.ledger import Edition
 from ..brain.profiles import ProfileSpec
 from ..configuration import read_profiles
-from ..const import SUBENTRY_PROFILE
 from ..coordinator import SkylapseCoordinator
 from ..data import SkylapseConfigEntry
 from ..facts import CameraFacts
 from ..protocol.codec import format_time
-from .base import ATTR_CAMERA, camera_of, entry_of, failed, invalid, limit_s, unusable, whole
+from .base import (
+    ATTR_CAMERA,
+    camera_of,
+    entry_of,
+    failed,
+    invalid,
+    limit_s,
+    profile_named,
+    unusable,
+    whole,
+)
 
 DEPLOY_SCHEMA = probatio.Schema(
     {probatio.Required("profile"): cv.string, probatio.Optional(ATTR_CAMERA): cv.string}
@@ -32,19 +41,32 @@ LIST_SCHEMA = probatio.Schema({probatio.Required("profile"): cv.string})
 async def async_deploy_profile(call: ServiceCall) -> ServiceResponse:
     """Deploy now; answer when the cameras that are there say that they hold it."""
     entry = entry_of(call.hass)
-    profile = _subentry(entry, call.data["profile"])
-    _check(entry, profile)
+    profile = profile_named(entry, call.data["profile"])
     coordinator = entry.runtime_data.coordinator
     named = [camera_of(call, coordinator)] if ATTR_CAMERA in call.data else []
-    return await _async_deploy(entry, str(profile.unique_id), named)
+    return await async_deploy(entry, profile, named)
 
 
 async def async_rollback_profile(call: ServiceCall) -> ServiceResponse:
     """Make an old version's content the newest version, in the profile's form as on the cameras."""
     entry = entry_of(call.hass)
-    profile = _subentry(entry, call.data["profile"])
+    return await async_roll_back(entry, profile_named(entry, call.data["profile"]), call.data.get("version"))
+
+
+async def async_deploy(
+    entry: SkylapseConfigEntry, profile: ConfigSubentry, named: Sequence[CameraFacts] = ()
+) -> dict[str, Any]:
+    """Deploy a profile and wait for the cameras that are named, or for all that are there."""
+    _check(entry, profile)
+    return await _async_deploy(entry, str(profile.unique_id), named)
+
+
+async def async_roll_back(
+    entry: SkylapseConfigEntry, profile: ConfigSubentry, version: int | None = None
+) -> dict[str, Any]:
+    """Make an old version's content the newest one, that before the newest unless another is named."""
     profile_id = str(profile.unique_id)
-    edition = await _edition(entry, profile_id, call.data.get("version"))
+    edition = await _edition(entry, profile_id, version)
     name, data = edition.content["name"], edition.content["data"]
     specs = read_profiles(entry)
     try:
@@ -53,7 +75,8 @@ async def async_rollback_profile(call: ServiceCall) -> ServiceResponse:
             check_profile(specs, each)
     except BrainError as error:
         raise unusable(error) from error
-    call.hass.config_entries.async_update_subentry(entry, profile, title=name, data=data)
+    hass = entry.runtime_data.coordinator.hass
+    hass.config_entries.async_update_subentry(entry, profile, title=name, data=data)
     answer = await _async_deploy(entry, profile_id, [])
     return {**answer, "content_of": edition.version}
 
@@ -61,7 +84,7 @@ async def async_rollback_profile(call: ServiceCall) -> ServiceResponse:
 async def async_list_profile_versions(call: ServiceCall) -> ServiceResponse:
     """Answer with the versions of a profile whose content is kept, latest first, and where it is deployed."""
     entry = entry_of(call.hass)
-    profile_id = str(_subentry(entry, call.data["profile"]).unique_id)
+    profile_id = str(profile_named(entry, call.data["profile"]).unique_id)
     await entry.runtime_data.deployer.async_deploy()
     ledger = entry.runtime_data.deployer.ledger
     return {
@@ -118,17 +141,6 @@ async def _edition(entry: SkylapseConfigEntry, profile_id: str, version: int | N
     if not wanted:
         raise invalid("version_unknown", profile=profile_id, version=str(version or "–"))
     return wanted[-1]
-
-
-def _subentry(entry: SkylapseConfigEntry, asked: str) -> ConfigSubentry:
-    """Return the profile that is meant, by its id or its name."""
-    profiles = list(entry.get_subentries_of_type(SUBENTRY_PROFILE))
-    found = next((each for each in profiles if each.unique_id == asked), None) or next(
-        (each for each in profiles if each.title == asked), None
-    )
-    if found is None:
-        raise invalid("profile_unknown", profile=asked)
-    return found
 
 
 def _check(entry: SkylapseConfigEntry, profile: ConfigSubentry) -> None:

@@ -5,7 +5,7 @@ A test is compiled once, when it starts: whoever changes a profile meanwhile doe
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from ..protocol.codec import read, write
@@ -20,7 +20,11 @@ FEWEST_ARMS, MOST_ARMS = 2, 6
 KEPT_TESTS = 50
 """Tests that are over are kept up to this number."""
 
-_LETTERS = "abcdef"
+SHORTEST, USUAL, LONGEST = timedelta(minutes=1), timedelta(hours=2), timedelta(days=14)
+"""How long a test may run; bridges forget it by themselves when its time is over."""
+
+LETTERS = "abcdef"
+"""What an arm's frames carry behind the id of the test."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +145,7 @@ def compile_experiment(
     try:
         compiled = tuple(
             Arm(test_id=f"{test_id}-{letter}", profile=profile)
-            for letter, profile in zip(_LETTERS, profiles, strict=False)
+            for letter, profile in zip(LETTERS, profiles, strict=False)
         )
         return Experiment(id=test_id, arms=compiled, ends_at=ends_at)
     except ProtocolError as error:

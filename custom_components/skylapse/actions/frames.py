@@ -1,0 +1,110 @@
+"""Actions for stored frames: list_frames and export_frames."""
+
+from pathlib import Path
+from typing import Any
+
+import probatio
+from homeassistant.components.media_source import generate_media_source_id
+from homeassistant.components.media_source.const import DOMAIN as MEDIA_SOURCE
+from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
+from homeassistant.helpers import config_validation as cv
+
+from ..coordinator import SkylapseCoordinator
+from ..errors import ProcessorError, ProcessorMissingError
+from ..links import frame_path, signed
+from ..media_id import FrameId
+from ..processor import StoredFrame
+from .base import (
+    ATTR_CAMERA,
+    async_ask_processor,
+    camera_of,
+    client_of,
+    coordinator_of,
+    day_of,
+    invalid,
+    local_day,
+    profile_of_frames,
+    span_fields,
+    span_of,
+    untold,
+    whole,
+    window_of,
+)
+
+LIST_FRAMES_SCHEMA = probatio.Schema(
+    {
+        probatio.Required(ATTR_CAMERA): cv.string,
+        probatio.Optional("day"): local_day,
+        probatio.Optional("schedule"): cv.string,
+        probatio.Optional("profile"): cv.string,
+        probatio.Optional("limit", default=100): whole(1, 500),
+        probatio.Optional("cursor"): cv.string,
+    }
+)
+EXPORT_SCHEMA = probatio.Schema({probatio.Required(ATTR_CAMERA): cv.string, **span_fields()})
+
+_STORE_EXPORTS_NAME = 3
+"""Last parts of an export's folder: what the store's folder is called, `exports`, the export."""
+
+
+async def async_list_frames(call: ServiceCall) -> ServiceResponse:
+    """Answer with a camera's stored frames of a day in the order of their capture, page by page."""
+    coordinator = coordinator_of(call.hass)
+    camera = camera_of(call, coordinator)
+    client = client_of(coordinator)
+    query = {"day": day_of(call, camera), **profile_of_frames(call)}
+    if "schedule" in call.data:
+        query["window"] = window_of(call, query["day"])
+    if "cursor" in call.data:
+        query["cursor"] = call.data["cursor"]
+    try:
+        frames, cursor = await client.frames_page(camera.name, call.data["limit"], query)
+    except ProcessorMissingError as error:
+        raise invalid("no_frames", camera=str(camera.name)) from error
+    except ProcessorError as error:
+        raise untold(coordinator, error) from error
+    return {
+        "camera": str(camera.name),
+        "day": query["day"],
+        "frames": [_facts(coordinator, frame) for frame in frames],
+        "cursor": cursor,
+    }
+
+
+async def async_export_frames(call: ServiceCall) -> ServiceResponse:
+    """Have a span's frames put into a folder of their own; answer with where that is."""
+    coordinator = coordinator_of(call.hass)
+    camera = camera_of(call, coordinator)
+    args = {"camera": str(camera.name), **span_of(call, camera)}
+    answer = await async_ask_processor(coordinator, "export", args)
+    answer["media_content_id"] = await call.hass.async_add_executor_job(
+        _in_media, call.hass, str(answer.get("folder", ""))
+    )
+    return answer
+
+
+def _facts(coordinator: SkylapseCoordinator, frame: StoredFrame) -> dict[str, Any]:
+    return {
+        "frame": str(frame.name),
+        "captured_at": frame.captured_at,
+        "window": frame.window,
+        "schedule": frame.schedule,
+        "profile": frame.profile,
+        "test_id": frame.test_id,
+        "state": frame.state,
+        "media_content_id": FrameId(frame=frame.name).uri,
+        "picture": signed(coordinator, frame_path(frame.name, "picture.jpg")),
+        "thumbnail": signed(coordinator, frame_path(frame.name, "thumb.jpg")),
+    }
+
+
+def _in_media(hass: HomeAssistant, folder: str) -> str | None:
+    """Return where a folder of the processor's store stands in Home Assistant's media, if they share it."""
+    parts = Path(folder).parts
+    if len(parts) <= _STORE_EXPORTS_NAME:
+        return None
+    shared = Path(*parts[-_STORE_EXPORTS_NAME:])
+    for name, root in hass.config.media_dirs.items():
+        if (Path(root) / shared).is_dir():
+            return generate_media_source_id(MEDIA_SOURCE, f"{name}/{shared}")
+    return None
