@@ -11,6 +11,7 @@ from homeassistant.helpers.device_registry import AnyDeviceEntry
 from homeassistant.helpers.typing import ConfigType
 
 from .ab_testing import AbTester, ab_test_store, async_load_shelf
+from .any_camera.bridge import OwnBridge, async_forget
 from .camera_wishes import CameraWishes, async_load_wishes, wish_store
 from .const import DOMAIN, PLATFORMS
 from .coordinator import SkylapseCoordinator
@@ -19,6 +20,7 @@ from .deployer import Deployer, ledger_store
 from .devices import async_follow_devices, subject_of
 from .issues import Issues
 from .services import async_setup_services
+from .specs import Specs
 from .views import async_register_views
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
@@ -36,42 +38,56 @@ async def async_setup_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) -> 
     if not await mqtt.async_wait_for_mqtt_client(hass):
         raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key="mqtt_unavailable")
     coordinator = SkylapseCoordinator(hass, entry)
-    deployer = Deployer(
-        hass, entry, coordinator, await async_load_shelf(hass), await async_load_wishes(hass)
-    )
+    deployer = Deployer(hass, entry, coordinator, await async_load_shelf(hass), await async_load_wishes(hass))
     ab_tester = AbTester(hass, entry, coordinator, deployer)
     wishes = CameraWishes(hass, entry, coordinator, deployer)
+    own_bridge = OwnBridge(hass, entry, coordinator)
+    specs = Specs(hass, entry, coordinator, deployer)
     entry.runtime_data = SkylapseData(
-        coordinator=coordinator, deployer=deployer, ab_tester=ab_tester, wishes=wishes
+        coordinator=coordinator,
+        deployer=deployer,
+        ab_tester=ab_tester,
+        wishes=wishes,
+        specs=specs,
+        own_bridge=own_bridge,
     )
     async_follow_devices(hass, entry, coordinator)
     Issues(hass, entry, coordinator).async_start()
     await deployer.async_start()
     ab_tester.async_start()
     wishes.async_start()
+    specs.async_start()
     await coordinator.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    await own_bridge.async_start()
     _follow_updates(entry)
     return True
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) -> bool:
     """Stop hearing."""
+    await entry.runtime_data.own_bridge.async_stop()
     await entry.runtime_data.deployer.async_save()
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 
-async def async_remove_entry(hass: HomeAssistant, _entry: SkylapseConfigEntry) -> None:
+async def async_remove_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) -> None:
     """Forget what was deployed; bridges keep it and go on, as they do whenever the brain is away."""
     await ledger_store(hass).async_remove()
     await ab_test_store(hass).async_remove()
     await wish_store(hass).async_remove()
+    await async_forget(hass, entry)
 
 
 async def async_remove_config_entry_device(
     _hass: HomeAssistant, entry: SkylapseConfigEntry, device: AnyDeviceEntry
 ) -> bool:
-    """Let a device be deleted that is not there any more, and with it what the broker keeps of it."""
+    """Let a device be deleted that is not there any more, and with it what the broker keeps of it.
+
+    That of a schedule or profile goes with its subentry.
+    """
+    if device.config_subentry_id is not None:
+        return False
     subject = subject_of(device.identifiers)
     coordinator = entry.runtime_data.coordinator
     if subject is None:
@@ -88,14 +104,16 @@ async def async_remove_config_entry_device(
 def _follow_updates(entry: SkylapseConfigEntry) -> None:
     """Deploy when schedules or profiles change; load anew when address, key or options do.
 
-    Schedules and profiles have no entities: a changed one needs no reload, and every last frame and reading
-    stays on the dashboard.
+    The entities of schedules and profiles come and go with them: that needs no reload, and every last frame
+    and reading stays on the dashboard.
     """
     loaded_with = _settings(entry)
 
     async def updated(hass: HomeAssistant, entry: SkylapseConfigEntry) -> None:
         if _settings(entry) == loaded_with:
+            entry.runtime_data.specs.async_changed()
             entry.runtime_data.deployer.async_schedule()
+            await entry.runtime_data.own_bridge.async_follow()
         else:
             await hass.config_entries.async_reload(entry.entry_id)
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from homeassistant.config_entries import ConfigEntry
 
 from .ab_testing import AbTester
+from .any_camera.bridge import OwnBridge
 from .camera_wishes import CameraWishes
 from .coordinator import SkylapseCoordinator
 from .deployer import Deployer
+from .specs import Specs
 
 type SkylapseConfigEntry = ConfigEntry[SkylapseData]
 
@@ -20,3 +22,5 @@ class SkylapseData:
     deployer: Deployer
     ab_tester: AbTester
     wishes: CameraWishes
+    own_bridge: OwnBridge
+    specs: Specs

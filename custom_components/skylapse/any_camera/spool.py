@@ -1,0 +1,233 @@
+"""The spool: frames wait here as files until the processor has them, however long it is away.
+
+A frame is safe when picture and record are synced under their names; only then is it announced. The folder
+lies in Home Assistant's cache, which backups leave out: a ledger from a backup would give numbers twice.
+"""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+
+from ..const import LOGGER
+from ..protocol.errors import ProtocolError
+from ..protocol.identifiers import parse_spool
+from ..protocol.messages import Counts, EndedWindow
+from ..protocol.records import FrameRecord
+from . import files
+from .ledger import KnownCamera, Ledger, read_ledger, write_ledger
+
+MAX_FRAMES = 20_000
+MAX_BYTES = 8_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Totals:
+    """What waits in the spool."""
+
+    frames: int
+    bytes: int
+    oldest_at: datetime | None
+
+
+class Spool:
+    """The outbox of one Home Assistant. Memory belongs to the event loop, files to the executor."""
+
+    def __init__(self, hass: HomeAssistant, folder: Path) -> None:
+        """Remember where."""
+        self.folder = folder
+        self.under_way: int | None = None
+        """The frame that is being delivered: it is not dropped meanwhile."""
+        self._hass = hass
+        self._ledger = Ledger(spool=_new_id())
+        self._waiting: dict[int, FrameRecord] = {}
+        self._bytes = 0
+        self._by_camera: Counter[str] = Counter()
+        self._by_window: Counter[tuple[str, str | None]] = Counter()
+        self._lock = asyncio.Lock()
+
+    async def async_open(self) -> None:
+        """Read what is there, and finish what a kill interrupted; raise SpoolError."""
+        found = await self._hass.async_add_executor_job(files.read_spool, self.folder)
+        self._ledger = _recovered(found)
+        gone = [record for record in found.records if record.seq in self._ledger.leaving]
+        for record in found.records:
+            if record not in gone:
+                self._take_in(record)
+        await self._remove(gone)
+        await self._write(self._ledger)
+
+    async def async_close(self) -> None:
+        """Wait for what is being written."""
+        async with self._lock:
+            return
+
+    async def async_add(self, jpeg: bytes, describe: Callable[[str, int], FrameRecord]) -> FrameRecord:
+        """Make a frame safe and return its record, written by `describe` for a spool id and a number.
+
+        Where the spool is full the oldest frames go, and are counted as dropped. Raise SpoolError.
+        """
+        return await self._alone(self._add(jpeg, describe))
+
+    async def async_read(self, record: FrameRecord) -> bytes:
+        """Return a frame's picture; raise DamagedFrameError or SpoolError."""
+        return await self._hass.async_add_executor_job(files.read_frame, self.folder, record)
+
+    async def async_delivered(self, record: FrameRecord) -> None:
+        """Let a frame go that the processor has for good; raise SpoolError."""
+        await self._alone(self._leave([record], dropped=False))
+
+    async def async_drop(self, record: FrameRecord, reason: str) -> None:
+        """Give a frame up, and count it; raise SpoolError."""
+        LOGGER.warning("Frame %s is lost: %s", record.name, reason)
+        await self._alone(self._leave([record], dropped=True))
+
+    async def async_note(self, camera: str, change: Callable[[KnownCamera], KnownCamera]) -> None:
+        """Remember something else of a camera; raise SpoolError where it is not kept over a restart."""
+        await self._alone(self._note(camera, change))
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """All cameras that anything is remembered of."""
+        return tuple(self._ledger.cameras)
+
+    def known(self, camera: str) -> KnownCamera:
+        """Return what is remembered of a camera."""
+        return self._ledger.camera(camera)
+
+    def counts(self, camera: str) -> Counts:
+        """Return where the frames of a camera are."""
+        known, pending = self.known(camera), self._by_camera[camera]
+        return Counts(
+            captured=known.delivered + pending + known.dropped,
+            delivered=known.delivered,
+            pending=pending,
+            dropped=known.dropped,
+        )
+
+    def ended_windows(self, camera: str) -> tuple[EndedWindow, ...]:
+        """Return the last windows that ended, oldest first, with what was captured in them."""
+        return tuple(
+            EndedWindow(
+                window=known.window.id,
+                schedule=known.window.schedule,
+                day=known.window.day,
+                profiles=(known.profile,),
+                ended_at=known.ended_at,
+                captured=known.delivered + self._by_window[camera, known.window.id] + known.dropped,
+                dropped=known.dropped,
+            )
+            for known in self.known(camera).windows
+            if known.ended_at is not None
+        )
+
+    def oldest(self, but: Iterable[int]) -> FrameRecord | None:
+        """Return the frame that goes next, leaving some out."""
+        left_out = set(but)
+        return next((record for seq, record in self._waiting.items() if seq not in left_out), None)
+
+    def totals(self) -> Totals:
+        """Return what waits."""
+        oldest = self.oldest(())
+        return Totals(
+            frames=len(self._waiting),
+            bytes=self._bytes,
+            oldest_at=oldest.captured_at if oldest else None,
+        )
+
+    async def _alone[T](self, work: Coroutine[Any, Any, T]) -> T:
+        """Do one thing after the other, each to its end: files are whole whoever stops waiting for them."""
+
+        async def in_turn() -> T:
+            async with self._lock:
+                return await work
+
+        return await asyncio.shield(self._hass.async_create_task(in_turn(), "skylapse spool"))
+
+    async def _add(self, jpeg: bytes, describe: Callable[[str, int], FrameRecord]) -> FrameRecord:
+        record = describe(self._ledger.spool, self._ledger.next_seq)
+        self._ledger = replace(self._ledger, next_seq=record.seq + 1)
+        await self._make_room(len(jpeg))
+        await self._hass.async_add_executor_job(files.write_frame, self.folder, record, jpeg)
+        self._take_in(record)
+        return record
+
+    async def _note(self, camera: str, change: Callable[[KnownCamera], KnownCamera]) -> None:
+        self._ledger = self._ledger.with_camera(camera, change(self._ledger.camera(camera)))
+        await self._write(self._ledger)
+
+    async def _make_room(self, needed: int) -> None:
+        """Drop the oldest frames until another one fits."""
+        dropped: list[FrameRecord] = []
+        size = self._bytes + needed
+        for record in self._waiting.values():
+            if len(self._waiting) - len(dropped) < MAX_FRAMES and size <= MAX_BYTES:
+                break
+            if record.seq != self.under_way:
+                dropped.append(record)
+                size -= record.bytes
+        if dropped:
+            LOGGER.warning("The spool is full: frame %s is dropped, the oldest of them", dropped[0].name)
+            await self._leave(dropped, dropped=True)
+
+    async def _leave(self, records: list[FrameRecord], *, dropped: bool) -> None:
+        """Count frames as gone, then delete their files: a kill in between costs no count."""
+        ledger = replace(self._ledger, leaving=tuple(record.seq for record in records))
+        for record in records:
+            known = ledger.camera(record.camera)
+            known = known.left(record.window, delivered=int(not dropped), dropped=int(dropped))
+            ledger = ledger.with_camera(record.camera, known)
+        await self._write(ledger)
+        self._ledger = ledger
+        for record in records:
+            self._let_go(record)
+        await self._remove(records)
+
+    async def _write(self, ledger: Ledger) -> None:
+        await self._hass.async_add_executor_job(_keep, self.folder, ledger)
+
+    async def _remove(self, records: list[FrameRecord]) -> None:
+        await self._hass.async_add_executor_job(files.remove_frames, self.folder, records)
+
+    def _take_in(self, record: FrameRecord) -> None:
+        self._waiting[record.seq] = record
+        self._bytes += record.bytes
+        self._by_camera[record.camera] += 1
+        self._by_window[record.camera, record.window] += 1
+
+    def _let_go(self, record: FrameRecord) -> None:
+        del self._waiting[record.seq]
+        self._bytes -= record.bytes
+        self._by_camera[record.camera] -= 1
+        self._by_window[record.camera, record.window] -= 1
+
+
+def _recovered(found: files.Found) -> Ledger:
+    """Return the ledger of a folder; a new one, under a new id, where there is none that fits.
+
+    Numbers go on above every frame that is there: a kill may have come between a frame and its ledger.
+    """
+    ledger = Ledger(spool=_new_id())
+    if found.ledger:
+        try:
+            ledger = read_ledger(found.ledger)
+            parse_spool(ledger.spool)
+        except ProtocolError as error:
+            LOGGER.warning("The ledger of the spool cannot be read, a new one is begun: %s", error)
+            ledger = Ledger(spool=_new_id())
+    highest = max((record.seq for record in found.records), default=0)
+    return replace(ledger, next_seq=max(ledger.next_seq, highest + 1))
+
+
+def _keep(folder: Path, ledger: Ledger) -> None:
+    files.write_ledger(folder, write_ledger(ledger))
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
