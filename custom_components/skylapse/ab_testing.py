@@ -114,7 +114,7 @@ class AbTester:
 
     @callback
     def async_follow(self) -> None:
-        """Take over what was changed in the subentries: a name, an end, that a test is not wanted any more."""
+        """Take over what was changed in the subentries: names, ends, and which tests are gone."""
         subentries = subentries_of(self.entry)
         for test in self.shelf.tests:
             if test.id in subentries:

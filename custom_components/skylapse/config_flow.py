@@ -25,6 +25,7 @@ from homeassistant.helpers.selector import (
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 from homeassistant.helpers.service_info.mqtt import MqttServiceInfo
 
+from .ab_test_flow import AbTestFlow
 from .configuration import built_in_subentries
 from .const import (
     CONF_APP,
@@ -36,6 +37,7 @@ from .const import (
     DEFAULT_LINK_HOURS,
     DEFAULT_REPLY_LIMIT_S,
     DOMAIN,
+    SUBENTRY_AB_TEST,
     SUBENTRY_PROFILE,
     SUBENTRY_SCHEDULE,
     SUBENTRY_SOURCE,
@@ -98,6 +100,7 @@ class SkylapseConfigFlow(ConfigFlow, domain=DOMAIN):
         return {
             SUBENTRY_SCHEDULE: ScheduleFlow,
             SUBENTRY_PROFILE: ProfileFlow,
+            SUBENTRY_AB_TEST: AbTestFlow,
             SUBENTRY_SOURCE: SourceFlow,
         }
 
