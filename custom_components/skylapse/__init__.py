@@ -112,6 +112,7 @@ def _follow_updates(entry: SkylapseConfigEntry) -> None:
     async def updated(hass: HomeAssistant, entry: SkylapseConfigEntry) -> None:
         if _settings(entry) == loaded_with:
             entry.runtime_data.specs.async_changed()
+            entry.runtime_data.ab_tester.async_follow()
             entry.runtime_data.deployer.async_schedule()
             await entry.runtime_data.own_bridge.async_follow()
         else:
