@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import override
 
 from homeassistant.components.button import ButtonDeviceClass, ButtonEntity, ButtonEntityDescription
-from homeassistant.const import EntityCategory
+from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -16,6 +16,7 @@ from .data import SkylapseConfigEntry
 from .entity import BridgeEntity, CameraEntity, async_follow, translated
 from .errors import CommandError
 from .facts import PROCESSOR, Subject
+from .profile_entities import async_follow_profiles
 
 PARALLEL_UPDATES = 1
 
@@ -85,8 +86,9 @@ async def async_setup_entry(
     entry: SkylapseConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the buttons of every camera and bridge that is present, and comes."""
+    """Add the buttons of every camera and bridge that is present, and comes; those of profiles too."""
     async_follow(entry, async_add_entities, _make, at_announces=True)
+    async_follow_profiles(entry, async_add_entities, Platform.BUTTON)
 
 
 def _make(coordinator: SkylapseCoordinator, subject: Subject) -> list[ButtonEntity]:

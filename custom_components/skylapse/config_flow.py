@@ -44,9 +44,10 @@ from .const import (
 )
 from .listen import Heard, async_listen, raw
 from .pinning import async_pin
+from .profile_flow import ProfileFlow
 from .protocol.topics import DEFAULT_ROOT
+from .schedule_flow import ScheduleFlow
 from .source_flow import SourceFlow
-from .subentry_flow import ProfileFlow, ScheduleFlow
 
 TITLE = "Skylapse"
 

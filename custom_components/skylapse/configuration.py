@@ -1,8 +1,5 @@
 """The user's decisions, read from the entry's subentries; and the subentries that a new entry starts with."""
 
-from collections import Counter
-from collections.abc import Iterable
-
 from homeassistant.config_entries import ConfigEntry, ConfigSubentryData
 from homeassistant.core import HomeAssistant
 
@@ -13,7 +10,6 @@ from .brain.plan import Place
 from .brain.profiles import BUILT_IN_PROFILES, ProfileSpec
 from .brain.schedules import BUILT_IN_SCHEDULES, ScheduleSpec
 from .const import LOGGER, SUBENTRY_PROFILE, SUBENTRY_SCHEDULE
-from .protocol.messages import Film
 
 
 def built_in_subentries() -> list[ConfigSubentryData]:
@@ -47,12 +43,16 @@ def read_profiles(entry: ConfigEntry) -> dict[str, ProfileSpec]:
 
 
 def read_schedules(entry: ConfigEntry) -> dict[str, ScheduleSpec]:
-    """Return the entry's schedules by id."""
-    return {
-        subentry.unique_id: ScheduleSpec.read(subentry.unique_id, subentry.title, subentry.data)
-        for subentry in entry.get_subentries_of_type(SUBENTRY_SCHEDULE)
-        if subentry.unique_id
-    }
+    """Return the entry's schedules by id; one that cannot be read is left out with a line in the log."""
+    specs = {}
+    for subentry in entry.get_subentries_of_type(SUBENTRY_SCHEDULE):
+        if not subentry.unique_id:
+            continue
+        try:
+            specs[subentry.unique_id] = ScheduleSpec.read(subentry.unique_id, subentry.title, subentry.data)
+        except BrainError as error:
+            LOGGER.warning("Schedule %s cannot be read: %s", subentry.unique_id, error)
+    return specs
 
 
 def read_configuration(hass: HomeAssistant, entry: ConfigEntry) -> Configuration:
@@ -75,23 +75,6 @@ def read_configuration(hass: HomeAssistant, entry: ConfigEntry) -> Configuration
     return Configuration(
         profiles=specs, left_out=frozenset(left_out), schedules=tuple(schedules), place=read_place(hass)
     )
-
-
-def film_labels(entry: ConfigEntry, films: Iterable[Film]) -> dict[str, str]:
-    """Return what tells the films of one camera and day apart, by film id.
-
-    That is the schedule, and the profile where it made several; a film of no schedule keeps its title.
-    """
-    titles = {subentry.unique_id: subentry.title for subentry in entry.subentries.values()}
-    found = list(films)
-    many = Counter(film.schedule for film in found)
-    labels = {}
-    for film in found:
-        label = titles.get(film.schedule) or film.schedule or film.title
-        profile = titles.get(film.profile) or film.profile
-        is_one_of_many = film.schedule is not None and many[film.schedule] > 1
-        labels[film.id] = f"{label} · {profile}" if is_one_of_many and profile else label
-    return labels
 
 
 def read_place(hass: HomeAssistant) -> Place:

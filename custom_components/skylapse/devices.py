@@ -50,9 +50,9 @@ def device_info(
 
 
 def subject_of(identifiers: set[tuple[str, str]]) -> Subject | None:
-    """Return the subject that a device stands for."""
+    """Return the subject that a device stands for, None for those of schedules and profiles."""
     own = next((identifier for domain, identifier in identifiers if domain == DOMAIN), None)
-    if own is None:
+    if own is None or ":" in own:
         return None
     if own == PROCESSOR.id:
         return PROCESSOR

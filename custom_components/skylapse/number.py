@@ -10,7 +10,7 @@ from homeassistant.components.number import (
     NumberEntityDescription,
     NumberMode,
 )
-from homeassistant.const import EntityCategory, UnitOfTime
+from homeassistant.const import EntityCategory, Platform, UnitOfTime
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -21,6 +21,8 @@ from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry
 from .entity import WishEntity, async_follow
 from .facts import Subject
+from .profile_entities import async_follow_profiles
+from .schedule_entities import async_follow_schedules
 
 PARALLEL_UPDATES = 1
 
@@ -83,8 +85,10 @@ async def async_setup_entry(
     entry: SkylapseConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the numbers of every camera that is present, and comes."""
+    """Add the numbers of every camera that is present, and comes; those of schedules and profiles too."""
     async_follow(entry, async_add_entities, _make)
+    async_follow_schedules(entry, async_add_entities, Platform.NUMBER)
+    async_follow_profiles(entry, async_add_entities, Platform.NUMBER)
 
 
 def _make(coordinator: SkylapseCoordinator, subject: Subject) -> list[WishNumber]:

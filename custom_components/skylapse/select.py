@@ -3,7 +3,7 @@
 from typing import override
 
 from homeassistant.components.select import SelectEntity, SelectEntityDescription
-from homeassistant.const import EntityCategory
+from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -11,6 +11,8 @@ from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry
 from .entity import CameraEntity, WishEntity, async_follow
 from .facts import Subject
+from .profile_entities import async_follow_profiles
+from .schedule_entities import async_follow_schedules
 
 PARALLEL_UPDATES = 1
 
@@ -30,8 +32,10 @@ async def async_setup_entry(
     entry: SkylapseConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the choices of every camera that is present, and comes."""
+    """Add the choices of every camera that is present, and comes; those of schedules and profiles too."""
     async_follow(entry, async_add_entities, _make)
+    async_follow_schedules(entry, async_add_entities, Platform.SELECT)
+    async_follow_profiles(entry, async_add_entities, Platform.SELECT)
 
 
 def _make(coordinator: SkylapseCoordinator, subject: Subject) -> list[SelectEntity]:

@@ -3,6 +3,7 @@
 from typing import Any, override
 
 from homeassistant.components.sensor import SensorEntity
+from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -13,6 +14,8 @@ from .data import SkylapseConfigEntry
 from .entity import SkylapseEntity, async_follow
 from .facts import PROCESSOR, Kind, Subject
 from .processor_sensors import PROCESSOR_SENSORS
+from .profile_entities import async_follow_profiles
+from .schedule_entities import async_follow_schedules
 from .sensor_row import SensorRow, Value
 
 PARALLEL_UPDATES = 0
@@ -29,8 +32,10 @@ async def async_setup_entry(
     entry: SkylapseConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the sensors of everything that is present, and comes."""
+    """Add the sensors of everything that is present, and comes; those of schedules and profiles too."""
     async_follow(entry, async_add_entities, _make)
+    async_follow_schedules(entry, async_add_entities, Platform.SENSOR)
+    async_follow_profiles(entry, async_add_entities, Platform.SENSOR)
 
 
 def _make(coordinator: SkylapseCoordinator, subject: Subject) -> list[SkylapseSensor]:

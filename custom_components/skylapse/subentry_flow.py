@@ -1,70 +1,45 @@
-"""Adding and changing schedules and profiles: forms made of selectors, checked by compiling what they say."""
+"""What the forms of schedules and profiles share: fields in sections, checked by compiling what they say.
+
+Sections are only how a form looks: what is kept is flat. The frontend shows no error within a section, so the
+error of a field stands at its section, which is open then.
+"""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import probatio
 from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
 from homeassistant.const import CONF_NAME
-from homeassistant.helpers.selector import (
-    BooleanSelector,
-    SelectSelector,
-    SelectSelectorConfig,
-    TextSelector,
-    TimeSelector,
-)
+from homeassistant.data_entry_flow import section
+from homeassistant.helpers.selector import Selector
 from homeassistant.util import slugify
 
-from .brain.compiling import check_profile
-from .brain.curves import CURVES, HIGHEST_KELVIN, LOWEST_KELVIN
 from .brain.errors import BrainError
-from .brain.profiles import CUSTOM_CURVE, FOCUS, METERING, WHITE_BALANCE, ProfileSpec
-from .brain.schedules import ANCHORS, MAX_DURATION_MIN, RECIPES, SIZES, WEEKDAYS, ScheduleSpec
-from .brain.seasons import SEASONS
-from .configuration import read_profiles, read_schedules
-from .forms import (
-    camera_options,
-    choice,
-    named,
-    number,
-    offsets,
-    one_of,
-    overridable_fields,
-    point_fields,
-    region_fields,
-    required,
-    rows,
-)
-from .protocol.snapshot import MOST_AVERAGED, MOST_DIOPTRES
 
-_ERROR_FIELDS = {
-    "duration_range": "duration_min",
-    "interval_range": "interval_s",
-    "no_profile": "profiles",
-    "no_day": "days",
-    "profile_circle": "extends",
-    "profile_base_unknown": "extends",
-    "season_base": "season",
-    "season_taken": "season",
-    "no_region": "regions",
-    "region_range": "regions",
-    "curve_points": "curve_points",
-    "curve_too_wild": "curve_points",
-    "curve_unknown": "curve",
-    "bracket_range": "bracket_ev",
-    "focus_bracket_range": "focus_bracket",
-    "change_unknown": "schedule_overrides",
-    "profile_figures": "base",
-}
-_WHOLE = ("keep_days",)
-_STOPS = ("-3", "-2", "-1", "1", "2", "3")
-_DIOPTRES = ("-1", "-0.5", "-0.25", "0.25", "0.5", "1")
+type Fields = dict[probatio.Marker, Selector[Any]]
+
 _MAX_ID = 40
+_WHOLE = ("keep_days",)
 
 
-class _SpecFlow(ConfigSubentryFlow):
-    """What both flows share: one form, compiled on submit, kept under an id made of the name."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FormSection:
+    """Some fields of a form, which can be folded away."""
+
+    key: str
+    fields: Fields
+    collapsed: bool = True
+    """Folded away unless one of its fields has a value."""
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of the fields."""
+        return (str(marker) for marker in self.fields)
+
+
+class SpecFlow(ConfigSubentryFlow):
+    """One form, compiled on submit, kept under an id made of the name."""
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Add one."""
@@ -83,22 +58,26 @@ class _SpecFlow(ConfigSubentryFlow):
         values: Mapping[str, Any],
         known_id: str | None,
     ) -> SubentryFlowResult:
-        errors: dict[str, str] = {}
+        field, error = None, ""
+        sections = self._sections(known_id)
         if user_input is not None:
-            given = {key: int(value) if key in _WHOLE else value for key, value in user_input.items()}
+            values = _flat(user_input, sections)
+            given = {key: int(value) if key in _WHOLE else value for key, value in values.items()}
             name = str(given.pop(CONF_NAME)).strip()
             spec_id = known_id or self._new_id(name)
-            try:
-                data = self._compile(spec_id, name, given)
-            except BrainError as error:
-                errors = {_ERROR_FIELDS[error.key]: error.key}
+            if name:
+                try:
+                    return self._finish(spec_id, name, self._compile(spec_id, name, given))
+                except BrainError as refusal:
+                    field, error = self._field_of(refusal), refusal.key
             else:
-                return self._finish(spec_id, name, data)
-            values = user_input
+                field, error = CONF_NAME, "no_name"
+        wrong = _place(field, sections)
+        schema = probatio.Schema({**self._head(known_id), **_folded(sections, values, wrong)})
         return self.async_show_form(
             step_id=step,
-            data_schema=self.add_suggested_values_to_schema(self._schema(known_id), values),
-            errors=errors,
+            data_schema=self.add_suggested_values_to_schema(schema, _nested(values, sections)),
+            errors={wrong: error} if wrong is not None else {},
         )
 
     def _finish(self, spec_id: str, name: str, data: dict[str, Any]) -> SubentryFlowResult:
@@ -130,109 +109,55 @@ class _SpecFlow(ConfigSubentryFlow):
         """Return what is kept of the fields; raise BrainError for what cannot be compiled."""
 
     @abstractmethod
-    def _schema(self, known_id: str | None) -> probatio.Schema:
-        """Return the form; `known_id` is the one that is changed."""
+    def _field_of(self, error: BrainError) -> str:
+        """Return the field that an error is about, or `base`."""
+
+    @abstractmethod
+    def _head(self, known_id: str | None) -> Fields:
+        """Return the fields above the sections; `known_id` is the one that is changed."""
+
+    @abstractmethod
+    def _sections(self, known_id: str | None) -> tuple[FormSection, ...]:
+        """Return the sections; `known_id` is the one that is changed."""
 
 
-class ScheduleFlow(_SpecFlow):
-    """A schedule: when, how often, with which profiles, and what film is made of it."""
+def _flat(given: Mapping[str, Any], sections: tuple[FormSection, ...]) -> dict[str, Any]:
+    """Return the values of a form without its sections."""
+    keys = {each.key for each in sections}
+    flat = {key: value for key, value in given.items() if key not in keys}
+    for key in keys & given.keys():
+        flat |= given[key]
+    return flat
 
-    def _defaults(self) -> Mapping[str, Any]:
-        return ScheduleSpec(
-            id="new", name="", anchor="sunset", offset_min=-30, duration_min=60, interval_s=15
-        ).write()
 
-    def _compile(self, spec_id: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
-        return ScheduleSpec.read(spec_id, name, {**self._defaults(), **given}).write()
+def _nested(values: Mapping[str, Any], sections: tuple[FormSection, ...]) -> dict[str, Any]:
+    """Return values as a form has them, in its sections."""
+    within = {each.key: {name: values[name] for name in each.names() if name in values} for each in sections}
+    inner = {name for each in sections for name in each.names()}
+    return {**{key: value for key, value in values.items() if key not in inner}, **within}
 
-    def _schema(self, _known_id: str | None) -> probatio.Schema:
-        entry = self._get_entry()
-        profiles = named(read_profiles(entry).values())
-        return probatio.Schema(
-            {
-                probatio.Required(CONF_NAME): TextSelector(),
-                probatio.Required("enabled", default=True): BooleanSelector(),
-                probatio.Required("anchor"): choice(ANCHORS, "anchor"),
-                probatio.Optional("at", default="00:00:00"): TimeSelector(),
-                probatio.Optional("offset_min", default=0): number(-720, 720, 1, "min"),
-                probatio.Required("duration_min"): number(1, MAX_DURATION_MIN, 1, "min"),
-                probatio.Required("interval_s"): number(0.1, 86_400, "any", "s"),
-                probatio.Required("days", default=list(WEEKDAYS)): choice(WEEKDAYS, "days", multiple=True),
-                probatio.Optional("cameras", default=[]): SelectSelector(
-                    SelectSelectorConfig(options=camera_options(entry), multiple=True, custom_value=True)
-                ),
-                probatio.Required("profiles"): SelectSelector(
-                    SelectSelectorConfig(options=profiles, multiple=True)
-                ),
-                probatio.Required("film", default=True): BooleanSelector(),
-                probatio.Required("recipe", default="clean"): choice(RECIPES, "recipe"),
-                probatio.Required("size", default="1080p"): choice(SIZES, "size"),
-                probatio.Required("rate", default=24): number(1, 60, 1, "fps"),
-                probatio.Required("keep_days", default=0): number(0, 36_500, 1, "d"),
-            }
+
+def _folded(
+    sections: tuple[FormSection, ...], values: Mapping[str, Any], wrong: str | None
+) -> dict[probatio.Marker, section]:
+    """Return the sections as parts of a form."""
+    return {
+        probatio.Required(each.key): section(
+            probatio.Schema(each.fields),
+            {"collapsed": each.collapsed and each.key != wrong and not _has_value(each, values)},
         )
+        for each in sections
+    }
 
 
-class ProfileFlow(_SpecFlow):
-    """A profile; what is left empty comes from the profile that it extends."""
+def _has_value(each: FormSection, values: Mapping[str, Any]) -> bool:
+    """Tell whether a field has a value that its form would not have given it."""
+    return any(
+        name in values and values[name] not in (marker.default() if marker.default else None, None, [], "")
+        for name, marker in zip(each.names(), each.fields, strict=True)
+    )
 
-    def _defaults(self) -> Mapping[str, Any]:
-        return {}
 
-    def _shown(self, kept: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Brackets as the texts of a choice, overrides as rows that name their schedule."""
-        shown = dict(kept)
-        for key in ("bracket_ev", "focus_bracket"):
-            if key in kept:
-                shown[key] = [f"{offset:g}" for offset in kept[key] if offset]
-        if "schedule_overrides" in kept:
-            shown["schedule_overrides"] = [
-                {"schedule": schedule, **changes} for schedule, changes in kept["schedule_overrides"].items()
-            ]
-        return shown
-
-    def _compile(self, spec_id: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
-        given_rows = given.get("schedule_overrides", ())
-        overrides = {
-            row["schedule"]: {key: value for key, value in row.items() if key != "schedule"}
-            for row in given_rows
-        }
-        spec = ProfileSpec.read(spec_id, name, {**given, "schedule_overrides": overrides})
-        specs = {**read_profiles(self._get_entry()), spec_id: spec}
-        for each in specs:
-            check_profile(specs, each)
-        return spec.write()
-
-    def _schema(self, known_id: str | None) -> probatio.Schema:
-        entry = self._get_entry()
-        others = named(spec for spec in read_profiles(entry).values() if spec.id != known_id)
-        optional = probatio.Optional
-        overrides = {
-            "schedule": required(one_of(named(read_schedules(entry).values()))),
-            **overridable_fields(),
-        }
-        return probatio.Schema(
-            {
-                probatio.Required(CONF_NAME): TextSelector(),
-                optional("extends"): one_of(others),
-                optional("season"): choice(SEASONS, "season"),
-                optional("metering"): choice(METERING, "metering"),
-                optional("regions"): rows("region", region_fields()),
-                optional("ev"): number(-5, 5, 0.1, "EV"),
-                optional("night_ev"): number(-5, 5, 0.1, "EV"),
-                optional("white_balance"): choice(WHITE_BALANCE, "white_balance"),
-                optional("kelvin"): number(LOWEST_KELVIN, HIGHEST_KELVIN, 50, "K"),
-                optional("curve"): choice((*CURVES, CUSTOM_CURVE), "curve"),
-                optional("curve_points"): rows("curve_point", point_fields()),
-                optional("max_exposure_s"): number(0, 3600, "any", "s"),
-                optional("max_gain"): number(0, 64, "any", None),
-                optional("bracket_ev"): offsets(_STOPS),
-                optional("average"): number(1, MOST_AVERAGED, 1, None),
-                optional("focus"): choice(FOCUS, "focus"),
-                optional("focus_dioptre"): number(0, MOST_DIOPTRES, "any", "dpt"),
-                optional("focus_bracket"): offsets(_DIOPTRES),
-                optional("raw"): BooleanSelector(),
-                optional("jpeg_quality"): number(50, 100, 1, "%"),
-                optional("schedule_overrides"): rows("schedule_override", overrides),
-            }
-        )
+def _place(field: str | None, sections: tuple[FormSection, ...]) -> str | None:
+    """Return where the error of a field is shown."""
+    return next((each.key for each in sections if field in each.names()), field)

@@ -3,6 +3,7 @@
 from typing import Any, override
 
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
+from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -10,6 +11,7 @@ from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry
 from .entity import CameraEntity, async_follow
 from .facts import Subject
+from .schedule_entities import async_follow_schedules
 
 PARALLEL_UPDATES = 1
 
@@ -21,8 +23,9 @@ async def async_setup_entry(
     entry: SkylapseConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the switch of every camera that is present, and comes."""
+    """Add the switch of every camera that is present, and comes; those of schedules and profiles too."""
     async_follow(entry, async_add_entities, _make)
+    async_follow_schedules(entry, async_add_entities, Platform.SWITCH)
 
 
 def _make(coordinator: SkylapseCoordinator, subject: Subject) -> list[CaptureSwitch]:

@@ -84,6 +84,26 @@ def check_profile(specs: Specs, profile_id: str) -> None:
             compile_profile(specs, profile_id, 0, season=season, changes=changes)
 
 
+def check_change(specs: Specs, spec: ProfileSpec) -> None:
+    """Raise ProfileError where a profile as it is to be, or another one because of it, cannot be compiled.
+
+    Others that could not be compiled before are no reason: they are put right one by one.
+    """
+    changed_specs = {**specs, spec.id: spec}
+    check_profile(changed_specs, spec.id)
+    for each in specs:
+        if each != spec.id and _is_sound(specs, each):
+            check_profile(changed_specs, each)
+
+
+def _is_sound(specs: Specs, profile_id: str) -> bool:
+    try:
+        check_profile(specs, profile_id)
+    except ProfileError:
+        return False
+    return True
+
+
 def _check_season(specs: Specs, spec: ProfileSpec) -> None:
     base = specs.get(spec.extends or "")
     if base is None or base.season is not None:

@@ -113,6 +113,8 @@ def compile_orders(
             schedule=schedule.id,
             recipe=schedule.recipe,
             size=schedule.size,
+            also_sizes=tuple(size for size in schedule.also_sizes if size != schedule.size),
+            codec=schedule.codec,
             rate=schedule.rate,
             retention_days=schedule.keep_days or None,
         )

@@ -2,15 +2,22 @@
 
 A plan starts at a whole multiple of six hours, so that compiling it twice within them gives the same plan;
 it reaches six hours further than it must, so that the 96 hours never run short. A plan that does not fit into
-one message is shortened, by six hours at a time. Clock windows are counted in
-local time (a window from 00:00 over 24 hours ends at the next 00:00, in 23 to 25 real hours), solar ones in
-real time. On days without the anchor, as in polar day and night, a schedule yields no window. Windows may
-overlap; which rules then is the bridge's rule, not the plan's.
+one message is shortened, by six hours at a time. Windows may overlap; which rules then is the bridge's rule,
+not the plan's.
+
+Clock windows are counted in local time: one from 00:00 over 24 hours ends at the next 00:00, in 23 to 25 real
+hours. A time of day that a clock change skips is the moment of the change, and a window that lies wholly in
+what is skipped begins then and is as long as ever; of a time that comes twice the first counts.
+
+Solar windows are counted in real time, and a day of the sun lies around its noon: where summer's sunset falls
+into the small hours, it is still that of the evening before, and no day has two of them or loses its own. On
+days without the anchor, as in polar day and night, a schedule yields no window.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from astral import Observer
@@ -32,6 +39,8 @@ _EVENTS = {
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
+_SECOND = timedelta(seconds=1)
+_MIDDAY = time(12)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,9 +105,12 @@ def shortened(plan: Plan, sun: SunTable, hours: int) -> Plan:
 
 
 def windows_between(schedule: ScheduleSpec, place: Place, start: datetime, end: datetime) -> Iterator[Window]:
-    """Yield the windows of a schedule that are not over at `start` and begin before `end`."""
+    """Yield the windows of a schedule that are not over at `start` and begin before `end`.
+
+    A window begins from half a day before its anchor's day to half a day after it, and lasts a day at most.
+    """
     zone = ZoneInfo(place.time_zone)
-    day = start.astimezone(zone).date() - 2 * _DAY
+    day = start.astimezone(zone).date() - 3 * _DAY
     last = end.astimezone(zone).date() + _DAY
     while day <= last:
         window = _window_on(schedule, place, zone, day) if schedule.falls_on(day) else None
@@ -108,7 +120,7 @@ def windows_between(schedule: ScheduleSpec, place: Place, start: datetime, end: 
 
 
 def window_id(schedule: str, day: date) -> str:
-    """Return the name of the window whose anchor falls on a local day."""
+    """Return the name of the window whose anchor falls on a day."""
     return f"{schedule}-{day:%Y%m%d}"
 
 
@@ -131,9 +143,9 @@ def compile_sun(place: Place, now: datetime) -> SunTable:
 
 
 def _window_on(schedule: ScheduleSpec, place: Place, zone: ZoneInfo, day: date) -> Window | None:
-    """Return the window whose anchor falls on this local day, None where the sun has no such moment."""
+    """Return the window whose anchor falls on this day, None where the sun has no such moment."""
     span = _clock_span(schedule, zone, day) if schedule.anchor == "clock" else _sun_span(schedule, place, day)
-    if span is None or span[1] <= span[0]:
+    if span is None:
         return None
     return Window(
         id=window_id(schedule.id, day),
@@ -147,9 +159,25 @@ def _window_on(schedule: ScheduleSpec, place: Place, zone: ZoneInfo, day: date) 
 
 
 def _clock_span(schedule: ScheduleSpec, zone: ZoneInfo, day: date) -> tuple[datetime, datetime]:
-    opens = datetime.combine(day, schedule.clock_time) + timedelta(minutes=schedule.offset_min)
-    closes = opens + timedelta(minutes=schedule.duration_min)
-    return opens.replace(tzinfo=zone).astimezone(UTC), closes.replace(tzinfo=zone).astimezone(UTC)
+    length = timedelta(minutes=schedule.duration_min)
+    shown = datetime.combine(day, schedule.clock_time) + timedelta(minutes=schedule.offset_min)
+    opens, closes = _moment(shown, zone), _moment(shown + length, zone)
+    return opens, closes if closes > opens else opens + length
+
+
+def _moment(shown: datetime, zone: ZoneInfo) -> datetime:
+    """Return when clocks first show this local time, or when they skip it."""
+    moment, other = (shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if moment <= other:
+        return moment
+    offset = other.astimezone(zone).utcoffset()
+    while moment - other > _SECOND:  # the change lies between the two
+        middle = other + (moment - other) // 2
+        if middle.astimezone(zone).utcoffset() == offset:
+            other = middle
+        else:
+            moment = middle
+    return moment.replace(microsecond=0)
 
 
 def _sun_span(schedule: ScheduleSpec, place: Place, day: date) -> tuple[datetime, datetime] | None:
@@ -160,18 +188,30 @@ def _sun_span(schedule: ScheduleSpec, place: Place, day: date) -> tuple[datetime
     return opens, opens + timedelta(minutes=schedule.duration_min)
 
 
+@lru_cache(maxsize=8192)
 def sun_event(anchor: str, place: Place, day: date) -> datetime | None:
     """Return when the sun does this on a local day, UTC to the second, None where it does not.
 
-    The sun's events are computed for days in UTC; far from Greenwich the one that falls on the local day is a
-    neighbour's.
+    The day is the sun's: dawn and sunrise are those before its noon, sunset and dusk those after it, on
+    whichever side of midnight.
     """
-    zone = ZoneInfo(place.time_zone)
-    for utc_day in (day, day - _DAY, day + _DAY):
-        try:
-            moment: datetime = _EVENTS[anchor](place.observer, date=utc_day)
-        except ValueError:
-            continue
-        if moment.astimezone(zone).date() == day:
-            return moment.astimezone(UTC).replace(microsecond=0)
-    return None
+    try:
+        moment: datetime = _EVENTS[anchor](place.observer, date=_suns_day(place, day))
+    except ValueError:
+        return None
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+@lru_cache(maxsize=2048)
+def _suns_day(place: Place, day: date) -> date:
+    """Return the day, as astral counts them by longitude, whose noon is nearest to midday of a local day.
+
+    That is another one where a zone's date is not that of its longitude, as on Kiritimati.
+    """
+    midday = datetime.combine(day, _MIDDAY, ZoneInfo(place.time_zone))
+    return min((day, day - _DAY, day + _DAY), key=lambda each: abs(_noon(place, each) - midday))
+
+
+def _noon(place: Place, day: date) -> datetime:
+    noon: datetime = astral_sun.noon(place.observer, date=day)
+    return noon

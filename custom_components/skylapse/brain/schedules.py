@@ -11,9 +11,13 @@ from .profiles import PRODUCTION_PROFILE
 Anchor = Literal["clock", "dawn", "sunrise", "solar_noon", "sunset", "dusk"]
 ANCHORS: tuple[Anchor, ...] = ("clock", "dawn", "sunrise", "solar_noon", "sunset", "dusk")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-RECIPES = ("clean", "cinematic", "steady", "hdr", "focus", "startrail", "3d-print", "raw")
+RECIPES = ("clean", "cinematic", "steady", "hdr", "focus", "startrail", "season", "3d-print", "raw")
 SIZES = ("720p", "1080p", "1440p", "2160p")
+Codec = Literal["h264", "h265", "av1"]
+CODECS: tuple[Codec, ...] = ("h264", "h265", "av1")
 MAX_DURATION_MIN = 1440.0
+MAX_OFFSET_MIN = 720.0
+SHORTEST_S, LONGEST_S = 0.1, 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +43,9 @@ class ScheduleSpec:
     film: bool = True
     recipe: str = "clean"
     size: str = "1080p"
+    also_sizes: tuple[str, ...] = ()
+    """Further sizes, each a film of its own."""
+    codec: Codec = "h264"
     rate: float = 24.0
     keep_days: int = 0
     """How long frames are kept; 0 keeps them for ever."""
@@ -47,7 +54,9 @@ class ScheduleSpec:
         """Refuse figures that no window can have."""
         if not 0 < self.duration_min <= MAX_DURATION_MIN:
             raise ScheduleError("duration_range", schedule=self.name)
-        if not 0.1 <= self.interval_s <= 86_400:
+        if not -MAX_OFFSET_MIN <= self.offset_min <= MAX_OFFSET_MIN:
+            raise ScheduleError("offset_range", schedule=self.name)
+        if not SHORTEST_S <= self.interval_s <= LONGEST_S:
             raise ScheduleError("interval_range", schedule=self.name)
         if not self.profiles:
             raise ScheduleError("no_profile", schedule=self.name)
