@@ -98,11 +98,9 @@ class BridgeEntity(SkylapseEntity):
         cameras = [system.cameras[each] for each in sorted(system.cameras_of(self.subject.id))]
         camera = next((each for each in cameras if each.info is not None), None)
         if camera is None:
-            raise HomeAssistantError(
-                translation_domain=DOMAIN,
-                translation_key="bridge_has_no_camera",
-                translation_placeholders={"bridge": self.subject.id},
-            )
+            raise failed("bridge_has_no_camera", bridge=self.subject.id)
+        if not self.available:
+            raise failed("bridge_offline", bridge=self.subject.id)
         try:
             await self.coordinator.async_command_camera(camera, name, {}, self.reply_limit_s)
         except CommandError as error:
@@ -121,11 +119,9 @@ class CameraEntity(SkylapseEntity):
         """Have the camera do something; raise a translated HomeAssistantError when it does not."""
         camera = self.camera
         if camera is None:
-            raise HomeAssistantError(
-                translation_domain=DOMAIN,
-                translation_key="camera_gone",
-                translation_placeholders={"camera": self.subject.id},
-            )
+            raise failed("camera_gone", camera=self.subject.id)
+        if not self.coordinator.is_available(self.subject):
+            raise failed("camera_offline", camera=self.subject.id)
         try:
             await self.coordinator.async_command_camera(
                 camera, name, dict(args), limit_s or self.reply_limit_s
@@ -169,15 +165,21 @@ class WishEntity(CameraEntity):
 def translated(error: CommandError, subject: str) -> HomeAssistantError:
     """Return what a user is told of a command that was not carried out."""
     if isinstance(error, CommandTimeoutError):
-        return HomeAssistantError(
-            translation_domain=DOMAIN, translation_key="no_reply", translation_placeholders={"who": subject}
-        )
+        return failed("no_reply", who=subject)
     reason = error.message if isinstance(error, CommandRefusedError) else str(error)
-    return HomeAssistantError(
-        translation_domain=DOMAIN,
-        translation_key="refused",
-        translation_placeholders={"who": subject, "reason": reason},
-    )
+    match getattr(error, "code", None):
+        case "busy":
+            return failed("refused_busy", who=subject, reason=reason)
+        case "expired":
+            return failed("refused_expired", who=subject, reason=reason)
+        case "spool_full":
+            return failed("refused_full", who=subject, reason=reason)
+    return failed("refused", who=subject, reason=reason)
+
+
+def failed(key: str, **places: str) -> HomeAssistantError:
+    """Return the error of what was tried and did not succeed."""
+    return HomeAssistantError(translation_domain=DOMAIN, translation_key=key, translation_placeholders=places)
 
 
 @callback
