@@ -7,18 +7,24 @@ from unittest.mock import Mock, PropertyMock, patch
 
 import freezegun
 import pytest
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components import camera
 from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient, MqttMockPahoClient
 
 from custom_components.skylapse.configuration import built_in_subentries
 from custom_components.skylapse.const import DOMAIN
+from tests.integration.darkroom import BEFORE, Depot, View, settle, subentries
 from tests.integration.speakers import Bridge, Processor
 from tests.integration.theatre import KEY, FakeProcessor
 
 HERE = Path(__file__).parent
 
-freezegun.configure(extend_ignore_list=["custom_components.skylapse.protocol"])
+freezegun.configure(
+    extend_ignore_list=["custom_components.skylapse.protocol", "custom_components.skylapse.any_camera.ledger"]
+)
 """The contract compares types; a frozen `datetime` is another one."""
 
 
@@ -99,6 +105,59 @@ def bridge(hass: HomeAssistant) -> Bridge:
 def processor(hass: HomeAssistant, processor_server: FakeProcessor) -> Processor:
     """The processor's voice on MQTT."""
     return Processor(hass, processor_server)
+
+
+@pytest.fixture
+async def spoken(loaded: MockConfigEntry, bridge: Bridge, processor: Processor) -> MockConfigEntry:
+    """The entry when bridge and processor have said everything."""
+    await bridge.tell_all()
+    await processor.tell_all()
+    return loaded
+
+
+@pytest.fixture
+async def garden(hass: HomeAssistant) -> View:
+    """A camera of Home Assistant itself, `camera.garden`."""
+    view = View()
+    assert await async_setup_component(hass, camera.DOMAIN, {})
+    await hass.data[camera.DATA_COMPONENT].async_add_entities([view])
+    await settle(hass)
+    return view
+
+
+@pytest.fixture
+async def depot(socket_enabled: None) -> AsyncGenerator[Depot]:
+    """The processor's door for frames, on a free loopback port."""
+    server = Depot()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def own_cameras(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    garden: View,
+    depot: Depot,
+    tmp_path: Path,
+    freezer: FrozenDateTimeFactory,
+) -> MockConfigEntry:
+    """The entry with the garden as a source and a window at noon, in ten seconds."""
+    freezer.move_to(BEFORE)
+    hass.config.config_dir = str(tmp_path)
+    await hass.config.async_set_time_zone("Europe/Vienna")
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        title="Skylapse",
+        unique_id=DOMAIN,
+        data={"root": "skylapse", "processor_url": depot.url, "processor_key": KEY},
+        subentries_data=subentries(("Garden", "camera.garden")),
+    )
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await settle(hass)
+    return entry
 
 
 @pytest.fixture

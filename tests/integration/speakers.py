@@ -24,6 +24,7 @@ from custom_components.skylapse.protocol.messages import (
     ProcessorHealth,
     Reading,
     Reply,
+    Result,
     StoreState,
 )
 from custom_components.skylapse.protocol.records import FrameRecord
@@ -45,6 +46,8 @@ WEST = CameraInfo(
     min_gain=1.0,
     max_gain=16.0,
     controls_exposure=True,
+    focus=True,
+    max_dioptre=10.0,
 )
 ANNOUNCE = BridgeAnnounce(
     bridge="roof",
@@ -142,6 +145,22 @@ FILM = Film(
     video="/api/v1/films/00000000000000f1/video",
 )
 
+KEOGRAM = Result(
+    id="00000000000000d1",
+    change="added",
+    kind="keogram",
+    camera=CAMERA,
+    day="2026-06-21",
+    title="West · Keogram · 21 June 2026",
+    created_at=datetime(2026, 6, 21, 19, 0, tzinfo=UTC),
+    width=1440,
+    height=1080,
+    bytes=300_000,
+    frames=240,
+    picture="/api/v1/results/00000000000000d1/picture?v=1",
+    thumb="/api/v1/results/00000000000000d1/thumb?v=1",
+)
+
 
 class Bridge:
     """Speaks for a bridge and its camera."""
@@ -168,8 +187,8 @@ class Bridge:
     async def tell_all(self) -> None:
         """Say everything that a bridge says."""
         await self.arrive()
-        await self.say(topics.HEALTH, HEALTH)
         await self.say(topics.STATE, STATE)
+        await self.say(topics.HEALTH, HEALTH)
         await self.say(topics.READING, READING)
         await self.say(topics.FRAME, FRAME)
         await self.say(topics.PREVIEW, JPEG)
@@ -248,7 +267,14 @@ class Processor:
         )
         await self.say(
             topics.STORE_STATE,
-            StoreState(day="2026-06-21", frames_today=236, frames=236, last_frame=str(FRAME.name)),
+            StoreState(
+                day="2026-06-21",
+                frames_today=236,
+                frames=236,
+                last_frame=str(FRAME.name),
+                lens="clear",
+                sunset_score=0.73,
+            ),
             bridge="roof",
             camera="west",
         )
@@ -258,6 +284,11 @@ class Processor:
         """Tell of a film that the server has, or has no more."""
         self.server.put(film)
         await self.say(topics.FILM, film)
+
+    async def result(self, result: Result) -> None:
+        """Tell of a result that the server has, or has no more."""
+        self.server.put(result)
+        await self.say(topics.RESULT, result)
 
     async def job(self, state: JobState) -> None:
         """Tell how far a job is, without waiting for whoever waits for it."""
