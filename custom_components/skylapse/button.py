@@ -10,6 +10,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .any_camera.records import BRIDGE as OWN_BRIDGE
 from .const import DOMAIN
 from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry
@@ -38,6 +39,9 @@ class CameraButtonDescription(ButtonEntityDescription):
 @dataclass(frozen=True, kw_only=True)
 class BridgeButtonDescription(ButtonEntityDescription):
     """One button of a bridge; its key is the command."""
+
+    needs_machine: bool = False
+    """Only for bridges that are a program of their own: Home Assistant's own is not."""
 
 
 async def _capture(button: CameraButton) -> None:
@@ -73,7 +77,10 @@ BRIDGE_BUTTONS = (
         entity_category=EntityCategory.DIAGNOSTIC,
     ),
     BridgeButtonDescription(
-        key="restart", device_class=ButtonDeviceClass.RESTART, entity_category=EntityCategory.CONFIG
+        key="restart",
+        device_class=ButtonDeviceClass.RESTART,
+        entity_category=EntityCategory.CONFIG,
+        needs_machine=True,
     ),
     BridgeButtonDescription(
         key="flush", translation_key="deliver_now", entity_category=EntityCategory.DIAGNOSTIC
@@ -93,7 +100,11 @@ async def async_setup_entry(
 
 def _make(coordinator: SkylapseCoordinator, subject: Subject) -> list[ButtonEntity]:
     if subject.kind == "bridge":
-        return [BridgeButton(coordinator, subject, description) for description in BRIDGE_BUTTONS]
+        return [
+            BridgeButton(coordinator, subject, description)
+            for description in BRIDGE_BUTTONS
+            if subject.id != OWN_BRIDGE or not description.needs_machine
+        ]
     camera = coordinator.camera(subject.id)
     return [
         CameraButton(coordinator, subject, description)

@@ -17,6 +17,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.translation import async_get_translations
 from homeassistant.loader import Integration, async_get_integration
 
+from .any_camera.records import BRIDGE as OWN_BRIDGE
 from .const import DOMAIN
 from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry
@@ -47,7 +48,9 @@ async def async_setup_entry(
     integration = await async_get_integration(hass, DOMAIN)
 
     def make(coordinator: SkylapseCoordinator, subject: Subject) -> list[BridgeSoftware]:
-        return [BridgeSoftware(coordinator, subject, integration)] if subject.kind == "bridge" else []
+        if subject.kind != "bridge" or subject.id == OWN_BRIDGE:
+            return []
+        return [BridgeSoftware(coordinator, subject, integration)]
 
     async_follow(entry, async_add_entities, make)
 

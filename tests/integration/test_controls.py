@@ -154,6 +154,15 @@ async def test_a_press_is_done_when_the_bridge_says_so(
     assert state(hass, "button.roof_restart") != STATE_UNKNOWN
 
 
+async def test_home_assistants_own_bridge_is_neither_restarted_nor_updated(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive(bridge="home_assistant", name="Home Assistant")
+    assert state(hass, "button.home_assistant_identify") == STATE_UNKNOWN
+    assert hass.states.get("button.home_assistant_restart") is None
+    assert hass.states.get("update.home_assistant_firmware") is None
+
+
 # ---------------------------------------------------------------- nobody there
 
 
