@@ -159,6 +159,7 @@ HOME_ASSISTANT_TESTS := $(wildcard tests/integration tests/blueprints)
 PROGRAM_CODE := $(wildcard protocol/skylapse_protocol pi_bridge/skylapse_bridge processor/skylapse_processor demo bench tools/libcamera_rig tools/recipe_pictures)
 PYTEST := -m pytest --quiet
 HOME_ASSISTANT_PYTEST := $(PYTEST) -p tests.integration.plugin_2026_11
+COVERED := --cov=custom_components.skylapse --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
 
 .PHONY: lint
 lint: venv venv-314 venv-ha  ## format check, ruff, mypy, vendored copy, house test
@@ -194,9 +195,10 @@ test-picamera: libcamera .tools/bin/mosquitto .tools/bin/mosquitto_sub .tools/bi
 test-power-cut: venv  ## power cuts on a file system of their own, for which one must be root
 	.venv/bin/python $(PYTEST) tests/power_cut
 
-test-home-assistant: venv-ha venv-ha-10 tools  ## the integration on Home Assistant 2026.10 and 2026.11
-	.venv-ha-10/bin/python $(HOME_ASSISTANT_PYTEST) $(HOME_ASSISTANT_TESTS)
-	.venv-ha/bin/python $(HOME_ASSISTANT_PYTEST) $(HOME_ASSISTANT_TESTS)
+test-home-assistant: venv-ha venv-ha-10 tools  ## the integration on Home Assistant 2026.10 and 2026.11: every line, every branch
+	mkdir -p build
+	COVERAGE_FILE=build/coverage-2026.10 .venv-ha-10/bin/python $(HOME_ASSISTANT_PYTEST) $(COVERED) $(HOME_ASSISTANT_TESTS)
+	COVERAGE_FILE=build/coverage-2026.11 .venv-ha/bin/python $(HOME_ASSISTANT_PYTEST) $(COVERED) $(HOME_ASSISTANT_TESTS)
 
 test-end-to-end: venv venv-ha tools  ## the whole system in a real Home Assistant and a real browser
 	.venv/bin/python $(PYTEST) tests/end_to_end
