@@ -18,7 +18,7 @@ from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.protocol import topics
-from tests.integration.speakers import ANNOUNCE, Processor
+from tests.integration.speakers import ANNOUNCE, FILM, Bridge, Processor
 from tests.integration.theatre import KEY, FakeProcessor
 
 CLOSED = "http://127.0.0.1:1"
@@ -270,6 +270,59 @@ async def test_while_a_click_is_waited_for_the_other_discovery_may_win(
     assert result["reason"] == "already_configured"
     entry = hass.config_entries.async_entries(DOMAIN)[0]
     assert entry.data["processor_url"] == processor_server.url
+
+
+# ---------------------------------------------------------------- how many steps it takes
+
+
+async def photograph(hass: HomeAssistant, bridge: Bridge, processor: Processor) -> None:
+    """Let the bridge take a frame and the processor make a film; see both, and what was deployed."""
+    await bridge.tell_all()
+    await processor.tell_all()
+    assert hass.states.get("image.roof_west").state != "unknown"  # type: ignore[union-attr]
+    assert hass.states.get("image.roof_west_latest_film").state != "unknown"  # type: ignore[union-attr]
+    entry = hass.config_entries.async_loaded_entries(DOMAIN)[0]
+    facts = entry.runtime_data.coordinator.camera("roof/west")
+    assert facts is not None
+    assert facts.plan_revision is not None
+    assert entry.runtime_data.coordinator.library.get(FILM.id) is not None
+
+
+async def test_where_the_app_announces_itself_one_confirm_is_enough(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    app: HassioServiceInfo,
+    bridge: Bridge,
+    processor: Processor,
+) -> None:
+    assert await found_by_mqtt(hass) is not None
+    flow = await begin(hass, SOURCE_HASSIO, app)
+    assert flow["data_schema"] is None
+    assert (await answer(hass, flow))["type"] is FlowResultType.CREATE_ENTRY
+    assert hass.config_entries.flow.async_progress_by_handler(DOMAIN) == []
+    await photograph(hass, bridge, processor)
+
+
+async def test_otherwise_one_confirm_with_one_key_field_is_enough(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, bridge: Bridge, processor: Processor
+) -> None:
+    await hass.async_block_till_done(**WAIT)
+    with patch("custom_components.skylapse.listen.LISTEN_S", 30):
+        async_fire_mqtt_message(hass, "skylapse/roof/announce", topics.encode(topics.ANNOUNCE, ANNOUNCE))
+        while not (flows := hass.config_entries.flow.async_progress_by_handler(DOMAIN)):
+            processor.announce()
+            await hass.async_block_till_done()
+    assert (await answer(hass, flows[0], processor_key=KEY))["type"] is FlowResultType.CREATE_ENTRY
+    await photograph(hass, bridge, processor)
+
+
+async def test_a_second_bridge_takes_no_step_at_all(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    await Bridge(hass).arrive(bridge="barn", name="Barn")
+    assert hass.config_entries.flow.async_progress_by_handler(DOMAIN) == []
+    assert hass.states.get("image.barn_west") is not None
 
 
 # ---------------------------------------------------------------- later

@@ -8,7 +8,6 @@ import pytest
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
-from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import (
@@ -29,9 +28,8 @@ from pytest_homeassistant_custom_component.typing import (
 from custom_components.skylapse import system_health
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.protocol import topics
-from custom_components.skylapse.protocol.messages import Focus, ProcessorAnnounce
 from tests.integration.brokerage import published
-from tests.integration.speakers import ANNOUNCE, FILM, STATE, WEST, Bridge, Processor
+from tests.integration.speakers import ANNOUNCE, FILM, HEALTH, WEST, Bridge, Processor
 from tests.integration.theatre import KEY, FakeProcessor
 
 
@@ -162,51 +160,6 @@ async def test_unloading_takes_everything_down_and_loading_brings_it_back(
     assert state.state == "812.5"
 
 
-# ---------------------------------------------------------------- hostile
-
-
-@pytest.mark.parametrize(
-    "topic",
-    [
-        row.name(
-            **{
-                key: value
-                for key, value in (("bridge", "roof"), ("camera", "west"), ("job", "j"))
-                if f"{{{key}}}" in row.path
-            }
-        )
-        for row in topics.TOPICS
-        if row.sender != "brain"
-    ],
-)
-async def test_hostile_payloads_are_one_line_in_the_log(
-    hass: HomeAssistant,
-    loaded: MockConfigEntry,
-    bridge: Bridge,
-    caplog: pytest.LogCaptureFixture,
-    topic: str,
-) -> None:
-    await bridge.arrive()
-    before = {state.entity_id: state.state for state in hass.states.async_all()}
-    for payload in (b"\xff\x00\xfe", b"{}", b"[1]", b"x" * 70_000, b'{"schema": 99}'):
-        async_fire_mqtt_message(hass, topic, payload)
-    await hass.async_block_till_done(wait_background_tasks=True)
-    assert {state.entity_id: state.state for state in hass.states.async_all()} == before
-    assert caplog.text.count("Ignored a message that does not fit the contract") == 1
-    assert topic in caplog.text
-    assert "Traceback" not in caplog.text
-
-
-async def test_topics_with_names_that_are_none_are_told_of_too(
-    hass: HomeAssistant, loaded: MockConfigEntry, caplog: pytest.LogCaptureFixture
-) -> None:
-    for number in range(250):
-        async_fire_mqtt_message(hass, f"skylapse/Bad Name {number}/announce", b"{}")
-    await hass.async_block_till_done(wait_background_tasks=True)
-    assert caplog.text.count("Ignored a message") == 200
-    assert hass.states.async_all() == []
-
-
 # ---------------------------------------------------------------- the library
 
 
@@ -261,98 +214,6 @@ async def test_a_list_of_films_that_does_not_fit_is_told(
     assert "films did not answer with an object" in caplog.text
 
 
-# ---------------------------------------------------------------- repairs
-
-
-def issues(hass: HomeAssistant) -> set[str]:
-    return {issue for domain, issue in ir.async_get(hass).issues if domain == DOMAIN}
-
-
-async def test_two_machines_under_one_id_are_told_of(
-    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
-) -> None:
-    await bridge.arrive(boot_id="a")
-    await bridge.arrive(boot_id="b")
-    assert issues(hass) == set()
-    await bridge.arrive(boot_id="a")
-    assert issues(hass) == {"twin_bridges_roof"}
-    await bridge.say(topics.ANNOUNCE, None)
-    assert issues(hass) == set()
-
-
-async def test_a_bridge_of_another_time_is_told_of_until_it_is_updated(
-    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
-) -> None:
-    await bridge.arrive(schema_min=2, schema_max=3)
-    issue = ir.async_get(hass).async_get_issue(DOMAIN, "contract_apart_roof")
-    assert issue is not None
-    assert issue.translation_placeholders is not None
-    assert issue.translation_placeholders["side"] == "Skylapse"
-    await bridge.arrive(schema_min=0, schema_max=0)
-    issue = ir.async_get(hass).async_get_issue(DOMAIN, "contract_apart_roof")
-    assert issue is not None
-    assert issue.translation_placeholders is not None
-    assert issue.translation_placeholders["side"] == "Roof"
-    await bridge.arrive(schema_min=1, schema_max=2)
-    assert issues(hass) == set()
-
-
-async def test_a_lens_that_drifted_is_told_of_until_it_is_focused(
-    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
-) -> None:
-    await bridge.arrive()
-    focus = Focus(infinity_dioptre=0.4, drifted=True)
-    await bridge.say(topics.STATE, replace(STATE, focus=focus))
-    assert issues(hass) == {"focus_drifted_roof/west"}
-    await bridge.say(topics.STATE, replace(STATE, focus=replace(focus, drifted=False)))
-    assert issues(hass) == set()
-    await bridge.say(topics.STATE, replace(STATE, focus=focus))
-    await bridge.say(topics.ANNOUNCE, None)
-    assert issues(hass) == set()
-
-
-async def test_a_processor_that_moved_is_told_of(
-    hass: HomeAssistant, loaded: MockConfigEntry, processor: Processor, processor_server: FakeProcessor
-) -> None:
-    await processor_server.stop()
-    announce = ProcessorAnnounce(
-        processor="house",
-        name="House",
-        software="0.1.0",
-        schema_min=1,
-        schema_max=1,
-        boot_id="b",
-        base_url="http://elsewhere:8097",
-    )
-    await processor.say(topics.PROCESSOR_ANNOUNCE, announce)
-    assert issues(hass) == set()
-    await processor.say(topics.PROCESSOR_AVAILABILITY, "online")
-    assert issues(hass) == {"processor_moved_processor"}
-
-
-async def test_the_key_never_goes_to_an_address_that_was_merely_announced(
-    hass: HomeAssistant, loaded: MockConfigEntry, processor: Processor, processor_server: FakeProcessor
-) -> None:
-    thief = FakeProcessor()
-    await thief.start()
-    await processor.say(
-        topics.PROCESSOR_ANNOUNCE,
-        ProcessorAnnounce(
-            processor="house",
-            name="Thief",
-            software="0",
-            schema_min=1,
-            schema_max=1,
-            boot_id="t",
-            base_url=thief.url,
-        ),
-    )
-    await processor.say(topics.PROCESSOR_AVAILABILITY, "online")
-    assert thief.asked == []
-    assert processor_server.asked != []
-    await thief.stop()
-
-
 # ---------------------------------------------------------------- for helpers
 
 
@@ -377,6 +238,46 @@ async def test_diagnostics_show_the_system_and_no_secret(
         assert secret not in str(told)
 
 
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("http://10.0.0.7:8097/api refused", "http://**REDACTED**/api refused"),
+        ("rtsp://me:secret@cam.lan/live", "rtsp://**REDACTED**/live"),
+        ("pinned to https://[fd00::1]:8097", "pinned to https://**REDACTED**"),
+        ("192.168.1.4 is away, b8:27:EB:01:02:03 too", "**REDACTED** is away, **REDACTED** too"),
+        ("media-source://skylapse/film/1 of 24.5.1", "media-source://skylapse/film/1 of 24.5.1"),
+    ],
+)
+async def test_diagnostics_hide_addresses_within_words(
+    hass: HomeAssistant,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    hass_client: ClientSessionGenerator,
+    words: str,
+    shown: str,
+) -> None:
+    await bridge.arrive()
+    await bridge.say(topics.HEALTH, replace(HEALTH, uplink_problem=words))
+    told = await get_diagnostics_for_config_entry(hass, hass_client, loaded)
+    assert told["subjects"]["bridge:roof"]["health"]["uplink_problem"] == shown
+
+
+async def test_diagnostics_name_the_repairs_and_why_films_cannot_be_read(
+    hass: HomeAssistant,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    processor: Processor,
+    processor_server: FakeProcessor,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    processor_server.broken = 500
+    await processor.arrive()
+    await bridge.arrive(schema_min=2, schema_max=2)
+    told = await get_diagnostics_for_config_entry(hass, hass_client, loaded)
+    assert told["issues"] == ["contract_apart_roof"]
+    assert told["processor_failure"] == "films answered 500"
+
+
 async def test_a_device_has_diagnostics_of_its_own(
     hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, hass_client: ClientSessionGenerator
 ) -> None:
@@ -390,7 +291,11 @@ async def test_a_device_has_diagnostics_of_its_own(
 
 
 async def test_system_health_asks_everybody(
-    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor_server: FakeProcessor
+    hass: HomeAssistant,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    processor: Processor,
+    processor_server: FakeProcessor,
 ) -> None:
     await bridge.arrive()
     told: dict[str, Any] = {}
@@ -403,6 +308,10 @@ async def test_system_health_asks_everybody(
     answer = await told["info"](hass)
     assert answer["bridges"] == "1 / 1"
     assert (answer["broker"], answer["cameras"]) == (True, 1)
+    assert (answer["version"], answer["bridge_versions"]) == ("0.1.0", "Roof 0.1.0")
+    assert answer["processor_version"] == "–"
+    await processor.arrive()
+    assert (await told["info"](hass))["processor_version"] == "0.1.0"
     assert await answer["processor"] == "ok"
     for status, error in ((401, "invalid_key"), (500, "unreachable")):
         processor_server.broken = status

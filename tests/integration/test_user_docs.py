@@ -1,0 +1,185 @@
+"""The documents for users: they name everything that there is, nothing else, and their YAML is accepted."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from homeassistant.components.automation.config import ValidationStatus, async_validate_config_item
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
+from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.skylapse.const import DOMAIN
+from custom_components.skylapse.services import ACTIONS
+from tests.integration.speakers import Bridge, Processor
+from tools.user_docs import PAGES, ROOT, WORDS, marks, tables
+
+DOCS = ROOT / "docs"
+BLOCK = re.compile(r"^ *```yaml\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+OF_USERS = ("actions", "automations", "blueprints", "configuration", "troubleshooting")
+"""Pages whose YAML is for Home Assistant."""
+SECTIONS = {"services": "actions", "triggers": "automations", "conditions": "automations"}
+UNTESTED_KEYS = {"logger", "type"}
+"""Home Assistant's own logger; cards, which the browser knows."""
+OPEN = "{{"
+
+
+def blocks() -> Iterator[tuple[str, Any]]:
+    """Yield every block of YAML, with the page that it stands on."""
+    for name in OF_USERS:
+        for text in BLOCK.findall((DOCS / f"{name}.md").read_text(encoding="utf-8")):
+            yield name, yaml.safe_load(text)
+
+
+def headings(page: str) -> list[str]:
+    """Return the headings of a page below its first."""
+    return re.findall(r"^##+ (.+)$", (DOCS / f"{page}.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+# ---------------------------------------------------------------- words
+
+
+def test_every_table_stands_in_one_place_and_no_other_does() -> None:
+    found = [mark for page in PAGES for mark, _ in marks(page)]
+    assert {"missing": set(tables()) - set(found), "surplus": set(found) - set(tables())} == {
+        "missing": set(),
+        "surplus": set(),
+    }
+    assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_tables_say_what_the_integration_says(page: Path) -> None:
+    made = tables()
+    assert [mark for mark, text in marks(page) if text != made[mark]] == [], "python -m tools.user_docs"
+
+
+@pytest.mark.parametrize("place", SECTIONS)
+def test_everything_in_the_editor_has_a_section_under_its_name(place: str) -> None:
+    names = [texts["name"] for texts in WORDS[place].values()]
+    assert [name for name in names if name not in headings(SECTIONS[place])] == []
+
+
+@pytest.mark.parametrize("place", SECTIONS)
+def test_everything_in_the_editor_has_an_example(place: str) -> None:
+    text = (DOCS / f"{SECTIONS[place]}.md").read_text(encoding="utf-8")
+    kind = {"services": "action", "triggers": "trigger", "conditions": "condition"}[place]
+    shown = set(re.findall(rf"^ *(?:- )?{kind}: {DOMAIN}\.(\w+)$", text, re.MULTILINE))
+    assert shown == set(WORDS[place])
+
+
+# ---------------------------------------------------------------- entities
+
+
+def documented() -> dict[str, set[tuple[str, str, str]]]:
+    """Return name, kind and default of each entity that the page names, by device."""
+    found: dict[str, set[tuple[str, str, str]]] = {}
+    device = ""
+    for line in (DOCS / "entities.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("## "):
+            device = line.removeprefix("## ")
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| **"):
+            found.setdefault(device, set()).add((cells[0].strip("*"), cells[1], cells[2]))
+    return found
+
+
+def device_of(hass: HomeAssistant, entity: er.RegistryEntry) -> str:
+    """Return the kind of device that an entity belongs to."""
+    assert entity.device_id is not None
+    device = dr.async_get(hass).async_get(entity.device_id)
+    assert device is not None
+    own = next(identifier for domain, identifier in device.identifiers if domain == DOMAIN)
+    if own.partition(":")[0] in ("schedule", "profile"):
+        return own.partition(":")[0].capitalize()
+    if own == "processor":
+        return "Processor"
+    if "/" in own:
+        return "Camera"
+    return "Bridge" if own == "roof" else "Skylapse"
+
+
+async def test_every_entity_is_named_with_its_kind_and_whether_it_is_on(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    await bridge.tell_all()
+    await processor.tell_all()
+    found: dict[str, set[tuple[str, str, str]]] = {}
+    for entity in er.async_entries_for_config_entry(er.async_get(hass), loaded.entry_id):
+        words = WORDS["entity"].get(entity.domain, {}).get(entity.translation_key or "", {})
+        name = words.get("name") or entity.original_name or ""
+        row = (name, entity.domain.replace("_", " "), "off" if entity.disabled_by else "")
+        found.setdefault(device_of(hass, entity), set()).add(row)
+    told = documented()
+    missing = {device: rows - told.get(device, set()) for device, rows in found.items()}
+    surplus = {device: rows - found.get(device, set()) for device, rows in told.items()}
+    assert (
+        {key: rows for key, rows in missing.items() if rows},
+        {k: r for k, r in surplus.items() if r},
+    ) == ({}, {})
+
+
+# ---------------------------------------------------------------- YAML
+
+
+def calls(block: Any) -> Iterator[dict[str, Any]]:
+    """Yield every call of an action of Skylapse within a block."""
+    if isinstance(block, list):
+        for each in block:
+            yield from calls(each)
+    elif isinstance(block, dict):
+        if str(block.get("action", "")).startswith(f"{DOMAIN}."):
+            yield block
+        for each in block.values():
+            yield from calls(each)
+
+
+def test_what_examples_call_is_taken() -> None:
+    schemas = {action.name: action.schema for action in ACTIONS}
+    seen = set()
+    for _, block in blocks():
+        for call in calls(block):
+            name = call["action"].partition(".")[2]
+            assert set(call) <= {"action", "data", "response_variable", "target"}
+            data = {key: value for key, value in call.get("data", {}).items() if OPEN not in str(value)}
+            templates = call.get("data", {}).keys() - data.keys()
+            assert templates <= {str(key) for key in schemas[name].schema}
+            schemas[name](data)
+            seen.add(name)
+    assert seen == set(schemas)
+
+
+def automation(block: Any) -> dict[str, Any]:
+    """Return an automation that holds a block."""
+    whole = {"alias": "Example", "triggers": [{"trigger": "homeassistant", "event": "start"}], "actions": []}
+    if "triggers" in block:
+        return dict(block)
+    for key in ("trigger", "condition", "action"):
+        if key in block:
+            return {**whole, f"{key}s": [block]}
+    raise AssertionError(f"what is this? {block}")
+
+
+async def test_home_assistant_takes_every_example(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
+    assert await async_setup_component(hass, "automation", {})
+    examples = [(page, block) for page, block in blocks() if not set(block) & UNTESTED_KEYS]
+    assert examples
+    for page, block in examples:
+        config = await async_validate_config_item(hass, "example", automation(block))
+        assert config is not None
+        assert config.validation_status is ValidationStatus.OK, (page, block, config.validation_error)
+
+
+async def test_examples_name_entities_that_there_are(
+    hass: HomeAssistant, all_enabled: None, loaded: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    await bridge.tell_all()
+    await processor.tell_all()
+    named = {name for _, block in blocks() for name in re.findall(r"\b\w+\.roof_west\w*", str(block))}
+    assert named
+    assert sorted(named - set(hass.states.async_entity_ids())) == []
