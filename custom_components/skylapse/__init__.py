@@ -18,7 +18,7 @@ from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry, SkylapseData
 from .deployer import Deployer, ledger_store
 from .devices import async_follow_devices, subject_of
-from .issues import Issues
+from .issues import Issues, async_forget_issues
 from .services import async_setup_services
 from .specs import Specs
 from .views import async_register_views
@@ -77,6 +77,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) ->
     await ab_test_store(hass).async_remove()
     await wish_store(hass).async_remove()
     await async_forget(hass, entry)
+    async_forget_issues(hass)
 
 
 async def async_remove_config_entry_device(

@@ -8,12 +8,12 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.event import async_call_later
 
-from .const import DOMAIN
+from .const import CONF_APP, DOMAIN
 from .coordinator import SkylapseCoordinator
 from .errors import ProcessorUnreachableError
 from .facts import PROCESSOR, BridgeFacts, CameraFacts, Subject
 from .protocol import topics
-from .protocol.messages import BridgeAnnounce
+from .protocol.messages import BridgeAnnounce, ProcessorAnnounce
 from .troubles import TROUBLES, Places, Trouble, Whole
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ class Issues:
         self._patience: dict[str, CALLBACK_TYPE] = {}
         """What ends the wait for a trouble to last, by issue."""
         self._places: dict[str, Places] = {}
+        self._is_unshared = False
+        self._sought: str | None = None
+        """The start of the processor whose folder is being looked for, or was found."""
 
     @callback
     def async_start(self) -> None:
@@ -76,6 +79,19 @@ class Issues:
     @callback
     def _look_at_processor(self) -> None:
         self._look(PROCESSOR)
+        processor = self.coordinator.system.processor
+        is_here = processor.online and CONF_APP in self.entry.data
+        if is_here and processor.announce is not None and processor.announce.boot_id != self._sought:
+            self._sought = processor.announce.boot_id
+            self.entry.async_create_background_task(
+                self.hass, self._async_seek(processor.announce), "skylapse shared folder", eager_start=False
+            )
+
+    async def _async_seek(self, announce: ProcessorAnnounce) -> None:
+        """Look whether the media browser shows the folder of the app; if not, look again later."""
+        self._is_unshared = await self.coordinator.shared.async_root(announce) is None
+        self._sought = None if self._is_unshared else announce.boot_id
+        self._look(PROCESSOR)
 
     def _look(self, subject: Subject) -> None:
         """Find what is wrong with a subject, and what is not any more."""
@@ -97,6 +113,7 @@ class Issues:
                 connected=mqtt.is_connected(self.hass),
                 pinned=str(client.url) if client is not None else None,
                 is_lost=isinstance(coordinator.processor_failure, ProcessorUnreachableError),
+                is_unshared=self._is_unshared,
             )
         if subject.kind == "camera":
             return coordinator.camera(subject.id)
@@ -158,6 +175,14 @@ class Issues:
     @staticmethod
     def _issue(key: str, subject: str) -> str:
         return f"{key}_{subject}"
+
+
+@callback
+def async_forget_issues(hass: HomeAssistant) -> None:
+    """Take every repair issue away: the entry is removed."""
+    for domain, issue in list(ir.async_get(hass).issues):
+        if domain == DOMAIN:
+            ir.async_delete_issue(hass, domain, issue)
 
 
 @callback

@@ -150,7 +150,8 @@ def _moved(whole: Whole, _stands: bool) -> Places | None:  # noqa: FBT001 the sh
 
 def _unshared(whole: Whole, _stands: bool) -> Places | None:  # noqa: FBT001 the shape of all that find
     announce = whole.processor.announce
-    return {"name": announce.name} if announce is not None and whole.is_unshared else None
+    is_so = whole.processor.online and whole.is_unshared
+    return {"name": announce.name} if announce is not None and is_so else None
 
 
 def _nothing_heard(whole: Whole, _stands: bool) -> Places | None:  # noqa: FBT001 the shape of all that find

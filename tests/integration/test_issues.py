@@ -4,13 +4,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
-from custom_components.skylapse.issues import HELP_URL
+from custom_components.skylapse.issues import HELP_URL, async_set_issue
+from custom_components.skylapse.media.shared import MARKER
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.messages import Clock, Focus, ProcessorHealth
 from custom_components.skylapse.troubles import TROUBLES
@@ -289,6 +291,49 @@ async def test_where_nobody_is_ever_heard_it_is_said(
     await pass_time(hass, 15 * MINUTE_S + 1)
     assert issues(hass) == {"nothing_heard_processor"}
     await bridge.arrive()
+    assert issues(hass) == set()
+
+
+@pytest.mark.parametrize("start", ["boot-p", "another"])
+async def test_an_app_whose_folder_is_not_shared_is_told_of_until_it_is(
+    hass: HomeAssistant,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    processor: Processor,
+    tmp_path: Path,
+    start: str,
+) -> None:
+    hass.config.media_dirs = {"local": str(tmp_path)}
+    hass.config_entries.async_update_entry(loaded, data={**loaded.data, "app": "abc_skylapse"})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await bridge.arrive()
+    await processor.arrive()
+    await pass_time(hass, 10 * MINUTE_S + 1)
+    assert issues(hass) == {"media_not_shared_processor"}
+    (tmp_path / "skylapse").mkdir()
+    (tmp_path / "skylapse" / MARKER).write_text(f"house {start}", encoding="utf-8")
+    moved = moved_to(processor.server.url, boot_id=start)
+    with patch("custom_components.skylapse.media.shared.LOOK_AGAIN_S", -1.0):
+        await processor.say(topics.PROCESSOR_ANNOUNCE, moved)
+    assert issues(hass) == set()
+
+
+async def test_a_processor_elsewhere_need_not_share_its_folder(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    await bridge.arrive()
+    await processor.arrive()
+    await pass_time(hass, 3600)
+    assert issues(hass) == set()
+
+
+async def test_an_entry_that_is_removed_leaves_no_repair(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive(schema_min=2, schema_max=3)
+    async_set_issue(hass, True, "plan_too_large", "roof/west", camera="roof/west")
+    assert issues(hass) == {"contract_apart_roof", "plan_too_large_roof/west"}
+    await hass.config_entries.async_remove(loaded.entry_id)
     assert issues(hass) == set()
 
 
