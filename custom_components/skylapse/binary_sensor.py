@@ -195,6 +195,11 @@ class SkylapseBinarySensor(SkylapseEntity, BinarySensorEntity):
             return self.coordinator.connected
         return super().available
 
+    @override
+    def shown(self) -> object:
+        """Whether it is available and on, and why."""
+        return self.available, self.is_on, self.extra_state_attributes
+
     @property
     @override
     def is_on(self) -> bool | None:

@@ -54,6 +54,11 @@ class PreviewCamera(CameraEntity, Camera):
         Camera.__init__(self)
         self._asking = asyncio.Lock()
 
+    @override
+    def shown(self) -> object:
+        """Whether it is available and recording, and what it is."""
+        return self.available, self.is_recording, self.model
+
     @property
     @override
     def is_recording(self) -> bool:

@@ -38,7 +38,7 @@ class SkylapseEntity(Entity):
         self.subject = subject
         self.knower = subject
         """Who knows what the entity shows, and so must be up: not always the one whose device it is on."""
-        self._knower_is_up = False
+        self._last_shown: object = None
         self.entity_description = description
         self._attr_unique_id = f"{subject.id}_{description.key}"
         self._attr_device_info = device_info(coordinator.hass, coordinator.entry, coordinator, subject)
@@ -65,20 +65,18 @@ class SkylapseEntity(Entity):
         await super().async_added_to_hass()
         self.async_on_remove(self.coordinator.async_listen(self.subject, self._facts_changed))
         if self.knower != self.subject:
-            self._knower_is_up = self.coordinator.is_available(self.knower)
-            self.async_on_remove(self.coordinator.async_listen(self.knower, self._knower_changed))
+            self.async_on_remove(self.coordinator.async_listen(self.knower, self._facts_changed))
 
-    @callback
-    def _knower_changed(self) -> None:
-        """Show that it came or went; what else it says is about others."""
-        is_up = self.coordinator.is_available(self.knower)
-        if is_up != self._knower_is_up:
-            self._knower_is_up = is_up
-            self.async_write_ha_state()
+    def shown(self) -> object:
+        """Return all that the entity shows: it is written only when that changed, for facts change often."""
+        return self.available
 
     @callback
     def _facts_changed(self) -> None:
-        self.async_write_ha_state()
+        shown = self.shown()
+        if shown != self._last_shown:
+            self._last_shown = shown
+            self.async_write_ha_state()
 
 
 class BridgeEntity(SkylapseEntity):

@@ -66,6 +66,11 @@ class SkylapseImage(CameraEntity, ImageEntity):
         """None while there is no picture: its icon is shown then, not an address that fails."""
         return super().entity_picture if self._attr_image_last_updated else None
 
+    @override
+    def shown(self) -> object:
+        """Whether it is available, and which picture it is."""
+        return self.available, self._taken_at()
+
     @callback
     @override
     def _facts_changed(self) -> None:

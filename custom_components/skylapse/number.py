@@ -102,6 +102,11 @@ class WishNumber(WishEntity, NumberEntity):
 
     entity_description: WishNumberDescription
 
+    @override
+    def shown(self) -> object:
+        """Whether it is available, and the value."""
+        return self.available, self.native_value
+
     @property
     @override
     def native_value(self) -> float | None:

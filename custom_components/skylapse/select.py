@@ -47,6 +47,11 @@ def _make(coordinator: SkylapseCoordinator, subject: Subject) -> list[SelectEnti
 class ProfileSelect(WishEntity, SelectEntity):
     """The profile that rules now: the one that the user chose for this camera, else its schedules'."""
 
+    @override
+    def shown(self) -> object:
+        """Whether it is available, what rules and what else could."""
+        return self.available, self.current_option, self.options
+
     @property
     @override
     def options(self) -> list[str]:
@@ -83,6 +88,11 @@ class ProfileSelect(WishEntity, SelectEntity):
 
 class ModeSelect(CameraEntity, SelectEntity):
     """Whether the camera follows its plan. The bridge's state says so, never the choice itself."""
+
+    @override
+    def shown(self) -> object:
+        """Whether it is available, and the mode."""
+        return self.available, self.current_option
 
     @property
     @override

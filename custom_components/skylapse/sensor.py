@@ -56,6 +56,11 @@ class SkylapseSensor(SkylapseEntity, SensorEntity):
         if row.from_processor:
             self.knower = PROCESSOR
 
+    @override
+    def shown(self) -> object:
+        """Whether it is available, its value and its attributes."""
+        return self.available, self.native_value, self.extra_state_attributes
+
     @property
     @override
     def native_value(self) -> Value:

@@ -35,6 +35,11 @@ def _make(coordinator: SkylapseCoordinator, subject: Subject) -> list[CaptureSwi
 class CaptureSwitch(CameraEntity, SwitchEntity):
     """Capture by the plan, on or off. The bridge's state says which, never the switch itself."""
 
+    @override
+    def shown(self) -> object:
+        """Whether it is available and on."""
+        return self.available, self.is_on
+
     @property
     @override
     def is_on(self) -> bool | None:

@@ -68,6 +68,11 @@ class BridgeSoftware(BridgeEntity, UpdateEntity):
         self._attr_latest_version = str(integration.version)
         self._attr_release_url = f"{self._source}/blob/main/CHANGELOG.md"
 
+    @override
+    def shown(self) -> object:
+        """Whether it is available, and the version."""
+        return self.available, self.installed_version
+
     @property
     @override
     def installed_version(self) -> str | None:
