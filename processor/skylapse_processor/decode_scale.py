@@ -86,18 +86,16 @@ class Scaler:
             return _canvas(self._scaled(pixels, size))
         canvas = empty(self._box)
         left, top = (self._box.width - size.width) // 2, (self._box.height - size.height) // 2
-        scaled = self._channels(pixels, size)
+        scaled = None if (width, height) == (size.width, size.height) else _canvas(self._scaled(pixels, size))
         for channel, plane in enumerate(canvas.planes):
             if size != self._box:
                 plane[:] = 0
-            plane[top : top + size.height, left : left + size.width] = scaled[channel]
+            place = plane[top : top + size.height, left : left + size.width]
+            if scaled is None:
+                cv2.extractChannel(pixels, channel, place)
+            else:
+                place[:] = scaled.planes[channel]
         return canvas
-
-    def _channels(self, pixels: Pixels, size: Box) -> Planes:
-        height, width = pixels.shape[:2]
-        if (width, height) == (size.width, size.height):
-            return pixels[..., 0], pixels[..., 1], pixels[..., 2]
-        return _canvas(self._scaled(pixels, size)).planes
 
     def _scaled(self, pixels: Pixels, size: Box) -> av.VideoFrame:
         return self._reformatter.reformat(

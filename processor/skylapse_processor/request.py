@@ -169,8 +169,18 @@ def check(request: RenderRequest) -> None:
         if not low <= value <= high:
             raise RequestError(name, f"{value:g} is not from {low:g} to {high:.0f} {unit}")
     recipe.steps_of(request.recipe, request.parameters)
+    for kind, names in _NEEDED.items():
+        known = [name for name in names if getattr(request.files, name) is not None]
+        if request.parameters.get(kind) not in (None, False) and not known:
+            raise RequestError(
+                f"parameters.{kind}", f"changes nothing: it needs {' or '.join(names)} of this camera"
+            )
     if request.stretch is not None and not 0 <= request.stretch[0] < request.stretch[1]:
         raise RequestError("stretch", "is no first frame and a later one")
+
+
+_NEEDED = {"lut": ("lut",), "correct": ("lens", "flat")}
+"""Steps that do nothing without a file of the camera's calibration: who asks for one is told."""
 
 
 def _check_among(request: RenderRequest) -> None:

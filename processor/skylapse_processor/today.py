@@ -241,9 +241,7 @@ class Today:
                 await self._close_all(live, rest)
                 if not live.reel.levelled_as_a_render or live.reel.skipped or live.reel.picture is None:
                     return ()
-                product = await self._showing.run(
-                    partial(self._product, live, live.reel.picture, still[0], folder)
-                )
+                product = await self._product(live, live.reel.picture, still[0], folder)
             except (ProcessorError, OSError) as error:
                 _log.warning("the film of today of %s is rendered instead: %s", spec.camera, error)
                 return ()
@@ -370,9 +368,12 @@ class Today:
             return Box(width=live.track.width, height=live.track.height)
         return film_box(live.spec.size, *(first.size or (2, 2)))
 
-    def _product(self, live: Live, picture: Picture, still: SourceFrame, folder: Path) -> Product:
-        """Make the film of what is closed, and its pictures."""
-        folder.mkdir(parents=True, exist_ok=True)
+    async def _product(self, live: Live, picture: Picture, still: SourceFrame, folder: Path) -> Product:
+        """Make the film of what is closed, and its pictures beside it."""
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        film, poster, thumb, preview = (
+            folder / name for name in ("film.mp4", "poster.jpg", "thumb.jpg", "preview.webp")
+        )
         flicker_mev = live.reel.flicker_mev()
         words = {
             "title": f"{live.spec.camera} {live.spec.day}",
@@ -382,13 +383,12 @@ class Today:
             "flicker_mev": f"{flicker_mev:g}",
             "frames": f"{live.reel.shown}",
         }
-        film, poster, thumb, preview = (
-            folder / name for name in ("film.mp4", "poster.jpg", "thumb.jpg", "preview.webp")
+        aim, small = live.reel.aim(still.name), live.reel.small(FRAMES)
+        (facts, content), *_ = await asyncio.gather(
+            self._showing.run(partial(live.reel.finish, film, words)),
+            self._showing.aside(partial(self._showing.stills, still, aim, picture.box, poster, thumb)),
+            self._showing.aside(partial(_preview, small, preview)),
         )
-        facts, content = live.reel.finish(film, words)
-        self._showing.stills(still, live.reel.aim(still.name), picture.box, poster, thumb)
-        small = [Image.open(path) for path in live.reel.small(FRAMES)]
-        write_whole(preview, animation(small))
         return Product(
             size=live.spec.size,
             video=film,
@@ -490,3 +490,7 @@ def _keep(live: Live, piece: Piece, frames: Sequence[SourceFrame], number: int) 
             )
         )
     live.reel.close(piece)
+
+
+def _preview(small: Sequence[Path], preview: Path) -> None:
+    write_whole(preview, animation([Image.open(path) for path in small]))

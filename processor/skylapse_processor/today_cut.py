@@ -90,6 +90,10 @@ class Lane:
         """Do something in the thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
+    async def aside(self, work: Callable[[], Out]) -> Out:
+        """Do something beside what the thread does."""
+        return await asyncio.get_running_loop().run_in_executor(self._helpers, work)
+
     def cut(
         self,
         frames: Sequence[SourceFrame],

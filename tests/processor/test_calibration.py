@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from skylapse_bridge.calibrate.tone import Exposed, solve
 from skylapse_processor import tone
 from skylapse_processor.calibration import CalibrationFiles, curve_of, load, retold
 from skylapse_processor.config import load as load_config
-from skylapse_processor.errors import CalibrationError, ConfigError
+from skylapse_processor.errors import CalibrationError, ConfigError, RequestError
 from skylapse_processor.frames import read_folder
 from skylapse_processor.recipe.smooth import flicker_mev
-from skylapse_processor.request import RenderRequest, from_json, to_json
+from skylapse_processor.request import RenderRequest, check, from_json, to_json
 from skylapse_protocol.tone import FULL_SCALE
 
 from .conftest import write_config
@@ -213,3 +213,18 @@ def test_a_render_says_which_file_cannot_be_used(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "none.cube: cannot be read (No such file or directory)" in done.stderr
     assert not (tmp_path / "film.mp4").exists()
+
+
+@pytest.mark.parametrize(("step", "files"), [("lut", "lut"), ("correct", "lens or flat")])
+def test_a_step_that_could_do_nothing_is_refused_with_what_it_needs(
+    tmp_path: Path, step: str, files: str
+) -> None:
+    _steps(tmp_path / "in", 2)
+    listing = read_folder(tmp_path / "in")
+    asked = RenderRequest(
+        frames=listing.frames, output=tmp_path / "film.mp4", parameters={step: True}, skipped=()
+    )
+    with pytest.raises(RequestError, match=f"parameters.{step}: changes nothing: it needs {files}"):
+        check(asked)
+    check(replace(asked, parameters={step: False}))
+    check(replace(asked, files=CalibrationFiles(lens=Path("lens.json"), lut=Path("look.cube"))))
