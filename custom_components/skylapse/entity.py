@@ -137,6 +137,13 @@ class WishEntity(CameraEntity):
         """Tell whether what is wished can be deployed; a bridge that is away takes it when it is back."""
         return self.coordinator.connected and self.coordinator.camera(self.subject.id) is not None
 
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Listen to the schedules too: windows begin and end while a bridge is away."""
+        await super().async_added_to_hass()
+        specs = self.coordinator.entry.runtime_data.specs
+        self.async_on_remove(specs.async_listen(self._facts_changed))
+
     @property
     def deployer(self) -> Deployer:
         """Who carries wishes out."""

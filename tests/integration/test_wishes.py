@@ -10,7 +10,7 @@ from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse import async_remove_config_entry_device
@@ -26,7 +26,7 @@ from custom_components.skylapse.protocol.errors import ProtocolError
 from custom_components.skylapse.protocol.snapshot import Plan, Snapshot, active_window
 from tests.integration.brokerage import last, published
 from tests.integration.dashboard import attributes, state
-from tests.integration.speakers import STATE, WEST, Bridge
+from tests.integration.speakers import WEST, Bridge
 
 SNAPSHOT = "skylapse/roof/west/snapshot/set"
 PLAN = "skylapse/roof/west/plan/set"
@@ -191,13 +191,15 @@ async def test_the_numbers_show_what_applies_and_take_what_is_wished(
     assert (float(state(hass, INTERVAL)), float(state(hass, EV))) == (30.0, -0.7)
 
 
-async def test_the_interval_follows_the_windows(
+async def test_the_interval_follows_the_windows_though_the_bridge_is_away(
     hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, freezer: FrozenDateTimeFactory
 ) -> None:
     await bridge.arrive()
     assert float(state(hass, INTERVAL)) == 30.0
+    await bridge.say(topics.AVAILABILITY, "offline")
     freezer.move_to(NOON + timedelta(hours=9))
-    await bridge.say(topics.STATE, STATE)
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done()
     assert float(state(hass, INTERVAL)) == 15.0
 
 
