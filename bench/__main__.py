@@ -15,6 +15,7 @@ NO_AREAS = frozenset(
         "__main__",
         "detector_days",
         "figures",
+        "house_probe",
         "inputs",
         "picamera_probe",
         "programs",

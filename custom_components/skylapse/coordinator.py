@@ -19,10 +19,11 @@ from .errors import ProcessorError, ProcessorKeyError
 from .facts import PROCESSOR, BridgeFacts, CameraFacts, ProcessorFacts, Subject, System
 from .library import Library
 from .listen import raw
+from .media.shared import SharedStore
 from .processor import ProcessorClient
 from .protocol import topics
 from .protocol.errors import ProtocolError
-from .protocol.messages import Command, Film, Reply
+from .protocol.messages import Command, Film, Reply, Result
 
 if TYPE_CHECKING:
     from .data import SkylapseConfigEntry
@@ -32,6 +33,14 @@ type Facts = BridgeFacts | CameraFacts | ProcessorFacts
 type Presence = Callable[[set[Subject], set[Subject]], None]
 
 _MAX_COMPLAINTS = 200
+_COMINGS_AND_GOINGS = frozenset(
+    {
+        topics.ANNOUNCE.path,
+        topics.AVAILABILITY.path,
+        topics.PROCESSOR_ANNOUNCE.path,
+        topics.PROCESSOR_AVAILABILITY.path,
+    }
+)
 
 
 class SkylapseCoordinator:
@@ -44,6 +53,7 @@ class SkylapseCoordinator:
         self.root: str = entry.data[CONF_ROOT]
         self.system = System()
         self.library = Library()
+        self.shared = SharedStore(hass)
         self.commander = Commander(dt_util.utcnow)
         self.client: ProcessorClient | None = None
         if CONF_PROCESSOR_KEY in entry.data:
@@ -171,17 +181,17 @@ class SkylapseCoordinator:
                 await self.async_publish(row, None, bridge=subject.id)
 
     async def async_load_library(self) -> None:
-        """Read the processor's list of films; raise ProcessorError where it cannot be read."""
+        """Read the processor's lists of films and results; raise ProcessorError where it cannot be read."""
         if self.client is None:
             return
         try:
-            films = await self.client.films()
+            films, results = await self.client.films(), await self.client.results()
         except ProcessorError as error:
             self.processor_failure = error
             self.async_changed({PROCESSOR})
             raise
         self.processor_failure = None
-        self.library.replace(films)
+        self.library.replace(films, results)
         changed: set[Subject] = set()
         for name in self.system.cameras:
             changed |= self.system.update_camera(name, film=self.library.newest(name))
@@ -205,17 +215,28 @@ class SkylapseCoordinator:
 
     @callback
     def _take(self, decoded: topics.Decoded) -> None:
-        present = self.system.present
-        online = _online(self.system)
-        changed = self.system.apply(decoded, dt_util.utcnow())
+        if decoded.topic.path in _COMINGS_AND_GOINGS:
+            changed = self._apply_presence(decoded)
+        else:
+            changed = self.system.apply(decoded, dt_util.utcnow())
         if isinstance(decoded.message, Film):
             changed |= self._film(decoded.message)
-        self._log_availability(online)
-        if self.system.present != present:
-            self._presence_changed(self.system.present - present, present - self.system.present)
+        if isinstance(decoded.message, Result):
+            self.library.apply_result(decoded.message)
         self.async_changed(changed)
         for happening in tuple(self._happenings):
             happening(decoded)
+
+    @callback
+    def _apply_presence(self, decoded: topics.Decoded) -> set[Subject]:
+        """Take in a message by which somebody comes or goes."""
+        present = self.system.present
+        online = _online(self.system)
+        changed = self.system.apply(decoded, dt_util.utcnow())
+        self._log_availability(online)
+        if self.system.present != present:
+            self._presence_changed(self.system.present - present, present - self.system.present)
+        return changed
 
     def _film(self, film: Film) -> set[Subject]:
         """Take in a film; a camera that is not known gets no facts by it."""

@@ -10,7 +10,7 @@ from .const import CONF_LINK_HOURS, DEFAULT_LINK_HOURS
 from .coordinator import SkylapseCoordinator
 from .media_id import FilmId, FrameId
 from .protocol.identifiers import CameraName, FrameName
-from .protocol.messages import Film
+from .protocol.messages import Film, Result
 from .protocol.records import FrameRecord
 
 API = "/api/skylapse"
@@ -24,6 +24,16 @@ def film_revision(film: Film) -> str:
 def film_path(film: Film, file: str) -> str:
     """Return the path of `film.mp4`, `poster.jpg` or `thumb.jpg` under Home Assistant."""
     return f"{API}/film/{film.id}/{film_revision(film)}/{file}"
+
+
+def result_revision(result: Result) -> str:
+    """Return what changes in a path when a result grows."""
+    return digest_of([result.picture, result.frames, result.bytes])[:8]
+
+
+def result_path(result: Result, file: str) -> str:
+    """Return the path of `picture.jpg` or `thumb.jpg` under Home Assistant."""
+    return f"{API}/result/{result.id}/{result_revision(result)}/{file}"
 
 
 def frame_path(frame: FrameName, file: str) -> str:

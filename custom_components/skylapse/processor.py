@@ -13,9 +13,7 @@ from .errors import ProcessorError, ProcessorKeyError, ProcessorMissingError, Pr
 from .protocol.codec import read
 from .protocol.errors import ProtocolError
 from .protocol.identifiers import CameraName, FrameName, parse_day, parse_film
-from .protocol.messages import Film
-
-FilmPart = Literal["video", "poster", "thumb"]
+from .protocol.messages import Film, Result
 
 PAGE = 500
 FRAMES_PAGE = 1000
@@ -58,6 +56,11 @@ class ProcessorClient:
         """Return every film, read page by page."""
         return [film async for page in self._pages("films", PAGE) for film in _read(page, "films", _film)]
 
+    async def results(self) -> list[Result]:
+        """Return every result beside the films, read page by page."""
+        pages = self._pages("results", PAGE)
+        return [result async for page in pages for result in _read(page, "results", _result)]
+
     async def days(self, camera: CameraName) -> list[str]:
         """Return every day with frames, latest first."""
         pages = self._pages(f"cameras/{camera}/days", PAGE)
@@ -66,9 +69,9 @@ class ProcessorClient:
         ]
 
     async def frames(self, camera: CameraName, day: str) -> list[FrameName]:
-        """Return every frame of a day, in the order of their capture."""
+        """Return every frame of a day that is a JPEG, in the order of their capture."""
         pages = self._pages(f"cameras/{camera}/frames", FRAMES_PAGE, day=day)
-        return [frame async for page in pages for frame in _read(page, "frames", _frame)]
+        return [frame async for page in pages for frame in _read(page, "frames", _frame) if frame is not None]
 
     async def frames_page(
         self, camera: CameraName, limit: int, query: dict[str, str]
@@ -85,6 +88,10 @@ class ProcessorClient:
         """Return a stored frame, a JPEG."""
         return await self._bytes(f"frames/{frame}" + ("/thumb" if thumb else ""))
 
+    async def picture(self, path: str) -> bytes:
+        """Return a picture by its path (see `media/files.py`)."""
+        return await self._bytes(path)
+
     async def today_playlist(self, camera: CameraName) -> str:
         """Return the playlist of the film that grows."""
         return (await self._bytes(f"cameras/{camera}/today/playlist.m3u8")).decode(errors="replace")
@@ -94,13 +101,14 @@ class ProcessorClient:
         return await self._bytes(f"cameras/{camera}/today/{segment}")
 
     @asynccontextmanager
-    async def open_video(
-        self, film_id: str, method: str, headers: dict[str, str]
+    async def open_file(
+        self, path: str, method: str, headers: dict[str, str]
     ) -> AsyncIterator[ClientResponse]:
-        """Yield the processor's answer to a request for a film; what it says beyond 404 is the caller's."""
-        async with self._request(
-            method, f"films/{parse_film(film_id)}/video", headers=headers, limits=_STREAM
-        ) as response:
+        """Yield the processor's answer to a request for a picture or a video by its path.
+
+        What it says beyond 404 is the caller's.
+        """
+        async with self._request(method, path, headers=headers, limits=_STREAM) as response:
             yield response
 
     async def _pages(self, path: str, limit: int, **query: str) -> AsyncIterator[dict[str, Any]]:
@@ -179,8 +187,10 @@ def _read[T](page: dict[str, Any], what: str, read_one: Callable[[dict[str, Any]
         raise ProcessorError(f"the processor's {what} do not fit: {error}") from error
 
 
-def _frame(item: dict[str, Any]) -> FrameName:
-    return FrameName.parse(item["frame"])
+def _frame(item: dict[str, Any]) -> FrameName | None:
+    """Read a frame of a list; None for what no browser shows."""
+    frame = FrameName.parse(item["frame"])
+    return frame if item.get("media_type", "image/jpeg") == "image/jpeg" else None
 
 
 def _stored(item: dict[str, Any]) -> StoredFrame:
@@ -199,3 +209,7 @@ def _stored(item: dict[str, Any]) -> StoredFrame:
 def _film(item: dict[str, Any]) -> Film:
     """Read a film of a list: as on MQTT, but it need not say what changed."""
     return read(Film, {"change": "added", **item}, "film")
+
+
+def _result(item: dict[str, Any]) -> Result:
+    return read(Result, {"change": "added", **item}, "result")

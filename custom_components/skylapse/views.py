@@ -1,12 +1,17 @@
-"""Home Assistant's own addresses of films, posters and thumbnails, streamed from the processor.
+"""Home Assistant's own addresses of films, results, frames and their thumbnails.
 
 Registered with the component, not with the media source: that is loaded when somebody first browses, and
 links in notifications have to work before.
 """
 
 import re
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final, override
 
 from aiohttp import ClientError, ClientResponse, hdrs, web
 from homeassistant.components.http import HomeAssistantView
@@ -17,11 +22,17 @@ from homeassistant.util import dt as dt_util
 from .const import DOMAIN
 from .coordinator import SkylapseCoordinator
 from .errors import ProcessorError, ProcessorMissingError
-from .links import API, today_path
+from .links import API, film_revision, result_revision, today_path
+from .media.files import FilmPart, MediaFile, film_file, frame_file, result_file
+from .processor import ProcessorClient
 from .protocol.errors import ProtocolError
 from .protocol.identifiers import CameraName, FrameName
 
 IMMUTABLE = {hdrs.CACHE_CONTROL: "private, max-age=31536000, immutable"}
+_THUMB = "thumb.jpg"
+_FILM_PARTS: Final[Mapping[str, FilmPart]] = MappingProxyType(
+    {"film.mp4": "film", "poster.jpg": "poster", "thumb.jpg": "thumb"}
+)
 _CHUNK = 256 * 1024
 _PLAYLIST = "playlist.m3u8"
 _FILE = re.compile(r"playlist\.m3u8|[0-9a-f]{16}(-\w+)+\.(mp4|m4s)")
@@ -41,10 +52,17 @@ _ANSWERED = (
 
 def async_register_views(hass: HomeAssistant) -> None:
     """Register every view, once."""
-    hass.http.register_view(FilmVideoView(hass))
-    hass.http.register_view(FilmPictureView(hass))
-    hass.http.register_view(FramePictureView(hass))
-    hass.http.register_view(TodayView(hass))
+    for view in (FilmView, ResultView, FrameView, TodayView):
+        hass.http.register_view(view(hass))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What an address means."""
+
+    file: MediaFile
+    is_named_by_content: bool
+    """Whether what is there will be the same for ever."""
 
 
 class _View(HomeAssistantView):
@@ -64,75 +82,83 @@ class _View(HomeAssistantView):
         return coordinator
 
 
-class FilmVideoView(_View):
-    """A film, by whole or by range."""
+class FileView(_View):
+    """A picture or a video: out of the processor's store where that is seen here, else streamed from it.
 
-    url = API + "/film/{film}/{revision}/film.mp4"
-    name = "api:skylapse:film:video"
+    Either way by whole or by range, with HEAD for players of televisions, and with its ETag.
+    """
 
-    async def get(self, request: web.Request, film: str, **_revision: str) -> web.StreamResponse:
-        """Stream the film, or the range of it that is asked for."""
-        return await self._stream(request, film)
+    async def get(self, request: web.Request, **names: str) -> web.StreamResponse:
+        """Answer with the file, or with the range of it that is asked for."""
+        return await self._answer(request, **names)
 
-    async def head(self, request: web.Request, film: str, **_revision: str) -> web.StreamResponse:
-        """Say how long the film is; players of televisions ask that first."""
-        return await self._stream(request, film)
+    async def head(self, request: web.Request, **names: str) -> web.StreamResponse:
+        """Say how long the file is."""
+        return await self._answer(request, **names)
 
-    async def _stream(self, request: web.Request, film: str) -> web.StreamResponse:
-        client = self._coordinator().client
-        if client is None:
-            raise web.HTTPNotFound
-        asked = {str(name): request.headers[name] for name in _ASKED if name in request.headers}
+    @abstractmethod
+    def wanted(self, coordinator: SkylapseCoordinator, **names: str) -> Wanted:
+        """Return what an address means; raise ProtocolError where it means nothing."""
+
+    async def _answer(self, request: web.Request, **names: str) -> web.StreamResponse:
+        coordinator = self._coordinator()
         try:
-            async with client.open_video(film, request.method, asked) as answer:
-                return await _pass_on(request, answer)
-        except (ProcessorMissingError, ProtocolError) as error:
+            wanted = self.wanted(coordinator, **names)
+        except ProtocolError as error:
             raise web.HTTPNotFound from error
-        except ProcessorError as error:
-            raise web.HTTPBadGateway(text=str(error)) from error
+        headers = IMMUTABLE if wanted.is_named_by_content else {}
+        processor = coordinator.system.processor.announce
+        path = await coordinator.shared.async_find(processor, wanted.file)
+        if path is not None:
+            return web.FileResponse(path, headers={**headers, hdrs.CONTENT_TYPE: wanted.file.media_type})
+        return await _fetch(request, coordinator.client, wanted.file.path, headers)
 
 
-class FilmPictureView(_View):
-    """A film's poster or thumbnail; the revision in the path makes it immutable."""
+class FilmView(FileView):
+    """A film, its poster and its thumbnail; the revision in the path changes when a film is made anew."""
 
-    url = API + "/film/{film}/{revision}/{part:poster|thumb}.jpg"
-    name = "api:skylapse:film:picture"
+    url = API + "/film/{film}/{revision}/{file:film\\.mp4|poster\\.jpg|thumb\\.jpg}"
+    name = "api:skylapse:film"
 
-    async def get(self, _request: web.Request, film: str, part: str, **_revision: str) -> web.Response:
-        """Answer with the picture."""
-        client = self._coordinator().client
-        if client is None:
-            raise web.HTTPNotFound
-        try:
-            picture = await client.film_picture(film, "poster" if part == "poster" else "thumb")
-        except (ProcessorMissingError, ProtocolError) as error:
-            raise web.HTTPNotFound from error
-        except ProcessorError as error:
-            raise web.HTTPBadGateway(text=str(error)) from error
-        return web.Response(body=picture, content_type="image/jpeg", headers=IMMUTABLE)
+    @override
+    def wanted(self, coordinator: SkylapseCoordinator, **names: str) -> Wanted:
+        """Return the film, or its picture."""
+        film = coordinator.library.get(names["film"])
+        part = _FILM_PARTS[names["file"]]
+        is_current = film is not None and film_revision(film) == names["revision"]
+        return Wanted(
+            file=film_file(names["film"], part, film), is_named_by_content=is_current and part != "film"
+        )
 
 
-class FramePictureView(_View):
-    """A stored frame or its thumbnail."""
+class ResultView(FileView):
+    """A keogram, star trails or a best frame, and its thumbnail."""
 
-    url = API + "/frame/{bridge}/{camera}/{stem}/{part:picture|thumb}.jpg"
-    name = "api:skylapse:frame:picture"
+    url = API + "/result/{result}/{revision}/{file:picture\\.jpg|thumb\\.jpg}"
+    name = "api:skylapse:result"
 
-    async def get(
-        self, _request: web.Request, bridge: str, camera: str, stem: str, part: str
-    ) -> web.Response:
-        """Answer with the picture."""
-        client = self._coordinator().client
-        if client is None:
-            raise web.HTTPNotFound
-        try:
-            frame = FrameName.parse(f"{bridge}/{camera}/{stem}")
-            picture = await client.frame_picture(frame, thumb=part == "thumb")
-        except (ProcessorMissingError, ProtocolError) as error:
-            raise web.HTTPNotFound from error
-        except ProcessorError as error:
-            raise web.HTTPBadGateway(text=str(error)) from error
-        return web.Response(body=picture, content_type="image/jpeg", headers=IMMUTABLE)
+    @override
+    def wanted(self, coordinator: SkylapseCoordinator, **names: str) -> Wanted:
+        """Return the picture."""
+        result = coordinator.library.result(names["result"])
+        return Wanted(
+            file=result_file(names["result"], thumb=names["file"] == _THUMB, result=result),
+            is_named_by_content=result is not None and result_revision(result) == names["revision"],
+        )
+
+
+class FrameView(FileView):
+    """A stored frame, which never changes, and its thumbnail."""
+
+    url = API + "/frame/{bridge}/{camera}/{stem}/{file:picture\\.jpg|thumb\\.jpg}"
+    name = "api:skylapse:frame"
+
+    @override
+    def wanted(self, coordinator: SkylapseCoordinator, **names: str) -> Wanted:
+        """Return the picture."""
+        frame = FrameName.parse(f"{names['bridge']}/{names['camera']}/{names['stem']}")
+        zone = dt_util.get_default_time_zone()
+        return Wanted(file=frame_file(frame, zone, thumb=names["file"] == _THUMB), is_named_by_content=True)
 
 
 class TodayView(_View):
@@ -183,11 +209,29 @@ class TodayView(_View):
         return _NAMED.sub(signed, playlist)
 
 
-async def _pass_on(request: web.Request, answer: ClientResponse) -> web.StreamResponse:
-    """Hand the processor's answer to the player, byte by byte, with the headers that players live by."""
-    headers = {name: answer.headers[name] for name in _ANSWERED if name in answer.headers}
-    headers.setdefault(hdrs.ACCEPT_RANGES, "bytes")
-    response = web.StreamResponse(status=answer.status, headers=headers)
+async def _fetch(
+    request: web.Request, client: ProcessorClient | None, path: str, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Hand on what the processor answers to the same question."""
+    if client is None:
+        raise web.HTTPNotFound
+    asked = {name: request.headers[name] for name in _ASKED if name in request.headers}
+    try:
+        async with client.open_file(path, request.method, asked) as answer:
+            return await _pass_on(request, answer, headers)
+    except ProcessorMissingError as error:
+        raise web.HTTPNotFound from error
+    except ProcessorError as error:
+        raise web.HTTPBadGateway(text=str(error)) from error
+
+
+async def _pass_on(
+    request: web.Request, answer: ClientResponse, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Hand the processor's answer on, byte by byte, with the headers that players live by."""
+    said = {name: answer.headers[name] for name in _ANSWERED if name in answer.headers}
+    said.setdefault(hdrs.ACCEPT_RANGES, "bytes")
+    response = web.StreamResponse(status=answer.status, headers={**said, **headers})
     await response.prepare(request)
     if request.method != hdrs.METH_HEAD and answer.status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
         try:

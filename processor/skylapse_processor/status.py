@@ -53,7 +53,8 @@ class Status:
         self._started_at = self._clock()
 
     async def announce(self, base_url: str) -> ProcessorAnnounce:
-        """Return how the processor introduces itself."""
+        """Return how the processor introduces itself; its store then bears the same name and start."""
+        await asyncio.to_thread(self._disk.mark, f"{self._config.processor} {self._boot_id}")
         space = await asyncio.to_thread(self._space)
         return ProcessorAnnounce(
             processor=self._config.processor,

@@ -1,44 +1,21 @@
-"""The media browser: browsing, searching, resolving, and playing with Range as every player does."""
+"""The media browser: films and frames by camera and day, and what is said of what is not there."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from http import HTTPStatus
 from typing import Any
 
 import pytest
-from aiohttp import ClientError
 from homeassistant.components import media_source
 from homeassistant.components.media_player import BrowseError, MediaClass, SearchMediaQuery
 from homeassistant.components.media_source import Unresolvable
 from homeassistant.core import HomeAssistant
-from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
-from pytest_homeassistant_custom_component.typing import ClientSessionGenerator, WebSocketGenerator
 
-from tests.integration.speakers import FILM, FRAME, NOW, Bridge, Processor
-from tests.integration.theatre import PICTURE, POSTER, THUMB, VIDEO, FakeProcessor
+from tests.integration.browsing import SOURCE, browse, search, titles
+from tests.integration.speakers import FILM, FRAME, NOW, Processor
+from tests.integration.theatre import FakeProcessor
 
-SOURCE = "media-source://skylapse"
 FILM_URI = f"{SOURCE}/film/{FILM.id}"
-
-
-@pytest.fixture
-async def spoken(
-    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor: Processor
-) -> MockConfigEntry:
-    """The entry with one film, and the media source."""
-    assert await async_setup_component(hass, "media_source", {})
-    await bridge.tell_all()
-    await processor.tell_all()
-    return loaded
-
-
-async def browse(hass: HomeAssistant, where: str) -> Any:
-    return await media_source.async_browse_media(hass, where)
-
-
-def titles(folder: Any) -> list[str]:
-    return [child.title for child in folder.children]
 
 
 def many(count: int, **changes: Any) -> list[Any]:
@@ -60,9 +37,9 @@ def many(count: int, **changes: Any) -> list[Any]:
 
 async def test_from_the_top_to_a_film(hass: HomeAssistant, spoken: MockConfigEntry) -> None:
     root = await browse(hass, SOURCE)
-    assert titles(root) == ["Films", "Frames"]
+    assert titles(root) == ["Today (live)", "Films", "Frames"]
     assert "Skylapse" in [child.title for child in (await browse(hass, "")).children]
-    films = await browse(hass, root.children[0].media_content_id)
+    films = await browse(hass, root.children[1].media_content_id)
     assert (films.title, titles(films)) == ("Films", ["West"])
     camera = await browse(hass, films.children[0].media_content_id)
     assert titles(camera) == ["2026-06-21"]
@@ -86,6 +63,35 @@ async def test_films_of_one_day_are_told_apart(
         await processor.film(replace(FILM, id=film_id, **changes))
     day = await browse(hass, f"{SOURCE}/films/roof/west/2026-06-21")
     assert sorted(titles(day)) == ["By hand", "Sunset · Mountain spot", "Sunset · Warm dramatic", "storm"]
+
+
+async def test_films_of_one_window_are_told_apart(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor: Processor
+) -> None:
+    others: dict[str, Any] = {
+        "00000000000000e1": {"recipe": "cinematic"},
+        "00000000000000e2": {"width": 1280, "height": 720},
+        "00000000000000e3": {"width": 1280, "height": 720, "codec": "av1"},
+        "00000000000000e4": {"recipe": "raw"},
+        "00000000000000e5": {"recipe": "raw", "created_at": FILM.created_at + timedelta(minutes=5)},
+    }
+    for film_id, changes in others.items():
+        await processor.film(replace(FILM, id=film_id, **changes))
+    day = await browse(hass, f"{SOURCE}/films/roof/west/2026-06-21")
+    assert sorted(titles(day)) == [
+        "Sunset · Cinematic",
+        "Sunset · Clean · 1080p",
+        "Sunset · Clean · 720p · av1",
+        "Sunset · Clean · 720p · h264",
+        "Sunset · Raw · 22:00:00",
+        "Sunset · Raw · 22:05:00",
+    ]
+    query = SearchMediaQuery(search_query="cinematic")
+    found = await media_source.async_search_media(hass, SOURCE, query)
+    assert [item.title for item in found.result] == [FILM.title]
+    query = SearchMediaQuery(search_query="sunset")
+    found = await media_source.async_search_media(hass, SOURCE, query)
+    assert len({item.title for item in found.result}) == 6
 
 
 # ---------------------------------------------------------------- frames
@@ -162,12 +168,27 @@ async def test_the_hours_of_a_day_are_those_of_its_frames(
 async def test_many_days_of_frames_lie_in_years_and_months(
     hass: HomeAssistant, spoken: MockConfigEntry, processor_server: FakeProcessor
 ) -> None:
-    days = [(date(2026, 6, 20) - timedelta(days=number)).isoformat() for number in range(800)]
+    days = [(date(2026, 6, 21) - timedelta(days=number)).isoformat() for number in range(800)]
     processor_server.frames = [{"frame": str(FRAME.name), "day": day} for day in days]
     camera = f"{SOURCE}/frames/roof/west"
-    assert titles(await browse(hass, camera)) == ["2026", "2025", "2024"]
+    years = await browse(hass, camera)
+    assert titles(years) == ["2026", "2025", "2024"]
+    shown = years.children[0].thumbnail, years.children[1].thumbnail
+    assert shown == ((await browse(hass, FILM_URI)).thumbnail, None), "a day shows a still of its film"
     assert titles(await browse(hass, f"{camera}/2025"))[:2] == ["2025-12", "2025-11"]
     assert len(titles(await browse(hass, f"{camera}/2024-05"))) == 31
+
+
+async def test_pictures_that_no_browser_shows_are_left_out(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    raw, jpeg = (replace(FRAME, seq=seq).name for seq in (1, 2))
+    processor_server.frames = [
+        {"frame": str(raw), "day": "2026-06-21", "media_type": "image/x-adobe-dng"},
+        {"frame": str(jpeg), "day": "2026-06-21", "media_type": "image/jpeg"},
+    ]
+    day = await browse(hass, f"{SOURCE}/frames/roof/west/2026-06-21")
+    assert [child.media_content_id for child in day.children] == [f"{SOURCE}/frame/{jpeg}"]
 
 
 async def test_frames_that_the_processor_cannot_list_are_said(
@@ -189,10 +210,27 @@ async def test_many_days_lie_in_years_and_months(
 ) -> None:
     spoken.runtime_data.coordinator.library.replace(many(300))
     camera = f"{SOURCE}/films/roof/west"
-    assert titles(await browse(hass, camera)) == ["2026", "2025"]
+    years = await browse(hass, camera)
+    assert titles(years) == ["2026", "2025"]
+    assert all(year.thumbnail.startswith("/api/skylapse/film/") for year in years.children)
     assert titles(await browse(hass, f"{camera}/2026"))[:2] == ["2026-06", "2026-05"]
     assert len(titles(await browse(hass, f"{camera}/2026-05"))) == 31
     assert titles(await browse(hass, f"{camera}/2026-05"))[0] == "2026-05-31"
+
+
+async def test_a_day_of_very_many_films_has_pages(hass: HomeAssistant, spoken: MockConfigEntry) -> None:
+    films = [
+        replace(FILM, id=f"{number:016x}", title=f"Film {number:03}", schedule=None) for number in range(230)
+    ]
+    spoken.runtime_data.coordinator.library.replace(films)
+    day = await browse(hass, f"{SOURCE}/films/roof/west/2026-06-21")
+    assert titles(day) == ["1 – 100", "101 – 200", "201 – 230"]
+    assert day.children[0].thumbnail
+    pages = [await browse(hass, page.media_content_id) for page in day.children]
+    assert [len(page.children) for page in pages] == [100, 100, 30]
+    seen = [title for page in pages for title in titles(page)]
+    assert sorted(seen) == sorted(film.title for film in films)
+    assert titles(await browse(hass, f"{SOURCE}/films/roof/west/2026-06-21/p9")) == []
 
 
 async def test_a_camera_whose_bridge_is_gone_keeps_its_films(
@@ -207,6 +245,24 @@ async def test_a_camera_whose_bridge_is_gone_keeps_its_films(
     "what",
     [
         "nothing",
+        "film",
+        "film/00000000000000AA",
+        "films/roof/west/p2/p3",
+        "films/roof/west/٢٠٢٦",
+        "films/p2",
+        "films/",
+        "films/../../../etc/passwd",
+        "films/roof/west/2026-06-21/p0",
+        "result/00000000000000aa",
+        "result/..",
+        "results",
+        "favourites/roof",
+        "keograms/roof/..",
+        "tests/nobody",
+        "tests/../x",
+        "today/roof",
+        "today/roof/west",
+        "frame/roof/west/..%2f..%2fsecrets",
         "film/00000000000000aa",
         "films/roof",
         "film/../x",
@@ -224,7 +280,9 @@ async def test_what_is_not_there_is_said(hass: HomeAssistant, spoken: MockConfig
         await media_source.async_resolve_media(hass, f"{SOURCE}/{what}", None)
 
 
-@pytest.mark.parametrize("folder", ["films", "frames", "frames/roof/west/2026-06-21"])
+@pytest.mark.parametrize(
+    "folder", ["films", "frames", "frames/roof/west/2026-06-21", "favourites", "tests", "today", "keograms"]
+)
 async def test_a_folder_cannot_be_played(hass: HomeAssistant, spoken: MockConfigEntry, folder: str) -> None:
     with pytest.raises(Unresolvable):
         await media_source.async_resolve_media(hass, f"{SOURCE}/{folder}", None)
@@ -233,7 +291,6 @@ async def test_a_folder_cannot_be_played(hass: HomeAssistant, spoken: MockConfig
 async def test_the_list_is_read_page_by_page_when_somebody_looks(
     hass: HomeAssistant, loaded: MockConfigEntry, processor_server: FakeProcessor
 ) -> None:
-    assert await async_setup_component(hass, "media_source", {})
     for film in many(1100):
         processor_server.put(film)
     assert titles(await browse(hass, f"{SOURCE}/films")) == ["roof/west"]
@@ -249,7 +306,6 @@ async def test_a_processor_that_fails_is_said(
     status: int,
     words: str,
 ) -> None:
-    assert await async_setup_component(hass, "media_source", {})
     processor_server.broken = status
     with pytest.raises(BrowseError, match=words):
         await browse(hass, f"{SOURCE}/films")
@@ -278,191 +334,5 @@ async def test_ten_thousand_films_are_browsed_and_searched_without_asking_anybod
     spoken.runtime_data.coordinator.library.replace(many(10_000, schedule="sunset"))
     asked = len(processor_server.asked)
     assert len(titles(await browse(hass, f"{SOURCE}/films/roof/west"))) == 28
-    found = await media_source.async_search_media(
-        hass, f"{SOURCE}/films", SearchMediaQuery(search_query="sunset 2020-05")
-    )
-    assert len(found.result) == 31
+    assert len(await search(hass, f"{SOURCE}/films", "sunset 2020-05")) == 31
     assert len(processor_server.asked) == asked
-
-
-# ---------------------------------------------------------------- searching
-
-
-async def search(hass: HomeAssistant, where: str, text: str, classes: Any = None) -> list[str]:
-    query = SearchMediaQuery(search_query=text, media_filter_classes=classes)
-    found = await media_source.async_search_media(hass, where, query)
-    return [item.media_content_id.rsplit("/", 1)[1] for item in found.result]
-
-
-async def test_films_are_found_where_one_looks(
-    hass: HomeAssistant, spoken: MockConfigEntry, processor: Processor
-) -> None:
-    east = replace(FILM, id="00000000000000f5", camera="roof/east", title="Storm", day="2026-06-20")
-    await processor.film(east)
-    assert await search(hass, f"{SOURCE}/films", "storm") == [east.id]
-    assert await search(hass, SOURCE, "2026-06") == [FILM.id, east.id]
-    assert await search(hass, f"{SOURCE}/films/roof/west", "storm") == []
-    assert await search(hass, f"{SOURCE}/films/roof/east/2026-06", "storm") == [east.id]
-    assert await search(hass, f"{SOURCE}/films/roof/east/2025", "storm") == []
-    assert await search(hass, SOURCE, "sunset", [MediaClass.VIDEO]) == [FILM.id, east.id]
-    assert await search(hass, SOURCE, "sunset", [MediaClass.IMAGE]) == []
-
-
-async def test_the_browsers_own_messages_work(
-    hass: HomeAssistant, spoken: MockConfigEntry, hass_ws_client: WebSocketGenerator
-) -> None:
-    client = await hass_ws_client(hass)
-    await client.send_json_auto_id(
-        {"type": "media_source/browse_media", "media_content_id": f"{SOURCE}/films/roof/west/2026-06-21"}
-    )
-    answer = await client.receive_json()
-    assert answer["result"]["children"][0]["title"] == "Sunset"
-    await client.send_json_auto_id(
-        {"type": "media_source/search_media", "media_content_id": SOURCE, "search_query": "west"}
-    )
-    assert len((await client.receive_json())["result"]["result"]) == 1
-    await client.send_json_auto_id({"type": "media_source/resolve_media", "media_content_id": FILM_URI})
-    answer = (await client.receive_json())["result"]
-    assert answer["mime_type"] == "video/mp4"
-    assert "?authSig=" in answer["url"]
-
-
-# ---------------------------------------------------------------- playing
-
-
-async def signed(hass: HomeAssistant, hass_ws_client: WebSocketGenerator) -> str:
-    client = await hass_ws_client(hass)
-    await client.send_json_auto_id({"type": "media_source/resolve_media", "media_content_id": FILM_URI})
-    url: str = (await client.receive_json())["result"]["url"]
-    return url
-
-
-async def test_a_film_plays_by_whole_and_by_range(
-    hass: HomeAssistant,
-    spoken: MockConfigEntry,
-    hass_ws_client: WebSocketGenerator,
-    hass_client_no_auth: ClientSessionGenerator,
-) -> None:
-    url = await signed(hass, hass_ws_client)
-    client = await hass_client_no_auth()
-    whole = await client.get(url)
-    assert whole.status == HTTPStatus.OK
-    assert await whole.read() == VIDEO
-    assert whole.headers["Content-Type"] == "video/mp4"
-    assert whole.headers["Accept-Ranges"] == "bytes"
-    part = await client.get(url, headers={"Range": "bytes=100-299"})
-    assert part.status == HTTPStatus.PARTIAL_CONTENT
-    assert part.headers["Content-Range"] == f"bytes 100-299/{len(VIDEO)}"
-    assert part.headers["Content-Length"] == "200"
-    assert await part.read() == VIDEO[100:300]
-    tail = await client.get(url, headers={"Range": "bytes=-10"})
-    assert await tail.read() == VIDEO[-10:]
-    head = await client.head(url)
-    assert (head.status, head.headers["Content-Length"]) == (HTTPStatus.OK, str(len(VIDEO)))
-    assert head.headers["Accept-Ranges"] == "bytes"
-    beyond = await client.get(url, headers={"Range": "bytes=999999-"})
-    assert beyond.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-    assert beyond.headers["Content-Range"] == f"bytes */{len(VIDEO)}"
-
-
-async def test_nobody_gets_a_film_without_a_sign_in(
-    hass: HomeAssistant, spoken: MockConfigEntry, hass_client_no_auth: ClientSessionGenerator
-) -> None:
-    client = await hass_client_no_auth()
-    media = await media_source.async_resolve_media(hass, FILM_URI, None)
-    assert (await client.get(media.url)).status == HTTPStatus.UNAUTHORIZED
-    thumbnail = (await browse(hass, FILM_URI)).thumbnail
-    assert (await client.get(thumbnail)).status == HTTPStatus.UNAUTHORIZED
-
-
-async def test_thumbnails_and_posters_may_be_kept_for_ever(
-    hass: HomeAssistant, spoken: MockConfigEntry, hass_client: ClientSessionGenerator
-) -> None:
-    client = await hass_client()
-    thumbnail = (await browse(hass, FILM_URI)).thumbnail
-    answer = await client.get(thumbnail)
-    assert (answer.status, await answer.read()) == (HTTPStatus.OK, THUMB)
-    assert answer.headers["Cache-Control"] == "private, max-age=31536000, immutable"
-    assert answer.headers["Content-Type"] == "image/jpeg"
-    answer = await client.get(thumbnail.replace("thumb.jpg", "poster.jpg"))
-    assert await answer.read() == POSTER
-    frame = f"/api/skylapse/frame/{FRAME.name}"
-    assert await (await client.get(f"{frame}/picture.jpg")).read() == PICTURE
-    assert await (await client.get(f"{frame}/thumb.jpg")).read() == THUMB
-
-
-async def test_a_film_made_anew_has_another_address(
-    hass: HomeAssistant, spoken: MockConfigEntry, processor: Processor
-) -> None:
-    before = (await browse(hass, FILM_URI)).thumbnail
-    await processor.film(
-        replace(FILM, change="changed", created_at=FILM.created_at + timedelta(minutes=5), bytes=6_000_000)
-    )
-    assert (await browse(hass, FILM_URI)).thumbnail != before
-
-
-BROKEN = [
-    "film/00000000000000aa/r/film.mp4",
-    "film/00000000000000aa/r/poster.jpg",
-    "film/no-film/r/film.mp4",
-    "film/no-film/r/thumb.jpg",
-    "frame/roof/west/no-frame/thumb.jpg",
-    "frame/processor/west/x/picture.jpg",
-]
-
-
-@pytest.mark.parametrize("path", BROKEN)
-async def test_what_is_not_there_is_404(
-    hass: HomeAssistant, spoken: MockConfigEntry, hass_client: ClientSessionGenerator, path: str
-) -> None:
-    client = await hass_client()
-    assert (await client.get(f"/api/skylapse/{path}")).status == HTTPStatus.NOT_FOUND
-
-
-PATHS = [
-    f"film/{FILM.id}/r/film.mp4",
-    f"film/{FILM.id}/r/poster.jpg",
-    f"frame/{FRAME.name}/thumb.jpg",
-]
-
-
-@pytest.mark.parametrize("path", PATHS)
-async def test_a_processor_that_fails_is_a_bad_gateway(
-    hass: HomeAssistant,
-    spoken: MockConfigEntry,
-    processor_server: FakeProcessor,
-    hass_client: ClientSessionGenerator,
-    path: str,
-) -> None:
-    client = await hass_client()
-    processor_server.broken = 500
-    assert (await client.get(f"/api/skylapse/{path}")).status == HTTPStatus.BAD_GATEWAY
-    await processor_server.stop()
-    assert (await client.get(f"/api/skylapse/{path}")).status == HTTPStatus.BAD_GATEWAY
-
-
-async def test_an_answer_that_breaks_off_is_no_whole_film(
-    hass: HomeAssistant,
-    spoken: MockConfigEntry,
-    processor_server: FakeProcessor,
-    hass_client: ClientSessionGenerator,
-) -> None:
-    client = await hass_client()
-    processor_server.cut = True
-    answer = await client.get(f"/api/skylapse/film/{FILM.id}/r/film.mp4")
-    with pytest.raises(ClientError):
-        await answer.read()
-    answer = await client.get(f"/api/skylapse/film/{FILM.id}/r/poster.jpg")
-    assert answer.status == HTTPStatus.BAD_GATEWAY
-
-
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("entry_data", [{"root": "skylapse"}])
-async def test_without_a_processor_there_is_nothing(
-    hass: HomeAssistant, spoken: MockConfigEntry, hass_client: ClientSessionGenerator, path: str
-) -> None:
-    client = await hass_client()
-    assert (await client.get(f"/api/skylapse/{path}")).status == HTTPStatus.NOT_FOUND
-    await hass.config_entries.async_unload(spoken.entry_id)
-    await hass.async_block_till_done()
-    assert (await client.get(f"/api/skylapse/{path}")).status == HTTPStatus.SERVICE_UNAVAILABLE

@@ -3,43 +3,23 @@
 import re
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
 
 import pytest
 from homeassistant.components import media_source
 from homeassistant.components.media_player import BrowseError
 from homeassistant.components.media_source import Unresolvable
 from homeassistant.core import HomeAssistant
-from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator, WebSocketGenerator
 
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.messages import StoreState
-from tests.integration.speakers import FILM, FRAME, Bridge, Processor
+from tests.integration.browsing import SOURCE, browse, titles
+from tests.integration.speakers import FILM, FRAME, KEOGRAM, Processor
 from tests.integration.theatre import VIDEO, FakeProcessor
 
-SOURCE = "media-source://skylapse"
 TODAY_URI = f"{SOURCE}/today/roof/west"
-
-
-async def browse(hass: HomeAssistant, where: str) -> Any:
-    return await media_source.async_browse_media(hass, where)
-
-
-def titles(folder: Any) -> list[str]:
-    return [child.title for child in folder.children]
-
-
-@pytest.fixture
-async def spoken(
-    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor: Processor
-) -> MockConfigEntry:
-    """The entry with one film, and the media source."""
-    assert await async_setup_component(hass, "media_source", {})
-    await bridge.tell_all()
-    await processor.tell_all()
-    return loaded
 
 
 @pytest.fixture
@@ -72,6 +52,32 @@ async def test_a_camera_whose_first_film_grows_is_listed(
     await processor.film(replace(FILM, change="removed"))
     assert titles(await browse(hass, f"{SOURCE}/films")) == ["West"]
     assert titles(await browse(hass, f"{SOURCE}/films/roof/west")) == ["Today (live)"]
+
+
+async def test_all_of_today_lies_together(
+    hass: HomeAssistant, growing: MockConfigEntry, processor: Processor
+) -> None:
+    await processor.result(KEOGRAM)
+    await processor.film(replace(FILM, id="00000000000000f5", camera="barn/east", day="2026-06-21"))
+    await processor.film(replace(FILM, id="00000000000000f6", day="2026-06-20"))
+    root = await browse(hass, SOURCE)
+    assert titles(root)[0] == "Today (live)"
+    assert root.children[0].thumbnail == f"/api/skylapse/frame/{FRAME.name}/thumb.jpg"
+    today = await browse(hass, root.children[0].media_content_id)
+    assert [child.media_content_id.removeprefix(f"{SOURCE}/") for child in today.children] == [
+        "today/roof/west",
+        f"film/{FILM.id}",
+        f"result/{KEOGRAM.id}",
+    ]
+    assert titles(today)[0] == "West"
+
+
+async def test_today_is_the_day_of_the_house_where_nothing_grows(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor: Processor
+) -> None:
+    now = dt_util.now().date().isoformat()
+    await processor.film(replace(FILM, id="00000000000000f5", day=now, title="Made just now"))
+    assert titles(await browse(hass, f"{SOURCE}/today")) == ["Made just now"]
 
 
 async def test_no_film_grows_where_the_processor_names_none(

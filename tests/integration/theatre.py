@@ -1,11 +1,12 @@
 """A small processor: the parts of its HTTP API that Home Assistant asks for, on a real socket."""
 
 import io
+from typing import Any
 
 from aiohttp import web
 
 from custom_components.skylapse.protocol.codec import write
-from custom_components.skylapse.protocol.messages import Film
+from custom_components.skylapse.protocol.messages import Film, Result
 
 KEY = "0123456789abcdef" * 4
 VIDEO = bytes(range(256)) * 40
@@ -26,6 +27,7 @@ class FakeProcessor:
 
     def __init__(self) -> None:
         self.films: dict[str, Film] = {}
+        self.results: dict[str, Result] = {}
         self.frames: list[dict[str, object]] = []
         self.broken: int | None = None
         self.films_answer: object = None
@@ -42,6 +44,8 @@ class FakeProcessor:
         app.router.add_get("/api/v1/stats", self._stats)
         app.router.add_get("/api/v1/films", self._films)
         app.router.add_get("/api/v1/films/{film}/{part}", self._part)
+        app.router.add_get("/api/v1/results", self._results)
+        app.router.add_get("/api/v1/results/{result}/{part}", self._result)
         app.router.add_get("/api/v1/cameras/{bridge}/{camera}/days", self._days)
         app.router.add_get("/api/v1/cameras/{bridge}/{camera}/frames", self._frames)
         app.router.add_get("/api/v1/cameras/{bridge}/{camera}/today/{file}", self._today)
@@ -59,12 +63,13 @@ class FakeProcessor:
             await self._runner.cleanup()
             self._runner = None
 
-    def put(self, film: Film) -> None:
-        """Have a film, or have it no more."""
-        if film.change == "removed":
-            self.films.pop(film.id, None)
+    def put(self, thing: Film | Result) -> None:
+        """Have a film or a result, or have it no more."""
+        shelf: dict[str, Any] = self.films if isinstance(thing, Film) else self.results
+        if thing.change == "removed":
+            shelf.pop(thing.id, None)
         else:
-            self.films[film.id] = film
+            shelf[thing.id] = thing
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: object) -> web.StreamResponse:
@@ -85,14 +90,16 @@ class FakeProcessor:
     async def _films(self, request: web.Request) -> web.Response:
         if self.films_answer is not None:
             return web.json_response(self.films_answer)
-        films = sorted(self.films.values(), key=lambda film: film.id)
-        start, size = int(request.query.get("cursor", "0")), int(request.query["limit"])
-        items = [
-            {key: value for key, value in write(film).items() if key not in ("schema", "change")}
-            for film in films[start : start + size]
-        ]
-        more = start + size < len(films)
-        return web.json_response({"items": items, "next": str(start + size) if more else None})
+        return _page(request, [_item(self.films[film]) for film in sorted(self.films)])
+
+    async def _results(self, request: web.Request) -> web.Response:
+        return _page(request, [_item(self.results[result]) for result in sorted(self.results)])
+
+    async def _result(self, request: web.Request) -> web.StreamResponse:
+        if request.match_info["result"] not in self.results:
+            return web.Response(status=404)
+        is_picture = request.match_info["part"] == "picture"
+        return _ranged(request, PICTURE if is_picture else THUMB, "image/jpeg")
 
     async def _part(self, request: web.Request) -> web.StreamResponse:
         if request.match_info["film"] not in self.films:
@@ -101,9 +108,9 @@ class FakeProcessor:
             case "video":
                 return _ranged(request, VIDEO)
             case "poster":
-                return web.Response(body=POSTER, content_type="image/jpeg")
+                return _ranged(request, POSTER, "image/jpeg")
             case _:
-                return web.Response(body=THUMB, content_type="image/jpeg")
+                return _ranged(request, THUMB, "image/jpeg")
 
     async def _days(self, request: web.Request) -> web.Response:
         days = sorted({str(frame["day"]) for frame in self.frames}, reverse=True)
@@ -122,8 +129,11 @@ class FakeProcessor:
         return web.Response(body=VIDEO, content_type="video/mp4")
 
     async def _picture(self, request: web.Request) -> web.Response:
-        body = THUMB if request.path.endswith("/thumb") else PICTURE
-        return web.Response(body=body, content_type="image/jpeg")
+        return _ranged(request, THUMB if request.path.endswith("/thumb") else PICTURE, "image/jpeg")
+
+
+def _item(thing: Film | Result) -> dict[str, object]:
+    return {key: value for key, value in write(thing).items() if key not in ("schema", "change")}
 
 
 def _page(request: web.Request, items: list[dict[str, object]]) -> web.Response:
@@ -144,19 +154,21 @@ async def _cut(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _ranged(request: web.Request, content: bytes) -> web.Response:
+def _ranged(request: web.Request, content: bytes, kind: str = "video/mp4") -> web.Response:
     """Answer with the whole, or with the range that is asked for, as `web.FileResponse` does."""
     headers = {"Accept-Ranges": "bytes", "ETag": '"e1"', "Last-Modified": "Sun, 21 Jun 2026 20:00:00 GMT"}
+    if request.headers.get("If-None-Match") == headers["ETag"]:
+        return web.Response(status=304, headers=headers)
     try:
         asked = request.http_range
     except ValueError:
         asked = slice(len(content), None)
     if asked.start is None and asked.stop is None:
-        return web.Response(body=content, content_type="video/mp4", headers=headers)
+        return web.Response(body=content, content_type=kind, headers=headers)
     part = io.BytesIO(content).getvalue()[asked]
     if not part:
         headers["Content-Range"] = f"bytes */{len(content)}"
         return web.Response(status=416, headers=headers)
     start = asked.start if asked.start >= 0 else len(content) + asked.start
     headers["Content-Range"] = f"bytes {start}-{start + len(part) - 1}/{len(content)}"
-    return web.Response(status=206, body=part, content_type="video/mp4", headers=headers)
+    return web.Response(status=206, body=part, content_type=kind, headers=headers)

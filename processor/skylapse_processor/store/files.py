@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +59,16 @@ class Disk:
             ):
                 folder.mkdir(exist_ok=True)
         self.hold_ballast()
+
+    def mark(self, keeper: str) -> None:
+        """Write into the store who keeps it now: who sees its folder elsewhere may read there what is his."""
+        content = f"{keeper}\n".encode()
+        with suppress(OSError):  # a disk that is full is told of by others; what is there can be fetched
+            if self.mounted and not self._marked(content):
+                write_durably(self._layout.marker, content)
+
+    def _marked(self, content: bytes) -> bool:
+        return self._layout.marker.exists() and self._layout.marker.read_bytes() == content
 
     def hold_ballast(self) -> None:
         """Lay the ballast down again once there is room for it."""
