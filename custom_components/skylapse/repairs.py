@@ -33,6 +33,9 @@ LOOK_S = 150.0
 class SkylapseFix(RepairsFlow):
     """A flow that knows the issue's words and the entry."""
 
+    schema = probatio.Schema({})
+    """The fields that it asks for."""
+
     @property
     def places(self) -> dict[str, str]:
         """The subject, and what stands in the places of the issue's words."""
@@ -97,7 +100,7 @@ class PinFix(SkylapseFix):
 class MoveFix(PinFix):
     """Sends the key to the address that a person saw and confirmed, and to no later one."""
 
-    schema = probatio.Schema({})
+    schema = SkylapseFix.schema
     address = "announced"
 
     @override

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from homeassistant.components.brands.const import ALLOWED_IMAGES
 from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import section
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.selector import ObjectSelector
 from PIL import Image
@@ -20,7 +21,7 @@ from custom_components.skylapse.actions.camera import MODES
 from custom_components.skylapse.brain.curves import CURVES
 from custom_components.skylapse.brain.light import DIRECTIONS, MEASURES
 from custom_components.skylapse.brain.profiles import CUSTOM_CURVE, FOCUS, METERING, WHITE_BALANCE
-from custom_components.skylapse.brain.schedules import ANCHORS, RECIPES, SIZES, WEEKDAYS
+from custom_components.skylapse.brain.schedules import ANCHORS, CODECS, RECIPES, SIZES, WEEKDAYS
 from custom_components.skylapse.brain.seasons import SEASONS
 from custom_components.skylapse.config_flow import (
     OPTIONS_SCHEMA,
@@ -28,9 +29,12 @@ from custom_components.skylapse.config_flow import (
     REAUTH_SCHEMA,
     USER_SCHEMA,
 )
+from custom_components.skylapse.const import PLATFORMS
 from custom_components.skylapse.event import EVENT
 from custom_components.skylapse.protocol.topics import ANNOUNCE
+from custom_components.skylapse.repairs import FIXES
 from custom_components.skylapse.services import ACTIONS
+from custom_components.skylapse.troubles import TROUBLES
 from custom_components.skylapse.trigger import FAULTS
 from tests.integration.speakers import Bridge, Processor
 
@@ -124,10 +128,10 @@ def test_every_rule_of_the_quality_scale_has_its_status() -> None:
 
 
 def test_read_only_platforms_update_at_once_and_the_others_one_by_one() -> None:
-    wanted = {"binary_sensor": 0, "event": 0, "image": 0, "sensor": 0, "button": 1, "switch": 1}
-    for platform, number in wanted.items():
+    read_only = {"binary_sensor", "calendar", "camera", "event", "image", "sensor", "update"}
+    for platform in PLATFORMS:
         source = (HOME / f"{platform}.py").read_text(encoding="utf-8")
-        assert f"\nPARALLEL_UPDATES = {number}\n" in source, platform
+        assert f"\nPARALLEL_UPDATES = {0 if platform in read_only else 1}\n" in source, platform
 
 
 # ---------------------------------------------------------------- translations
@@ -173,16 +177,26 @@ async def test_every_field_of_a_subentrys_form_is_named_and_described(
 ) -> None:
     entry.add_to_hass(hass)
     form = await hass.config_entries.subentries.async_init((entry.entry_id, kind), context={"source": "user"})
-    schema = form["data_schema"]
-    assert schema is not None
+    assert form["data_schema"] is not None
+    parts = form["data_schema"].schema
+    sections = {str(key): part for key, part in parts.items() if isinstance(part, section)}
     for step in ("user", "reconfigure"):
         texts = ENGLISH["config_subentries"][kind]["step"][step]
-        assert {str(key) for key in schema.schema} == set(texts["data"]) == set(texts["data_description"])
+        fields = {str(key) for key in parts} - sections.keys()
+        assert fields == set(texts["data"]) == set(texts["data_description"])
+        assert sections.keys() == texts["sections"].keys()
+        for key, part in sections.items():
+            told = texts["sections"][key]
+            assert told["name"]
+            assert told["description"]
+            inner = {str(name) for name in part.schema.schema}
+            assert inner == set(told["data"]) == set(told["data_description"])
 
 
 def test_every_choice_has_a_word() -> None:
     choices = {
         "anchor": ANCHORS,
+        "codec": CODECS,
         "curve": (*CURVES, CUSTOM_CURVE),
         "days": WEEKDAYS,
         "focus": FOCUS,
@@ -208,8 +222,12 @@ async def test_every_field_of_a_row_has_a_word(hass: HomeAssistant, entry: MockC
         (entry.entry_id, "profile"), context={"source": "user"}
     )
     assert form["data_schema"] is not None
+    parts = [part for part in form["data_schema"].schema.values() if isinstance(part, section)]
     rows = [
-        field.config for field in form["data_schema"].schema.values() if isinstance(field, ObjectSelector)
+        field.config
+        for part in parts
+        for field in part.schema.schema.values()
+        if isinstance(field, ObjectSelector)
     ]
     told = {key: set(value["fields"]) for key, value in ENGLISH["selector"].items() if "fields" in value}
     assert told == {config["translation_key"]: set(config["fields"]) for config in rows}
@@ -318,9 +336,22 @@ def test_the_choices_of_an_action_are_those_of_the_code() -> None:
     assert tuple(fields["size"]["selector"]["select"]["options"]) == SIZES
 
 
-def test_every_issue_has_words() -> None:
-    source = "".join((HOME / name).read_text(encoding="utf-8") for name in ("issues.py", "deployer.py"))
+def test_every_issue_has_words_and_those_that_a_click_mends_have_a_flow() -> None:
+    source = "".join(file.read_text(encoding="utf-8") for file in HOME.rglob("*.py"))
+    rows = [trouble for troubles in TROUBLES.values() for trouble in troubles]
+    assert {trouble.key for trouble in rows} <= set(ENGLISH["issues"])
+    assert {trouble.key for trouble in rows if trouble.is_fixable} == set(FIXES)
     for key, texts in ENGLISH["issues"].items():
         assert f'"{key}"' in source
         assert texts["title"]
-        assert texts["description"]
+        assert ("fix_flow" in texts) == (key in FIXES)
+        assert ("description" in texts) != (key in FIXES)
+
+
+def test_every_form_that_mends_has_words_for_its_fields() -> None:
+    for key, fix in FIXES.items():
+        step = ENGLISH["issues"][key]["fix_flow"]["step"]["confirm"]
+        assert step["title"]
+        assert step["description"]
+        fields = {str(field) for field in fix.schema.schema}
+        assert fields == set(step.get("data", {})) == set(step.get("data_description", {}))

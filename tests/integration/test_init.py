@@ -290,6 +290,16 @@ async def test_a_device_has_diagnostics_of_its_own(
     assert await get_diagnostics_for_device(hass, hass_client, loaded, roof) == {"present": False}
 
 
+async def test_the_device_of_a_schedule_shows_what_it_says(
+    hass: HomeAssistant, loaded: MockConfigEntry, hass_client: ClientSessionGenerator
+) -> None:
+    told = await get_diagnostics_for_device(
+        hass, hass_client, loaded, device(hass, loaded, "schedule:sunset")
+    )
+    assert (told["present"], told["title"]) == (True, "Sunset")
+    assert told["data"]["anchor"] == "sunset"
+
+
 async def test_system_health_asks_everybody(
     hass: HomeAssistant,
     loaded: MockConfigEntry,
