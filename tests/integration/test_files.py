@@ -34,8 +34,8 @@ from custom_components.skylapse.event import EVENT
 from custom_components.skylapse.protocol.topics import ANNOUNCE
 from custom_components.skylapse.repairs import FIXES
 from custom_components.skylapse.services import ACTIONS
-from custom_components.skylapse.troubles import TROUBLES
 from custom_components.skylapse.trigger import FAULTS
+from custom_components.skylapse.troubles import TROUBLES
 from tests.integration.speakers import Bridge, Processor
 
 ROOT = Path(__file__).parents[2]
