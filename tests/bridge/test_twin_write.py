@@ -78,8 +78,8 @@ def test_pixels_and_delivered_exposure_give_the_truth_back(folder: Path) -> None
         level = float(table[pixels].mean(axis=(0, 1)) @ LUMINANCE)
         gains = float(str(truth["analogue_gain"])) * float(str(truth["digital_gain"]))
         found_ev = log2(level / response / float(str(truth["exposure_us"])) / gains)
-        clipped_ev = 0.025  # the sun is in view: what it clips is missing in the pixels
-    assert found_ev == pytest.approx(float(str(truth["scene_ev"])), abs=clipped_ev)
+        missing_ev = 0.009 + 2.0 * float((pixels >= 254).mean())  # of codes' steps, and of what is clipped
+        assert -missing_ev <= found_ev - float(str(truth["scene_ev"])) <= 0.003
 
 
 def test_the_default_evening_is_a_hard_one() -> None:
