@@ -93,7 +93,7 @@ class WindowCalendar(CalendarEntity):
         lines = [names.get(camera, camera) for camera in occasion.cameras]
         if occasion.captured:
             lines = [
-                f"{name}: {occasion.captured[camera]} {self._word('frames')}"
+                f"{name}: {occasion.captured[camera]} {self._word('captured_frames')}"
                 for camera, name in zip(occasion.cameras, lines, strict=True)
             ]
         if occasion.interval_s is not None:

@@ -59,7 +59,7 @@ class ProfileView:
     spec: ProfileSpec
     """With every field filled in."""
     usable: bool
-    """Whether it was compiled when last deployed."""
+    """Whether it could be compiled when everything was deployed last."""
     version: int | None
     editions: tuple[Edition, ...]
     cameras: tuple[CameraFacts, ...]
@@ -125,7 +125,7 @@ class Specs:
         ledger, configuration = self.deployer.ledger, self.deployer.configuration
         return ProfileView(
             spec=spec,
-            usable=configuration is not None and spec_id in configuration.usable,
+            usable=configuration is None or spec_id in configuration.usable,
             version=ledger.version(f"profile/{spec_id}"),
             editions=ledger.editions(f"profile/{spec_id}"),
             cameras=tuple(self.cameras),
