@@ -15,6 +15,7 @@ from .any_camera.bridge import OwnBridge, async_forget
 from .camera_wishes import CameraWishes, async_load_wishes, wish_store
 from .const import DOMAIN, PLATFORMS
 from .coordinator import SkylapseCoordinator
+from .dashboard import async_forget_cards, async_name_cards, async_serve_cards
 from .data import SkylapseConfigEntry, SkylapseData
 from .deployer import Deployer, ledger_store
 from .devices import async_follow_devices, subject_of
@@ -22,6 +23,7 @@ from .issues import Issues, async_forget_issues
 from .services import async_setup_services
 from .specs import Specs
 from .views import async_register_views
+from .websocket import async_register_commands
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -30,6 +32,8 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     """Register what is there whether or not an entry is loaded: actions and addresses."""
     async_setup_services(hass)
     async_register_views(hass)
+    async_register_commands(hass)
+    await async_serve_cards(hass)
     return True
 
 
@@ -60,6 +64,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) -> 
     await coordinator.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await own_bridge.async_start()
+    await async_name_cards(hass)
     _follow_updates(entry)
     return True
 
@@ -77,6 +82,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) ->
     await ab_test_store(hass).async_remove()
     await wish_store(hass).async_remove()
     await async_forget(hass, entry)
+    await async_forget_cards(hass)
     async_forget_issues(hass)
 
 

@@ -1,0 +1,429 @@
+/* custom:skylapse-card: one camera, what it sees and does, and what to do about it. */
+
+import { Card, reasonOf } from "./base.js";
+import { DIAL_STYLE, drawDial } from "./dial.js";
+import { fire, h, icon, show } from "./dom.js";
+import { bridgeOf, cameraOf, camerasOf, deviceOf, entityOf, known, processorOf } from "./house.js";
+import { cardForm } from "./forms.js";
+import { makePlayer } from "./player.js";
+import { drawTrace, figuresOf, remember, TRACE_STYLE } from "./trace.js";
+import { clock, say } from "./words.js";
+
+const DAY_EVERY_MS = 300_000;
+const TRACE_EVERY_MS = 60_000;
+const HAND_EVERY_MS = 1000;
+
+const CARD_STYLE = `
+  .stage { position: relative; background: #000; aspect-ratio: 16 / 9; display: grid; place-items: center; }
+  .stage > * { grid-area: 1 / 1; }
+  .stage img, .stage video, .stage ha-hls-player { width: 100%; height: 100%; object-fit: contain; display: block; --video-max-height: 100%; }
+  .stage .picture { padding: 0; border: 0; border-radius: 0; width: 100%; height: 100%; background: none; }
+  .stage .picture:focus-visible { outline-offset: -4px; }
+  .stage .message { color: #e1e1e1; }
+  .stage button.retry { color: #fff; background: #222; }
+`;
+
+export class SkylapseCard extends Card {
+  static getStubConfig(hass) {
+    const [first] = camerasOf(hass);
+    return first ? { device: first.device } : {};
+  }
+
+  static getConfigForm() {
+    return cardForm();
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    this._ticking = setInterval(() => this._tick(), HAND_EVERY_MS);
+  }
+
+  disconnectedCallback() {
+    clearInterval(this._ticking);
+    this._stopFilm();
+  }
+
+  _has(part) {
+    return !this._config.show || this._config.show.includes(part);
+  }
+
+  _build() {
+    const has = (part, ...made) => (this._has(part) ? made : []);
+    this._day = this._readings = this._device = null;
+    this._view = this._has("frame") ? "frame" : "film";
+    this._stage = h("div", { class: "stage" });
+    this._views = h("div", { class: "row", role: "group" });
+    this._title = h("h2", {});
+    this._badges = h("div", { class: "row" });
+    this._troubles = h("div", { role: "status", "aria-live": "polite" });
+    this._buttons = h("div", { class: "row" });
+    this._answer = h("p", { class: "quiet", role: "status", "aria-live": "polite" });
+    this._dial = h("section", {});
+    this._trace = h("section", { class: "trace" });
+    this._frame(
+      CARD_STYLE + DIAL_STYLE + TRACE_STYLE,
+      this._has("frame") || this._has("film") ? this._stage : null,
+      h(
+        "div",
+        { class: "body" },
+        h("div", { class: "row apart" }, this._title, this._views),
+        has("badges", this._badges),
+        this._troubles,
+        has("buttons", this._buttons, this._answer),
+        has("dial", this._dial),
+        has("trace", this._trace),
+      ),
+    );
+  }
+
+  _show() {
+    const hass = this._hass;
+    const device = deviceOf(hass, this._config);
+    const camera = device ? cameraOf(hass, device) : null;
+    if (!camera?.camera?.includes("/")) {
+      if (this._isNew("whole", [hass.language, device])) {
+        this._frame("", h("div", { class: "message" }, device || this._config.entity ? this.said.cameraGone : this.said.noCamera));
+        this._gone = true;
+      }
+      return;
+    }
+    if (this._gone) {
+      this._gone = false;
+      this._shown.clear();
+      this._build();
+    }
+    if (this._device !== device) {
+      this._device = device;
+      this._camera = camera;
+      this._day = this._readings = null;
+    }
+    const name = this._config.name || camera.name;
+    if (this._isNew("title", name)) {
+      show(this._title, name);
+    }
+    this._showViews();
+    this._showStage(name);
+    this._showBadges();
+    this._showTroubles();
+    this._showButtons();
+    this._tick();
+  }
+
+  _entity(domain, key) {
+    return entityOf(this._hass, this._device, domain, key);
+  }
+
+  _state(domain, key) {
+    return known(this._hass, this._entity(domain, key));
+  }
+
+  /* ------------------------------------------------------------ picture and film */
+
+  _showViews() {
+    const t = this.said;
+    if (!this._has("frame") || !this._has("film") || !this._isNew("views", [this._view, this._hass.language])) {
+      return;
+    }
+    const choice = (view, words) =>
+      h(
+        "button",
+        { type: "button", "data-view": view, "aria-pressed": String(this._view === view), onclick: () => this._choose(view) },
+        words,
+      );
+    const focused = this.shadowRoot.activeElement?.dataset?.view;
+    show(this._views, choice("frame", t.frame), choice("film", t.today));
+    if (focused) {
+      this._views.querySelector(`[data-view="${focused}"]`).focus();
+    }
+  }
+
+  _choose(view) {
+    this._view = view;
+    this._stopFilm();
+    this._shown.delete("stage");
+    this._show();
+  }
+
+  _showStage(name) {
+    if (this._view === "film") {
+      if (this._isNew("stage", ["film", this._device, this._hass.language])) {
+        this._playFilm();
+      }
+      return;
+    }
+    const entity = this._entity("image", "latest_frame");
+    const state = known(this._hass, entity);
+    const path = state?.attributes.entity_picture;
+    if (!path) {
+      if (this._isNew("stage", ["none", this._hass.language])) {
+        show(this._stage, h("p", { class: "message" }, this.said.noFrame));
+        this._picture = null;
+      }
+      return;
+    }
+    if (this._isNew("stage", ["frame", entity, name, this._hass.language])) {
+      this._picture = h("img", { alt: say(this.said.frameAlt, { name }) });
+      const open = () => fire(this, "hass-more-info", { entityId: entity });
+      show(this._stage, h("button", { type: "button", class: "picture", onclick: open }, this._picture));
+      this._loading = false;
+    }
+    this._wanted = `${path}${path.includes("?") ? "&" : "?"}state=${encodeURIComponent(state.state)}`;
+    this._loadPicture();
+  }
+
+  /* Show the newest picture as soon as it is there whole; those that come meanwhile are left out. */
+  _loadPicture() {
+    if (this._loading || !this._wanted || this._wanted === this._loaded?.wanted) {
+      if (this._loaded && this._picture && !this._loading && this._picture.src !== this._loaded.src) {
+        this._picture.src = this._loaded.src;
+      }
+      return;
+    }
+    const wanted = this._wanted;
+    const next = new Image();
+    const settle = () => {
+      this._loading = false;
+      if (this.isConnected && this._view === "frame") {
+        this._loadPicture();
+      }
+    };
+    this._loading = true;
+    next.onload = () => {
+      this._loaded = { wanted, src: next.src };
+      settle();
+    };
+    next.onerror = () => {
+      this._loaded = { wanted, src: this._picture?.src || next.src };
+      settle();
+    };
+    next.src = this._hass.hassUrl ? this._hass.hassUrl(wanted) : wanted;
+  }
+
+  async _playFilm() {
+    const t = this.said;
+    const asked = (this._asked = Symbol("film"));
+    const last = this._state("sensor", "last_film");
+    const choices = [[`media-source://skylapse/today/${this._camera.camera}`, t.today]];
+    if (last?.attributes.media_content_id) {
+      choices.push([last.attributes.media_content_id, last.attributes.title]);
+    }
+    show(this._stage, h("p", { class: "message" }, t.loading));
+    let failure = null;
+    for (const [mediaId, title] of choices) {
+      try {
+        const player = await makePlayer(this._hass, mediaId, `${this._camera.name}: ${title}`);
+        if (this._asked === asked) {
+          show(this._stage, player);
+        }
+        return;
+      } catch (error) {
+        failure = failure || error;
+      }
+    }
+    if (this._asked === asked) {
+      const isMissing = failure.code === "resolve_media_failed" || failure.code === "not_found";
+      const words = isMissing ? t.noFilmToday : say(t.filmFails, { reason: reasonOf(failure) });
+      const again = h("button", { type: "button", class: "retry", onclick: () => this._playFilm() }, t.retry);
+      show(this._stage, h("div", { class: "message" }, h("p", {}, words), h("br"), again));
+    }
+  }
+
+  _stopFilm() {
+    this._asked = null;
+    if (this._view === "film" || this._stage?.querySelector("ha-hls-player, video")) {
+      this._stage?.replaceChildren();
+      this._shown.delete("stage");
+    }
+  }
+
+  /* ------------------------------------------------------------ what it is at */
+
+  _showBadges() {
+    const t = this.said;
+    const value = (domain, key) => this._state(domain, key)?.state;
+    const facts = {
+      capturing: value("binary_sensor", "capturing"),
+      enabled: value("switch", "capture_enabled"),
+      mode: value("select", "mode"),
+      frames: value("sensor", "frames_today"),
+      deployment: value("sensor", "deployment"),
+      next: value("sensor", "next_capture"),
+      language: this._hass.language,
+    };
+    if (!this._isNew("badges", facts)) {
+      return;
+    }
+    const chip = (name, words, isOn) => h("span", { class: isOn ? "chip on" : "chip" }, icon(name), words);
+    show(
+      this._badges,
+      facts.enabled === "off" ? chip("mdi:camera-off", t.off) : null,
+      facts.capturing === "on" ? chip("mdi:camera-iris", t.capturing, true) : null,
+      facts.capturing === "off" && facts.enabled !== "off" ? chip("mdi:sleep", t.resting) : null,
+      facts.mode === "live" ? chip("mdi:eye", t.live, true) : null,
+      facts.frames ? chip("mdi:image-multiple", say(t.frames, { count: facts.frames })) : null,
+      facts.next ? chip("mdi:timer-outline", say(t.next, { time: clock(this._hass, facts.next) })) : null,
+      facts.deployment === "pending" ? chip("mdi:progress-upload", t.pending) : null,
+    );
+  }
+
+  _showTroubles() {
+    const told = this._troublesNow();
+    if (this._isNew("troubles", told)) {
+      const line = (words) => h("div", { class: "trouble" }, icon("mdi:alert"), h("span", {}, words));
+      show(this._troubles, told.map(line));
+      this._troubles.style.display = told.length ? "grid" : "none";
+      this._troubles.style.gap = "8px";
+    }
+  }
+
+  _troublesNow() {
+    const t = this.said;
+    const hass = this._hass;
+    const isAway = (device) => device && known(hass, entityOf(hass, device, "binary_sensor", "connectivity"))?.state === "off";
+    const told = [];
+    const bridge = bridgeOf(hass, this._device);
+    if (isAway(bridge)) {
+      told.push(t.offline);
+    }
+    if (isAway(processorOf(hass))) {
+      told.push(t.processorAway);
+    }
+    const look = (device, key, words, plain) => {
+      const state = device && known(hass, entityOf(hass, device, "binary_sensor", key));
+      if (state?.state === "on") {
+        const reason = state.attributes.reason;
+        told.push(reason || !plain ? say(words, { reason: reason || t.unnamed }) : plain);
+      }
+    };
+    look(this._device, "problem", t.problem);
+    look(this._device, "settings", t.settings);
+    look(this._device, "lens_obstructed", t.lens, t.lensPlain);
+    look(bridge, "delivery", t.delivery);
+    const dropped = Number(this._state("sensor", "frames_dropped")?.state);
+    if (dropped > 0) {
+      told.push(say(t.dropped, { count: dropped }));
+    }
+    return told;
+  }
+
+  /* ------------------------------------------------------------ what to do */
+
+  _showButtons() {
+    const t = this.said;
+    const facts = [
+      ["capture_now", t.captureNow, "mdi:camera"],
+      ["build_film_now", t.filmNow, "mdi:movie-open-plus"],
+    ].map(([key, words, picture]) => {
+      const entity = this._entity("button", key);
+      return { entity, words, picture, there: entity !== null && this._hass.states[entity]?.state !== "unavailable" };
+    });
+    if (!this._isNew("buttons", facts)) {
+      return;
+    }
+    const button = ({ entity, words, picture, there }) =>
+      h("button", { type: "button", disabled: !there, onclick: () => this._press(entity, words) }, icon(picture), words);
+    show(this._buttons, facts.filter((each) => each.entity).map(button));
+  }
+
+  async _press(entity, what) {
+    const t = this.said;
+    show(this._answer, t.loading);
+    try {
+      await this._hass.callService("button", "press", {}, { entity_id: entity });
+      show(this._answer, say(t.done, { what }));
+    } catch (error) {
+      show(this._answer, say(t.failed, { what, reason: reasonOf(error) }));
+    }
+  }
+
+  /* ------------------------------------------------------------ dial and trace */
+
+  _tick() {
+    if (!this._hass || !this._device || this._gone) {
+      return;
+    }
+    const now = Date.now();
+    if (this._has("dial")) {
+      this._keepDay(now);
+    }
+    if (this._has("trace")) {
+      this._keepTrace(now);
+    }
+  }
+
+  async _keepDay(now) {
+    const day = this._day;
+    const at = day ? Date.parse(day.now) + (now - day.heardAt) * day.rate : 0;
+    const isStale = !day || now - day.heardAt > DAY_EVERY_MS || at >= Date.parse(day.ends_at);
+    const deployed = this._hass.states[this._entity("sensor", "deployment")]?.last_changed;
+    if ((isStale || day.deployed !== deployed) && !this._askingDay) {
+      this._askingDay = true;
+      await this._askDay(deployed);
+      this._askingDay = false;
+    }
+    if (this._day?.failure) {
+      if (this._isNew("dial", this._day.failure)) {
+        show(this._dial, h("h3", {}, this.said.dial), h("p", { class: "quiet" }, say(this.said.cannotLoad, { reason: this._day.failure })));
+      }
+    } else if (day && !isStale && this._isNew("dial", [Math.round(at / (30_000 * Math.max(day.rate / 30, 1))), day, this._hass.language])) {
+      show(this._dial, drawDial(this._hass, this.said, day, at));
+    }
+  }
+
+  async _askDay(deployed) {
+    const common = { heardAt: Date.now(), rate: 1, deployed };
+    try {
+      const answer = await this._hass.callWS({ type: "skylapse/day", camera: this._camera.camera });
+      this._day = { ...common, ...answer, heardAt: Date.now() };
+    } catch (error) {
+      this._day = { ...common, failure: reasonOf(error), now: new Date().toISOString(), ends_at: "9999-01-01" };
+    }
+  }
+
+  async _keepTrace(now) {
+    const figures = figuresOf(this._hass, this._device);
+    const chosen = figures.find((each) => each.entity === this._figure) || figures[0];
+    if (!chosen) {
+      if (this._isNew("trace", [])) {
+        show(this._trace);
+      }
+      return;
+    }
+    const isStale = !this._readings || this._readings.entity !== chosen.entity || now - this._readings.heardAt > TRACE_EVERY_MS;
+    if (isStale && !this._askingTrace) {
+      this._askingTrace = true;
+      const midnight = new Date(now);
+      midnight.setHours(0, 0, 0, 0);
+      const values = await remember(this._hass, chosen.entity, midnight).catch(() => []);
+      this._readings = { entity: chosen.entity, heardAt: Date.now(), values };
+      this._askingTrace = false;
+    }
+    const readings = this._readings?.entity === chosen.entity ? this._readings.values : [];
+    const latest = known(this._hass, chosen.entity);
+    const whole = [...readings];
+    if (latest && Number.isFinite(Number(latest.state))) {
+      whole.push([Math.max(Date.parse(latest.last_updated), whole.length ? whole[whole.length - 1][0] : 0), Number(latest.state)]);
+    }
+    if (this._isNew("trace", [chosen.entity, figures, whole.length, whole[whole.length - 1], this._hass.language])) {
+      this._drawTrace(figures, chosen, whole);
+    }
+  }
+
+  _drawTrace(figures, chosen, readings) {
+    const t = this.said;
+    const hadFocus = this.shadowRoot.activeElement?.localName === "select";
+    const option = (each) => h("option", { value: each.entity, selected: each === chosen }, each.name);
+    const choose = h("select", { "aria-label": t.trace, onchange: (event) => this._chooseFigure(event.target.value) }, figures.map(option));
+    const head = h("div", { class: "head" }, h("h3", {}, t.trace), figures.length > 1 ? choose : h("span", { class: "quiet" }, chosen.name));
+    show(this._trace, head, drawTrace(this._hass, t, chosen, readings));
+    if (hadFocus) {
+      choose.focus();
+    }
+  }
+
+  _chooseFigure(entity) {
+    this._figure = entity;
+    this._tick();
+  }
+}
+

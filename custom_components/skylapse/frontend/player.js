@@ -1,0 +1,37 @@
+/* The film that grows, played by Home Assistant's own player of playlists. */
+
+import { h } from "./dom.js";
+
+const PATIENCE_MS = 8000;
+const PLAYLIST = "application/x-mpegURL";
+
+/* Have Home Assistant load its player, which comes with its camera cards; say whether it did. */
+async function hasPlayer() {
+  if (customElements.get("ha-hls-player")) {
+    return true;
+  }
+  if (window.loadCardHelpers) {
+    const helpers = await window.loadCardHelpers();
+    helpers.createCardElement({ type: "picture-entity", entity: "camera.none" });
+  }
+  const late = new Promise((done) => {
+    setTimeout(() => done(false), PATIENCE_MS);
+  });
+  return Promise.race([customElements.whenDefined("ha-hls-player").then(() => true), late]);
+}
+
+/* Make an element that plays media of the source: {element, mime_type}. */
+export async function makePlayer(hass, mediaId, label) {
+  const media = await hass.callWS({ type: "media_source/resolve_media", media_content_id: mediaId });
+  const url = hass.hassUrl ? hass.hassUrl(media.url) : media.url;
+  const moves = !window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+  if (media.mime_type === PLAYLIST && (await hasPlayer())) {
+    const player = document.createElement("ha-hls-player");
+    player.setAttribute("aria-label", label);
+    Object.assign(player, { hass, url, controls: true, muted: true, playsInline: true, autoPlay: moves });
+    return player;
+  }
+  const video = h("video", { src: url, controls: true, playsinline: true, autoplay: moves, "aria-label": label });
+  video.muted = true;
+  return video;
+}

@@ -1,0 +1,109 @@
+"""What the cards ask for that no entity carries: the day of a camera, and A/B tests with their pairs."""
+
+from typing import Any
+
+import probatio
+from homeassistant.components import websocket_api
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import config_validation as cv
+from homeassistant.util import dt as dt_util
+
+from .brain.ab_tests import AbTest
+from .brain.clock import to_bridge
+from .brain.day import compile_day
+from .configuration import read_place
+from .const import DOMAIN
+from .data import SkylapseConfigEntry
+from .media_id import FrameId
+from .protocol.codec import format_time, write
+from .protocol.identifiers import FrameName
+from .protocol.snapshot import Window
+
+
+@callback
+def async_register_commands(hass: HomeAssistant) -> None:
+    """Register every command, once."""
+    websocket_api.async_register_command(hass, ws_day)
+    websocket_api.async_register_command(hass, ws_ab_tests)
+
+
+@websocket_api.websocket_command(
+    {probatio.Required("type"): f"{DOMAIN}/day", probatio.Required("camera"): cv.string}
+)
+@websocket_api.async_response
+async def ws_day(
+    hass: HomeAssistant, connection: websocket_api.ActiveConnection, msg: dict[str, Any]
+) -> None:
+    """Answer with the day that it is for a camera, on its bridge's clock: sun, windows, what the time is."""
+    entry = _entry(hass)
+    camera = entry.runtime_data.coordinator.camera(msg["camera"]) if entry is not None else None
+    if entry is None or camera is None:
+        connection.send_error(msg["id"], websocket_api.ERR_NOT_FOUND, "There is no such camera")
+        return
+    schedules, place = entry.runtime_data.specs.schedules, read_place(hass)
+    now = to_bridge(camera.clock, dt_util.utcnow())
+    day = await hass.async_add_executor_job(
+        compile_day, tuple(schedules.values()), str(camera.name), place, now
+    )
+
+    def told(window: Window) -> dict[str, Any]:
+        return {**write(window), "title": schedules[window.schedule].name}
+
+    connection.send_result(
+        msg["id"],
+        {
+            **write(day),
+            "windows": [told(window) for window in day.windows],
+            "now": format_time(now),
+            "rate": camera.clock.rate if camera.clock is not None else 1.0,
+            "time_zone": place.time_zone,
+        },
+    )
+
+
+@callback
+@websocket_api.websocket_command(
+    {probatio.Required("type"): f"{DOMAIN}/ab_tests", probatio.Optional("camera"): cv.string}
+)
+def ws_ab_tests(hass: HomeAssistant, connection: websocket_api.ActiveConnection, msg: dict[str, Any]) -> None:
+    """Answer with the A/B tests of a camera, or of all, latest first."""
+    entry = _entry(hass)
+    if entry is None:
+        connection.send_error(msg["id"], websocket_api.ERR_NOT_FOUND, "Skylapse is not loaded")
+        return
+    only = msg.get("camera")
+    tests = entry.runtime_data.ab_tester.shelf.tests
+    told = [_told(test) for test in tests if only in (None, test.camera)]
+    connection.send_result(msg["id"], {"tests": told})
+
+
+def _entry(hass: HomeAssistant) -> SkylapseConfigEntry | None:
+    entries: list[SkylapseConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
+    return next(iter(entries), None)
+
+
+def _told(test: AbTest) -> dict[str, Any]:
+    """Return a test with what its arms were given, what they scored, and its pairs as media."""
+    comparison = test.comparison
+    scores = {arm.test_id: write(arm) for arm in comparison.arms} if comparison is not None else {}
+    return {
+        "id": test.id,
+        "name": test.name,
+        "camera": test.camera,
+        "state": test.state,
+        "started_at": format_time(test.started_at),
+        "ends_at": format_time(test.ends_at),
+        "failure": test.failure,
+        "winner": comparison.winner if comparison is not None else None,
+        "arms": [
+            {"test_id": arm.test_id, "name": arm.profile.name, "ev": arm.profile.ev}
+            | {"score": scores.get(arm.test_id)}
+            for arm in test.experiment.arms
+        ],
+        "pairs": [[_media(frame) for frame in pair] for pair in comparison.pairs] if comparison else [],
+    }
+
+
+def _media(frame: str) -> dict[str, str]:
+    name = FrameName.parse(frame)
+    return {"media_content_id": FrameId(frame=name).uri, "captured_at": format_time(name.captured_at)}
