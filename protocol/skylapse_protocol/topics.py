@@ -151,8 +151,9 @@ class Decoded:
 
 def match(topic: str, root: str = DEFAULT_ROOT) -> tuple[Topic[Any], dict[str, str]]:
     """Return the row that a topic belongs to, and the ids in it; raise ProtocolError where there is none."""
-    for row, pattern in _PATTERNS:
-        found = pattern.match(topic[len(root) + 1 :]) if topic.startswith(f"{root}/") else None
+    rest = topic[len(root) + 1 :] if topic.startswith(f"{root}/") else ""
+    for row, pattern in _PATTERNS.get(rest.count("/"), ()):
+        found = pattern.match(rest)
         if found is not None:
             return row, {key: _parse(key, value) for key, value in found.groupdict().items()}
     raise ProtocolError(topic[:200], "", "is no topic of the contract")
@@ -210,4 +211,12 @@ def _parse(kind: str, value: str) -> str:
     return _PARSERS[kind](value)
 
 
-_PATTERNS = tuple((row, re.compile(_ID_IN_PATH.sub(r"(?P<\1>[^/]+)", row.path) + r"\Z")) for row in TOPICS)
+def _pattern(row: Topic[Any]) -> re.Pattern[str]:
+    return re.compile(_ID_IN_PATH.sub(r"(?P<\1>[^/]+)", row.path) + r"\Z")
+
+
+_PATTERNS = {
+    slashes: tuple((row, _pattern(row)) for row in TOPICS if row.path.count("/") == slashes)
+    for slashes in {row.path.count("/") for row in TOPICS}
+}
+"""The rows of the map by how many slashes there are in their paths."""

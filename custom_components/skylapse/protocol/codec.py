@@ -9,7 +9,7 @@ shows.
 import json
 import math
 import types
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -23,6 +23,8 @@ MAX_MESSAGE_BYTES = 64 * 1024
 _MAX_DEPTH = 32
 
 T = TypeVar("T")
+Reader = Callable[[object, str, str], object]
+"""Reads a value of a message, given its topic and its place; raises ProtocolError."""
 
 type_name = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -32,7 +34,7 @@ def decode_json(topic: str, payload: bytes) -> dict[str, Any]:
     if len(payload) > MAX_MESSAGE_BYTES:
         raise SizeError(topic, "", f"{len(payload)} bytes are more than {MAX_MESSAGE_BYTES}")
     try:
-        value = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
+        value = _JSON.decode(payload.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ProtocolError(topic, "", f"no JSON in UTF-8 ({str(error)[:120]})") from error
     if not isinstance(value, dict):
@@ -57,10 +59,10 @@ def read(kind: type[T], value: object, topic: str, place: str = "") -> T:
     if not isinstance(value, dict):
         raise ProtocolError(topic, place, "not an object")
     arguments: dict[str, object] = {}
-    for name, hint, required in _shape(cast("Hashable", kind)):
+    for name, reader, required in _shape(cast("Hashable", kind)):
         where = f"{place}.{name}" if place else name
         if name in value:
-            arguments[name] = _read_value(hint, value[name], topic, where, 0)
+            arguments[name] = reader(value[name], topic, where)
         elif required:
             raise ProtocolError(topic, where, "is missing")
     try:
@@ -99,98 +101,148 @@ def parse_time(text: str) -> datetime:
 
 
 @cache
-def _shape(kind: Hashable) -> tuple[tuple[str, object, bool], ...]:
-    """Return name, type hint and whether it is required, for each field of a dataclass."""
+def _shape(kind: Hashable) -> tuple[tuple[str, Reader, bool], ...]:
+    """Return name, reader and whether it is required, for each field of a dataclass."""
     hints = get_type_hints(cast("type", kind))
     return tuple(
-        (field.name, hints[field.name], field.default is MISSING and field.default_factory is MISSING)
+        (
+            field.name,
+            _reader(hints[field.name], 0),
+            field.default is MISSING and field.default_factory is MISSING,
+        )
         for field in fields(cast("type", kind))
     )
 
 
-def _read_value(hint: object, value: object, topic: str, place: str, depth: int) -> object:
-    if depth > _MAX_DEPTH:
-        raise ProtocolError(topic, place, "is nested too deeply")
+def _reader(hint: object, depth: int) -> Reader:
+    """Return what reads a value of this type; made once for each field, since messages come by thousands."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
-        return _read_union(get_args(hint), value, topic, place, depth)
+        return _union_reader(get_args(hint), depth)
     if origin is Literal:
-        return _read_literal(get_args(hint), value, topic, place)
+        return _literal_reader(get_args(hint))
     if origin is tuple:
-        return _read_tuple(get_args(hint), value, topic, place, depth)
+        return _tuple_reader(get_args(hint), depth)
     if origin is dict:
-        return _read_dict(get_args(hint)[1], value, topic, place, depth)
-    return _read_plain(hint, value, topic, place, depth)
+        return _dict_reader(_reader(get_args(hint)[1], depth + 1))
+    return _plain_reader(hint, depth)
 
 
-def _read_plain(hint: object, value: object, topic: str, place: str, depth: int) -> object:
+def _plain_reader(hint: object, depth: int) -> Reader:
     if hint is Any:
-        return _check_json(value, topic, place, depth)
+        return lambda value, topic, place: _check_json(value, topic, place, depth)
     if isinstance(hint, type) and is_dataclass(hint):
-        return read(cast("type[object]", hint), value, topic, place)
-    return _read_scalar(hint, value, topic, place)
+        return lambda value, topic, place: read(cast("type[object]", hint), value, topic, place)
+    return _SCALARS[cast("type", hint)]
 
 
-def _read_scalar(hint: object, value: object, topic: str, place: str) -> object:
-    if hint is datetime:
-        try:
-            return parse_time(value if isinstance(value, str) else "")
-        except ValueError:
-            raise ProtocolError(topic, place, "is no time in RFC 3339") from None
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        if abs(value) > 2**1023:
-            raise ProtocolError(topic, place, "is out of range")
-        return float(value)
-    if hint is int and isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
-        raise ProtocolError(topic, place, "is out of range")
-    if not isinstance(hint, type) or type(value) is not hint:
-        raise ProtocolError(topic, place, f"is not {type_name.get(cast('type', hint), hint)}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ProtocolError(topic, place, "is not finite")
-    if isinstance(value, str) and not _is_unicode(value):
+def _union_reader(hints: tuple[object, ...], depth: int) -> Reader:
+    readers = [_reader(hint, depth + 1) for hint in hints if hint is not type(None)]
+    may_be_null = type(None) in hints
+
+    def read_union(value: object, topic: str, place: str) -> object:
+        if value is None and may_be_null:
+            return None
+        error = ProtocolError(topic, place, "must not be null")
+        for reader in readers:
+            try:
+                return reader(value, topic, place)
+            except ProtocolError as reason:
+                error = reason
+        raise error
+
+    if not (may_be_null and len(readers) == 1):
+        return read_union
+    reader = readers[0]
+    return lambda value, topic, place: None if value is None else reader(value, topic, place)
+
+
+def _literal_reader(allowed: tuple[object, ...]) -> Reader:
+    def read_literal(value: object, topic: str, place: str) -> object:
+        if not isinstance(value, str | int) or value not in allowed:
+            raise ProtocolError(topic, place, f"is none of {', '.join(map(str, allowed))}")
+        return value
+
+    return read_literal
+
+
+def _tuple_reader(hints: tuple[object, ...], depth: int) -> Reader:
+    is_list = len(hints) == 2 and hints[1] is Ellipsis
+    readers = [_reader(hint, depth + 1) for hint in hints[: 1 if is_list else None]]
+
+    def read_tuple(value: object, topic: str, place: str) -> object:
+        if not isinstance(value, list):
+            raise ProtocolError(topic, place, "is not a list")
+        if not value and is_list:
+            return ()
+        each = readers * len(value) if is_list else readers
+        if len(each) != len(value):
+            raise ProtocolError(topic, place, f"has {len(value)} items, not {len(each)}")
+        return tuple(
+            reader(item, topic, f"{place}[{index}]")
+            for index, (reader, item) in enumerate(zip(each, value, strict=True))
+        )
+
+    return read_tuple
+
+
+def _dict_reader(reader: Reader) -> Reader:
+    def read_dict(value: object, topic: str, place: str) -> object:
+        if not isinstance(value, dict):
+            raise ProtocolError(topic, place, "is not an object")
+        return {key: reader(item, topic, f"{place}.{key[:40]}") for key, item in value.items()}
+
+    return read_dict
+
+
+def _read_text(value: object, topic: str, place: str) -> object:
+    if type(value) is not str:
+        raise ProtocolError(topic, place, f"is not {type_name[str]}")
+    if not _is_unicode(value):
         raise ProtocolError(topic, place, "is no valid text")
     return value
 
 
-def _read_union(hints: tuple[object, ...], value: object, topic: str, place: str, depth: int) -> object:
-    if value is None and type(None) in hints:
-        return None
-    error = ProtocolError(topic, place, "must not be null")
-    for hint in hints:
-        if hint is type(None):
-            continue
-        try:
-            return _read_value(hint, value, topic, place, depth + 1)
-        except ProtocolError as reason:
-            error = reason
-    raise error
-
-
-def _read_literal(allowed: tuple[object, ...], value: object, topic: str, place: str) -> object:
-    if not isinstance(value, str | int) or value not in allowed:
-        raise ProtocolError(topic, place, f"is none of {', '.join(map(str, allowed))}")
+def _read_int(value: object, topic: str, place: str) -> object:
+    if type(value) is not int:
+        raise ProtocolError(topic, place, f"is not {type_name[int]}")
+    if abs(value) >= 2**63:
+        raise ProtocolError(topic, place, "is out of range")
     return value
 
 
-def _read_tuple(hints: tuple[object, ...], value: object, topic: str, place: str, depth: int) -> object:
-    if not isinstance(value, list):
-        raise ProtocolError(topic, place, "is not a list")
-    if len(hints) == 2 and hints[1] is Ellipsis:
-        hints = (hints[0],) * len(value)
-    if len(hints) != len(value):
-        raise ProtocolError(topic, place, f"has {len(value)} items, not {len(hints)}")
-    return tuple(
-        _read_value(hint, item, topic, f"{place}[{index}]", depth + 1)
-        for index, (hint, item) in enumerate(zip(hints, value, strict=True))
-    )
+def _read_float(value: object, topic: str, place: str) -> object:
+    if type(value) is int:
+        if abs(value) > 2**1023:
+            raise ProtocolError(topic, place, "is out of range")
+        return float(value)
+    if type(value) is not float:
+        raise ProtocolError(topic, place, f"is not {type_name[float]}")
+    if not math.isfinite(value):
+        raise ProtocolError(topic, place, "is not finite")
+    return value
 
 
-def _read_dict(hint: object, value: object, topic: str, place: str, depth: int) -> object:
-    if not isinstance(value, dict):
-        raise ProtocolError(topic, place, "is not an object")
-    return {
-        key: _read_value(hint, item, topic, f"{place}.{key[:40]}", depth + 1) for key, item in value.items()
-    }
+def _read_bool(value: object, topic: str, place: str) -> object:
+    if type(value) is not bool:
+        raise ProtocolError(topic, place, f"is not {type_name[bool]}")
+    return value
+
+
+def _read_time(value: object, topic: str, place: str) -> object:
+    try:
+        return parse_time(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ProtocolError(topic, place, "is no time in RFC 3339") from None
+
+
+_SCALARS: dict[type, Reader] = {
+    str: _read_text,
+    int: _read_int,
+    float: _read_float,
+    bool: _read_bool,
+    datetime: _read_time,
+}
 
 
 def _check_json(value: object, topic: str, place: str, depth: int) -> object:
@@ -214,3 +266,6 @@ def _is_unicode(text: str) -> bool:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant)
