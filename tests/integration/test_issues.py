@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from homeassistant.core import HomeAssistant
@@ -301,8 +300,10 @@ async def test_an_app_whose_folder_is_not_shared_is_told_of_until_it_is(
     bridge: Bridge,
     processor: Processor,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     start: str,
 ) -> None:
+    monkeypatch.setattr("custom_components.skylapse.media.shared.LOOK_AGAIN_S", -1.0)
     hass.config.media_dirs = {"local": str(tmp_path)}
     hass.config_entries.async_update_entry(loaded, data={**loaded.data, "app": "abc_skylapse"})
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -313,8 +314,7 @@ async def test_an_app_whose_folder_is_not_shared_is_told_of_until_it_is(
     (tmp_path / "skylapse").mkdir()
     (tmp_path / "skylapse" / MARKER).write_text(f"house {start}", encoding="utf-8")
     moved = moved_to(processor.server.url, boot_id=start)
-    with patch("custom_components.skylapse.media.shared.LOOK_AGAIN_S", -1.0):
-        await processor.say(topics.PROCESSOR_ANNOUNCE, moved)
+    await processor.say(topics.PROCESSOR_ANNOUNCE, moved)
     assert issues(hass) == set()
 
 
@@ -334,6 +334,7 @@ async def test_an_entry_that_is_removed_leaves_no_repair(
     async_set_issue(hass, True, "plan_too_large", "roof/west", camera="roof/west")
     assert issues(hass) == {"contract_apart_roof", "plan_too_large_roof/west"}
     await hass.config_entries.async_remove(loaded.entry_id)
+    await pass_time(hass, 10)
     assert issues(hass) == set()
 
 
