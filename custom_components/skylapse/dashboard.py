@@ -52,12 +52,12 @@ async def async_name_cards(hass: HomeAssistant) -> None:
         is_named = any(item["url"].partition("?")[0] == STEADY for item in resources.async_items())
         async_set_issue(hass, not is_named, _ISSUE, "cards", url=STEADY)
         return
-    known, *surplus = await _named(resources) or [None]
-    if known is None:
+    named = await _named(resources)
+    if not named:
         await resources.async_create_item({"res_type": "module", "url": address})
-    elif known["url"] != address:
-        await resources.async_update_item(known["id"], {"res_type": "module", "url": address})
-    for item in surplus:
+    elif named[0]["url"] != address:
+        await resources.async_update_item(named[0]["id"], {"res_type": "module", "url": address})
+    for item in named[1:]:
         await resources.async_delete_item(item["id"])
 
 

@@ -1,4 +1,4 @@
-"""One local day of a camera, as its dial shows it: where the sun stands, and the windows of that day. Pure."""
+"""One local day of a camera, as its dial shows it: where the sun stands, and the day's windows. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

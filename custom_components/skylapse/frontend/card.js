@@ -19,6 +19,7 @@ const CARD_STYLE = `
   .stage img, .stage video, .stage ha-hls-player { width: 100%; height: 100%; object-fit: contain; display: block; --video-max-height: 100%; }
   .stage .picture { padding: 0; border: 0; border-radius: 0; width: 100%; height: 100%; background: none; }
   .stage .picture:focus-visible { outline-offset: -4px; }
+  .actions button { flex: 1 1 auto; }
   .stage .message { color: #e1e1e1; }
   .stage button.retry { color: #fff; background: #222; }
 `;
@@ -56,7 +57,7 @@ export class SkylapseCard extends Card {
     this._title = h("h2", {});
     this._badges = h("div", { class: "row" });
     this._troubles = h("div", { role: "status", "aria-live": "polite" });
-    this._buttons = h("div", { class: "row" });
+    this._buttons = h("div", { class: "row actions" });
     this._answer = h("p", { class: "quiet", role: "status", "aria-live": "polite" });
     this._dial = h("section", {});
     this._trace = h("section", { class: "trace" });

@@ -31,7 +31,7 @@ const COMPARE_STYLE = `
   table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
   caption { text-align: start; font-weight: 500; padding-bottom: 4px; }
   th, td { padding: 4px 8px 4px 0; text-align: end; border-top: 1px solid var(--divider-color, #ccc); font-weight: 400; }
-  thead th { font-weight: 500; border-top: 0; }
+  thead th, thead td { font-weight: 500; border-top: 0; }
   th:first-child { text-align: start; color: var(--secondary-text-color); }
 `;
 
@@ -59,15 +59,16 @@ export class SkylapseCompareCard extends Card {
     this._urls = new Map();
     this._slider = makeSlider();
     this._title = h("h2", {});
+    this._name = h("p", { class: "quiet" });
     this._news = h("p", { class: "quiet", role: "status", "aria-live": "polite" });
     this._choices = h("div", { class: "choices" });
     this._pairs = h("div", { class: "pairs" });
-    this._table = h("div", { class: "scroll", tabindex: "-1" });
+    this._table = h("div", { class: "scroll" });
     this._slider.element.hidden = true;
     this._frame(
       SLIDER_STYLE + COMPARE_STYLE + ".slider[hidden] { display: none; }",
       this._slider.element,
-      h("div", { class: "body" }, this._title, this._news, this._pairs, this._choices, this._table),
+      h("div", { class: "body" }, h("div", {}, this._title, this._name), this._news, this._pairs, this._choices, this._table),
     );
   }
 
@@ -128,6 +129,7 @@ export class SkylapseCompareCard extends Card {
     if (!this._isNew("all", state)) {
       return;
     }
+    show(this._name, test ? this._called(test) : "");
     show(this._news, this._newsOf(test));
     this._news.hidden = !this._news.textContent;
     this._drawChoices(test);
@@ -176,7 +178,7 @@ export class SkylapseCompareCard extends Card {
           options.map(([key, label]) => h("option", { value: key, selected: String(key) === String(value) }, label)),
         ),
       );
-    const when = (each) => `${each.name} · ${date(this._hass, each.started_at)}`;
+    const when = (each) => this._called(each);
     const tests = (this._tests || []).map((each) => [each.id, when(each)]);
     const arms = test ? test.arms.map((arm, index) => [index, this._armName(test, index)]) : [];
     const side = (index, words) =>
@@ -194,6 +196,10 @@ export class SkylapseCompareCard extends Card {
     if (hadFocus) {
       this._choices.querySelector(`[data-choice="${hadFocus}"]`)?.focus();
     }
+  }
+
+  _called(test) {
+    return `${test.name} · ${date(this._hass, test.started_at)}`;
   }
 
   _chooseTest(id) {
@@ -245,8 +251,8 @@ export class SkylapseCompareCard extends Card {
     const arm = test.arms[index];
     const letter = String.fromCharCode(65 + index);
     const isShared = test.arms.some((each, other) => other !== index && each.name === arm.name);
-    const ev = figure(this._hass, arm.ev, 2);
-    return `${letter} · ${arm.name}${isShared ? ` ${arm.ev > 0 ? "+" : ""}${ev} EV` : ""}`;
+    const ev = figure(this._hass, arm.ev, 2, "exceptZero");
+    return `${letter} · ${arm.name}${isShared ? ` ${ev} EV` : ""}`;
   }
 
   _drawTable(test) {

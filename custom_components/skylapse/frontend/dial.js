@@ -113,13 +113,9 @@ export function drawDial(hass, t, day, now) {
   const momentOf = (share) => starts + share * length;
   const at = Math.min(Math.max((now - starts) / length, 0), 1);
   const laid = lay(day.windows);
+  const isWhole = (window) => shareOf(window.starts_at) === 0 && shareOf(window.ends_at) === 1;
   const lines = laid.map((window) =>
-    say(t.windowEvery, {
-      title: window.title,
-      from: clock(hass, window.starts_at, day.time_zone),
-      to: clock(hass, window.ends_at, day.time_zone),
-      every: span(hass, window.interval_s),
-    }),
+    say(t.windowEvery, { title: window.title, when: when(hass, t, day, window, isWhole(window)), every: span(hass, window.interval_s) }),
   );
   const label = say(t.dialAlt, {
     day: date(hass, now, day.time_zone),
@@ -129,7 +125,7 @@ export function drawDial(hass, t, day, now) {
   });
   const face = s(
     "svg",
-    { viewBox: "0 0 220 220", role: "img", "aria-label": label },
+    { viewBox: "-4 -4 228 228", role: "img", "aria-label": label },
     phases(day).map(([phase, from, to]) => s("path", { class: `sky ${phase}`, d: arc(from, to, SKY) })),
     s("circle", { class: "rim", cx: MIDDLE, cy: MIDDLE, r: SKY + 8 }),
     s("circle", { class: "rim", cx: MIDDLE, cy: MIDDLE, r: SKY - 8 }),
@@ -145,7 +141,7 @@ export function drawDial(hass, t, day, now) {
     s("circle", { class: "knob", cx: point(at, SKY)[0], cy: point(at, SKY)[1], r: 5.5 }),
     s("text", { class: "time", x: MIDDLE, y: MIDDLE, "aria-hidden": "true" }, clock(hass, now, day.time_zone)),
   );
-  return h("div", { class: "dial" }, face, list(hass, t, day, laid, now));
+  return h("div", { class: "dial" }, face, list(hass, t, day, laid, now, isWhole));
 }
 
 function hours() {
@@ -155,16 +151,17 @@ function hours() {
   });
 }
 
-function list(hass, t, day, laid, now) {
+function when(hass, t, day, window, isWhole) {
+  return isWhole ? t.allDay : `${clock(hass, window.starts_at, day.time_zone)} – ${clock(hass, window.ends_at, day.time_zone)}`;
+}
+
+function list(hass, t, day, laid, now, isWhole) {
   if (!laid.length) {
     return h("p", { class: "when" }, t.noWindows);
   }
   const item = (window) => {
     const isOver = Date.parse(window.ends_at) <= now;
     const rules = !isOver && Date.parse(window.starts_at) <= now;
-    const from = clock(hass, window.starts_at, day.time_zone);
-    const to = clock(hass, window.ends_at, day.time_zone);
-    const every = span(hass, window.interval_s);
     return h(
       "li",
       {},
@@ -174,7 +171,7 @@ function list(hass, t, day, laid, now) {
         {},
         h("span", { class: rules ? "tag" : "" }, window.title, rules ? ` · ${t.ruling}` : isOver ? ` · ${t.over}` : ""),
         h("br"),
-        h("span", { class: "when" }, `${from} – ${to} · ${every}`),
+        h("span", { class: "when" }, `${when(hass, t, day, window, isWhole(window))} · ${span(hass, window.interval_s)}`),
       ),
     );
   };

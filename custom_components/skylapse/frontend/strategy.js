@@ -14,7 +14,7 @@ function isShown(hass, entry) {
 }
 
 function deviceSection(hass, device, title, icon) {
-  const entities = entitiesOf(hass, device).filter((entry) => isShown(hass, entry)).map((entry) => entry.entity_id);
+  const entities = entitiesOf(hass, device).filter((entry) => isShown(hass, entry)).map((entry) => ({ entity: entry.entity_id, name: { type: "entity" } }));
   return entities.length
     ? [{ type: "grid", cards: [heading(title, icon), { type: "entities", entities }] }]
     : [];

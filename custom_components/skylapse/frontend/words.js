@@ -20,7 +20,8 @@ const ENGLISH = {
   sunAlwaysUp: "the sun is up all day",
   sunNeverUp: "the sun does not rise",
   noWindows: "No windows today",
-  windowEvery: "{title}, {from} – {to}, every {every}",
+  windowEvery: "{title}, {when}, every {every}",
+  allDay: "all day",
   ruling: "now",
   over: "over",
   trace: "Today's light",
@@ -116,7 +117,8 @@ const GERMAN = {
   sunAlwaysUp: "die Sonne geht nicht unter",
   sunNeverUp: "die Sonne geht nicht auf",
   noWindows: "Heute keine Fenster",
-  windowEvery: "{title}, {from} – {to}, alle {every}",
+  windowEvery: "{title}, {when}, alle {every}",
+  allDay: "den ganzen Tag",
   ruling: "jetzt",
   over: "vorbei",
   trace: "Licht von heute",
@@ -222,8 +224,9 @@ export function date(hass, moment, zone) {
 }
 
 /* A number as the user reads it. */
-export function figure(hass, value, digits) {
-  return new Intl.NumberFormat(hass.language, { maximumFractionDigits: digits ?? 1 }).format(value);
+export function figure(hass, value, digits, signDisplay) {
+  const options = { maximumFractionDigits: digits ?? 1, signDisplay: signDisplay || "auto" };
+  return new Intl.NumberFormat(hass.language, options).format(value).replace("-", "−");
 }
 
 /* Seconds in the largest unit that fits. */
@@ -232,7 +235,7 @@ export function span(hass, seconds) {
   return new Intl.NumberFormat(hass.language, {
     style: "unit",
     unit,
-    unitDisplay: "short",
+    unitDisplay: "narrow",
     maximumFractionDigits: 1,
   }).format(seconds / size);
 }
