@@ -83,7 +83,7 @@ class WindowCalendar(CalendarEntity):
             read_place(hass),
             dt_util.as_utc(start_date),
             dt_util.as_utc(end_date),
-            self.specs.entry.created_at,
+            min(self.specs.entry.created_at, dt_util.utcnow()),
         )
         return [self._event(each) for each in found]
 

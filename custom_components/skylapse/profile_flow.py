@@ -6,7 +6,7 @@ from typing import Any
 
 import probatio
 from homeassistant.const import CONF_NAME
-from homeassistant.helpers.selector import BooleanSelector, TextSelector
+from homeassistant.helpers.selector import BooleanSelector, SelectOptionDict, TextSelector
 
 from .brain.compiling import check_change
 from .brain.curves import CURVES, HIGHEST_KELVIN, LOWEST_KELVIN
@@ -88,10 +88,14 @@ class ProfileFlow(SpecFlow):
         return _ERROR_FIELDS.get(error.key, "base")
 
     def _head(self, known_id: str | None) -> Fields:
-        others = named(spec for spec in read_profiles(self._get_entry()).values() if spec.id != known_id)
+        profiles = read_profiles(self._get_entry())
+        bases = named(spec for spec in profiles.values() if spec.id != known_id)
+        known = profiles.get(known_id or "")
+        if known is not None and known.extends is not None and known.extends not in profiles:
+            bases.append(SelectOptionDict(value=known.extends, label=known.extends))
         return {
             probatio.Required(CONF_NAME): TextSelector(),
-            probatio.Optional("extends"): one_of(others),
+            probatio.Optional("extends"): one_of(bases),
             probatio.Optional("season"): choice(SEASONS, "season"),
         }
 

@@ -31,7 +31,7 @@ class FormSection:
     key: str
     fields: Fields
     collapsed: bool = True
-    """Folded away unless one of its fields has a value."""
+    """Folded away unless one of its fields says something unusual."""
 
     def names(self) -> Iterator[str]:
         """Yield the names of the fields."""
@@ -73,7 +73,9 @@ class SpecFlow(ConfigSubentryFlow):
             else:
                 field, error = CONF_NAME, "no_name"
         wrong = _place(field, sections)
-        schema = probatio.Schema({**self._head(known_id), **_folded(sections, values, wrong)})
+        schema = probatio.Schema(
+            {**self._head(known_id), **_folded(sections, _unusual(values, self._defaults()), wrong)}
+        )
         return self.async_show_form(
             step_id=step,
             data_schema=self.add_suggested_values_to_schema(schema, _nested(values, sections)),
@@ -138,24 +140,21 @@ def _nested(values: Mapping[str, Any], sections: tuple[FormSection, ...]) -> dic
 
 
 def _folded(
-    sections: tuple[FormSection, ...], values: Mapping[str, Any], wrong: str | None
+    sections: tuple[FormSection, ...], unusual: set[str], wrong: str | None
 ) -> dict[probatio.Marker, section]:
-    """Return the sections as parts of a form."""
+    """Return the sections as parts of a form; those with something unusual or wrong in them are open."""
     return {
         probatio.Required(each.key): section(
             probatio.Schema(each.fields),
-            {"collapsed": each.collapsed and each.key != wrong and not _has_value(each, values)},
+            {"collapsed": each.collapsed and each.key != wrong and unusual.isdisjoint(each.names())},
         )
         for each in sections
     }
 
 
-def _has_value(each: FormSection, values: Mapping[str, Any]) -> bool:
-    """Tell whether a field has a value that its form would not have given it."""
-    return any(
-        name in values and values[name] not in (marker.default() if marker.default else None, None, [], "")
-        for name, marker in zip(each.names(), each.fields, strict=True)
-    )
+def _unusual(values: Mapping[str, Any], usual: Mapping[str, Any]) -> set[str]:
+    """Return the fields that say something else than the form of a new one."""
+    return {key for key, value in values.items() if value not in (None, [], "") and value != usual.get(key)}
 
 
 def _place(field: str | None, sections: tuple[FormSection, ...]) -> str | None:

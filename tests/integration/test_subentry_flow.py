@@ -1,13 +1,16 @@
 """Adding and changing schedules and profiles by their forms."""
 
+import ast
+from pathlib import Path
 from typing import Any
 
 import pytest
 from homeassistant.core import HomeAssistant
-from homeassistant.data_entry_flow import FlowResultType, InvalidData
+from homeassistant.data_entry_flow import FlowResultType, InvalidData, section
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
+from custom_components.skylapse.brain.schedules import CODECS, RECIPES
 from tests.integration.brokerage import last
 from tests.integration.speakers import Bridge
 
@@ -24,10 +27,58 @@ SUNSET = {
     "film": True,
     "recipe": "clean",
     "size": "1080p",
+    "also_sizes": [],
+    "codec": "h264",
     "rate": 24,
     "keep_days": 0,
 }
 PROFILE = {"name": "Sunset warm", "extends": "f", "white_balance": "adaptive", "curve": "warm"}
+
+
+def fill_in(form: Any, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields as a form wants them: each in its section."""
+    filled = {key: value for key, value in fields.items() if key in {str(each) for each in form.schema}}
+    for key, part in form.schema.items():
+        if isinstance(part, section):
+            inner = {str(each) for each in part.schema.schema}
+            filled[str(key)] = {name: value for name, value in fields.items() if name in inner}
+    return filled
+
+
+def fields_of(form: Any) -> dict[str, Any]:
+    """Return every field of a form with its selector, whichever section it is in."""
+    found = {}
+    for key, part in form.schema.items():
+        if isinstance(part, section):
+            found |= {str(name): selector for name, selector in part.schema.schema.items()}
+        else:
+            found[str(key)] = part
+    return found
+
+
+def shown_in(form: Any) -> dict[str, Any]:
+    """Return what a form shows in each field that has something."""
+    markers = [
+        name
+        for key, part in form.schema.items()
+        for name in (part.schema.schema if isinstance(part, section) else (key,))
+    ]
+    shown = {str(key): (key.description or {}).get("suggested_value") for key in markers}
+    return {key: value for key, value in shown.items() if value is not None}
+
+
+def opened(form: Any) -> set[str]:
+    """Return the sections that are not folded away."""
+    parts = {str(key): part for key, part in form.schema.items() if isinstance(part, section)}
+    return {key for key, part in parts.items() if not part.options["collapsed"]}
+
+
+async def send(hass: HomeAssistant, form: Any, fields: dict[str, Any]) -> Any:
+    """Send a form and let Home Assistant act on it."""
+    values = fill_in(form["data_schema"], fields)
+    result = await hass.config_entries.subentries.async_configure(form["flow_id"], values)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return result
 
 
 async def add(hass: HomeAssistant, entry: MockConfigEntry, kind: str, **fields: Any) -> Any:
@@ -35,9 +86,7 @@ async def add(hass: HomeAssistant, entry: MockConfigEntry, kind: str, **fields: 
     manager = hass.config_entries.subentries
     form = await manager.async_init((entry.entry_id, kind), context={"source": "user"})
     assert form["step_id"] == "user"
-    result = await manager.async_configure(form["flow_id"], fields)
-    await hass.async_block_till_done(wait_background_tasks=True)
-    return result
+    return await send(hass, form, fields)
 
 
 async def change(hass: HomeAssistant, entry: MockConfigEntry, unique_id: str) -> Any:
@@ -56,12 +105,9 @@ async def test_the_sunset_is_made_longer(
     await bridge.arrive()
     form = await change(hass, loaded, "sunset")
     assert form["step_id"] == "reconfigure"
-    suggested = {
-        str(key): (key.description or {}).get("suggested_value") for key in form["data_schema"].schema
-    }
+    suggested = shown_in(form["data_schema"])
     assert (suggested["offset_min"], suggested["name"]) == (-30, "Sunset")
-    result = await hass.config_entries.subentries.async_configure(form["flow_id"], SUNSET)
-    await hass.async_block_till_done(wait_background_tasks=True)
+    result = await send(hass, form, SUNSET)
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
     assert data(loaded, "sunset")["duration_min"] == 120
     assert {
@@ -74,8 +120,7 @@ async def test_the_sunset_is_made_longer(
 
 async def test_a_films_rate_is_in_frames_a_second(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
     form = await change(hass, loaded, "sunset")
-    rate = next(field for key, field in form["data_schema"].schema.items() if str(key) == "rate")
-    assert rate.config["unit_of_measurement"] == "fps"
+    assert fields_of(form["data_schema"])["rate"].config["unit_of_measurement"] == "fps"
 
 
 async def test_a_new_schedule_is_deployed(
@@ -91,25 +136,56 @@ async def test_a_new_schedule_is_deployed(
     orders = last(mqtt, "skylapse/processor/orders/set")
     assert next(order for order in orders.orders if order.schedule == "blue_hour").rate == 30
     form = await change(hass, loaded, "blue_hour")
-    options = next(
-        field.config["options"] for key, field in form["data_schema"].schema.items() if str(key) == "cameras"
-    )
+    options = fields_of(form["data_schema"])["cameras"].config["options"]
     assert options == [{"value": "roof/west", "label": "West"}]
 
 
 @pytest.mark.parametrize(
     ("fields", "errors"),
-    [({"profiles": []}, {"profiles": "no_profile"}), ({"days": []}, {"days": "no_day"})],
+    [
+        ({"profiles": []}, {"what": "no_profile"}),
+        ({"days": []}, {"when": "no_day"}),
+        ({"name": "  "}, {"name": "no_name"}),
+    ],
 )
-async def test_a_schedule_without_profile_or_day_is_said_and_put_right(
+async def test_a_schedule_without_profile_day_or_name_is_said_and_put_right(
     hass: HomeAssistant, loaded: MockConfigEntry, fields: dict[str, Any], errors: dict[str, str]
 ) -> None:
+    """The frontend shows errors at sections and at fields outside them, not at fields within."""
     form = await change(hass, loaded, "sunset")
-    manager = hass.config_entries.subentries
-    result = await manager.async_configure(form["flow_id"], {**SUNSET, **fields})
+    result = await send(hass, form, {**SUNSET, **fields})
     assert result["errors"] == errors
-    result = await manager.async_configure(form["flow_id"], SUNSET)
+    assert shown_in(result["data_schema"])["duration_min"] == 120
+    result = await send(hass, result, SUNSET)
     assert result["reason"] == "reconfigure_successful"
+
+
+async def test_a_film_may_have_further_sizes_and_another_codec(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    form = await change(hass, loaded, "sunset")
+    assert opened(form["data_schema"]) == {"when", "what"}
+    await send(hass, form, {**SUNSET, "also_sizes": ["720p", "1080p", "2160p"], "codec": "av1"})
+    orders = last(mqtt, "skylapse/processor/orders/set").orders
+    order = next(each for each in orders if each.schedule == "sunset")
+    assert (order.size, order.also_sizes, order.codec) == ("1080p", ("720p", "2160p"), "av1")
+    form = await change(hass, loaded, "sunset")
+    assert opened(form["data_schema"]) == {"when", "what", "film_made"}
+
+
+def test_recipes_and_codecs_are_those_of_the_processor() -> None:
+    processor = Path(__file__).parents[2] / "processor" / "skylapse_processor"
+    assert set(RECIPES) == keys_of(processor / "recipe" / "__init__.py", "RECIPES")
+    assert set(CODECS) == keys_of(processor / "encode_codecs.py", "CODECS")
+
+
+def keys_of(file: Path, name: str) -> set[str]:
+    """Return the keys of a table, read from its source: the processor is not installed here."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == name:
+            return {ast.literal_eval(key) for key in node.value.keys}  # type: ignore[union-attr, arg-type]
+    raise LookupError(name)
 
 
 async def test_figures_out_of_range_are_refused_by_the_form(
@@ -130,10 +206,7 @@ async def test_a_variant_of_a_profile_is_added_deployed_and_used(
     warm = snapshot.profile("sunset_warm")
     assert (snapshot.version, warm.metering.mode, warm.ev) == (2, "spot", 0.7)
     form = await change(hass, loaded, "sunset")
-    result = await hass.config_entries.subentries.async_configure(
-        form["flow_id"], {**SUNSET, "profiles": ["f", "sunset_warm"]}
-    )
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await send(hass, form, {**SUNSET, "profiles": ["f", "sunset_warm"]})
     windows = last(mqtt, "skylapse/roof/west/plan/set").windows
     assert {window.profiles for window in windows if window.schedule == "sunset"} == {("f", "sunset_warm")}
 
@@ -149,24 +222,38 @@ async def test_profiles_that_extend_each_other_are_refused_and_put_right(
     await add(hass, loaded, "profile", **PROFILE)
     form = await change(hass, loaded, "f")
     fields = {"name": "Mountain spot", "extends": "sunset_warm", "kelvin": 5600, "jpeg_quality": 95}
-    manager = hass.config_entries.subentries
-    result = await manager.async_configure(form["flow_id"], fields)
+    result = await send(hass, form, fields)
     assert result["errors"] == {"extends": "profile_circle"}
     del fields["extends"]
-    result = await manager.async_configure(form["flow_id"], fields)
+    result = await send(hass, result, fields)
     assert result["reason"] == "reconfigure_successful"
     assert data(loaded, "f") == {"kelvin": 5600, "jpeg_quality": 95}
 
 
-async def test_a_profile_whose_base_was_deleted_is_refused(
+async def test_a_profile_whose_base_was_deleted_is_refused_and_no_other(
     hass: HomeAssistant, loaded: MockConfigEntry
 ) -> None:
     await add(hass, loaded, "profile", **PROFILE)
     base = next(each for each in loaded.subentries.values() if each.unique_id == "f")
     hass.config_entries.async_remove_subentry(loaded, base.subentry_id)
-    form = await change(hass, loaded, "a")
-    result = await hass.config_entries.subentries.async_configure(form["flow_id"], {"name": "A"})
+    result = await send(hass, await change(hass, loaded, "a"), {"name": "A", "ev": 1})
+    assert result["reason"] == "reconfigure_successful"
+    form = await change(hass, loaded, "sunset_warm")
+    result = await send(hass, form, {**PROFILE, "ev": 1})
     assert result["errors"] == {"extends": "profile_base_unknown"}
+    result = await send(hass, result, {**PROFILE, "extends": "a"})
+    assert result["reason"] == "reconfigure_successful"
+
+
+async def test_a_profile_is_not_changed_so_that_another_one_breaks(
+    hass: HomeAssistant, loaded: MockConfigEntry
+) -> None:
+    regions = [{"left": 0, "top": 0.5, "right": 1, "bottom": 1}]
+    form = await change(hass, loaded, "a")
+    await send(hass, form, {"name": "A", "regions": regions})
+    await add(hass, loaded, "profile", name="Child", extends="a", metering="regions")
+    result = await send(hass, await change(hass, loaded, "a"), {"name": "A"})
+    assert result["errors"] == {"measuring": "no_region"}
 
 
 async def test_the_form_of_an_entry_that_is_not_loaded_knows_the_named_cameras(
@@ -176,9 +263,7 @@ async def test_the_form_of_an_entry_that_is_not_loaded_knows_the_named_cameras(
     sunset = next(each for each in entry.subentries.values() if each.unique_id == "sunset")
     hass.config_entries.async_update_subentry(entry, sunset, data={**sunset.data, "cameras": ["barn/east"]})
     form = await change(hass, entry, "sunset")
-    options = next(
-        field.config["options"] for key, field in form["data_schema"].schema.items() if str(key) == "cameras"
-    )
+    options = fields_of(form["data_schema"])["cameras"].config["options"]
     assert options == [{"value": "barn/east", "label": "barn/east"}]
 
 
@@ -220,11 +305,18 @@ async def test_everything_that_a_profile_says_is_kept_deployed_and_shown_again(
     )
     assert (profile.average, profile.focus_dioptre, profile.raw) == (4, 0.5, True)
     form = await change(hass, loaded, "winter_f")
-    shown = {str(key): (key.description or {}).get("suggested_value") for key in form["data_schema"].schema}
+    shown = shown_in(form["data_schema"])
     assert shown["bracket_ev"] == ["-2", "2"]
     assert shown["schedule_overrides"] == FULL["schedule_overrides"]
-    again = {key: value for key, value in shown.items() if value is not None}
-    result = await hass.config_entries.subentries.async_configure(form["flow_id"], again)
+    assert opened(form["data_schema"]) == {
+        "exposure",
+        "measuring",
+        "colour",
+        "brackets",
+        "files",
+        "overrides",
+    }
+    result = await send(hass, form, shown)
     assert result["reason"] == "reconfigure_successful"
     assert dict(data(loaded, "winter_f")) == kept
 
@@ -233,19 +325,22 @@ async def test_everything_that_a_profile_says_is_kept_deployed_and_shown_again(
     ("fields", "errors"),
     [
         ({"season": "winter"}, {"season": "season_base"}),
-        ({"metering": "regions"}, {"regions": "no_region"}),
-        ({"regions": [{"left": 1, "top": 0, "right": 0, "bottom": 1}]}, {"regions": "region_range"}),
-        ({"white_balance": "adaptive", "curve": "custom"}, {"curve_points": "curve_points"}),
-        ({"bracket_ev": ["much"]}, {"bracket_ev": "bracket_range"}),
-        ({"focus_bracket": ["99"]}, {"focus_bracket": "focus_bracket_range"}),
+        ({"metering": "regions"}, {"measuring": "no_region"}),
+        ({"regions": [{"left": 1, "top": 0, "right": 0, "bottom": 1}]}, {"measuring": "region_range"}),
+        ({"white_balance": "adaptive", "curve": "custom"}, {"colour": "curve_points"}),
+        ({"bracket_ev": ["much"]}, {"brackets": "bracket_range"}),
+        ({"focus_bracket": ["99"]}, {"brackets": "focus_bracket_range"}),
+        ({"schedule_overrides": [{"schedule": "sunset", "metering": "regions"}]}, {"overrides": "no_region"}),
+        ({"name": ""}, {"name": "no_name"}),
     ],
 )
 async def test_a_profile_that_no_camera_could_follow_is_said_at_its_field(
     hass: HomeAssistant, loaded: MockConfigEntry, fields: dict[str, Any], errors: dict[str, str]
 ) -> None:
-    result = await add(hass, loaded, "profile", name="New", **fields)
+    result = await add(hass, loaded, "profile", **{"name": "New", **fields})
     assert result["errors"] == errors
-    result = await hass.config_entries.subentries.async_configure(result["flow_id"], FULL)
+    assert opened(result["data_schema"]) >= errors.keys() - {"season", "name"}
+    result = await send(hass, result, FULL)
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
