@@ -1,6 +1,5 @@
 """Keeps what the user wishes of single cameras, over restarts, and has it deployed."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -89,5 +88,5 @@ class CameraWishes:
         for subject in went:
             self.async_forget(subject)
 
-    def _kept(self) -> Mapping[str, Any]:
+    def _kept(self) -> dict[str, Any]:
         return {camera: wish.write() for camera, wish in self._wishes.items()}

@@ -201,6 +201,17 @@ async def test_a_bridge_without_cameras_cannot_be_asked(
         await hass.services.async_call("button", "press", {"entity_id": "button.roof_restart"}, blocking=True)
 
 
+async def test_a_bridge_that_does_not_answer_is_waited_for_as_long_as_the_user_lets(
+    hass: HomeAssistant, spoken: MockConfigEntry, bridge: Bridge
+) -> None:
+    hass.config_entries.async_update_entry(spoken, options={"reply_limit_s": 0.05})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await bridge.tell_all()
+    for button in ("button.roof_west_capture_now", "button.roof_restart"):
+        with pytest.raises(HomeAssistantError, match="did not reply in time"):
+            await hass.services.async_call("button", "press", {"entity_id": button}, blocking=True)
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [

@@ -7,12 +7,13 @@ import pytest
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.camera import async_get_image as async_get_camera_image
 from homeassistant.components.image import async_get_image
-from homeassistant.const import STATE_UNKNOWN
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
+from custom_components.skylapse.facts import Subject
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.messages import CommandError, Reply, StoreState
 from tests.integration.brokerage import commands, sent
@@ -173,3 +174,5 @@ async def test_nobody_is_asked_for_the_picture_of_a_bridge_that_is_away(
     spoken.runtime_data.coordinator.system.cameras.clear()
     assert await entity.async_camera_image() is None
     assert commands(mqtt, COMMAND) == []
+    spoken.runtime_data.coordinator.async_changed({Subject(kind="camera", id="roof/west")})
+    assert state(hass, "image.roof_west") == STATE_UNAVAILABLE
