@@ -61,6 +61,7 @@ async def test_a_capture_answers_the_frames_record(
     answer = await task
     assert answer["record"]["sha256"] == FRAME.sha256
     assert answer["media_content_id"] == f"media-source://skylapse/frame/{FRAME.name}"
+    assert answer["picture"].startswith(f"/api/skylapse/frame/{FRAME.name}/picture.jpg?authSig=")
 
 
 async def test_a_record_that_does_not_fit_is_an_error(
@@ -133,6 +134,20 @@ async def test_a_command_expires_on_the_bridges_own_clock(
     assert timedelta(minutes=15) < command.expires_at - NOW < timedelta(minutes=25)
     await bridge.reply(Reply(id=command.id, ok=True, result={}))
     assert await task == {}
+
+
+@pytest.mark.parametrize("action", ["capture", "meter"])
+async def test_a_profile_is_known_by_its_name_and_none_that_is_not_there(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge, action: str
+) -> None:
+    with pytest.raises(ServiceValidationError, match="There is no profile Sharpest") as raised:
+        await call(hass, action, camera="roof/west", profile="Sharpest")
+    assert raised.value.translation_key == "profile_unknown"
+    task = call(hass, action, camera="roof/west", profile="Mountain spot")
+    command = await sent(mqtt, COMMAND)
+    assert command.args == {"profile": "f"}
+    await bridge.reply(Reply(id=command.id, ok=True, result={"reading": write(READING)}))
+    await task
 
 
 @pytest.mark.parametrize("camera", ["image.nothing", "roof/north", "roof", "sensor.house_films"])
@@ -421,6 +436,10 @@ async def test_actions_are_there_without_an_entry_and_say_so(
     arms = [{"profile": "f"}, {"profile": "a"}]
     asked: dict[str, dict[str, Any]] = {
         "set_mode": {"camera": "a/b", "mode": "live"},
+        "cancel_render": {"job": "j"},
+        "pin_film": {"film": FILM.id},
+        "link_film": {"film": FILM.id},
+        "delete_film": {"film": FILM.id},
         "list_films": {},
         "list_ab_tests": {},
         "stop_ab_test": {"id": "t"},

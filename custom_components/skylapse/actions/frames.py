@@ -6,7 +6,7 @@ from typing import Any
 import probatio
 from homeassistant.components.media_source import generate_media_source_id
 from homeassistant.components.media_source.const import DOMAIN as MEDIA_SOURCE
-from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
+from homeassistant.core import ServiceCall, ServiceResponse
 from homeassistant.helpers import config_validation as cv
 
 from ..coordinator import SkylapseCoordinator
@@ -43,9 +43,6 @@ LIST_FRAMES_SCHEMA = probatio.Schema(
 )
 EXPORT_SCHEMA = probatio.Schema({probatio.Required(ATTR_CAMERA): cv.string, **span_fields()})
 
-_STORE_EXPORTS_NAME = 3
-"""Last parts of an export's folder: what the store's folder is called, `exports`, the export."""
-
 
 async def async_list_frames(call: ServiceCall) -> ServiceResponse:
     """Answer with a camera's stored frames of a day in the order of their capture, page by page."""
@@ -77,9 +74,7 @@ async def async_export_frames(call: ServiceCall) -> ServiceResponse:
     camera = camera_of(call, coordinator)
     args = {"camera": str(camera.name), **span_of(call, camera)}
     answer = await async_ask_processor(coordinator, "export", args)
-    answer["media_content_id"] = await call.hass.async_add_executor_job(
-        _in_media, call.hass, str(answer.get("folder", ""))
-    )
+    answer["media_content_id"] = await _in_media(coordinator, Path(str(answer.get("export"))).name)
     return answer
 
 
@@ -98,13 +93,12 @@ def _facts(coordinator: SkylapseCoordinator, frame: StoredFrame) -> dict[str, An
     }
 
 
-def _in_media(hass: HomeAssistant, folder: str) -> str | None:
-    """Return where a folder of the processor's store stands in Home Assistant's media, if they share it."""
-    parts = Path(folder).parts
-    if len(parts) <= _STORE_EXPORTS_NAME:
-        return None
-    shared = Path(*parts[-_STORE_EXPORTS_NAME:])
-    for name, root in hass.config.media_dirs.items():
-        if (Path(root) / shared).is_dir():
-            return generate_media_source_id(MEDIA_SOURCE, f"{name}/{shared}")
+async def _in_media(coordinator: SkylapseCoordinator, export: str) -> str | None:
+    """Return where an export stands in Home Assistant's media; None where the store is not shared."""
+    processor = coordinator.system.processor.announce
+    root = await coordinator.shared.async_root(processor) if processor is not None else None
+    for name, folder in coordinator.hass.config.media_dirs.items():
+        if root is not None and root.is_relative_to(folder):
+            place = (root / "exports" / export).relative_to(folder)
+            return generate_media_source_id(MEDIA_SOURCE, f"{name}/{place.as_posix()}")
     return None
