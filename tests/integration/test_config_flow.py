@@ -279,8 +279,10 @@ async def photograph(hass: HomeAssistant, bridge: Bridge, processor: Processor) 
     """Let the bridge take a frame and the processor make a film; see both, and what was deployed."""
     await bridge.tell_all()
     await processor.tell_all()
-    assert hass.states.get("image.roof_west").state != "unknown"  # type: ignore[union-attr]
-    assert hass.states.get("image.roof_west_latest_film").state != "unknown"  # type: ignore[union-attr]
+    for picture in ("image.roof_west", "image.roof_west_film"):
+        state = hass.states.get(picture)
+        assert state is not None
+        assert state.state not in ("unknown", "unavailable")
     entry = hass.config_entries.async_loaded_entries(DOMAIN)[0]
     facts = entry.runtime_data.coordinator.camera("roof/west")
     assert facts is not None
