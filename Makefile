@@ -159,7 +159,7 @@ HOME_ASSISTANT_TESTS := $(wildcard tests/integration tests/blueprints)
 PROGRAM_CODE := $(wildcard protocol/skylapse_protocol pi_bridge/skylapse_bridge processor/skylapse_processor demo bench tools/libcamera_rig tools/recipe_pictures)
 PYTEST := -m pytest --quiet
 HOME_ASSISTANT_PYTEST := $(PYTEST) -p tests.integration.plugin_2026_11
-COVERED := --cov=custom_components.skylapse --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
+COVERED := --cov=custom_components/skylapse --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
 
 .PHONY: lint
 lint: venv venv-314 venv-ha  ## format check, ruff, mypy, vendored copy, house test
