@@ -30,8 +30,6 @@ from .data import SkylapseConfigEntry
 from .spec_entity import SpecEntity, async_follow_specs
 from .specs import ScheduleView, Specs
 
-CLOCK = "clock"
-
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleSensorRow(SensorEntityDescription):
@@ -171,7 +169,8 @@ class ScheduleTime(ScheduleEntity, TimeEntity):
     @override
     def available(self) -> bool:
         """Tell whether the schedule goes by the clock: the sun keeps its own time."""
-        return self.field("anchor") == CLOCK
+        view = self.view
+        return view is not None and view.spec.anchor == "clock"
 
     @property
     @override

@@ -222,11 +222,10 @@ class Specs:
 
         self._stops[subject.id] = self.coordinator.async_listen(subject, changed)
 
-    def _signs(self, camera: str) -> tuple[object, ...]:
-        facts = self.coordinator.camera(camera)
-        if facts is None:
-            return ()
-        return facts.applied, facts.clock, facts.state.active_window if facts.state else None
+    def _signs(self, camera: str) -> object:
+        facts = self.coordinator.system.cameras.get(camera)
+        window = facts.state.active_window if facts and facts.state else None
+        return (facts.applied, facts.clock, facts.online, window) if facts else None
 
     @callback
     def _rename(self) -> None:

@@ -159,4 +159,4 @@ def _unusual(values: Mapping[str, Any], usual: Mapping[str, Any]) -> set[str]:
 
 def _place(field: str | None, sections: tuple[FormSection, ...]) -> str | None:
     """Return where the error of a field is shown."""
-    return next((each.key for each in sections if field in each.names()), field)
+    return next((each.key for each in sections if field in set(each.names())), field)

@@ -47,7 +47,7 @@ def fill_in(form: Any, fields: dict[str, Any]) -> dict[str, Any]:
 
 def fields_of(form: Any) -> dict[str, Any]:
     """Return every field of a form with its selector, whichever section it is in."""
-    found = {}
+    found: dict[str, Any] = {}
     for key, part in form.schema.items():
         if isinstance(part, section):
             found |= {str(name): selector for name, selector in part.schema.schema.items()}
@@ -184,7 +184,7 @@ def keys_of(file: Path, name: str) -> set[str]:
     """Return the keys of a table, read from its source: the processor is not installed here."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == name:
-            return {ast.literal_eval(key) for key in node.value.keys}  # type: ignore[union-attr, arg-type]
+            return {ast.literal_eval(key) for key in node.value.keys}  # type: ignore[union-attr]
     raise LookupError(name)
 
 
