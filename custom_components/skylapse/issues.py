@@ -180,9 +180,8 @@ class Issues:
 @callback
 def async_forget_issues(hass: HomeAssistant) -> None:
     """Take every repair issue away: the entry is removed."""
-    for domain, issue in list(ir.async_get(hass).issues):
-        if domain == DOMAIN:
-            ir.async_delete_issue(hass, domain, issue)
+    for issue in [name for domain, name in ir.async_get(hass).issues if domain == DOMAIN]:
+        ir.async_delete_issue(hass, DOMAIN, issue)
 
 
 @callback
