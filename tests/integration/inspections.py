@@ -337,6 +337,9 @@ def of_what_is_left(tree: Tree) -> list[str]:
     }
     spoken = {literal.rpartition(".")[2] for literal in tree.literals}
     wrong = [f"selector.{key} is never used" for key in sorted(english["selector"].keys() - used)]
+    for key, said in english["selector"].items():
+        choices = {**said.get("options", {}), **said.get("fields", {})}
+        wrong += [f"selector.{key}.{choice} is never used" for choice in sorted(choices.keys() - used)]
     wrong += [f"common.{key} is never used" for key in sorted(english.get("common", {}).keys() - spoken)]
     info = english["system_health"]["info"]
     return wrong + [f"system_health.{key} is never used" for key in sorted(info.keys() - tree.literals)]

@@ -120,17 +120,22 @@ async def test_frames_are_exported_into_a_folder(
     assert await task == {**result, "media_content_id": None}
 
 
-async def test_an_export_in_a_shared_folder_is_in_the_media_browser(
-    hass: HomeAssistant,
-    mqtt: MqttMockHAClient,
-    spoken: MockConfigEntry,
-    processor: Processor,
-    tmp_path: Path,
-) -> None:
+@pytest.fixture
+def shared_store(hass: HomeAssistant, tmp_path: Path) -> None:
+    """The processor's store among Home Assistant's media, with an export in it."""
     hass.config.media_dirs = {"other": str(tmp_path / "other"), "local": str(tmp_path / "media")}
     store = tmp_path / "media" / "skylapse"
     (store / "exports" / "e1").mkdir(parents=True)
     (store / ".skylapse-processor").write_text("house boot-p")
+
+
+async def test_an_export_in_a_shared_folder_is_in_the_media_browser(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    shared_store: None,
+    spoken: MockConfigEntry,
+    processor: Processor,
+) -> None:
     task = call(hass, "export_frames", camera="roof/west", day=DAY)
     command = await sent(mqtt, PROCESSOR)
     result = {"export": "e1", "folder": "/media/skylapse/exports/e1", "frames": 3, "bytes": 9, "done": True}

@@ -242,6 +242,11 @@ MISTAKES: tuple[tuple[Inspection, Mistake, str], ...] = (
         set_words("Old", "selector", "no_such_choice", "options", "a"),
         "no_such_choice is never used",
     ),
+    (
+        of_what_is_left,
+        set_words("VP9", "selector", "codec", "options", "vp9"),
+        "selector.codec.vp9 is never used",
+    ),
     (of_what_is_left, set_words("Old", "common", "no_such_word"), "common.no_such_word is never used"),
     (
         of_what_is_left,
@@ -458,6 +463,7 @@ async def test_every_field_of_a_subentrys_form_and_every_choice_in_it_has_a_word
     form = await hass.config_entries.subentries.async_init((heard.entry_id, kind), context={"source": "user"})
     assert form["type"] == "form"
     words = english(TREE, "config_subentries", kind)
+    assert form["data_schema"] is not None
     assert unsaid(form["data_schema"].schema, words["step"][form["step_id"]]) == []
     assert "reconfigure" in words["step"]
 

@@ -7,7 +7,7 @@ import probatio
 from homeassistant.core import ServiceCall, ServiceResponse, callback
 from homeassistant.helpers import config_validation as cv
 
-from ..brain.schedules import RECIPES, SIZES
+from ..brain.schedules import CODECS, RECIPES, SIZES
 from ..coordinator import SkylapseCoordinator
 from ..entity import translated
 from ..errors import CommandError, CommandRefusedError, ProcessorError
@@ -29,7 +29,6 @@ from .base import (
     within,
 )
 
-CODECS = ("h264", "h265", "av1")
 MOST_CAMERAS = 9
 """That a film shows side by side."""
 
