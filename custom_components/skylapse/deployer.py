@@ -110,8 +110,10 @@ class Deployer:
             cameras = [facts for facts in self.coordinator.system.cameras.values() if facts.info]
             now = dt_util.utcnow()
             stamp_profiles(configuration, self.ledger, now)
+            changed: set[Subject] = set()
             for camera in cameras:
-                await self._deploy_camera(configuration, camera, now)
+                changed |= await self._deploy_camera(configuration, camera, now)
+            self.coordinator.async_changed(changed)
             orders = compile_orders(configuration, (str(each.name) for each in cameras), self.ledger, now)
             await self._publish(topics.ORDERS, orders)
             await self._publish_uplinks()
@@ -173,7 +175,10 @@ class Deployer:
     def _kept(self) -> dict[str, Any]:
         return self.ledger.write()
 
-    async def _deploy_camera(self, configuration: Configuration, camera: CameraFacts, now: datetime) -> None:
+    async def _deploy_camera(
+        self, configuration: Configuration, camera: CameraFacts, now: datetime
+    ) -> set[Subject]:
+        """Deploy to one camera; return what changed by it, to be told when all have been deployed to."""
         name = str(camera.name)
         ledger = Ledger(self.ledger.stamps)
         deployment: Deployment = await self.hass.async_add_executor_job(
@@ -197,8 +202,9 @@ class Deployer:
             await self._publish(topics.PLAN, deployment.plan, **ids)
             versions["plan_revision"] = deployment.plan.revision
             self.plans[name] = deployment.plan
-        if name in self.coordinator.system.cameras:
-            self.coordinator.async_changed(self.coordinator.system.update_camera(name, **versions))
+        if name not in self.coordinator.system.cameras:
+            return set()
+        return self.coordinator.system.update_camera(name, **versions)
 
     def _say_what_does_not_fit(self, camera: str, deployment: Deployment) -> None:
         self.too_large.discard(camera)

@@ -4,6 +4,7 @@ They live in the entry's subentries. Their entities come and go with them, witho
 anew; what changes them is kept in the subentry, and deployed by whoever listens to the entry.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -93,6 +94,7 @@ class Specs:
         self._stops: dict[str, CALLBACK_TYPE] = {}
         """What ends the following of each camera."""
         self._wake: CALLBACK_TYPE | None = None
+        self._soon: asyncio.Handle | None = None
 
     @callback
     def async_start(self) -> None:
@@ -100,7 +102,7 @@ class Specs:
         self._known = set(self.entry.subentries)
         on_unload = self.entry.async_on_unload
         on_unload(self.coordinator.async_listen_presence(self._presence_changed))
-        on_unload(self.deployer.async_listen(self._refresh))
+        on_unload(self.deployer.async_listen(self._refresh_soon))
         on_unload(self._stop)
         self._refresh()
 
@@ -205,7 +207,7 @@ class Specs:
         for subject in came:
             if subject.kind == "camera":
                 self._follow_camera(subject)
-        self._refresh()
+        self._refresh_soon()
 
     @callback
     def _follow_camera(self, subject: Subject) -> None:
@@ -218,7 +220,7 @@ class Specs:
             signs = self._signs(subject.id)
             if signs != known:
                 known = signs
-                self._refresh()
+                self._refresh_soon()
 
         self._stops[subject.id] = self.coordinator.async_listen(subject, changed)
 
@@ -239,8 +241,15 @@ class Specs:
                 registry.async_update_device(device.id, name=subentry.title)
 
     @callback
+    def _refresh_soon(self) -> None:
+        """Look at everything anew, once for all that happens until then."""
+        if self._soon is None:
+            self._soon = self.hass.loop.call_soon(self._refresh)
+
+    @callback
     def _refresh(self) -> None:
         """Look at everything anew, and again when the first window opens or closes."""
+        self._forget_soon()
         now, place = dt_util.utcnow(), read_place(self.hass)
         self.schedules = read_schedules(self.entry)
         self._profiles = read_profiles(self.entry)
@@ -277,8 +286,15 @@ class Specs:
     @callback
     def _stop(self) -> None:
         self._stop_waking()
+        self._forget_soon()
         for stop in self._stops.values():
             stop()
+
+    @callback
+    def _forget_soon(self) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
 
     @callback
     def _stop_waking(self) -> None:

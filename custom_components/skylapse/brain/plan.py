@@ -131,7 +131,12 @@ def schedule_of(window: str) -> str:
 
 def compile_sun(place: Place, now: datetime) -> SunTable:
     """Return the sun's elevation from `plan_start(now)` to the end of the plan, every five minutes."""
-    start = plan_start(now)
+    return _sun_from(place, plan_start(now))
+
+
+@lru_cache(maxsize=8)
+def _sun_from(place: Place, start: datetime) -> SunTable:
+    """Return the table that starts at a moment; that of all cameras is one, and costs a while."""
     observer = place.observer
     steps = int((PLAN_SPAN + RENEW_EVERY).total_seconds() / SUN_STEP_S)
     moments = (start + timedelta(seconds=SUN_STEP_S * step) for step in range(steps + 1))
