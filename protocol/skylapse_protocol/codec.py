@@ -26,6 +26,8 @@ T = TypeVar("T")
 Reader = Callable[[object, str, str], object]
 """Reads a value of a message, given its topic and its place; raises ProtocolError."""
 
+_JSON_SCALARS = frozenset({str, int, float, bool, type(None)})
+
 type_name = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -73,8 +75,11 @@ def read(kind: type[T], value: object, topic: str, place: str = "") -> T:
 
 def write(value: object) -> Any:
     """Return a dataclass, or anything that it holds, as JSON values."""
+    kind = type(value)
+    if kind in _JSON_SCALARS:
+        return value
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: write(getattr(value, field.name)) for field in fields(value)}
+        return {name: write(getattr(value, name)) for name in _names(kind)}
     if isinstance(value, datetime):
         return format_time(value)
     if isinstance(value, Mapping):
@@ -98,6 +103,11 @@ def parse_time(text: str) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError:
         raise ValueError(f"{text!r} is out of range") from None
+
+
+@cache
+def _names(kind: Hashable) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cast("type", kind)))
 
 
 @cache
@@ -133,7 +143,7 @@ def _plain_reader(hint: object, depth: int) -> Reader:
         return lambda value, topic, place: _check_json(value, topic, place, depth)
     if isinstance(hint, type) and is_dataclass(hint):
         return lambda value, topic, place: read(cast("type[object]", hint), value, topic, place)
-    return _SCALARS[cast("type", hint)]
+    return _SCALARS.get(cast("type", hint), _read_nothing)
 
 
 def _union_reader(hints: tuple[object, ...], depth: int) -> Reader:
@@ -193,6 +203,11 @@ def _dict_reader(reader: Reader) -> Reader:
         return {key: reader(item, topic, f"{place}.{key[:40]}") for key, item in value.items()}
 
     return read_dict
+
+
+def _read_nothing(_value: object, topic: str, place: str) -> object:
+    """Refuse any value of a field that JSON cannot hold: it keeps its default."""
+    raise ProtocolError(topic, place, "is nothing that JSON holds")
 
 
 def _read_text(value: object, topic: str, place: str) -> object:
@@ -261,7 +276,10 @@ def _check_json(value: object, topic: str, place: str, depth: int) -> object:
 
 def _is_unicode(text: str) -> bool:
     """Tell whether `text` can be written as UTF-8: JSON may smuggle in half a surrogate pair."""
-    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _refuse_constant(name: str) -> float:
