@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from shutil import copytree
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from homeassistant.components import automation
@@ -13,7 +13,6 @@ from homeassistant.components.blueprint.models import Blueprint
 from homeassistant.components.blueprint.schemas import BLUEPRINT_SCHEMA
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
-from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from homeassistant.util.yaml import load_yaml
 from pytest_homeassistant_custom_component.common import (
@@ -23,26 +22,10 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.skylapse.protocol import topics
-from tests.integration.speakers import FILM, Bridge, Processor
+from tests.blueprints.conftest import FOLDER
+from tests.integration.speakers import FILM, HEALTH, Bridge, Processor
 
-FOLDER = Path(__file__).parents[2] / "blueprints" / "automation" / "skylapse"
 FILES = sorted(FOLDER.glob("*.yaml"))
-
-
-@pytest.fixture
-def use(hass: HomeAssistant, tmp_path: Path) -> Callable[..., Any]:
-    """Set up one automation from a blueprint."""
-    hass.config.config_dir = str(tmp_path)
-    copytree(FOLDER, tmp_path / "blueprints" / "automation" / "skylapse")
-
-    async def set_up(file: str, **inputs: Any) -> None:
-        automations = [{"use_blueprint": {"path": f"skylapse/{file}", "input": inputs}}]
-        assert await async_setup_component(hass, "automation", {"automation": automations})
-        await hass.async_block_till_done()
-        assert len(hass.states.async_entity_ids("automation")) == 1
-        assert hass.states.async_all("automation")[0].state == "on"
-
-    return set_up
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -59,7 +42,27 @@ def test_a_blueprint_is_valid(hass: HomeAssistant, file: Path) -> None:
     assert BLUEPRINT_SCHEMA(blueprint.data)
     assert blueprint.metadata["homeassistant"]["min_version"] == "2026.10.0"
     assert blueprint.metadata["source_url"].endswith(f"blueprints/automation/skylapse/{file.name}")
-    assert all(field.get("name") for field in blueprint.inputs.values())
+    for field in blueprint.inputs.values():
+        assert field["name"]
+        assert "selector" in field
+        assert field.get("description") or "default" in field
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_blueprint_has_its_row_with_a_badge_and_every_input(file: Path) -> None:
+    page = (FOLDER.parents[2] / "docs" / "blueprints.md").read_text(encoding="utf-8")
+    blueprint = Blueprint(load_yaml(file), schema=BLUEPRINT_SCHEMA)
+    rows = [row for row in page.splitlines() if f"skylapse/{file.name})" in row]
+    assert len(rows) == 1
+    name, told, inputs, badge = rows[0].strip("| ").split(" | ")
+    assert name.lower().startswith(f"[{blueprint.name.removeprefix('Skylapse: ').lower()}]")
+    assert told == " ".join(blueprint.metadata["description"].split())
+    names = [
+        field["name"] if "default" in field else f"**{field['name']}**" for field in blueprint.inputs.values()
+    ]
+    assert inputs == ", ".join(names)
+    address = quote(blueprint.metadata["source_url"], safe="")
+    assert badge.endswith(f"/redirect/blueprint_import/?blueprint_url={address})")
 
 
 async def test_a_finished_film_reaches_the_phone_with_its_picture(
@@ -102,3 +105,37 @@ async def test_a_bridge_that_stays_away_is_told_of_and_taken_back(
     assert [call.data["message"] for call in told] == ["Roof has not been heard for 5 minutes."]
     await bridge.say(topics.AVAILABILITY, "online")
     assert [call.data["notification_id"] for call in taken_back] == [told[0].data["notification_id"]]
+
+
+async def test_frames_that_are_not_delivered_and_disks_that_fill_up_are_told_of(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, use: Callable[..., Any]
+) -> None:
+    told = async_mock_service(hass, "persistent_notification", "create")
+    taken_back = async_mock_service(hass, "persistent_notification", "dismiss")
+    await bridge.tell_all()
+    await use(
+        "camera_offline.yaml",
+        connectivity=["binary_sensor.roof_connectivity"],
+        problems=["binary_sensor.roof_delivery"],
+        disks=["sensor.disk"],
+        minutes=5,
+    )
+    for free, unit in ((20_000, "MB"), ("unavailable", "MB"), (4_000, "MB")):
+        hass.states.async_set(
+            "sensor.disk", str(free), {"unit_of_measurement": unit, "friendly_name": "Disk"}
+        )
+    await bridge.say(topics.HEALTH, replace(HEALTH, uplink_problem="the key is wrong"))
+    assert told == []
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=6))
+    await hass.async_block_till_done()
+    assert sorted(call.data["message"] for call in told) == [
+        "Disk has only 4000 MB left.",
+        "Roof Delivery: the key is wrong.",
+    ]
+    await bridge.say(topics.HEALTH, HEALTH)
+    hass.states.async_set("sensor.disk", "6", {"unit_of_measurement": "GB"})
+    await hass.async_block_till_done()
+    assert {call.data["notification_id"] for call in taken_back} == {
+        "skylapse_binary_sensor.roof_delivery",
+        "skylapse_sensor.disk",
+    }
