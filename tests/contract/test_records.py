@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from skylapse_protocol.codec import read
 from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.records import RECORD_FIELDS, read_record, write_exif_record, write_record
 
@@ -55,3 +56,15 @@ def test_a_wrong_field_is_named(field: str, value: Any) -> None:
 def test_a_record_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         RECORD.seq = 1  # type: ignore[misc]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Kept:
+    count: int
+    picture: bytes = b""
+
+
+def test_a_field_that_json_cannot_hold_keeps_its_default() -> None:
+    assert read(_Kept, {"count": 3}, "job") == _Kept(count=3)
+    with pytest.raises(ProtocolError, match="picture is nothing that JSON holds"):
+        read(_Kept, {"count": 3, "picture": "x"}, "job")
