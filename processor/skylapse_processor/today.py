@@ -1,9 +1,9 @@
 """The film of today: frames are encoded as they come, so that the day's film is there when the day ends.
 
 Reading order: `today_plan` (how frames are levelled without knowing the rest of the day), `today_cut` (from
-pictures to samples), `today_reel` (what lies on disk), `today_show` (what players get), and this room, which
-follows the newest frames of every camera. What is asked of the catalogue is always what comes after the last
-closed segment: a long day costs as much a frame as a short one.
+pictures to samples), `today_reel` (what lies on disk), `today_show` (what players get), `today_live` (what is
+known of each film), and this room, which follows the newest frames of every camera. What is asked of the
+catalogue is always what comes after the last closed segment: a long day costs as much a frame as a short one.
 """
 
 import asyncio
@@ -12,24 +12,21 @@ import itertools
 import logging
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-
-from PIL import Image
 
 from skylapse_protocol.identifiers import CameraName, FrameName
 
 from . import mp4, today_show
 from .clock import Clock
 from .decode_scale import Box
-from .encode_preview import FRAMES, animation
+from .encode_preview import FRAMES
 from .errors import FilmError, NotFoundError, ProcessorError
 from .executor import Product, source_frame
-from .files import write_whole
 from .frames import SourceFrame
 from .ingest import read_stored_record
 from .jobs import RenderSpec
@@ -37,7 +34,8 @@ from .request import film_box
 from .retention import WindowKey
 from .store.rows import FrameRole, FrameState, Selection, StoredFrame
 from .store.store import Store
-from .today_cut import Lane
+from .today_cut import HurriedError, Lane
+from .today_live import Live, in_haste, stopped
 from .today_plan import AHEAD, GROUP, Aim, aims, follows, grows, on_grid, pace_of, spec_of
 from .today_reel import Picture, Piece, Reel, window_of
 from .today_show import Part, SoFar
@@ -52,39 +50,6 @@ _MANY = 900_000_000
 """Parts are counted from below this: players keep what they fetched before a restart, under its name."""
 _AHEAD_AT_MOST = timedelta(days=1)
 """A frame from further ahead has its time from a clock that was wrong."""
-
-
-@dataclass(kw_only=True, slots=True, eq=False)
-class Live:
-    """A film that grows."""
-
-    spec: RenderSpec
-    reel: Reel
-    pending: tuple[SourceFrame, ...] = ()
-    """Frames that are in no closed segment."""
-    known: dict[str, SourceFrame] = field(default_factory=dict)
-    parts: list[Part] = field(default_factory=list)
-    """What is shown of them, in order."""
-    kept: dict[int, Part] = field(default_factory=dict)
-    """The same and those before, by serial: a slow player may still ask for one."""
-    so_far: dict[str, SoFar] = field(default_factory=dict)
-    track: mp4.Track | None = None
-    ended: bool = False
-    gone: bool = False
-    """Its folder is another one's now: nothing is written there any more."""
-    closing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    showing: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @property
-    def version(self) -> str:
-        """What changes with everything that is to be seen."""
-        last = self.parts[-1].serial if self.parts else 0
-        return f"{self.reel.shown}-{last}"
-
-    @property
-    def frames(self) -> int:
-        """How many frames are to be seen."""
-        return self.reel.shown + sum(len(part.piece.samples) for part in self.parts)
 
 
 class Today:
@@ -228,7 +193,7 @@ class Today:
         live = await self._to_finish(spec)
         if live is None:
             return ()
-        async with live.closing:
+        async with in_haste(live):
             if live.gone:
                 return ()
             names = [frame.name.stem for frame in frames]
@@ -264,7 +229,7 @@ class Today:
                 if (live := self._current.get(camera)) is not None and live.spec.film == folder.name:
                     del self._current[camera]
                     self.changed(camera)
-                async with _stopped(self._lives.pop(folder.name, None)):
+                async with stopped(self._lives.pop(folder.name, None)):
                     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         over = [live for live in self._lives.values() if live.ended and live not in self._current.values()]
         for live in over:
@@ -294,7 +259,7 @@ class Today:
                 return live
             folder = self._layout.today_folder(spec.camera, spec.film)
             reel = Reel(folder, self._layout.root)
-            async with _stopped(live):
+            async with stopped(live):
                 await asyncio.to_thread(reel.open)
                 if reel.picture is not None and reel.picture.rate != pace_of(spec):
                     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -316,16 +281,17 @@ class Today:
     async def _advance(self, live: Live) -> None:
         """Close the segments that have all the frames that they look ahead to."""
         async with live.closing:
-            if live.gone:
-                return
-            pending = await asyncio.to_thread(self._pending, live)
-            if pending and live.ended:
-                live.ended = False
-                await asyncio.to_thread(live.reel.mark, ended=False)
-            while len(pending) >= GROUP + AHEAD:
-                await asyncio.to_thread(self._disk.check, 0)
-                await self._close(live, pending[:GROUP], aims(live.reel.course, pending[: GROUP + AHEAD]))
+            with contextlib.suppress(HurriedError):
+                if live.gone:
+                    return
                 pending = await asyncio.to_thread(self._pending, live)
+                if pending and live.ended:
+                    live.ended = False
+                    await asyncio.to_thread(live.reel.mark, ended=False)
+                while len(pending) >= GROUP + AHEAD:
+                    await asyncio.to_thread(self._disk.check, 0)
+                    await self._close(live, pending[:GROUP], aims(live.reel.course, pending[: GROUP + AHEAD]))
+                    pending = await asyncio.to_thread(self._pending, live)
 
     async def _close_all(self, live: Live, rest: Sequence[SourceFrame]) -> None:
         """Close the last segments, with what there is ahead of them, quickly."""
@@ -356,7 +322,8 @@ class Today:
     ) -> Piece:
         """Encode frames; learn what the film is from the first of them."""
         box, rate = self._box(live, frames[0]), pace_of(live.spec)
-        piece = await lane.run(partial(lane.cut, frames, aimed, box, rate, quick=quick))
+        hurried = (lambda: False) if quick else (lambda: live.hurried)
+        piece = await lane.run(partial(lane.cut, frames, aimed, box, rate, quick=quick, hurried=hurried))
         if live.track is None and piece.samples:
             live.track = mp4.Track(
                 width=box.width, height=box.height, rate=rate, sps=piece.sps, pps=piece.pps
@@ -387,7 +354,7 @@ class Today:
         (facts, content), *_ = await asyncio.gather(
             self._showing.run(partial(live.reel.finish, film, words)),
             self._showing.aside(partial(self._showing.stills, still, aim, picture.box, poster, thumb)),
-            self._showing.aside(partial(_preview, small, preview)),
+            self._showing.aside(partial(self._showing.preview, small, preview)),
         )
         return Product(
             size=live.spec.size,
@@ -457,17 +424,6 @@ class Today:
         )
 
 
-@contextlib.asynccontextmanager
-async def _stopped(live: Live | None) -> AsyncIterator[None]:
-    """Wait until nothing is written to a film's folder; from then on nothing is."""
-    if live is None:
-        yield
-        return
-    async with live.closing:
-        live.gone = True
-        yield
-
-
 def _keep(live: Live, piece: Piece, frames: Sequence[SourceFrame], number: int) -> None:
     """Write a closed segment, after what the film is where it is the first.
 
@@ -490,7 +446,3 @@ def _keep(live: Live, piece: Piece, frames: Sequence[SourceFrame], number: int) 
             )
         )
     live.reel.close(piece)
-
-
-def _preview(small: Sequence[Path], preview: Path) -> None:
-    write_whole(preview, animation([Image.open(path) for path in small]))

@@ -22,7 +22,7 @@ from PIL import Image
 from . import decode
 from .decode_scale import Box, Scaler, inside
 from .encode import Converter, VideoFrame
-from .encode_preview import WIDTH
+from .encode_preview import WIDTH, animation
 from .encode_segments import encode_group
 from .errors import FilmError, PictureError
 from .files import write_whole
@@ -44,6 +44,10 @@ SMALL_EVERY = 6
 """Of so many frames one is kept as a small picture, for the preview."""
 
 Out = TypeVar("Out")
+
+
+class HurriedError(FilmError):
+    """A segment is not made at leisure: the end of its film is waited for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,8 +106,9 @@ class Lane:
         rate: Fraction,
         *,
         quick: bool,
+        hurried: Callable[[], bool] = lambda: False,
     ) -> Piece:
-        """Encode frames, one at least, as one group of pictures."""
+        """Encode frames, one at least, as one group of pictures; raise HurriedError once that is so."""
         log_means: list[float] = []
         small: list[bytes] = []
         skipped: list[str] = []
@@ -112,6 +117,8 @@ class Lane:
             for frame, made in zip(frames, self._in_order(frames, aimed, box), strict=True):
                 if self._over:
                     raise FilmError("the processor is being stopped")
+                if hurried():
+                    raise HurriedError("made at leisure no more")
                 if made is None:
                     skipped.append(frame.name)
                 else:
@@ -145,6 +152,11 @@ class Lane:
             smaller = image.copy()
             smaller.thumbnail((side, side), Image.Resampling.BICUBIC)
             write_whole(path, jpeg_within(smaller, limit))
+
+    @staticmethod
+    def preview(small: Sequence[Path], preview: Path) -> None:
+        """Write the small moving picture of a film out of small pictures of it."""
+        write_whole(preview, animation([Image.open(path) for path in small]))
 
     def _be_nice(self) -> None:
         """Lower this thread's priority; on Linux it is each thread's own, and threads inherit it."""

@@ -66,5 +66,5 @@ class _Kept:
 
 def test_a_field_that_json_cannot_hold_keeps_its_default() -> None:
     assert read(_Kept, {"count": 3}, "job") == _Kept(count=3)
-    with pytest.raises(ProtocolError, match="picture is nothing that JSON holds"):
+    with pytest.raises(ProtocolError, match="picture: is nothing that JSON holds"):
         read(_Kept, {"count": 3, "picture": "x"}, "job")

@@ -8,7 +8,8 @@ from aiohttp import web
 
 from skylapse_protocol.identifiers import CameraName
 
-from ..today import Live, Today
+from ..today import Today
+from ..today_live import Live
 from ..today_plan import pace_of
 from ..today_show import SoFar
 from .frames import camera_of

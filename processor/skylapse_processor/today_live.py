@@ -1,0 +1,70 @@
+"""A film that grows, as it is known while the processor runs, and who may write to its folder."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from . import mp4
+from .frames import SourceFrame
+from .jobs import RenderSpec
+from .today_reel import Reel
+from .today_show import Part, SoFar
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class Live:
+    """A film that grows."""
+
+    spec: RenderSpec
+    reel: Reel
+    pending: tuple[SourceFrame, ...] = ()
+    """Frames that are in no closed segment."""
+    known: dict[str, SourceFrame] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+    """What is shown of them, in order."""
+    kept: dict[int, Part] = field(default_factory=dict)
+    """The same and those before, by serial: a slow player may still ask for one."""
+    so_far: dict[str, SoFar] = field(default_factory=dict)
+    track: mp4.Track | None = None
+    ended: bool = False
+    gone: bool = False
+    """Its folder is another one's now: nothing is written there any more."""
+    hurried: bool = False
+    """Its end is waited for: what is being closed at leisure is closed quickly instead."""
+    closing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    showing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def version(self) -> str:
+        """What changes with everything that is to be seen."""
+        last = self.parts[-1].serial if self.parts else 0
+        return f"{self.reel.shown}-{last}"
+
+    @property
+    def frames(self) -> int:
+        """How many frames are to be seen."""
+        return self.reel.shown + sum(len(part.piece.samples) for part in self.parts)
+
+
+@contextlib.asynccontextmanager
+async def in_haste(live: Live) -> AsyncIterator[None]:
+    """Wait until no segment is being made, and have one that is made at leisure given up."""
+    live.hurried = True
+    try:
+        async with live.closing:
+            live.hurried = False
+            yield
+    finally:
+        live.hurried = False
+
+
+@contextlib.asynccontextmanager
+async def stopped(live: Live | None) -> AsyncIterator[None]:
+    """Wait until nothing is written to a film's folder; from then on nothing is."""
+    if live is None:
+        yield
+        return
+    async with live.closing:
+        live.gone = True
+        yield

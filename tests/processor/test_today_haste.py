@@ -1,0 +1,81 @@
+"""Whoever waits for the end of a film of today does not wait for what is made at leisure."""
+
+import asyncio
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from skylapse_processor.decode_scale import Box
+from skylapse_processor.frames import read_folder
+from skylapse_processor.jobs import RenderSpec
+from skylapse_processor.today_cut import HurriedError, Lane
+from skylapse_processor.today_live import Live, in_haste
+from skylapse_processor.today_plan import Course, aims
+from skylapse_processor.today_reel import Reel
+from skylapse_protocol.identifiers import CameraName
+
+from .pictures import evening, write_evening
+
+SPEC = RenderSpec(camera=CameraName(bridge="roof", camera="west"), day="2026-06-01")
+
+
+@pytest.fixture
+def lane() -> Iterator[Lane]:
+    made = Lane("closing", 0)
+    made.start()
+    yield made
+    made.stop()
+
+
+async def test_a_segment_that_is_made_at_leisure_is_given_up_and_made_again_quickly(
+    tmp_path: Path, lane: Lane
+) -> None:
+    write_evening(tmp_path / "in", evening(6), facts="records")
+    frames = read_folder(tmp_path / "in").frames
+    aimed, box = aims(Course(), frames), Box(width=160, height=90)
+    live = Live(spec=SPEC, reel=Reel(tmp_path / "today", tmp_path))
+    asked, looks = asyncio.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def hurried() -> bool:
+        looks.append(live.hurried)
+        loop.call_soon_threadsafe(asked.set)
+        return live.hurried
+
+    def at_leisure() -> None:
+        while True:
+            lane.cut(frames, aimed, box, Fraction(24), quick=False, hurried=hurried)
+
+    async def close() -> None:
+        async with live.closing:
+            await lane.run(at_leisure)
+
+    closing = asyncio.create_task(close())
+    await asked.wait()
+    async with in_haste(live):
+        assert closing.done()
+        assert not live.hurried, "what comes after the end is made at leisure again"
+        piece = await lane.run(lambda: lane.cut(frames, aimed, box, Fraction(24), quick=True))
+    assert piece.frames == tuple(frame.name for frame in frames)
+    assert looks[-1]
+    with pytest.raises(HurriedError):
+        await closing
+
+
+async def test_an_end_that_is_not_waited_for_any_more_leaves_no_haste(tmp_path: Path) -> None:
+    live = Live(spec=SPEC, reel=Reel(tmp_path / "today", tmp_path))
+
+    async def wait() -> None:
+        async with in_haste(live):
+            raise AssertionError
+
+    async with live.closing:
+        waiting = asyncio.create_task(wait())
+        while not live.hurried:
+            await asyncio.to_thread(lambda: None)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert not live.hurried
