@@ -68,11 +68,12 @@ NUMBERS = (
     ),
     WishNumberDescription(
         key="ev",
-        translation_key="ev",
+        translation_key="camera_ev",
         native_unit_of_measurement="EV",
         native_min_value=-MOST_EV,
         native_max_value=MOST_EV,
         native_step=0.1,
+        mode=NumberMode.BOX,
         entity_category=EntityCategory.CONFIG,
         value_fn=lambda number: number.wish.ev,
         changes_fn=lambda value: {"ev": value},

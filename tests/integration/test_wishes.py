@@ -32,7 +32,7 @@ SNAPSHOT = "skylapse/roof/west/snapshot/set"
 PLAN = "skylapse/roof/west/plan/set"
 PROFILE = "select.roof_west_profile"
 INTERVAL = "number.roof_west_interval"
-EV = "number.roof_west_exposure_compensation"
+EV = "number.roof_west_ev_compensation"
 STORE = f"{DOMAIN}.wishes"
 NOON = datetime(2026, 6, 21, 10, 0, tzinfo=UTC)
 WINTER_SUNSET = datetime(2026, 12, 21, 15, 30, tzinfo=UTC)
