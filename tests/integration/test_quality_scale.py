@@ -44,9 +44,9 @@ PROOFS: dict[str, tuple[str, ...]] = {
     ),
     "config-flow": (
         "test_config_flow.test_otherwise_one_confirm_with_one_key_field_is_enough",
-        "test_files.test_every_field_of_every_form_is_named_and_described",
+        "test_manifest.test_every_field_of_the_entrys_forms_is_named",
     ),
-    "dependency-transparency": ("test_files.test_the_manifest_is_in_order",),
+    "dependency-transparency": ("test_files.test_the_manifest_names_what_is_heard_and_whose_it_is",),
     "docs-actions": (
         "test_user_docs.test_everything_in_the_editor_has_a_section_under_its_name",
         "test_user_docs.test_what_examples_call_is_taken",
@@ -89,7 +89,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
         "test_entities.test_a_bridge_that_goes_takes_its_entities_with_it_and_brings_them_back",
         "test_entities.test_without_the_broker_nothing_is_available",
     ),
-    "integration-owner": ("test_files.test_the_manifest_is_in_order",),
+    "integration-owner": ("test_files.test_the_manifest_names_what_is_heard_and_whose_it_is",),
     "log-when-unavailable": (
         "test_entities.test_a_bridge_that_goes_takes_its_entities_with_it_and_brings_them_back",
     ),
@@ -127,12 +127,10 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "entity-device-class": ("test_quality_scale.test_what_has_a_unit_that_a_class_knows_has_the_class",),
     "entity-disabled-by-default": ("test_entities.test_entities_have_stable_ids_and_categories",),
     "entity-translations": ("test_files.test_every_entity_has_a_name_and_an_icon",),
-    "exception-translations": (
-        "test_files.test_every_exception_is_translated_and_no_translation_is_left_over",
-    ),
+    "exception-translations": ("test_manifest.test_the_inspector_finds_nothing",),
     "icon-translations": (
         "test_files.test_every_entity_has_a_name_and_an_icon",
-        "test_files.test_actions_their_words_and_their_icons_agree",
+        "test_manifest.test_the_inspector_finds_nothing",
     ),
     "reconfiguration-flow": (
         "test_config_flow.test_reconfiguring_moves_to_another_processor",
