@@ -184,6 +184,7 @@ def test_every_rule_that_is_done_is_proven_and_every_other_has_a_reason() -> Non
     assert set(PROOFS) == {rule for rule in RULES if status_of(rule) == "done"}
     assert {rule: status_of(rule) for rule in RULES if status_of(rule) not in ("done", "exempt")} == {}
     assert len(RULES) == 54
+    assert json.loads((HOME / "manifest.json").read_text(encoding="utf-8"))["quality_scale"] == "platinum"
 
 
 @pytest.mark.parametrize("rule", PROOFS)
