@@ -29,6 +29,20 @@ async def confirm_discovery(house: HomeAssistant, domain: str, answers: Mapping[
     return entry
 
 
+async def add_entry(house: HomeAssistant, handler: str, **answers: Any) -> str:
+    """Add an integration by hand, and answer its entry's id."""
+    flow = await house.post(FLOW, {"handler": handler})
+    made = await _go_through(house, FLOW, flow, answers)
+    entry: str = made["result"]["entry_id"]
+    return entry
+
+
+async def add_subentry(house: HomeAssistant, entry: str, kind: str, **answers: Any) -> None:
+    """Add a subentry through its own form."""
+    flow = await house.post(SUBENTRY_FLOW, {"handler": [entry, kind]})
+    await _go_through(house, SUBENTRY_FLOW, flow, answers)
+
+
 async def reconfigure_subentry(
     house: HomeAssistant, entry: str, kind: str, title: str, **changes: Any
 ) -> None:

@@ -9,6 +9,7 @@ import freezegun
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components import camera
+from homeassistant.components.camera.const import DATA_COMPONENT
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -120,7 +121,7 @@ async def garden(hass: HomeAssistant) -> View:
     """A camera of Home Assistant itself, `camera.garden`."""
     view = View()
     assert await async_setup_component(hass, camera.DOMAIN, {})
-    await hass.data[camera.DATA_COMPONENT].async_add_entities([view])
+    await hass.data[DATA_COMPONENT].async_add_entities([view])
     await settle(hass)
     return view
 
@@ -138,12 +139,20 @@ async def depot(socket_enabled: None) -> AsyncGenerator[Depot]:
 async def own_cameras(
     hass: HomeAssistant,
     mqtt: MqttMockHAClient,
+    mqtt_client_mock: MqttMockPahoClient,
     garden: View,
     depot: Depot,
     tmp_path: Path,
     freezer: FrozenDateTimeFactory,
 ) -> MockConfigEntry:
     """The entry with the garden as a source and a window at noon, in ten seconds."""
+    hand_on = mqtt_client_mock.publish.side_effect
+
+    def publish(topic: str, payload: Any, qos: int, _retain: bool, properties: Any) -> Any:  # noqa: FBT001 paho's
+        """Hand a message on to who has subscribed already: to him a broker never calls it retained."""
+        return hand_on(topic, payload, qos, False, properties)
+
+    mqtt_client_mock.publish.side_effect = publish
     freezer.move_to(BEFORE)
     hass.config.config_dir = str(tmp_path)
     await hass.config.async_set_time_zone("Europe/Vienna")

@@ -70,8 +70,11 @@ def read_sources(entry: ConfigEntry) -> dict[str, SourceSpec]:
 
 async def async_forget(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Leave nothing behind, neither on the broker nor on the disk: the entry is removed."""
-    await _async_empty(hass, entry.data[CONF_ROOT], read_sources(entry))
-    await hass.async_add_executor_job(files.remove_spool, spool_folder(hass))
+    async_set_issue(hass, False, "sources_without_processor", BRIDGE)
+    sources = read_sources(entry)
+    had_spool = await hass.async_add_executor_job(files.remove_spool, spool_folder(hass))
+    if sources or had_spool:
+        await _async_empty(hass, entry.data[CONF_ROOT], sources)
 
 
 class OwnBridge:
@@ -94,6 +97,7 @@ class OwnBridge:
         self._told: dict[str, CameraState] = {}
         self._processor_online = False
         self._is_open = False
+        self._rests = False
         self._ends: list[CALLBACK_TYPE] = []
         self._following = asyncio.Lock()
         self._uploader = Uploader(hass, entry, self.spool, self._delivery_changed)
@@ -115,6 +119,7 @@ class OwnBridge:
 
     async def async_start(self) -> None:
         """Go to work where there is any: sources, or frames that were left waiting."""
+        self._entry.async_on_unload(self._stop_listening)
         wanted = read_sources(self._entry)
         if not wanted and not await self._hass.async_add_executor_job(self.spool.folder.exists):
             return
@@ -152,14 +157,25 @@ class OwnBridge:
 
     async def async_stop(self) -> None:
         """Take no more pictures, and say so; what is being written is written to its end."""
-        self._stop_listening()
+        if self._rest():
+            self._publish_soon(topics.AVAILABILITY, None, "offline")
+        await self.spool.async_close()
+
+    async def _async_shut_down(self) -> None:
+        """Stop while the broker is still there to hear it."""
+        if self._rest():
+            await self._publish(topics.AVAILABILITY, "offline")
+        await self.spool.async_close()
+
+    @callback
+    def _rest(self) -> bool:
+        """Take no more pictures; tell whether there is anybody to whom that is to be said."""
+        was_resting, self._rests = self._rests, True
         for source in self._sources.values():
             source.async_stop()
         for errand in (self._uploader, self._states, self._health):
             errand.async_stop()
-        if self._sources:
-            await self._publish(topics.AVAILABILITY, "offline")
-        await self.spool.async_close()
+        return bool(self._sources) and not was_resting
 
     async def _async_open(self) -> bool:
         """Open the spool, once; tell whether there is one."""
@@ -181,7 +197,7 @@ class OwnBridge:
         self._ends += [
             mqtt.async_subscribe_connection_status(self._hass, self._connection_changed),
             self._coordinator.async_listen(PROCESSOR, self._processor_changed),
-            self._hass.async_add_shutdown_job(HassJob(self.async_stop, "skylapse own bridge")),
+            self._hass.async_add_shutdown_job(HassJob(self._async_shut_down, "skylapse own bridge")),
         ]
         for row in _HEARD:
             topic = row.filter(self._coordinator.root, bridge=BRIDGE)

@@ -107,9 +107,11 @@ def remove_frames(folder: Path, records: Iterable[FrameRecord]) -> None:
             LOGGER.warning("Frame %s has left the spool and cannot be deleted: %s", record.name, error)
 
 
-def remove_spool(folder: Path) -> None:
-    """Delete everything."""
+def remove_spool(folder: Path) -> bool:
+    """Delete everything; tell whether there was anything."""
+    existed = folder.exists()
     shutil.rmtree(folder, ignore_errors=True)
+    return existed
 
 
 def disk(folder: Path) -> Disk:

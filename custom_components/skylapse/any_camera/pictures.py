@@ -64,7 +64,7 @@ async def _async_fetch(hass: HomeAssistant, entity_id: str) -> bytes:
     except TimeoutError as error:
         raise PictureError(f"{entity_id} gave no picture within {PICTURE_LIMIT_S} s") from error
     except Exception as error:  # other integrations' entities may raise anything
-        raise PictureError(f"{entity_id} gave no picture: {error or type(error).__name__}") from error
+        raise PictureError(f"{entity_id} gave no picture: {_tell(error)}") from error
     content: bytes = shown.content
     return content
 
@@ -96,6 +96,10 @@ def preview(jpeg: bytes) -> bytes | None:
         return None
     tries = (_encoded(small, quality) for quality in _PREVIEW_QUALITIES)
     return next((data for data in tries if len(data) <= MAX_PREVIEW_BYTES), None)
+
+
+def _tell(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _converted(opened: Image.Image) -> bytes:

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from ..protocol.errors import ProtocolError
 from ..protocol.messages import Mode
@@ -101,20 +101,28 @@ def look(state: Sequence, now: datetime) -> tuple[Sequence, Outcome]:
     state, turns = _turn_windows(state, now)
     look_at = min([now + LOOK_AGAIN, *_boundaries_after(state.plan, now)[:1]])
     done_until = _done_until(state, now)
-    if not state.shooting or state.plan is None or state.snapshot is None:
+    plan, snapshot = state.plan, state.snapshot
+    if not state.shooting or plan is None or snapshot is None:
         return replace(state, done_until=max(done_until, now)), Outcome(turns=turns, look_at=look_at)
     state = replace(state, done_until=done_until)
-    found = first_tick(state.plan, done_until)
+    found = first_tick(plan, done_until)
     if found is None:
         return state, Outcome(turns=turns, look_at=look_at)
     at, window = found
     if at > now:
         return state, Outcome(turns=turns, look_at=min(at, look_at))
-    if skip := _too_late(state.plan, at, window, now):
+    if skip := _too_late(plan, at, window, now):
         last = at + (skip.ticks - 1) * _interval(window)
         return replace(state, done_until=last + _MOMENT), Outcome(turns=turns, skip=skip, look_at=look_at)
-    shot = Shot(at=at, window=window, profile=_profile(state.snapshot, window))
+    shot = Shot(at=at, window=window, profile=_profile(snapshot, window))
     return replace(state, done_until=at + _MOMENT), Outcome(turns=turns, shot=shot, look_at=look_at)
+
+
+def changed(state: Sequence, now: datetime, **changes: Any) -> Sequence:
+    """Return the state with other fields; what was due while nothing was to be taken is not made up for."""
+    if not state.shooting:
+        state = replace(state, done_until=max(state.done_until or now, now))
+    return replace(state, **changes)
 
 
 def check_deployed(message: Plan | Snapshot) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 
 from ..const import LOGGER
@@ -20,7 +21,7 @@ from ..protocol.snapshot import Plan, Snapshot, active_window
 from . import pictures
 from .errand import Errand
 from .records import Deployed, Purpose, Taken, make_record
-from .sequence import Sequence, Shot, Turn, look
+from .sequence import Sequence, Shot, Turn, changed, look
 from .spool import Spool
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class Source:
         known = parts.spool.known(spec.id)
         self._sequence = Sequence(enabled=known.enabled, mode=known.mode, open_windows=known.open_windows)
         self._problems: dict[Matter, str] = {}
+        self._answers = True
+        """Whether the camera gave a picture when it was last asked for one."""
         self._overrides = 0
         self._previewed_s = -PREVIEW_EVERY_S
         self._camera = asyncio.Lock()
@@ -98,10 +101,11 @@ class Source:
     def info(self) -> CameraInfo:
         """What the bridge announces of the camera."""
         known = self._parts.spool.known(self.spec.id)
+        entity_id = er.async_resolve_entity_id(er.async_get(self._parts.hass), self.spec.entity)
         return CameraInfo(
             id=self.spec.id,
             name=self.spec.name,
-            model=self.spec.entity,
+            model=entity_id or self.spec.entity,
             driver=DRIVER,
             width=known.width or self.spec.width,
             height=known.height or self.spec.height,
@@ -118,7 +122,7 @@ class Source:
         window = active_window(sequence.plan, now) if sequence.plan else None
         return CameraState(
             mode="override" if self._overrides else sequence.mode,
-            capturing=sequence.enabled and "capture" not in self._problems,
+            capturing=sequence.enabled and self._answers,
             enabled=sequence.enabled,
             active_window=window.id if window else None,
             snapshot_id=sequence.snapshot.id if sequence.snapshot else None,
@@ -135,12 +139,12 @@ class Source:
     @callback
     def async_deploy_plan(self, plan: Plan | None) -> None:
         """Photograph by another plan, or by none."""
-        self._change("plan", replace(self._sequence, plan=plan))
+        self._change("plan", plan=plan)
 
     @callback
     def async_deploy_snapshot(self, snapshot: Snapshot | None) -> None:
         """Photograph by another snapshot, or by none."""
-        self._change("snapshot", replace(self._sequence, snapshot=snapshot))
+        self._change("snapshot", snapshot=snapshot)
 
     @callback
     def async_refuse(self, matter: Literal["plan", "snapshot"], reason: str) -> None:
@@ -150,12 +154,12 @@ class Source:
     async def async_set_mode(self, mode: Mode) -> None:
         """Photograph by the plan (deployed) or on request only (live)."""
         await self._parts.spool.async_note(self.spec.id, lambda known: replace(known, mode=mode))
-        self._change(None, replace(self._sequence, mode=mode))
+        self._change(None, mode=mode)
 
     async def async_set_enabled(self, *, enabled: bool) -> None:
         """Switch capture by the plan on or off."""
         await self._parts.spool.async_note(self.spec.id, lambda known: replace(known, enabled=enabled))
-        self._change(None, replace(self._sequence, enabled=enabled))
+        self._change(None, enabled=enabled)
 
     async def async_capture(self, purpose: Purpose, until: datetime, *, override: bool) -> FrameRecord:
         """Take one frame beside the plan; raise SkylapseError, or TimeoutError where the camera is busy."""
@@ -246,7 +250,12 @@ class Source:
         """Take a picture, make it safe, announce it; raise PictureError or SpoolError."""
         parts, sequence = self._parts, self._sequence
         at, monotonic_ns = dt_util.utcnow(), time.monotonic_ns()
-        picture = await pictures.async_picture(parts.hass, self.spec.entity)
+        try:
+            picture = await pictures.async_picture(parts.hass, self.spec.entity)
+        except PictureError:
+            self._answers = False
+            raise
+        self._answers = True
         day = dt_util.as_local(at).date().isoformat()
         taken = Taken(picture=picture, at=at, day=day, monotonic_ns=monotonic_ns, boot_id=parts.boot_id)
         deployed = Deployed(plan=sequence.plan, snapshot=sequence.snapshot)
@@ -283,8 +292,8 @@ class Source:
     # ------------------------------------------------------------------ what is wrong
 
     @callback
-    def _change(self, matter: Matter | None, sequence: Sequence) -> None:
-        self._sequence = sequence
+    def _change(self, matter: Matter | None, **changes: Any) -> None:
+        self._sequence = changed(self._sequence, dt_util.utcnow(), **changes)
         if matter is not None:
             self._well(matter)
         self._errand.async_ask()

@@ -48,7 +48,7 @@ async def async_send(session: ClientSession, url: str, key: str, record: FrameRe
         ) as answer:
             await _check(answer, len(data))
     except (ClientError, TimeoutError, OSError, ValueError) as error:
-        raise UploadError(f"the processor does not answer: {error or type(error).__name__}") from error
+        raise UploadError(f"the processor does not answer: {str(error) or type(error).__name__}") from error
 
 
 async def _check(answer: ClientResponse, length: int) -> None:

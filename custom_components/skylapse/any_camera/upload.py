@@ -84,6 +84,7 @@ class Uploader:
             self._refused = {seq: until for seq, until in self._refused.items() if until > now}
             record = self._spool.oldest(self._refused)
             if record is None:
+                self._failures = 0
                 return min(self._refused.values(), default=None)
             self._spool.under_way = record.seq
             try:

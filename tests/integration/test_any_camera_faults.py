@@ -1,0 +1,562 @@
+"""What goes wrong with cameras of Home Assistant: told, survived, and well again by itself."""
+
+import asyncio
+import json
+import logging
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.camera.const import DATA_COMPONENT
+from homeassistant.config_entries import SOURCE_REAUTH
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_mqtt_message,
+    async_fire_time_changed,
+)
+from pytest_homeassistant_custom_component.typing import MqttMockHAClient
+
+from custom_components.skylapse.any_camera import files, pictures
+from custom_components.skylapse.any_camera import spool as spool_room
+from custom_components.skylapse.any_camera.bridge import spool_folder
+from tests.integration.brokerage import last, published
+from tests.integration.darkroom import NOON, Depot, View, let_it_be, picture, settle
+from tests.integration.test_any_camera import GARDEN, OWN, events, noon, reload
+
+
+def state(mqtt: MqttMockHAClient) -> Any:
+    return last(mqtt, f"{GARDEN}/state")
+
+
+def failures(mqtt: MqttMockHAClient) -> list[str]:
+    return [str(reason) for kind, reason in events(mqtt) if kind == "capture_failed"]
+
+
+# ---------------------------------------------------------------- the camera
+
+
+@pytest.mark.parametrize(
+    ("shows", "reason"),
+    [
+        (b"", "camera.garden gave no picture: Unable to get image"),
+        (RuntimeError("lens cap on"), "camera.garden gave no picture: lens cap on"),
+        (OSError(), "camera.garden gave no picture: OSError"),
+        (b"<svg/>", "the picture is no JPEG, PNG or WebP that can be read"),
+        (picture(1, "GIF"), "the picture is no JPEG, PNG or WebP that can be read"),
+        (picture(1)[:12], "the picture is no JPEG, PNG or WebP that can be read"),
+    ],
+)
+async def test_a_camera_that_gives_no_picture_is_told_and_comes_back(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+    shows: Any,
+    reason: str,
+) -> None:
+    garden.shows = shows
+    await noon(hass, freezer)
+    await noon(hass, freezer, 20)
+    assert len(failures(mqtt)) == 2
+    assert failures(mqtt)[0].startswith(reason)
+    assert state(mqtt).last_error.startswith(reason)
+    assert state(mqtt).capturing is False
+    garden.shows = None
+    await noon(hass, freezer, 40)
+    assert (state(mqtt).last_error, state(mqtt).capturing) == (None, True)
+    assert depot.numbers == [1]
+
+
+async def test_a_camera_that_is_unavailable_or_gone_is_not_asked(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    garden.present = False
+    garden.async_write_ha_state()
+    await noon(hass, freezer)
+    garden.present = True
+    garden.async_write_ha_state()
+    await noon(hass, freezer, 20)
+    await hass.data[DATA_COMPONENT].async_remove_entity("camera.garden")
+    hass.states.async_remove("camera.garden")
+    await noon(hass, freezer, 40)
+    assert failures(mqtt) == ["camera.garden is unavailable", "camera.garden is not there"]
+    assert depot.numbers == [1]
+
+
+async def test_a_camera_that_hangs_costs_its_tick_alone(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    garden.waiting = asyncio.Event()
+    freezer.move_to(NOON)
+    async_fire_time_changed(hass, NOON)
+    await garden.asked.wait()
+    await noon(hass, freezer, 11)
+    assert failures(mqtt) == ["camera.garden gave no picture: Unable to get image"]
+    garden.waiting = None
+    await noon(hass, freezer, 20)
+    assert depot.numbers == [1]
+
+
+async def test_a_slow_camera_skips_ticks_and_never_has_two_at_once(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    garden.waiting = asyncio.Event()
+    freezer.move_to(NOON)
+    async_fire_time_changed(hass, NOON)
+    await garden.asked.wait()
+    freezer.move_to(NOON + timedelta(seconds=65))
+    garden.waiting.set()
+    await settle(hass)
+    assert garden.at_once == 1
+    assert ("tick_skipped", "2 too late since 2026-06-21 10:00:20 UTC") in events(mqtt)
+    assert [record.captured_at - NOON for record, _ in depot.frames] == [
+        timedelta(0),
+        timedelta(seconds=65),
+    ]
+
+
+async def test_a_picture_that_is_too_large_is_refused_in_words(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    with patch.object(pictures, "MAX_PICTURE_BYTES", 100):
+        await noon(hass, freezer)
+    with patch.object(pictures, "MAX_PIXELS", 100):
+        await noon(hass, freezer, 20)
+        garden.shows = picture(1, "PNG")
+        await noon(hass, freezer, 40)
+    first, second, third = failures(mqtt)
+    assert "bytes, more than 100" in first
+    assert second == third == "the picture has 64 × 48 pixels, more than 100"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+async def test_other_pictures_become_jpegs(
+    hass: HomeAssistant,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+    kind: str,
+) -> None:
+    garden.shows = picture(9, kind)
+    await noon(hass, freezer)
+    ((record, data),) = depot.frames
+    assert data.startswith(b"\xff\xd8\xff")
+    assert (record.width, record.height, record.media_type) == (64, 48, "image/jpeg")
+
+
+async def test_a_picture_that_is_cut_short_goes_on_without_a_preview(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    garden.shows = picture(1, size=(640, 480))[:-2000]
+    await noon(hass, freezer)
+    assert depot.frames[0][1] == garden.shows
+    assert published(mqtt, f"{GARDEN}/preview") == []
+
+
+# ---------------------------------------------------------------- what is deployed
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"windows": "none"}, "windows"),
+        ({"windows": 2}, "stands there twice"),
+        ({"starts_at": "1969-06-21T10:00:00Z"}, "is not between 1970 and 2200"),
+    ],
+)
+async def test_a_plan_that_cannot_be_followed_is_refused_and_the_one_before_stays(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    freezer: FrozenDateTimeFactory,
+    change: dict[str, Any],
+    why: str,
+) -> None:
+    topic = f"{GARDEN}/plan/set"
+    plan = json.loads(published(mqtt, topic)[-1])
+    match change:
+        case {"windows": int()}:
+            plan["windows"] = [plan["windows"][0]] * 2
+        case {"starts_at": early}:
+            plan["windows"][0]["starts_at"] = early
+        case _:
+            plan |= change
+    async_fire_mqtt_message(hass, topic, json.dumps(plan))
+    await settle(hass)
+    assert "the plan that came is refused, the one before stays" in state(mqtt).last_error
+    assert why in state(mqtt).last_error
+    await noon(hass, freezer)
+    assert garden.taken == 1
+    async_fire_mqtt_message(hass, topic, published(mqtt, topic)[-1])
+    await settle(hass)
+    assert state(mqtt).last_error is None
+
+
+async def test_a_snapshot_without_profiles_is_refused(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, own_cameras: MockConfigEntry
+) -> None:
+    topic = f"{GARDEN}/snapshot/set"
+    snapshot = json.loads(published(mqtt, topic)[-1])
+    async_fire_mqtt_message(hass, topic, json.dumps({**snapshot, "profiles": []}))
+    await settle(hass)
+    assert "names no profile" in state(mqtt).last_error
+
+
+async def test_a_window_whose_profile_is_not_deployed_takes_nothing(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    topic = f"{GARDEN}/snapshot/set"
+    snapshot = json.loads(published(mqtt, topic)[-1])
+    others = [profile for profile in snapshot["profiles"] if profile["id"] != "f"]
+    async_fire_mqtt_message(hass, topic, json.dumps({**snapshot, "profiles": others}))
+    await noon(hass, freezer)
+    assert failures(mqtt) == ["the snapshot knows none of f"]
+    assert garden.taken == 0
+
+
+async def test_without_plan_or_snapshot_nothing_is_taken(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    for topic in ("plan/set", "snapshot/set"):
+        async_fire_mqtt_message(hass, f"{GARDEN}/{topic}", b"")
+    await noon(hass, freezer)
+    assert garden.taken == 0
+    assert (state(mqtt).plan_revision, state(mqtt).snapshot_version) == (None, None)
+    assert state(mqtt).next_capture_at is None
+
+
+async def test_messages_to_nobody_and_of_no_sense_are_passed_over(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, own_cameras: MockConfigEntry
+) -> None:
+    before = len(published(mqtt, f"{GARDEN}/state"))
+    plan = published(mqtt, f"{GARDEN}/plan/set")[-1]
+    for topic, payload in (
+        (f"{OWN}/attic/plan/set", plan),
+        (f"{OWN}/attic/snapshot/set", b"{}"),
+        (f"{GARDEN}/command", b"\xff"),
+        (f"{OWN}/NO/command", b"{}"),
+        (f"{OWN}/uplink/set", b"[]"),
+    ):
+        async_fire_mqtt_message(hass, topic, payload)
+    await settle(hass)
+    assert len(published(mqtt, f"{GARDEN}/state")) == before
+    assert published(mqtt, f"{GARDEN}/reply") == []
+
+
+# ---------------------------------------------------------------- the processor
+
+
+async def test_a_key_that_the_processor_does_not_know_asks_for_another(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    depot.always = 401
+    await noon(hass, freezer)
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == SOURCE_REAUTH
+    assert "401" in last(mqtt, f"{OWN}/health").uplink_problem
+    assert state(mqtt).counts.pending == 1
+
+
+async def test_pauses_grow_and_the_order_stays(
+    hass: HomeAssistant,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    depot.always = 507
+    await noon(hass, freezer)
+    asked = [depot.asked]
+    for second in range(1, 41):
+        await noon(hass, freezer, second)
+        asked.append(depot.asked)
+    tried = [second for second in range(1, 41) if asked[second] > asked[second - 1]]
+    pauses = [later - earlier for earlier, later in zip([0, *tried], tried, strict=False)]
+    assert 3 <= len(tried) <= 8
+    assert pauses[0] <= 2 < pauses[-1]
+    assert caplog.text.count("wait in the spool") == 1
+    depot.always = None
+    await noon(hass, freezer, 150)
+    assert depot.numbers == [1, 2, 3]
+    assert "reach the processor again" in caplog.text
+
+
+async def test_a_processor_that_is_not_there_is_waited_for(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    await depot.stop()
+    await noon(hass, freezer)
+    assert "does not answer" in last(mqtt, f"{OWN}/health").uplink_problem
+    assert state(mqtt).counts.pending == 1
+
+
+@pytest.mark.parametrize("status", [302, 404, 400, 413])
+async def test_one_frame_that_is_refused_does_not_stop_the_others(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+    status: int,
+) -> None:
+    depot.answers = [status]
+    await noon(hass, freezer)
+    assert depot.numbers == []
+    await noon(hass, freezer, 20)
+    late = [2] if status >= 400 else [1, 2]
+    assert depot.numbers == late
+    await noon(hass, freezer, 400)
+    assert sorted(depot.numbers)[:2] == [1, 2]
+    assert state(mqtt).counts.pending == 0
+
+
+async def test_a_frame_that_was_put_aside_is_delivered_for_good(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    depot.answers = [422]
+    await noon(hass, freezer)
+    assert (state(mqtt).counts.delivered, state(mqtt).counts.pending) == (1, 0)
+    assert "was put aside: the processor answered 422" in caplog.text
+    assert depot.asked == 1
+
+
+async def test_half_a_frame_is_none(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    depot.short = True
+    await noon(hass, freezer)
+    assert state(mqtt).counts.pending == 1
+    depot.short = False
+    await noon(hass, freezer, 3)
+    assert depot.numbers == [1]
+
+
+# ---------------------------------------------------------------- the spool
+
+
+async def test_a_full_spool_drops_the_oldest_and_counts_them(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    depot.always = 507
+    with patch.object(spool_room, "MAX_FRAMES", 2):
+        for second in (0, 20, 40):
+            await noon(hass, freezer, second)
+    counts = state(mqtt).counts
+    assert (counts.captured, counts.pending, counts.dropped) == (3, 2, 1)
+    assert "The spool is full" in caplog.text
+    depot.always = None
+    await noon(hass, freezer, 130)
+    assert len(depot.numbers) == 2
+    assert 3 in depot.numbers
+    (ended,) = state(mqtt).ended_windows
+    assert (ended.captured, ended.dropped) == (3, 1)
+
+
+async def test_a_frame_under_way_is_not_dropped_for_room(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    depot.always = 507
+    with patch.object(spool_room, "MAX_BYTES", 1):
+        for second in (0, 20):
+            await noon(hass, freezer, second)
+        own_cameras.runtime_data.own_bridge.spool.under_way = 2
+        await noon(hass, freezer, 40)
+    assert state(mqtt).counts.dropped == 1
+    assert state(mqtt).counts.pending == 2
+
+
+async def test_a_disk_that_is_almost_full_takes_no_more_frames(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    with patch.object(files, "MIN_FREE_BYTES", 10**18):
+        await noon(hass, freezer)
+    assert failures(mqtt) == ["the disk of Home Assistant is almost full"]
+    await noon(hass, freezer, 20)
+    assert (state(mqtt).last_error, depot.numbers) == (None, [2])
+
+
+async def test_a_disk_that_cannot_be_written_is_told(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    with patch("pathlib.Path.replace", side_effect=OSError("read-only")):
+        await noon(hass, freezer)
+    assert failures(mqtt) == [
+        "the spool cannot be written: read-only",
+        "a frame cannot be written: read-only",
+    ]
+    assert list((spool_folder(hass) / "frames").glob("*.jpg")) == []
+    await noon(hass, freezer, 20)
+    assert len(depot.numbers) == 1
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed"])
+async def test_a_damaged_frame_is_given_up_and_counted(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+    damage: str,
+) -> None:
+    depot.always = 507
+    await noon(hass, freezer)
+    frame = spool_folder(hass) / "frames" / "1.jpg"
+    if damage == "gone":
+        frame.unlink()
+    else:
+        frame.write_bytes(b"other")
+    depot.always = None
+    await noon(hass, freezer, 20)
+    counts = state(mqtt).counts
+    assert (counts.captured, counts.delivered, counts.dropped) == (2, 1, 1)
+    assert "is lost: its file is" in caplog.text
+
+
+async def test_a_frame_that_cannot_be_read_now_is_tried_again(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    with patch("pathlib.Path.read_bytes", side_effect=OSError("too many open files")):
+        await noon(hass, freezer)
+    assert state(mqtt).counts.pending == 1
+    await noon(hass, freezer, 3)
+    assert depot.numbers == [1]
+
+
+async def test_a_spool_that_cannot_be_opened_stops_the_cameras_alone(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with patch("pathlib.Path.mkdir", side_effect=OSError("read-only")):
+        await reload(hass, own_cameras)
+    assert "Home Assistant's cameras cannot photograph: the spool cannot be read: read-only" in caplog.text
+    await noon(hass, freezer)
+    assert garden.taken == 0
+    freezer.tick(1)
+    await reload(hass, own_cameras)
+    await noon(hass, freezer, 20)
+    assert garden.taken == 1
+
+
+async def test_a_broker_that_refuses_stops_nobody(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "custom_components.skylapse")
+    with patch.object(
+        own_cameras.runtime_data.coordinator, "async_publish", side_effect=HomeAssistantError("denied")
+    ):
+        await noon(hass, freezer)
+    assert depot.numbers == [1]
+    assert "was not published: denied" in caplog.text
+
+
+async def test_topics_that_cannot_be_emptied_are_told(
+    hass: HomeAssistant,
+    own_cameras: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with patch("homeassistant.components.mqtt.async_publish", side_effect=HomeAssistantError("no broker")):
+        await hass.config_entries.async_remove(own_cameras.entry_id)
+    await settle(hass)
+    assert "is not emptied: no broker" in caplog.text
+    assert not spool_folder(hass).exists()
+
+
+async def test_a_minute_without_anything_to_do_says_nothing(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    await noon(hass, freezer, 121)
+    told = len(published(mqtt, f"{GARDEN}/state"))
+    for minutes in (3, 4, 5):
+        await let_it_be(hass, freezer, NOON + timedelta(minutes=minutes))
+    assert len(published(mqtt, f"{GARDEN}/state")) == told
