@@ -88,6 +88,9 @@ class Specs:
         self.schedules: dict[str, ScheduleSpec] = {}
         self._profiles: dict[str, ProfileSpec] = {}
         self._outlooks: dict[str, Outlook] = {}
+        self._schedule_views: dict[str, ScheduleView | None] = {}
+        self._profile_views: dict[str, ProfileView | None] = {}
+        """What was asked for since everything was looked at anew: many entities ask, several times each."""
         self._listeners: list[CALLBACK_TYPE] = []
         self._followers: list[NewSpec] = []
         self._known: set[str] = set()
@@ -113,13 +116,23 @@ class Specs:
 
     def schedule(self, spec_id: str) -> ScheduleView | None:
         """Return a schedule and what it is at, None where there is none."""
+        if spec_id not in self._schedule_views:
+            self._schedule_views[spec_id] = self._view_schedule(spec_id)
+        return self._schedule_views[spec_id]
+
+    def profile(self, spec_id: str) -> ProfileView | None:
+        """Return a profile and where it is, None where there is none or its bases cannot be followed."""
+        if spec_id not in self._profile_views:
+            self._profile_views[spec_id] = self._view_profile(spec_id)
+        return self._profile_views[spec_id]
+
+    def _view_schedule(self, spec_id: str) -> ScheduleView | None:
         spec = self.schedules.get(spec_id)
         if spec is None:
             return None
         return ScheduleView(spec=spec, outlook=self._outlooks[spec_id], cameras=self._cameras_of(spec))
 
-    def profile(self, spec_id: str) -> ProfileView | None:
-        """Return a profile and where it is, None where there is none or its bases cannot be followed."""
+    def _view_profile(self, spec_id: str) -> ProfileView | None:
         try:
             spec = resolve(self._profiles, spec_id)
         except BrainError, KeyError:
@@ -157,13 +170,7 @@ class Specs:
     @callback
     def async_changed(self) -> None:
         """Take in that subentries came, went or changed."""
-        self._rename()
-        came = self.entry.subentries.keys() - self._known
-        self._known = set(self.entry.subentries)
-        self._refresh()
-        for subentry_id in came:
-            for follower in tuple(self._followers):
-                follower(self.entry.subentries[subentry_id])
+        self._refresh_soon()
 
     @callback
     def async_change(self, subentry: ConfigSubentry, changes: Mapping[str, Any]) -> None:
@@ -250,6 +257,11 @@ class Specs:
     def _refresh(self) -> None:
         """Look at everything anew, and again when the first window opens or closes."""
         self._forget_soon()
+        self._rename()
+        came = [each for key, each in self.entry.subentries.items() if key not in self._known]
+        self._known = set(self.entry.subentries)
+        self._schedule_views.clear()
+        self._profile_views.clear()
         now, place = dt_util.utcnow(), read_place(self.hass)
         self.schedules = read_schedules(self.entry)
         self._profiles = read_profiles(self.entry)
@@ -268,6 +280,9 @@ class Specs:
         self.in_view, changes_at = window_in_view(self.schedules.values(), place, now)
         changes = [changes_at, *(outlook.changes_at for outlook in self._outlooks.values())]
         self._wake_at(min((each for each in changes if each is not None), default=None), now)
+        for subentry in came:
+            for follower in tuple(self._followers):
+                follower(subentry)
         for listener in tuple(self._listeners):
             listener()
 

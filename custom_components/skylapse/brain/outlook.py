@@ -3,7 +3,7 @@
 Pure. Cameras may live by clocks of their own: each is looked at by its bridge's clock, and told in real time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -15,8 +15,8 @@ from .plan import Place, windows_between
 from .schedules import ScheduleSpec
 from .wishes import window_that_counts
 
-AHEAD = timedelta(days=15)
-"""Every schedule that has windows at all has one within a week; a clock change may swallow none of them."""
+AHEAD = timedelta(days=8)
+"""Every schedule that has windows at all has one within a week, since a clock change swallows none."""
 
 Stage = Literal["disabled", "unusable", "idle", "no_sun", "waiting", "running"]
 STAGES: tuple[Stage, ...] = ("disabled", "unusable", "idle", "no_sun", "waiting", "running")
@@ -63,12 +63,7 @@ def window_in_view(
     schedules: Iterable[ScheduleSpec], place: Place, now: datetime
 ) -> tuple[Window | None, datetime | None]:
     """Return the window that rules now, else the one that opens next; and when that has to be asked again."""
-    windows = [
-        window
-        for schedule in schedules
-        if schedule.enabled
-        for window in windows_between(schedule, place, now, now + AHEAD)
-    ]
+    windows = [window for schedule in schedules if schedule.enabled for window in _near(schedule, place, now)]
     plan = Plan(revision=0, created_at=now, time_zone=place.time_zone, windows=tuple(windows))
     changes = [window.starts_at if window.starts_at > now else window.ends_at for window in windows]
     return window_that_counts(plan, now), min(changes, default=None)
@@ -80,5 +75,13 @@ def _spans(
     shown = to_bridge(clock, now)
     return [
         (to_real(clock, window.starts_at), to_real(clock, window.ends_at))
-        for window in windows_between(schedule, place, shown, shown + AHEAD)
+        for window in _near(schedule, place, shown)
     ]
+
+
+def _near(schedule: ScheduleSpec, place: Place, now: datetime) -> Iterator[Window]:
+    """Yield the windows of a schedule that are open, and the one that opens next."""
+    for window in windows_between(schedule, place, now, now + AHEAD):
+        yield window
+        if window.starts_at > now:
+            return
