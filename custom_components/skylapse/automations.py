@@ -118,7 +118,7 @@ def _named(hass: HomeAssistant, target: ConfigType) -> dict[str, str]:
 def _check_target(hass: HomeAssistant, target: ConfigType) -> None:
     if not TargetSelection(target).has_any_target:
         raise probatio.Invalid("No camera is named: give an entity, a device, an area, a floor or a label")
-    known = {
+    known: dict[str, Callable[[str], object]] = {
         ATTR_ENTITY_ID: er.async_get(hass).async_get,
         ATTR_DEVICE_ID: dr.async_get(hass).async_get,
     }

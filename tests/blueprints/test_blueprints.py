@@ -14,7 +14,7 @@ from homeassistant.components.blueprint.schemas import BLUEPRINT_SCHEMA
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.util import dt as dt_util
-from homeassistant.util.yaml import load_yaml
+from homeassistant.util.yaml import load_yaml_dict
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     async_fire_time_changed,
@@ -30,8 +30,7 @@ FILES = sorted(FOLDER.glob("*.yaml"))
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_blueprint_is_valid(hass: HomeAssistant, file: Path) -> None:
-    content = load_yaml(file)
-    assert isinstance(content, dict)
+    content = load_yaml_dict(file)
     blueprint = Blueprint(
         content,
         path=file.name,
@@ -51,7 +50,7 @@ def test_a_blueprint_is_valid(hass: HomeAssistant, file: Path) -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_blueprint_has_its_row_with_a_badge_and_every_input(file: Path) -> None:
     page = (FOLDER.parents[2] / "docs" / "blueprints.md").read_text(encoding="utf-8")
-    blueprint = Blueprint(load_yaml(file), schema=BLUEPRINT_SCHEMA)
+    blueprint = Blueprint(load_yaml_dict(file), schema=BLUEPRINT_SCHEMA)
     rows = [row for row in page.splitlines() if f"skylapse/{file.name})" in row]
     assert len(rows) == 1
     name, told, inputs, badge = rows[0].strip("| ").split(" | ")

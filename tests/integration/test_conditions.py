@@ -215,7 +215,7 @@ async def test_the_pickers_show_every_condition(
     client = await hass_ws_client(hass)
     await client.send_json_auto_id({"type": "condition_platforms/subscribe"})
     assert (await client.receive_json())["success"]
-    shown = {}
+    shown: dict[str, Any] = {}
     while not shown:
         rows = (await client.receive_json())["event"]
         shown = {key: row for key, row in rows.items() if key.startswith("skylapse.")}

@@ -45,7 +45,7 @@ def listen(hass: HomeAssistant) -> Listen:
     """Set up an automation with one trigger; what it tells is in the list."""
 
     async def set_up(trigger: str, target: dict[str, Any] | None = None, **options: Any) -> list[ServiceCall]:
-        told = async_mock_service(hass, "test", "told")
+        told: list[ServiceCall] = async_mock_service(hass, "test", "told")
         row = {
             "trigger": f"skylapse.{trigger}",
             "target": {"entity_id": EVENTS} if target is None else target,
@@ -490,7 +490,7 @@ async def test_the_pickers_show_every_trigger_with_words_and_an_icon(
     client = await hass_ws_client(hass)
     await client.send_json_auto_id({"type": "trigger_platforms/subscribe"})
     assert (await client.receive_json())["success"]
-    shown = {}
+    shown: dict[str, Any] = {}
     while not shown:
         rows = (await client.receive_json())["event"]
         shown = {key: row for key, row in rows.items() if key.startswith("skylapse.")}
