@@ -20,6 +20,7 @@ from .facts import PROCESSOR, BridgeFacts, CameraFacts, ProcessorFacts, Subject,
 from .library import Library
 from .listen import raw
 from .media.shared import SharedStore
+from .pacing import Pace
 from .processor import ProcessorClient
 from .protocol import topics
 from .protocol.errors import ProtocolError
@@ -64,7 +65,10 @@ class SkylapseCoordinator:
         self.processor_failure: ProcessorError | None = None
         """Why the list of films could not be read when it was last tried."""
         self._listeners: dict[Subject, list[CALLBACK_TYPE]] = {}
+        self._pace = Pace(hass.loop, self._wake)
         self._happenings: list[Happening] = []
+        self._happenings_of: dict[str, list[Happening]] = {}
+        """By camera."""
         self._presence: list[Presence] = []
         self.complaints: set[str] = set()
         """Topics whose last message did not fit the contract."""
@@ -72,6 +76,7 @@ class SkylapseCoordinator:
     async def async_start(self) -> None:
         """Subscribe to everything that bridges and processor say."""
         self.connected = mqtt.is_connected(self.hass)
+        self.entry.async_on_unload(self._pace.stop)
         self.entry.async_on_unload(
             mqtt.async_subscribe_connection_status(self.hass, self._connection_changed)
         )
@@ -85,9 +90,10 @@ class SkylapseCoordinator:
         return _hang(self._listeners.setdefault(subject, []), listener)
 
     @callback
-    def async_listen_happenings(self, listener: Happening) -> CALLBACK_TYPE:
-        """Call `listener` with every fresh message; return what ends that."""
-        return _hang(self._happenings, listener)
+    def async_listen_happenings(self, listener: Happening, camera: str | None = None) -> CALLBACK_TYPE:
+        """Call `listener` with every fresh message, or with those about one camera; return what ends that."""
+        hook = self._happenings if camera is None else self._happenings_of.setdefault(camera, [])
+        return _hang(hook, listener)
 
     @callback
     def async_listen_presence(self, listener: Presence) -> CALLBACK_TYPE:
@@ -98,8 +104,12 @@ class SkylapseCoordinator:
     def async_changed(self, subjects: set[Subject]) -> None:
         """Wake everybody who listens to these subjects."""
         for subject in subjects:
-            for listener in tuple(self._listeners.get(subject, ())):
-                listener()
+            self._wake(subject)
+
+    @callback
+    def _wake(self, subject: Subject) -> None:
+        for listener in tuple(self._listeners.get(subject, ())):
+            listener()
 
     async def async_until(self, subject: Subject, is_so: Callable[[], bool], limit_s: float | None) -> bool:
         """Wait until facts of a subject make something so; tell whether they did within the limit."""
@@ -216,16 +226,18 @@ class SkylapseCoordinator:
     @callback
     def _take(self, decoded: topics.Decoded) -> None:
         if decoded.topic.path in _COMINGS_AND_GOINGS:
-            changed = self._apply_presence(decoded)
+            self.async_changed(self._apply_presence(decoded))
         else:
-            changed = self.system.apply(decoded, dt_util.utcnow())
+            self._pace.tell(self._apply(decoded))
+        for happening in (*self._happenings, *self._happenings_of.get(_camera_of(decoded), ())):
+            happening(decoded)
+
+    def _apply(self, decoded: topics.Decoded) -> set[Subject]:
         if isinstance(decoded.message, Film):
-            changed |= self._film(decoded.message)
+            return self._film(decoded.message)
         if isinstance(decoded.message, Result):
             self.library.apply_result(decoded.message)
-        self.async_changed(changed)
-        for happening in tuple(self._happenings):
-            happening(decoded)
+        return self.system.apply(decoded, dt_util.utcnow())
 
     @callback
     def _apply_presence(self, decoded: topics.Decoded) -> set[Subject]:
@@ -303,6 +315,14 @@ def _covers(wide: str, narrow: str) -> bool:
     pairs = list(zip(wide.split("/"), narrow.split("/"), strict=False))
     same_length = wide.count("/") == narrow.count("/")
     return same_length and all(level in ("+", other) for level, other in pairs)
+
+
+def _camera_of(decoded: topics.Decoded) -> str:
+    """Return the camera that a message is about, the empty text where it is about none."""
+    ids = decoded.ids
+    if "camera" in ids:
+        return f"{ids['bridge']}/{ids['camera']}"
+    return getattr(decoded.message, "camera", None) or ""
 
 
 def _online(system: System) -> dict[str, bool]:

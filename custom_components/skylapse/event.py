@@ -67,7 +67,7 @@ class SkylapseEvent(CameraEntity, EventEntity):
     async def async_added_to_hass(self) -> None:
         """Listen to what happens."""
         await super().async_added_to_hass()
-        self.async_on_remove(self.coordinator.async_listen_happenings(self._happened))
+        self.async_on_remove(self.coordinator.async_listen_happenings(self._happened, camera=self.subject.id))
 
     @callback
     def _happened(self, decoded: topics.Decoded) -> None:

@@ -1,0 +1,78 @@
+"""In a rush the newest facts are shown in turns; while little is said, at once."""
+
+import asyncio
+from dataclasses import replace
+
+from homeassistant.core import HomeAssistant
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_mqtt_message
+
+from custom_components.skylapse.facts import Subject
+from custom_components.skylapse.pacing import BURST, PER_TURN, Pace
+from custom_components.skylapse.protocol import topics
+from custom_components.skylapse.protocol.messages import Counts
+from tests.integration.speakers import STATE
+
+CAPTURED = "sensor.roof_west_frames_captured"
+
+
+def subjects(count: int) -> set[Subject]:
+    return {Subject(kind="camera", id=f"roof/c{number}") for number in range(count)}
+
+
+async def test_everybody_is_woken_in_the_end_and_only_few_at_a_time() -> None:
+    woken: list[Subject] = []
+    all_woken = asyncio.Event()
+    everybody = subjects(BURST + 3 * PER_TURN)
+    largest = 0
+
+    def wake(subject: Subject) -> None:
+        woken.append(subject)
+        if set(woken) == everybody:
+            all_woken.set()
+
+    pace = Pace(asyncio.get_running_loop(), wake)
+    pace.tell(everybody)
+    assert len(woken) == BURST
+    while not all_woken.is_set():
+        before = len(woken)
+        await asyncio.sleep(0)
+        largest = max(largest, len(woken) - before)
+    assert sorted(woken, key=str) == sorted(everybody, key=str), "nobody twice"
+    assert largest == PER_TURN
+    pace.tell(subjects(1))
+    assert len(woken) == len(everybody) + 1, "at once again"
+
+
+async def test_whoever_waits_is_woken_once_for_all_that_was_said() -> None:
+    woken: list[Subject] = []
+    pace = Pace(asyncio.get_running_loop(), woken.append)
+    pace.tell(subjects(BURST + 1))
+    for _ in range(10):
+        pace.tell(subjects(BURST + 1))
+    assert len(woken) == BURST
+    pace.stop()
+    pace.stop()
+    pace.tell(set())
+    assert len(woken) == BURST, "and nobody any more"
+
+
+async def test_a_rush_ends_with_the_newest_state_shown(
+    hass: HomeAssistant, all_enabled: None, spoken: MockConfigEntry
+) -> None:
+    last = BURST * 2
+    shown = asyncio.Event()
+
+    def look(_event: object) -> None:
+        state = hass.states.get(CAPTURED)
+        if state is not None and state.state == str(last):
+            shown.set()
+
+    stop = hass.bus.async_listen("state_changed", look)
+    for number in range(last + 1):
+        state = replace(STATE, counts=Counts(captured=number, delivered=number))
+        topic = topics.STATE.name(bridge="roof", camera="west")
+        async_fire_mqtt_message(hass, topic, topics.encode(topics.STATE, state, topic))
+    async with asyncio.timeout(20):
+        await shown.wait()
+    stop()
+    assert hass.states.get(CAPTURED) is not None
