@@ -15,7 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from demo.broker import Broker
 from demo.flows import add_mqtt, confirm_discovery, reconfigure_subentry
-from demo.home_assistant import PYTHON, STUBS, HomeAssistant, Place
+from demo.home_assistant import PYTHON, STUBS, HomeAssistant, HomeAssistantError, Place
 from demo.processes import REPOSITORY, Program, free_port
 from demo.waiting import until
 from skylapse_protocol import SCHEMA_MAX, SCHEMA_MIN
@@ -56,7 +56,11 @@ JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 120 + b"\xff\xd9"
 NEWEST = date(2026, 11, 1)
 FOLDERS = ("", "films", "films/b0/c0", "films/b0/c0/2026", "films/b0/c0/2026-10", "films/b0/c0/2026-10-31")
 SEARCHES = ("sunset", "last week", "2026-06", "june", "camera 3 clean 2025", "nothing that there is", "")
-_PAGE = 500
+SETTLED_S = 3.0
+"""Home Assistant is through with what a new entry sets off."""
+_PAGE = 200
+_SERENE = "autosave_on_changes false\nlog_type error\n"
+"""As brokers are in houses: what is kept is not written at every message."""
 
 
 def run(work: Path) -> list[Figure]:
@@ -65,13 +69,15 @@ def run(work: Path) -> list[Figure]:
 
 
 async def _run(work: Path) -> list[Figure]:
-    broker = Broker(work / "broker")
+    broker = Broker(work / "broker", extra=_SERENE)
     broker.start()
     speaker = Speaker(broker.port)
     try:
         async with _library() as url, _house(work, broker) as house:
             speaker.introduce_processor(url)
             entry = await confirm_discovery(house, "skylapse", {"processor_key": KEY})
+            await asyncio.sleep(SETTLED_S)
+            await house.post("/api/bench/unload", {})
             speaker.introduce_cameras()
             return [
                 *await _set_up(house),
@@ -146,6 +152,8 @@ async def _set_up(house: HomeAssistant) -> list[Figure]:
     """Set up fifty cameras that were never seen, and again as after a start of Home Assistant."""
     figures = []
     for when in ("for the first time", "known from before"):
+        if figures:
+            await house.post("/api/bench/unload", {})
         done = await house.post("/api/bench/set_up", {})
         if not done["ok"] or done["entities"] < len(FOLDERS) * BRIDGES * CAMERAS_EACH:
             raise SystemExit(f"bench: the entry was not set up: {done}")
@@ -158,6 +166,7 @@ async def _set_up(house: HomeAssistant) -> list[Figure]:
 
 async def _busy(house: HomeAssistant, speaker: Speaker) -> list[Figure]:
     """Let a thousand states a second come in, and watch by how much the event loop falls behind."""
+    await asyncio.sleep(SETTLED_S)
     watching = asyncio.create_task(house.post("/api/bench/lag", {"seconds": BUSY_S + 1}))
     last = await asyncio.to_thread(speaker.hurry)
     seen = await watching
@@ -272,6 +281,9 @@ async def _house(work: Path, broker: Broker) -> AsyncIterator[HomeAssistant]:
         await house.onboard()
         await add_mqtt(house, host=broker.host, port=broker.port)
         yield house
+    except HomeAssistantError:
+        print(house.program.tail(60))
+        raise
     finally:
         await house.stop()
 

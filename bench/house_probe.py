@@ -37,7 +37,7 @@ async def _run(config: Any) -> int:
     if hass is None:
         return 1
     probe = Probe(hass)
-    for name in ("set_up", "lag", "captured", "browse", "search"):
+    for name in ("unload", "set_up", "lag", "captured", "browse", "search"):
         hass.http.app.router.add_post(f"/api/bench/{name}", getattr(probe, name))
     code: int = await hass.async_run()
     return code
@@ -49,12 +49,13 @@ class Probe:
     def __init__(self, hass: Any) -> None:
         self._hass = hass
 
+    async def unload(self, _request: web.Request) -> web.Response:
+        """Unload the entry."""
+        return web.json_response(await self._hass.config_entries.async_unload(self._entry().entry_id))
+
     async def set_up(self, _request: web.Request) -> web.Response:
-        """Load the entry, anew where it is loaded, and say how long its last entity was in coming."""
-        entries = self._hass.config_entries
-        entry = entries.async_entries(DOMAIN)[0]
-        if entry.state.value == "loaded":
-            await entries.async_unload(entry.entry_id)
+        """Load the entry and say how long its last entity was in coming."""
+        entries, entry = self._hass.config_entries, self._entry()
         started = last = time.monotonic()
         task = asyncio.create_task(entries.async_setup(entry.entry_id))
         known = 0
@@ -62,9 +63,7 @@ class Probe:
             await asyncio.sleep(TICK_S)
             if (now := self._entities()) != known:
                 known, last = now, time.monotonic()
-        return web.json_response(
-            {"ok": await task, "seconds": last - started, "entities": known, "devices": self._devices(entry)}
-        )
+        return web.json_response({"ok": await task, "seconds": last - started, "entities": known})
 
     async def lag(self, request: web.Request) -> web.Response:
         """Watch the loop for some seconds: by how much did it come late to what was due."""
@@ -113,16 +112,15 @@ class Probe:
 
         return web.json_response(await _timed(ask))
 
+    def _entry(self) -> Any:
+        return self._hass.config_entries.async_entries(DOMAIN)[0]
+
     def _coordinator(self) -> Any:
-        return self._hass.config_entries.async_entries(DOMAIN)[0].runtime_data.coordinator
+        return self._entry().runtime_data.coordinator
 
     def _entities(self) -> int:
         platforms = import_module("homeassistant.helpers.entity_platform")
         return sum(len(each.entities) for each in platforms.async_get_platforms(self._hass, DOMAIN))
-
-    def _devices(self, entry: Any) -> int:
-        registry = import_module("homeassistant.helpers.device_registry").async_get(self._hass)
-        return sum(entry.entry_id in device.config_entries for device in registry.devices.values())
 
 
 async def _timed(ask: Any) -> dict[str, Any]:

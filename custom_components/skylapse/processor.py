@@ -15,7 +15,8 @@ from .protocol.errors import ProtocolError
 from .protocol.identifiers import CameraName, FrameName, parse_day, parse_film
 from .protocol.messages import Film, Result
 
-PAGE = 500
+PAGE = 200
+"""Pages are read between other things: a larger one would hold everybody up."""
 FRAMES_PAGE = 1000
 _QUICK = ClientTimeout(total=10)
 _STREAM = ClientTimeout(total=None, sock_connect=10, sock_read=30)
