@@ -147,6 +147,7 @@ class SkylapseConfigFlow(ConfigFlow, domain=DOMAIN):
         if user_input is not None:
             data, errors = await self._async_processor(user_input)
             if not errors:
+                data = data or await self._async_from_app()
                 return self._create({**data, CONF_ROOT: DEFAULT_ROOT})
         return self._form("confirm", PROCESSOR_SCHEMA, user_input or {}, errors)
 
@@ -220,6 +221,22 @@ class SkylapseConfigFlow(ConfigFlow, domain=DOMAIN):
         """Return the data that pins a processor, verified, or what is wrong with it."""
         announced = self._heard.processor.base_url if self._heard.processor else ""
         return await async_pin(self.hass, user_input, announced)
+
+    async def _async_from_app(self) -> dict[str, Any]:
+        """Return what an app hands over that waits to be confirmed itself: one confirm is enough for both."""
+        apps: list[HassioServiceInfo] = []
+
+        def note(info: HassioServiceInfo) -> bool:
+            apps.append(info)
+            return True
+
+        manager = self.hass.config_entries.flow
+        flows = manager.async_progress_by_init_data_type(HassioServiceInfo, note, include_uninitialized=True)
+        for app, flow in zip(apps, flows, strict=True):
+            if flow["handler"] == DOMAIN and not (await self._async_processor(_app_data(app)))[1]:
+                manager.async_abort(flow["flow_id"])
+                return _app_data(app)
+        return {}
 
     def _form(
         self, step: str, schema: probatio.Schema, values: Any, errors: dict[str, str]

@@ -265,7 +265,9 @@ async def test_while_a_click_is_waited_for_the_other_discovery_may_win(
         if flow["context"]["source"] == SOURCE_MQTT
     )
     assert found is not None
+    processor_server.broken = 503
     assert (await answer(hass, by_mqtt))["type"] is FlowResultType.CREATE_ENTRY
+    processor_server.broken = None
     result = await answer(hass, supervisor)
     assert result["reason"] == "already_configured"
     entry = hass.config_entries.async_entries(DOMAIN)[0]
@@ -301,6 +303,23 @@ async def test_where_the_app_announces_itself_one_confirm_is_enough(
     flow = await begin(hass, SOURCE_HASSIO, app)
     assert flow["data_schema"] is None
     assert (await answer(hass, flow))["type"] is FlowResultType.CREATE_ENTRY
+    assert hass.config_entries.flow.async_progress_by_handler(DOMAIN) == []
+    await photograph(hass, bridge, processor)
+
+
+async def test_it_does_not_matter_which_of_the_two_is_confirmed(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    app: HassioServiceInfo,
+    bridge: Bridge,
+    processor: Processor,
+) -> None:
+    await begin(hass, SOURCE_HASSIO, app)
+    await found_by_mqtt(hass)
+    flows = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    by_mqtt = next(flow for flow in flows if flow["context"]["source"] == SOURCE_MQTT)
+    result = await answer(hass, by_mqtt)
+    assert result["data"]["processor_key"] == KEY
     assert hass.config_entries.flow.async_progress_by_handler(DOMAIN) == []
     await photograph(hass, bridge, processor)
 
