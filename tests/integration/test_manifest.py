@@ -22,8 +22,6 @@ from custom_components.skylapse.trigger import async_get_triggers
 from tests.integration.described import entity_keys, nameless
 from tests.integration.inspected import Tree, raised
 from tests.integration.inspections import (
-    of_the_actions,
-    of_the_automations,
     of_the_entities,
     of_the_exceptions,
     of_the_flows,
@@ -35,29 +33,12 @@ from tests.integration.inspections import (
     of_the_words,
     of_what_is_left,
 )
+from tests.integration.offered import CONDITIONS, TRIGGERS, of_the_actions, of_the_conditions, of_the_triggers
 from tests.integration.speakers import Bridge, Processor
 
 TREE = Tree.read()
-TRIGGERS = (
-    "film_ready",
-    "capture_failed",
-    "window_started",
-    "window_ended",
-    "light_crossed",
-    "lens_obstructed",
-)
-CONDITIONS = ("is_capturing", "is_in_window", "has_enough_light", "is_rendering")
-
 Inspection = Callable[[Tree], list[str]]
 Mistake = Callable[[Tree], Any]
-
-
-def of_the_triggers(tree: Tree) -> list[str]:
-    return of_the_automations(tree, "trigger", TRIGGERS)
-
-
-def of_the_conditions(tree: Tree) -> list[str]:
-    return of_the_automations(tree, "condition", CONDITIONS)
 
 
 def of_all_entities(tree: Tree) -> list[str]:
