@@ -153,6 +153,11 @@ format: venv  ## format the code
 recipe-pictures: venv tools  ## the pictures of docs/recipes.md, before and after each step
 	.venv/bin/python -m tools.recipe_pictures
 
+.PHONY: dashboard-pictures
+dashboard-pictures: venv venv-ha tools  ## the pictures of docs/dashboard.md, as the browser of the end-to-end tests sees them
+	.venv/bin/python -m pytest --quiet tests/end_to_end/test_dashboard.py
+	cp build/end-to-end/dashboard.jpg build/end-to-end/compare.jpg docs/pictures/
+
 # ---------------------------------------------------------------- checks
 
 HOME_ASSISTANT_TESTS := $(wildcard tests/integration tests/blueprints)

@@ -53,7 +53,7 @@ export class SkylapseCard extends Card {
     this._day = this._readings = this._device = null;
     this._view = this._has("frame") ? "frame" : "film";
     this._stage = h("div", { class: "stage" });
-    this._views = h("div", { class: "row", role: "group" });
+    this._views = h("div", { class: "row" });
     this._title = h("h2", {});
     this._badges = h("div", { class: "row" });
     this._troubles = h("div", { role: "status", "aria-live": "polite" });
