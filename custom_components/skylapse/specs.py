@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.components import mqtt
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ServiceValidationError
@@ -106,6 +107,7 @@ class Specs:
         on_unload = self.entry.async_on_unload
         on_unload(self.coordinator.async_listen_presence(self._presence_changed))
         on_unload(self.deployer.async_listen(self._refresh_soon))
+        on_unload(mqtt.async_subscribe_connection_status(self.hass, self._connection_changed))
         on_unload(self._stop)
         self._refresh()
 
@@ -214,6 +216,10 @@ class Specs:
         for subject in came:
             if subject.kind == "camera":
                 self._follow_camera(subject)
+        self._refresh_soon()
+
+    @callback
+    def _connection_changed(self, _connected: bool) -> None:  # noqa: FBT001 the signature is Home Assistant's
         self._refresh_soon()
 
     @callback

@@ -5,11 +5,13 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from homeassistant.components.mqtt.const import MQTT_CONNECTION_STATE
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant, State
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.dispatcher import async_dispatcher_send
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
@@ -230,7 +232,8 @@ async def test_the_last_ten_versions_are_kept(hass: HomeAssistant, held: MockCon
 async def test_without_the_broker_nothing_is_deployed_by_a_button(
     hass: HomeAssistant, held: MockConfigEntry
 ) -> None:
-    held.runtime_data.coordinator._connection_changed(False)
-    await held.runtime_data.deployer.async_deploy()
-    assert value(hass, "button.mountain_spot_deploy") == "unavailable"
-    assert value(hass, "number.mountain_spot_exposure_compensation") != "unavailable"
+    for connected, state in ((False, "unavailable"), (True, "unknown")):
+        async_dispatcher_send(hass, MQTT_CONNECTION_STATE, connected)
+        await hass.async_block_till_done(wait_background_tasks=True)
+        assert value(hass, "button.mountain_spot_deploy") == state
+        assert value(hass, "number.mountain_spot_exposure_compensation") == "0.7"
