@@ -105,6 +105,7 @@ class Place:
             name="Minute",
             anchor="clock",
             at=f"{begins:%H:%M:%S}",
+            offset_min=0,
             duration_min=1,
             interval_s=1,
             profiles=["f"],

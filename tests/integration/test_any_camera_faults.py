@@ -22,7 +22,7 @@ from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.any_camera import files, pictures
 from custom_components.skylapse.any_camera import spool as spool_room
-from custom_components.skylapse.any_camera.bridge import spool_folder
+from custom_components.skylapse.any_camera.bridge import async_forget, spool_folder
 from tests.integration.brokerage import last, published
 from tests.integration.darkroom import NOON, Depot, View, let_it_be, picture, settle
 from tests.integration.test_any_camera import GARDEN, OWN, events, noon, reload
@@ -107,7 +107,7 @@ async def test_a_camera_that_hangs_costs_its_tick_alone(
     async_fire_time_changed(hass, NOON)
     await garden.asked.wait()
     await noon(hass, freezer, 11)
-    assert failures(mqtt) == ["camera.garden gave no picture: Unable to get image"]
+    assert failures(mqtt) == ["camera.garden gave no picture within 10 s"]
     garden.waiting = None
     await noon(hass, freezer, 20)
     assert depot.numbers == [1]
@@ -543,8 +543,7 @@ async def test_topics_that_cannot_be_emptied_are_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with patch("homeassistant.components.mqtt.async_publish", side_effect=HomeAssistantError("no broker")):
-        await hass.config_entries.async_remove(own_cameras.entry_id)
-    await settle(hass)
+        await async_forget(hass, own_cameras)
     assert "is not emptied: no broker" in caplog.text
     assert not spool_folder(hass).exists()
 

@@ -151,7 +151,8 @@ class OwnBridge:
                 await self._async_listen()
                 for spec in changed:
                     self._take_in(spec)
-                await self._introduce()
+                if changed or went:
+                    await self._introduce()
             elif not wanted:
                 self._stop_listening()
 
