@@ -15,17 +15,18 @@ from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.skylapse.const import DOMAIN
+from custom_components.skylapse.dashboard import FOLDER, STEADY
 from custom_components.skylapse.services import ACTIONS
 from tests.integration.speakers import Bridge, Processor
 from tools.user_docs import PAGES, ROOT, WORDS, marks, tables
 
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^ *```yaml\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
-OF_USERS = ("actions", "automations", "blueprints", "configuration", "troubleshooting")
+OF_USERS = ("actions", "automations", "blueprints", "configuration", "dashboard", "troubleshooting")
 """Pages whose YAML is for Home Assistant."""
 SECTIONS = {"services": "actions", "triggers": "automations", "conditions": "automations"}
-UNTESTED_KEYS = {"logger", "type"}
-"""Home Assistant's own logger; cards, which the browser knows."""
+NO_AUTOMATION = {"logger", "lovelace", "strategy", "type"}
+"""Home Assistant's own settings, and what the browser knows."""
 OPEN = "{{"
 FILLED = {"film": "00000000000000f1", "job": "job-1", "start": "2026-06-01", "end": "2026-07-01"}
 """What stands for the templates of examples."""
@@ -168,7 +169,7 @@ def automation(block: Any) -> dict[str, Any]:
 
 async def test_home_assistant_takes_every_example(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
     assert await async_setup_component(hass, "automation", {})
-    examples = [(page, block) for page, block in blocks() if not set(block) & UNTESTED_KEYS]
+    examples = [(page, block) for page, block in blocks() if not set(block) & NO_AUTOMATION]
     assert examples
     for page, block in examples:
         config = await async_validate_config_item(hass, "example", automation(block))
@@ -184,3 +185,13 @@ async def test_examples_name_entities_that_there_are(
     named = {name for _, block in blocks() for name in re.findall(r"\b\w+\.roof_west\w*", str(block))}
     assert named
     assert sorted(named - set(hass.states.async_entity_ids())) == []
+
+
+def test_cards_and_their_address_are_those_that_are_served() -> None:
+    shown = [block for page, block in blocks() if page == "dashboard"]
+    offered = (FOLDER / "skylapse.js").read_text(encoding="utf-8")
+    types = {str(each.get("type", each.get("strategy", {}).get("type", ""))) for each in shown} - {""}
+    assert types
+    assert [each for each in types if f'"{each.removeprefix("custom:")}"' not in offered] == []
+    named = [item["url"] for block in shown for item in block.get("lovelace", {}).get("resources", [])]
+    assert named == [STEADY]
