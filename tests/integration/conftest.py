@@ -1,6 +1,6 @@
 """Home Assistant with Skylapse in it, and everything around it: broker, bridges, processor."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock, PropertyMock, patch
@@ -10,9 +10,9 @@ import pytest
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components import camera
 from homeassistant.components.camera.const import DATA_COMPONENT
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.setup import async_setup_component
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_mock_service
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient, MqttMockPahoClient
 
 from custom_components.skylapse.configuration import built_in_subentries
@@ -22,6 +22,9 @@ from tests.integration.speakers import Bridge, Processor
 from tests.integration.theatre import KEY, FakeProcessor
 
 HERE = Path(__file__).parent
+EVENTS = "event.roof_west_events"
+
+type Listen = Callable[..., Awaitable[list[ServiceCall]]]
 
 freezegun.configure(
     extend_ignore_list=["custom_components.skylapse.protocol", "custom_components.skylapse.any_camera.ledger"]
@@ -175,3 +178,23 @@ def all_enabled() -> Generator[None]:
     name = "homeassistant.helpers.entity.Entity.entity_registry_enabled_default"
     with patch(name, PropertyMock(return_value=True)):
         yield
+
+
+@pytest.fixture
+def listen(hass: HomeAssistant) -> Listen:
+    """Set up an automation with one trigger; what it tells is in the list."""
+
+    async def set_up(trigger: str, target: dict[str, Any] | None = None, **options: Any) -> list[ServiceCall]:
+        told: list[ServiceCall] = async_mock_service(hass, "test", "told")
+        row = {
+            "trigger": f"skylapse.{trigger}",
+            "target": {"entity_id": EVENTS} if target is None else target,
+            "options": options,
+        }
+        actions = [{"action": "test.told", "data": {"trigger": "{{ trigger }}"}}]
+        automation = {"id": "one", "alias": "one", "triggers": [row], "actions": actions}
+        assert await async_setup_component(hass, "automation", {"automation": [automation]})
+        await hass.async_block_till_done()
+        return told
+
+    return set_up
