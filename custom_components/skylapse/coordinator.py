@@ -305,9 +305,13 @@ class SkylapseCoordinator:
 
 
 def filters(root: str) -> list[str]:
-    """Return the subscriptions that together hear every sender but the brain, none of them twice."""
+    """Return the subscriptions that together hear every sender but the brain, none of them twice.
+
+    Announces come last: whoever is announced is known by then, and his entities need not be written twice.
+    """
     wanted = {row.filter(root) for row in topics.TOPICS if row.sender != "brain"}
-    return sorted(topic for topic in wanted if not any(_covers(other, topic) for other in wanted - {topic}))
+    needed = [topic for topic in wanted if not any(_covers(other, topic) for other in wanted - {topic})]
+    return sorted(needed, key=lambda topic: (topic == topics.ANNOUNCE.filter(root), topic))
 
 
 def _covers(wide: str, narrow: str) -> bool:
