@@ -33,7 +33,7 @@ export const DIAL_STYLE = `
   .dial .hand { stroke: var(--primary-text-color); stroke-width: 2.5; stroke-linecap: round; }
   .dial .knob { fill: var(--primary-text-color); stroke: var(--ha-card-background, var(--card-background-color, #fff)); stroke-width: 2; }
   .dial text { fill: var(--primary-text-color); font: 11px var(--ha-font-family-body, Roboto, sans-serif); text-anchor: middle; dominant-baseline: central; }
-  .dial .time { font-size: 20px; font-weight: 500; }
+  .dial .time { font-size: 17px; font-weight: 500; }
   .dial .windows { list-style: none; margin: 0; padding: 0; display: grid; gap: 8px; }
   .dial .windows li { display: grid; grid-template-columns: 12px 1fr; gap: 8px; align-items: baseline; }
   .dial .swatch { width: 12px; height: 12px; border-radius: 3px; }
@@ -88,7 +88,7 @@ export function lay(windows) {
       lane = lanes.length;
     }
     lanes[lane] = window.ends_at;
-    return { ...window, ink: inks.get(window.schedule), lane: Math.min(lane, 3) };
+    return { ...window, ink: inks.get(window.schedule), lane: Math.min(lane, 2) };
   });
 }
 
@@ -137,7 +137,7 @@ export function drawDial(hass, t, day, now) {
       }),
     ),
     hours(),
-    s("line", { class: "hand", x1: point(at, 24)[0], y1: point(at, 24)[1], x2: point(at, SKY + 8)[0], y2: point(at, SKY + 8)[1] }),
+    s("line", { class: "hand", x1: point(at, 44)[0], y1: point(at, 44)[1], x2: point(at, SKY + 8)[0], y2: point(at, SKY + 8)[1] }),
     s("circle", { class: "knob", cx: point(at, SKY)[0], cy: point(at, SKY)[1], r: 5.5 }),
     s("text", { class: "time", x: MIDDLE, y: MIDDLE, "aria-hidden": "true" }, clock(hass, now, day.time_zone)),
   );
