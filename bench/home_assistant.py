@@ -145,12 +145,12 @@ class Speaker:
         return number
 
     def _hear(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
-        self.plans[message.topic] = time.monotonic(), message.payload
+        self.plans[message.topic] = time.monotonic(), bytes(message.payload)
 
 
 async def _set_up(house: HomeAssistant) -> list[Figure]:
     """Set up fifty cameras that were never seen, and again as after a start of Home Assistant."""
-    figures = []
+    figures: list[Figure] = []
     for when in ("for the first time", "known from before"):
         if figures:
             await house.post("/api/bench/unload", {})
@@ -172,7 +172,8 @@ async def _busy(house: HomeAssistant, speaker: Speaker) -> list[Figure]:
     seen = await watching
 
     async def all_heard() -> bool:
-        return max((await house.post("/api/bench/captured", {})).values()) == last
+        captured: dict[str, int] = await house.post("/api/bench/captured", {})
+        return max(captured.values()) == last
 
     behind = time.monotonic()
     await until(all_heard, timeout_s=60, what="every state to be heard")

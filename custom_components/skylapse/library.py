@@ -141,7 +141,9 @@ class Library:
 
     def replace(self, films: Iterable[Film], results: Iterable[Result] = ()) -> None:
         """Take the processor's whole lists."""
-        for index in (self.films, self.favourites, *self.results.values()):
+        self.films.clear()
+        self.favourites.clear()
+        for index in self.results.values():
             index.clear()
         for film in films:
             self._put(film)

@@ -28,7 +28,7 @@ from .processor import ProcessorClient
 from .protocol.errors import ProtocolError
 from .protocol.identifiers import CameraName, FrameName
 
-IMMUTABLE = {hdrs.CACHE_CONTROL: "private, max-age=31536000, immutable"}
+IMMUTABLE: Final[Mapping[str, str]] = {hdrs.CACHE_CONTROL: "private, max-age=31536000, immutable"}
 _THUMB = "thumb.jpg"
 _FILM_PARTS: Final[Mapping[str, FilmPart]] = MappingProxyType(
     {"film.mp4": "film", "poster.jpg": "poster", "thumb.jpg": "thumb"}
@@ -106,7 +106,7 @@ class FileView(_View):
             wanted = self.wanted(coordinator, **names)
         except ProtocolError as error:
             raise web.HTTPNotFound from error
-        headers = IMMUTABLE if wanted.is_named_by_content else {}
+        headers: Mapping[str, str] = IMMUTABLE if wanted.is_named_by_content else {}
         processor = coordinator.system.processor.announce
         path = await coordinator.shared.async_find(processor, wanted.file)
         if path is not None:
@@ -215,7 +215,7 @@ async def _fetch(
     """Hand on what the processor answers to the same question."""
     if client is None:
         raise web.HTTPNotFound
-    asked = {name: request.headers[name] for name in _ASKED if name in request.headers}
+    asked: dict[str, str] = {name: request.headers[name] for name in _ASKED if name in request.headers}
     try:
         async with client.open_file(path, request.method, asked) as answer:
             return await _pass_on(request, answer, headers)
@@ -229,7 +229,7 @@ async def _pass_on(
     request: web.Request, answer: ClientResponse, headers: Mapping[str, str]
 ) -> web.StreamResponse:
     """Hand the processor's answer on, byte by byte, with the headers that players live by."""
-    said = {name: answer.headers[name] for name in _ANSWERED if name in answer.headers}
+    said: dict[str, str] = {name: answer.headers[name] for name in _ANSWERED if name in answer.headers}
     said.setdefault(hdrs.ACCEPT_RANGES, "bytes")
     response = web.StreamResponse(status=answer.status, headers={**said, **headers})
     await response.prepare(request)

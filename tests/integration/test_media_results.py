@@ -49,7 +49,8 @@ async def test_results_come_and_go_as_they_are_told(
     assert titles(await browse(hass, SOURCE)) == ["Today (live)", "Films", "Frames"]
     kinds: dict[str, Any] = {"keogram_year": "Year", "startrail": "Stars", "best_frame": "Best"}
     for number, (kind, title) in enumerate(kinds.items()):
-        await processor.result(replace(KEOGRAM, id=f"{number:016x}", kind=kind, title=title))
+        result: Any = {"kind": kind, "title": title}
+        await processor.result(replace(KEOGRAM, id=f"{number:016x}", **result))
     await processor.result(KEOGRAM)
     root = await browse(hass, SOURCE)
     assert titles(root)[3:] == ["Keograms", "Keograms of years", "Star trails", "Best frames"]
@@ -159,7 +160,7 @@ async def test_many_favourites_lie_by_camera(hass: HomeAssistant, spoken: MockCo
         "2024",
         "2023",
     ]
-    assert len((await browse(hass, f"{SOURCE}/favourites/roof/west/2024")).children) == 18
+    assert len((await browse(hass, f"{SOURCE}/favourites/roof/west/2024")).children) == 19
 
 
 # ---------------------------------------------------------------- A/B tests

@@ -57,8 +57,7 @@ class Desk:
         recipes = {key.removeprefix(start): word for key, word in words.items() if key.startswith(start)}
         found: dict[str, list[str]] = defaultdict(list)
         for subentry in self.entry.subentries.values():
-            if subentry.unique_id:
-                found[subentry.unique_id].append(subentry.title)
+            found[str(subentry.unique_id)].append(subentry.title)
         titles = {about: " / ".join(dict.fromkeys(called)) for about, called in found.items()}
         cameras = {name: self.camera_title(name) for name in self.coordinator.system.cameras}
         return {**recipes, **titles, **cameras}

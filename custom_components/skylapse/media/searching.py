@@ -30,7 +30,7 @@ def search_in(desk: Desk, media: MediaId, query: SearchMediaQuery) -> list[Brows
                 films.append(item)
             else:
                 results.append(item)
-    shown = [
+    shown: list[Film | Result] = [
         *(found(films, asked, names) if _wants(query, MediaClass.VIDEO) else []),
         *(found(results, asked, names) if _wants(query, MediaClass.IMAGE) else []),
     ]

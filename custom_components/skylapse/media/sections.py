@@ -1,6 +1,6 @@
 """Sections of the library: films, favourites, and each kind of results, by camera and span of days."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from homeassistant.components.media_player import MediaClass
 from homeassistant.components.media_source import BrowseMediaSource
@@ -16,6 +16,7 @@ from .desk import Desk
 from .labels import film_labels, film_titles
 
 type Cards = list[BrowseMediaSource]
+type Items = Sequence[Film | Result]
 
 FILMS = "films"
 FAVOURITES = "favourites"
@@ -42,9 +43,10 @@ def open_section(desk: Desk, media: SectionId) -> BrowseMediaSource:
     index, camera = index_of(desk, media.section), str(media.camera)
     title = media.span or desk.camera_title(camera)
     if media.page:
-        items = tree.page_of(index.of_camera(camera, media.span), media.page)
+        filed: Items = index.of_camera(camera, media.span)
+        items = tree.page_of(filed, media.page)
         return _shut(media, title, _cards(desk, items, media.span), _first(items))
-    days = index.latest_days(camera, media.span)
+    days: Mapping[str, Film | Result] = index.latest_days(camera, media.span)
     newest = next(iter(days.values()), None)
     if _lists_things(media, index):
         return _shut(media, title, _leaves(desk, media, index.of_camera(camera, media.span)), newest)
@@ -107,7 +109,7 @@ def _lists_things(media: SectionId, index: Index[Film] | Index[Result]) -> bool:
     )
 
 
-def _leaves(desk: Desk, media: SectionId, items: Sequence[Film] | Sequence[Result]) -> Cards:
+def _leaves(desk: Desk, media: SectionId, items: Items) -> Cards:
     """Return things, or the pages that they fill."""
     if len(items) <= tree.PAGE:
         return _cards(desk, items, media.span)
@@ -122,7 +124,7 @@ def _leaves(desk: Desk, media: SectionId, items: Sequence[Film] | Sequence[Resul
     ]
 
 
-def _cards(desk: Desk, items: Sequence[Film | Result], span: str) -> Cards:
+def _cards(desk: Desk, items: Items, span: str) -> Cards:
     """Return things as cards; films of one day are called by their schedules."""
     films = [item for item in items if isinstance(item, Film)]
     label = film_labels if len(span) == tree.DAY else film_titles
@@ -141,7 +143,7 @@ def _newest(index: Index[Film] | Index[Result]) -> Film | Result | None:
     return max((item for item in found if item is not None), key=lambda item: item.created_at, default=None)
 
 
-def _first(items: Sequence[Film | Result]) -> Film | Result | None:
+def _first(items: Items) -> Film | Result | None:
     return items[0] if items else None
 
 

@@ -79,7 +79,7 @@ def write(value: object) -> Any:
     if kind in _JSON_SCALARS:
         return value
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: write(getattr(value, name)) for name in _names(kind)}
+        return {name: write(getattr(value, name)) for name in _names(cast("Hashable", kind))}
     if isinstance(value, datetime):
         return format_time(value)
     if isinstance(value, Mapping):
