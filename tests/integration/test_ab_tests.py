@@ -408,6 +408,35 @@ async def test_a_test_ends_by_its_time_and_is_compared_by_itself(
     assert test["ended_at"] == test["ends_at"]
 
 
+async def test_a_test_that_is_being_compared_is_not_compared_twice(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    await started(hass, mqtt, bridge, id="one", duration={"minutes": 30})
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=31))
+    await obey(bridge, mqtt, await deployed(mqtt, 3), captured=5, delivered=5)
+    command = await sent(mqtt, PROCESSOR, 1)
+    task = call(hass, "stop_ab_test", id="one")
+    await processor.reply(compared(command))
+    assert (await task)["state"] == "compared"
+    assert len(commands(mqtt, PROCESSOR)) == 1
+
+
+async def test_what_waits_to_be_compared_again_waits_no_more_when_skylapse_is_unloaded(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    await started(hass, mqtt, bridge, id="one")
+    task = call(hass, "stop_ab_test", camera="roof/west")
+    await obey(bridge, mqtt, await deployed(mqtt, 3))
+    none = CommandError(code="not_found", message="no stored frame of test one")
+    await processor.reply(Reply(id=(await sent(mqtt, PROCESSOR, 1)).id, ok=False, error=none))
+    with pytest.raises(HomeAssistantError, match="no stored frame"):
+        await task
+    await hass.config_entries.async_unload(spoken.entry_id)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=16))
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert len(commands(mqtt, PROCESSOR)) == 1
+
+
 async def test_a_test_and_its_comparison_outlive_a_restart(
     hass: HomeAssistant,
     hass_storage: dict[str, Any],

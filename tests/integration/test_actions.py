@@ -212,6 +212,8 @@ async def test_who_waits_for_the_film_gets_it(
     task = call(hass, "render", camera="roof/west", wait_s=30)
     command = await sent(mqtt, PROCESSOR)
     await processor.job(JobState(id="another", state="done", film=FILM.id))
+    await processor.tell(topics.PROCESSOR_AVAILABILITY, "online")
+    await processor.reply(Reply(id="somebody-elses", ok=True, result={"job": "j2"}))
     await processor.reply(Reply(id=command.id, ok=True, result={"job": "j1"}))
     await processor.job(JobState(id="j1", state="running", percent=50.0))
     await processor.job(JobState(id="j1", state="done", film=made.id))
