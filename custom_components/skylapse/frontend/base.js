@@ -51,9 +51,8 @@ export class Card extends HTMLElement {
   }
 
   set hass(hass) {
-    const first = !this._hass;
     this._hass = hass;
-    this._update(first);
+    this._update();
   }
 
   get hass() {
