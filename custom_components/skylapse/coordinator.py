@@ -33,6 +33,9 @@ type Happening = Callable[[topics.Decoded], None]
 type Facts = BridgeFacts | CameraFacts | ProcessorFacts
 type Presence = Callable[[set[Subject], set[Subject]], None]
 
+LOAD_AFTER_S = 2.0
+"""Entities come first: a list of thousands of films takes a moment to read."""
+
 _MAX_COMPLAINTS = 200
 _COMINGS_AND_GOINGS = frozenset(
     {
@@ -282,6 +285,7 @@ class SkylapseCoordinator:
             )
 
     async def _load_quietly(self) -> None:
+        await asyncio.sleep(LOAD_AFTER_S)
         try:
             await self.async_load_library()
         except ProcessorKeyError:

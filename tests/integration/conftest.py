@@ -56,8 +56,11 @@ async def mqtt(
 
 @pytest.fixture(autouse=True)
 def _short_listening() -> Generator[None]:
-    """Let flows listen for an instant: what is retained here comes at once."""
-    with patch("custom_components.skylapse.listen.LISTEN_S", 0.2):
+    """Let flows listen for an instant, and films be read at once: what is retained here comes at once."""
+    with (
+        patch("custom_components.skylapse.listen.LISTEN_S", 0.2),
+        patch("custom_components.skylapse.coordinator.LOAD_AFTER_S", 0.0),
+    ):
         yield
 
 
