@@ -9,14 +9,13 @@ from homeassistant.helpers import config_validation as cv
 from ..ab_test_entries import subentry_of
 from ..brain.ab_tests import LONGEST, SHORTEST, USUAL, AbTest
 from ..brain.errors import BrainError
-from ..entity import translated
+from ..entity import failed, translated
 from ..errors import CommandError, NotTakenError, ProcessorAwayError, UnfitAnswerError
 from ..protocol.codec import format_time, write
 from .base import (
     ATTR_CAMERA,
     camera_of,
     entry_of,
-    failed,
     invalid,
     limit_s,
     present_camera_of,

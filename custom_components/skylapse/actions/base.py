@@ -25,7 +25,7 @@ from ..const import (
 from ..coordinator import SkylapseCoordinator
 from ..data import SkylapseConfigEntry
 from ..devices import subject_of
-from ..entity import translated
+from ..entity import failed, translated
 from ..errors import CommandError, ProcessorError, ProcessorKeyError, ProcessorUnreachableError
 from ..facts import PROCESSOR, CameraFacts
 from ..processor import ProcessorClient
@@ -214,11 +214,6 @@ def untold(coordinator: SkylapseCoordinator, error: ProcessorError) -> HomeAssis
 def limit_s(coordinator: SkylapseCoordinator) -> float:
     """Return how long a reply is waited for."""
     return float(coordinator.entry.options.get(CONF_REPLY_LIMIT_S, DEFAULT_REPLY_LIMIT_S))
-
-
-def failed(key: str, **places: str) -> HomeAssistantError:
-    """Return the error of what was tried and did not succeed."""
-    return HomeAssistantError(translation_domain=DOMAIN, translation_key=key, translation_placeholders=places)
 
 
 def invalid(key: str, **places: str) -> ServiceValidationError:

@@ -6,7 +6,7 @@ import probatio
 from homeassistant.core import ServiceCall, ServiceResponse
 from homeassistant.helpers import config_validation as cv
 
-from ..entity import translated
+from ..entity import failed, translated
 from ..errors import CommandError
 from ..links import frame_path, signed
 from ..media_id import FrameId
@@ -19,7 +19,6 @@ from .base import (
     camera_of,
     coordinator_of,
     entry_of,
-    failed,
     limit_s,
     present_camera_of,
     profile_named,

@@ -8,7 +8,7 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 
 from ..coordinator import SkylapseCoordinator
-from ..entity import translated
+from ..entity import failed, translated
 from ..errors import CommandError, CommandRefusedError, ProcessorError
 from ..links import film_facts
 from ..protocol.codec import read
@@ -21,7 +21,6 @@ from .base import (
     check_processor,
     client_of,
     coordinator_of,
-    failed,
     invalid,
     limit_s,
     untold,

@@ -15,13 +15,13 @@ from ..brain.profiles import ProfileSpec
 from ..configuration import read_profiles
 from ..coordinator import SkylapseCoordinator
 from ..data import SkylapseConfigEntry
+from ..entity import failed
 from ..facts import CameraFacts
 from ..protocol.codec import format_time
 from .base import (
     ATTR_CAMERA,
     camera_of,
     entry_of,
-    failed,
     invalid,
     limit_s,
     profile_named,

@@ -9,7 +9,7 @@ from homeassistant.helpers import config_validation as cv
 
 from ..brain.schedules import CODECS, RECIPES, SIZES
 from ..coordinator import SkylapseCoordinator
-from ..entity import translated
+from ..entity import failed, translated
 from ..errors import CommandError, CommandRefusedError, ProcessorError
 from ..links import film_facts
 from ..protocol import topics
@@ -20,7 +20,6 @@ from .base import (
     camera_named,
     check_processor,
     coordinator_of,
-    failed,
     invalid,
     limit_s,
     span_fields,
