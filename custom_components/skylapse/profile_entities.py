@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, override
 
 from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
-from homeassistant.components.number import NumberEntity, NumberEntityDescription
+from homeassistant.components.number import NumberEntity, NumberEntityDescription, NumberMode
 from homeassistant.components.select import SelectEntity, SelectEntityDescription
 from homeassistant.components.sensor import SensorDeviceClass, SensorEntity, SensorEntityDescription
 from homeassistant.config_entries import ConfigSubentry
@@ -93,6 +93,7 @@ def _number(key: str, translation_key: str) -> NumberEntityDescription:
         native_min_value=-MOST_EV,
         native_max_value=MOST_EV,
         native_step=0.1,
+        mode=NumberMode.BOX,
         entity_category=EntityCategory.CONFIG,
     )
 

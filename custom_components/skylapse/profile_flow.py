@@ -6,7 +6,14 @@ from typing import Any
 
 import probatio
 from homeassistant.const import CONF_NAME
-from homeassistant.helpers.selector import BooleanSelector, SelectOptionDict, TextSelector
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TextSelector,
+)
 
 from .brain.compiling import check_change
 from .brain.curves import CURVES, HIGHEST_KELVIN, LOWEST_KELVIN
@@ -96,7 +103,11 @@ class ProfileFlow(SpecFlow):
         return {
             probatio.Required(CONF_NAME): TextSelector(),
             probatio.Optional("extends"): one_of(bases),
-            probatio.Optional("season"): choice(SEASONS, "season"),
+            probatio.Optional("season"): SelectSelector(
+                SelectSelectorConfig(
+                    options=list(SEASONS), translation_key="season", mode=SelectSelectorMode.DROPDOWN
+                )
+            ),
         }
 
     def _sections(self, _known_id: str | None) -> tuple[FormSection, ...]:
