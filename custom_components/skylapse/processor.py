@@ -85,9 +85,9 @@ class ProcessorClient:
         """Return a film's poster or thumbnail, a JPEG."""
         return await self._bytes(f"films/{parse_film(film_id)}/{part}")
 
-    async def frame_picture(self, frame: FrameName, *, thumb: bool = False) -> bytes:
+    async def frame_picture(self, frame: FrameName) -> bytes:
         """Return a stored frame, a JPEG."""
-        return await self._bytes(f"frames/{frame}" + ("/thumb" if thumb else ""))
+        return await self._bytes(f"frames/{frame}")
 
     async def picture(self, path: str) -> bytes:
         """Return a picture by its path (see `media/files.py`)."""

@@ -143,3 +143,13 @@ def test_what_only_looks_like_a_day_is_a_word(text: str) -> None:
     assert library.search(text, TODAY) == []
     library.replace([replace(FILM, title=f"The {text} film".casefold())])
     assert len(library.search(text, TODAY)) == 1
+
+
+def test_a_day_keeps_its_other_films() -> None:
+    other = replace(FILM, id="00000000000000aa", created_at=FILM.created_at - timedelta(hours=1))
+    library = Library()
+    library.replace([FILM, other])
+    assert library.newest(FILM.camera) == FILM
+    library.apply(replace(FILM, change="removed"))
+    assert library.of_camera(FILM.camera, FILM.day) == [other]
+    assert library.newest(FILM.camera) == other
