@@ -5,7 +5,8 @@ not wake the entities of all.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components import mqtt
@@ -36,6 +37,7 @@ type Presence = Callable[[set[Subject], set[Subject]], None]
 LOAD_AFTER_S = 2.0
 """Entities come first: a list of thousands of films takes a moment to read."""
 
+FILED_AT_ONCE = 500
 _MAX_COMPLAINTS = 200
 _COMINGS_AND_GOINGS = frozenset(
     {
@@ -204,10 +206,11 @@ class SkylapseCoordinator:
             self.async_changed({PROCESSOR})
             raise
         self.processor_failure = None
-        self.library.replace(films, results)
+        self.library.become(await _filed(films, results))
         changed: set[Subject] = set()
-        for name in self.system.cameras:
-            changed |= self.system.update_camera(name, film=self.library.newest(name))
+        for name, facts in list(self.system.cameras.items()):
+            if facts.film != (newest := self.library.newest(name)):
+                changed |= self.system.update_camera(name, film=newest)
         self.async_changed(changed | {PROCESSOR})
 
     @callback
@@ -306,6 +309,18 @@ class SkylapseCoordinator:
             return
         self.complaints.add(topic)
         LOGGER.warning("Ignored a message that does not fit the contract: %s", error)
+
+
+async def _filed(films: Iterable[Film], results: Iterable[Result]) -> Library:
+    """Return a library of these, filed between other things: thousands at once would hold everybody up."""
+    library = Library()
+    for some in batched(films, FILED_AT_ONCE, strict=False):
+        library.add(some)
+        await asyncio.sleep(0)
+    for few in batched(results, FILED_AT_ONCE, strict=False):
+        library.add((), few)
+        await asyncio.sleep(0)
+    return library
 
 
 def filters(root: str) -> list[str]:

@@ -145,10 +145,19 @@ class Library:
         self.favourites.clear()
         for index in self.results.values():
             index.clear()
+        self.add(films, results)
+        self.complete = True
+
+    def add(self, films: Iterable[Film], results: Iterable[Result] = ()) -> None:
+        """Take a part of the processor's lists."""
         for film in films:
             self._put(film)
         for result in results:
             self.results[RESULT_SECTIONS[result.kind]].put(result)
+
+    def become(self, other: Library) -> None:
+        """Hold what another library holds: the processor's whole lists."""
+        self.films, self.favourites, self.results = other.films, other.favourites, other.results
         self.complete = True
 
     def apply(self, film: Film) -> None:
