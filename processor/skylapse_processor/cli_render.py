@@ -71,20 +71,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("-o", "--output", type=Path, help="the film to be written, an .mp4")
     parser.add_argument("--recipe", default=recipe.DEFAULT, choices=sorted(recipe.RECIPES))
-    parser.add_argument(
-        "--size",
-        type=_size_name,
-        default="1080p",
-        choices=list(SIZES),
-        help="what the film fits into (default 1080p)",
-    )
-    parser.add_argument(
-        "--also",
-        type=_words,
-        default=(),
-        metavar="SIZE,SIZE",
-        help="further sizes of the same film: film.mp4 gets film-720p.mp4 beside it",
-    )
+    _add_sizes(parser)
     _add_coding(parser)
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument(
@@ -119,6 +106,23 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="only these frames of the film, counted from 0, pixel for pixel as in the whole one",
     )
     parser.set_defaults(run=run_render)
+
+
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--size",
+        type=_size_name,
+        default="1080p",
+        choices=list(SIZES),
+        help="what the film fits into (default 1080p)",
+    )
+    parser.add_argument(
+        "--also",
+        type=_words,
+        default=(),
+        metavar="SIZE,SIZE",
+        help="further sizes of the same film: film.mp4 gets film-720p.mp4 beside it",
+    )
 
 
 def _add_calibration(parser: argparse.ArgumentParser) -> None:
