@@ -150,14 +150,15 @@ async def test_a_repeat_is_answered_and_not_done_again(
 
 
 async def test_a_camera_that_is_busy_until_the_end_says_so(
-    hass: HomeAssistant, own_cameras: MockConfigEntry, garden: View, ask: Ask
+    hass: HomeAssistant, own_cameras: MockConfigEntry, ask: Ask, freezer: FrozenDateTimeFactory
 ) -> None:
-    garden.waiting = asyncio.Event()
     source = own_cameras.runtime_data.own_bridge._sources["garden"]
     await source._camera.acquire()
-    reply = await ask("capture", expires_at=dt_util.utcnow() + timedelta(milliseconds=50))
+    asking = asyncio.ensure_future(ask("capture", expires_at=dt_util.utcnow() + timedelta(seconds=2)))
+    await asyncio.sleep(0)
+    await let_it_be(hass, freezer, dt_util.utcnow() + timedelta(seconds=3))
     source._camera.release()
-    assert code(reply) == "busy"
+    assert code(await asking) == "busy"
 
 
 async def test_a_camera_that_fails_says_so(garden: View, ask: Ask) -> None:

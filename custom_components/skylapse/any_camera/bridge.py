@@ -144,6 +144,7 @@ class OwnBridge:
             went = [camera for camera in self._sources if camera not in wanted]
             for camera in went:
                 self._sources.pop(camera).async_stop()
+                self._dirty.discard(camera)
             if went:
                 await _async_empty(self._hass, self._coordinator.root, went, whole=not wanted)
             changed = [spec for spec in wanted.values() if spec != self._spec(spec.id)]
@@ -330,10 +331,7 @@ class OwnBridge:
         """Publish the states that changed, each when the broker has the one before."""
         while self._dirty:
             camera = self._dirty.pop()
-            source = self._sources.get(camera)
-            if source is None:
-                continue
-            state = source.state()
+            state = self._sources[camera].state()
             if state != self._told.get(camera):
                 self._told[camera] = state
                 await self._publish(topics.STATE, state, camera=camera)
