@@ -58,7 +58,7 @@ JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 120 + b"\xff\xd9"
 NEWEST = date(2026, 11, 1)
 FOLDERS = ("", "films", "films/b0/c0", "films/b0/c0/2026", "films/b0/c0/2026-10", "films/b0/c0/2026-10-31")
 SEARCHES = ("sunset", "last week", "2026-06", "june", "camera 3 clean 2025", "nothing that there is", "")
-SETTLED_S = 3.0
+SETTLED_S = 6.0
 """Home Assistant is through with what a new entry sets off."""
 _PAGE = 200
 _SERENE = "autosave_on_changes false\nlog_type error\n"
