@@ -203,10 +203,12 @@ async def test_mode_and_switch_hold_and_survive_a_restart(
     await noon(hass, freezer, 20)
     state = last(mqtt, f"{GARDEN}/state")
     assert (garden.taken, state.enabled, state.capturing, state.next_capture_at) == (0, False, False, None)
+    freezer.tick(1)
     await ask("set_enabled", enabled=True)
     assert (await ask("set_mode", mode="live")).result == {"mode": "live"}
     await noon(hass, freezer, 40)
     assert (garden.taken, last(mqtt, f"{GARDEN}/state").mode) == (0, "live")
+    freezer.tick(1)
     await ask("set_mode", mode="deployed")
     await noon(hass, freezer, 60)
     assert garden.taken == 1
