@@ -214,6 +214,23 @@ async def test_mode_and_switch_hold_and_survive_a_restart(
     assert garden.taken == 1
 
 
+async def test_a_picture_that_comes_after_a_reload_is_not_written(
+    hass: HomeAssistant, own_cameras: MockConfigEntry, garden: View, depot: Depot, ask: Ask
+) -> None:
+    garden.waiting = asyncio.Event()
+    before = own_cameras.runtime_data.own_bridge
+    expires_at = dt_util.utcnow() + timedelta(seconds=15)
+    command = Command(id="late", expires_at=expires_at, name="capture", args={})
+    asking = asyncio.ensure_future(before._desk.async_answer("garden", command, retained=False))
+    await garden.asked.wait()
+    assert await hass.config_entries.async_reload(own_cameras.entry_id)
+    garden.waiting.set()
+    late = await asking
+    assert (code(late), late.error and late.error.message) == ("failed", "the spool is closed")
+    assert (await ask("capture")).ok
+    assert depot.numbers == [1]
+
+
 async def test_identify_and_flush(
     hass: HomeAssistant, depot: Depot, ask: Ask, freezer: FrozenDateTimeFactory
 ) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from homeassistant.core import HomeAssistant
 
 from ..const import LOGGER
+from ..errors import SpoolError
 from ..protocol.errors import ProtocolError
 from ..protocol.identifiers import parse_spool
 from ..protocol.messages import Counts, EndedWindow
@@ -51,6 +52,7 @@ class Spool:
         self._by_camera: Counter[str] = Counter()
         self._by_window: Counter[tuple[str, str | None]] = Counter()
         self._lock = asyncio.Lock()
+        self._is_closed = False
 
     async def async_open(self) -> None:
         """Read what is there, and finish what a kill interrupted; raise SpoolError."""
@@ -64,9 +66,9 @@ class Spool:
         await self._write(self._ledger)
 
     async def async_close(self) -> None:
-        """Wait for what is being written."""
+        """Wait for what is being written. Then nothing is: the next spool of the folder gives the numbers."""
         async with self._lock:
-            return
+            self._is_closed = True
 
     async def async_add(self, jpeg: bytes, describe: Callable[[str, int], FrameRecord]) -> FrameRecord:
         """Make a frame safe and return its record, written by `describe` for a spool id and a number.
@@ -146,6 +148,9 @@ class Spool:
 
         async def in_turn() -> T:
             async with self._lock:
+                if self._is_closed:
+                    work.close()
+                    raise SpoolError("the spool is closed")
                 return await work
 
         return await asyncio.shield(self._hass.async_create_task(in_turn(), "skylapse spool"))
