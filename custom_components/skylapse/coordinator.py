@@ -199,14 +199,25 @@ class SkylapseCoordinator:
         """Read the processor's lists of films and results; raise ProcessorError where it cannot be read."""
         if self.client is None:
             return
+        meanwhile: list[Film | Result] = []
+
+        @callback
+        def heard(decoded: topics.Decoded) -> None:
+            if isinstance(decoded.message, Film | Result):
+                meanwhile.append(decoded.message)
+
+        stop = self.async_listen_happenings(heard)
         try:
-            films, results = await self.client.films(), await self.client.results()
+            library = await _filed(await self.client.films(), await self.client.results())
         except ProcessorError as error:
             self.processor_failure = error
             self.async_changed({PROCESSOR})
             raise
+        finally:
+            stop()
         self.processor_failure = None
-        self.library.become(await _filed(films, results))
+        self.library.become(library)
+        self.library.catch_up(meanwhile)
         changed: set[Subject] = set()
         for name, facts in list(self.system.cameras.items()):
             if facts.film != (newest := self.library.newest(name)):

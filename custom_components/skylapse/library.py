@@ -160,6 +160,14 @@ class Library:
         self.films, self.favourites, self.results = other.films, other.favourites, other.results
         self.complete = True
 
+    def catch_up(self, messages: Iterable[Film | Result]) -> None:
+        """Take in what was heard while the lists were read, which may be missing there."""
+        for message in messages:
+            if isinstance(message, Film):
+                self.apply(message)
+            else:
+                self.apply_result(message)
+
     def apply(self, film: Film) -> None:
         """Take in that a film appeared, changed or went."""
         if film.change == "removed":

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from homeassistant.components import media_source
@@ -11,8 +12,9 @@ from homeassistant.components.media_source import Unresolvable
 from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.skylapse.protocol.messages import Result
 from tests.integration.browsing import SOURCE, browse, search, titles
-from tests.integration.speakers import FILM, FRAME, NOW, Processor
+from tests.integration.speakers import FILM, FRAME, KEOGRAM, NOW, Processor
 from tests.integration.theatre import FakeProcessor
 
 FILM_URI = f"{SOURCE}/film/{FILM.id}"
@@ -303,6 +305,28 @@ async def test_the_list_is_read_page_by_page_when_somebody_looks(
     assert titles(await browse(hass, f"{SOURCE}/films")) == ["roof/west"]
     assert len([path for path in processor_server.asked if path.startswith("/api/v1/films?")]) == 6
     assert len(loaded.runtime_data.coordinator.library) == 1100
+
+
+async def test_what_is_heard_while_the_lists_are_read_is_not_forgotten(
+    spoken: MockConfigEntry, processor: Processor
+) -> None:
+    coordinator = spoken.runtime_data.coordinator
+    (late,) = many(1)
+    read = coordinator.client.results
+
+    async def results() -> list[Result]:
+        found: list[Result] = await read()
+        await processor.film(late)
+        await processor.film(replace(FILM, change="removed"))
+        await processor.result(KEOGRAM)
+        return found
+
+    with patch.object(coordinator.client, "results", results):
+        await coordinator.async_load_library()
+    assert coordinator.library.get(late.id) is not None
+    assert coordinator.library.get(FILM.id) is None
+    assert coordinator.library.result(KEOGRAM.id) is not None
+    assert coordinator.camera(FILM.camera).film.id == late.id
 
 
 @pytest.mark.parametrize(("status", "words"), [(401, "does not know this key"), (500, "answered 500")])
