@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util.ulid import ulid_now
 
 from .brain.clock import to_bridge
@@ -50,6 +51,8 @@ class Commander:
             raise CommandRefusedError("bad_arguments", str(error)) from error
         except TimeoutError as error:
             raise CommandTimeoutError(f"no reply to {name} within {limit_s:g} s") from error
+        except HomeAssistantError as error:
+            raise CommandTimeoutError(f"{name} did not reach the broker: {error}") from error
         finally:
             del self._waiting[command.id]
         if not reply.ok:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from homeassistant.core import HomeAssistant, SupportsResponse
@@ -104,6 +105,20 @@ async def test_a_bridge_that_does_not_reply_is_an_error(
     with pytest.raises(HomeAssistantError, match="roof/west did not reply in time") as raised:
         await call(hass, "capture", camera="roof/west")
     assert raised.value.translation_key == "no_reply"
+
+
+async def test_a_broker_that_does_not_take_a_command_is_an_error(
+    hass: HomeAssistant, spoken: MockConfigEntry
+) -> None:
+    with (
+        patch(
+            "custom_components.skylapse.coordinator.mqtt.async_publish",
+            side_effect=HomeAssistantError("not connected"),
+        ),
+        pytest.raises(HomeAssistantError, match="roof/west did not reply in time") as raised,
+    ):
+        await call(hass, "capture", camera="roof/west")
+    assert "capture did not reach the broker: not connected" in str(raised.value.__cause__)
 
 
 async def test_a_camera_that_cannot_be_reached_is_not_waited_for(
