@@ -1,5 +1,6 @@
 """What the cards ask for that no entity carries: the day of a camera, and A/B tests with their pairs."""
 
+from contextlib import suppress
 from typing import Any
 
 import probatio
@@ -16,6 +17,7 @@ from .const import DOMAIN
 from .data import SkylapseConfigEntry
 from .media_id import FrameId
 from .protocol.codec import format_time, write
+from .protocol.errors import ProtocolError
 from .protocol.identifiers import FrameName
 from .protocol.snapshot import Window
 
@@ -100,8 +102,17 @@ def _told(test: AbTest) -> dict[str, Any]:
             | {"score": scores.get(arm.test_id)}
             for arm in test.experiment.arms
         ],
-        "pairs": [[_media(frame) for frame in pair] for pair in comparison.pairs] if comparison else [],
+        "pairs": _pairs(test),
     }
+
+
+def _pairs(test: AbTest) -> list[list[dict[str, str]]]:
+    """Return the pairs that have a frame of every arm; what cannot be read as such is left out."""
+    found, arms = [], len(test.experiment.arms)
+    for pair in test.comparison.pairs if test.comparison is not None else ():
+        with suppress(ProtocolError):
+            found.append([_media(frame) for frame in pair])
+    return [pair for pair in found if len(pair) == arms]
 
 
 def _media(frame: str) -> dict[str, str]:

@@ -187,7 +187,11 @@ def kept_test() -> AbTest:
         arms=tuple(
             ArmScore(test_id=arm.test_id, profile="f", frames=20, score=60.0) for arm in experiment.arms
         ),
-        pairs=((str(FRAME.name), str(replace(FRAME, seq=241).name)),),
+        pairs=(
+            (str(FRAME.name), str(replace(FRAME, seq=241).name)),
+            (str(FRAME.name), "no frame"),
+            (str(FRAME.name),),
+        ),
         winner="darker-b",
     )
     return AbTest(
@@ -228,7 +232,7 @@ async def test_a_card_is_told_the_tests_with_arms_scores_and_pairs(
         ("Mountain spot", 0.7, 60.0),
         ("Mountain spot", -1.0, 60.0),
     ]
-    ((one, other),) = test["pairs"]
+    ((one, other),) = test["pairs"]  # what is no pair is left out
     assert one["media_content_id"] == f"media-source://{DOMAIN}/frame/{FRAME.name}"
     assert one["captured_at"].startswith("2026-06-21T18:00:00")
     assert other["media_content_id"] != one["media_content_id"]
