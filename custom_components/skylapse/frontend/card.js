@@ -13,6 +13,9 @@ const DAY_EVERY_MS = 300_000;
 const TRACE_EVERY_MS = 60_000;
 const HAND_EVERY_MS = 1000;
 
+/* The address of a film is signed for a day; a player that asks on with an older one is taken for an intruder. */
+const FILM_ANEW_MS = 43_200_000;
+
 const CARD_STYLE = `
   .stage { position: relative; background: #000; aspect-ratio: 16 / 9; display: grid; place-items: center; }
   .stage > * { grid-area: 1 / 1; }
@@ -147,6 +150,9 @@ export class SkylapseCard extends Card {
 
   _showStage(name) {
     if (this._view === "film") {
+      if (Date.now() - this._playedAt > FILM_ANEW_MS) {
+        this._shown.delete("stage");
+      }
       if (this._isNew("stage", ["film", this._device, this._hass.language])) {
         this._playFilm();
       }
@@ -203,6 +209,7 @@ export class SkylapseCard extends Card {
   async _playFilm() {
     const t = this.said;
     const asked = (this._asked = Symbol("film"));
+    this._playedAt = Date.now();
     const last = this._state("sensor", "last_film");
     const choices = [[`media-source://skylapse/today/${this._camera.camera}`, t.today]];
     if (last?.attributes.media_content_id) {
@@ -372,12 +379,16 @@ export class SkylapseCard extends Card {
   }
 
   async _askDay(deployed) {
-    const common = { heardAt: Date.now(), rate: 1, deployed };
+    const camera = this._camera.camera;
+    const common = { rate: 1, deployed };
+    let day;
     try {
-      const answer = await this._hass.callWS({ type: "skylapse/day", camera: this._camera.camera });
-      this._day = { ...common, ...answer, heardAt: Date.now() };
+      day = { ...common, ...(await this._hass.callWS({ type: "skylapse/day", camera })) };
     } catch (error) {
-      this._day = { ...common, failure: reasonOf(error), now: new Date().toISOString(), ends_at: "9999-01-01" };
+      day = { ...common, failure: reasonOf(error), now: new Date().toISOString(), ends_at: "9999-01-01" };
+    }
+    if (this._camera.camera === camera) {
+      this._day = { ...day, heardAt: Date.now() };
     }
   }
 

@@ -10,6 +10,9 @@ import { clock, date, figure, say } from "./words.js";
 const AGAIN_MS = 60_000;
 const SOON_MS = 5000;
 
+/* Home Assistant signs an address for a day; who asks with an older one is taken for an intruder. */
+const SIGNED_MS = 43_200_000;
+
 /* What the arms are scored by: figure, its words, digits, factor, unit. */
 const ROWS = [
   ["score", "score", 0, 1, ""],
@@ -303,10 +306,13 @@ export class SkylapseCompareCard extends Card {
 
   /* Where a frame is, signed by Home Assistant for a while. */
   async _url(mediaId) {
-    if (!this._urls.has(mediaId)) {
-      const answer = await this._hass.callWS({ type: "media_source/resolve_media", media_content_id: mediaId });
-      this._urls.set(mediaId, this._hass.hassUrl ? this._hass.hassUrl(answer.url) : answer.url);
+    const known = this._urls.get(mediaId);
+    if (known && Date.now() - known.at < SIGNED_MS) {
+      return known.url;
     }
-    return this._urls.get(mediaId);
+    const answer = await this._hass.callWS({ type: "media_source/resolve_media", media_content_id: mediaId });
+    const url = this._hass.hassUrl ? this._hass.hassUrl(answer.url) : answer.url;
+    this._urls.set(mediaId, { url, at: Date.now() });
+    return url;
   }
 }

@@ -38,9 +38,19 @@ export function processorOf(hass) {
   return found ? found.id : null;
 }
 
+/* Entities by device, for as long as the registry is the same: a card looks for dozens with every state of the house. */
+const filed = new WeakMap();
+
 /* The entities of a device, enabled ones and shown ones. */
 export function entitiesOf(hass, device) {
-  return Object.values(hass.entities).filter((entry) => entry.device_id === device && entry.platform === OURS);
+  if (!filed.has(hass.entities)) {
+    const byDevice = new Map();
+    for (const entry of Object.values(hass.entities).filter((each) => each.platform === OURS)) {
+      byDevice.set(entry.device_id, [...(byDevice.get(entry.device_id) || []), entry]);
+    }
+    filed.set(hass.entities, byDevice);
+  }
+  return filed.get(hass.entities).get(device) || [];
 }
 
 /* An entity by domain and translation key, by device class where it has no key of its own. */

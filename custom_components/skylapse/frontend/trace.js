@@ -74,7 +74,7 @@ export function drawTrace(hass, t, chosen, readings) {
     return h("p", { class: "quiet" }, t.noTrace);
   }
   const values = readings.map(([, value]) => value);
-  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const [low, high] = [Math.min, Math.max].map((find) => values.reduce((one, other) => find(one, other)));
   const height = (value) => (chosen.isLog ? Math.log2(Math.max(value, 1e-3)) : value);
   const [ground, top] = [height(low), height(high)];
   const [from, to] = [readings[0][0], readings[readings.length - 1][0]];
