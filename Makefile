@@ -13,6 +13,8 @@ PYTHON_PROGRAMS ?= $(if $(shell command -v python3.11),3.11,>=3.11)
 export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin
 export LD_LIBRARY_PATH := $(CURDIR)/.tools/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 export UV_NO_PROGRESS := 1
+# Programs that tests start would compile their libraries anew, each of them.
+unexport PYTHONDONTWRITEBYTECODE
 export UV_HTTP_TIMEOUT := 180
 
 # uv asks the package index that pip is configured for.

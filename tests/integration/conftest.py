@@ -1,5 +1,6 @@
 """Home Assistant with Skylapse in it, and everything around it: broker, bridges, processor."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components import camera
 from homeassistant.components.camera.const import DATA_COMPONENT
+from homeassistant.const import MAJOR_VERSION, MINOR_VERSION
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_mock_service
@@ -30,6 +32,12 @@ freezegun.configure(
     extend_ignore_list=["custom_components.skylapse.protocol", "custom_components.skylapse.any_camera.ledger"]
 )
 """The contract compares types; a frozen `datetime` is another one."""
+
+
+@pytest.fixture(autouse=True)
+async def enable_event_loop_debug() -> None:
+    """Have asyncio watch every callback on the newest release alone: on both it would be half of the time."""
+    asyncio.get_running_loop().set_debug((MAJOR_VERSION, MINOR_VERSION) > (2026, 10))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
