@@ -6,12 +6,14 @@ not wake the entities of all.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components import mqtt
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.event import async_call_later
 from homeassistant.util import dt as dt_util
 
 from .commander import DEFAULT_LIMIT_S, Commander
@@ -37,6 +39,7 @@ type Presence = Callable[[set[Subject], set[Subject]], None]
 LOAD_AFTER_S = 2.0
 """Entities come first: a list of thousands of films takes a moment to read."""
 
+LOAD_AGAIN_S = 300.0
 FILED_AT_ONCE = 500
 _MAX_COMPLAINTS = 200
 _COMINGS_AND_GOINGS = frozenset(
@@ -69,6 +72,8 @@ class SkylapseCoordinator:
         self.connected = False
         self.processor_failure: ProcessorError | None = None
         """Why the list of films could not be read when it was last tried."""
+        self._again: CALLBACK_TYPE | None = None
+        """Ends the wait for another try to read it."""
         self._listeners: dict[Subject, list[CALLBACK_TYPE]] = {}
         self._pace = Pace(hass.loop, self._wake)
         self._happenings: list[Happening] = []
@@ -82,6 +87,7 @@ class SkylapseCoordinator:
         """Subscribe to everything that bridges and processor say."""
         self.connected = mqtt.is_connected(self.hass)
         self.entry.async_on_unload(self._pace.stop)
+        self.entry.async_on_unload(self._stop_trying)
         self.entry.async_on_unload(
             mqtt.async_subscribe_connection_status(self.hass, self._connection_changed)
         )
@@ -300,12 +306,28 @@ class SkylapseCoordinator:
 
     async def _load_quietly(self) -> None:
         await asyncio.sleep(LOAD_AFTER_S)
+        before = str(self.processor_failure)
         try:
             await self.async_load_library()
         except ProcessorKeyError:
             self.entry.async_start_reauth(self.hass)
         except ProcessorError as error:
-            LOGGER.warning("The processor's films could not be read: %s", error)
+            if str(error) != before:
+                LOGGER.warning("The processor's films could not be read: %s", error)
+            self._stop_trying()
+            self._again = async_call_later(self.hass, LOAD_AGAIN_S, self._load_again)
+
+    @callback
+    def _load_again(self, _now: datetime) -> None:
+        self._again = None
+        if self.system.processor.online:
+            self._load_soon()
+
+    @callback
+    def _stop_trying(self) -> None:
+        if self._again is not None:
+            self._again()
+            self._again = None
 
     @callback
     def _connection_changed(self, connected: bool) -> None:  # noqa: FBT001 the signature is Home Assistant's

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
@@ -27,6 +28,7 @@ from pytest_homeassistant_custom_component.typing import (
 
 from custom_components.skylapse import system_health
 from custom_components.skylapse.const import DOMAIN
+from custom_components.skylapse.coordinator import LOAD_AGAIN_S
 from custom_components.skylapse.protocol import topics
 from tests.integration.brokerage import published
 from tests.integration.speakers import ANNOUNCE, FILM, HEALTH, WEST, Bridge, Processor
@@ -213,6 +215,35 @@ async def test_a_list_of_films_that_does_not_fit_is_told(
     await processor.say(topics.PROCESSOR_AVAILABILITY, "offline")
     await processor.say(topics.PROCESSOR_AVAILABILITY, "online")
     assert "films did not answer with an object" in caplog.text
+
+
+async def test_a_list_of_films_that_cannot_be_read_is_tried_again_and_told_once(
+    hass: HomeAssistant,
+    loaded: MockConfigEntry,
+    processor: Processor,
+    processor_server: FakeProcessor,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def wait() -> None:
+        freezer.tick(LOAD_AGAIN_S + 1)
+        async_fire_time_changed(hass)
+        await hass.async_block_till_done(wait_background_tasks=True)
+
+    coordinator = loaded.runtime_data.coordinator
+    processor_server.broken = 500
+    await processor.arrive()
+    await wait()
+    assert caplog.text.count("films could not be read") == 1
+    await processor.say(topics.PROCESSOR_AVAILABILITY, "offline")
+    asked = len(processor_server.asked)
+    await wait()
+    assert len(processor_server.asked) == asked  # who is away is not asked
+    await processor.say(topics.PROCESSOR_AVAILABILITY, "online")
+    processor_server.broken = None
+    await wait()
+    assert coordinator.library.complete
+    assert coordinator.processor_failure is None
 
 
 # ---------------------------------------------------------------- for helpers
