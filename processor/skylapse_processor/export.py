@@ -12,6 +12,7 @@ import re
 import shutil
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,10 +133,11 @@ class Exporter:
         except (FileExistsError, FileNotFoundError):
             return
         except OSError:
-            self._disk.check(source.stat().st_size)
-            half = target.with_name(f"{target.name}.tmp")
-            shutil.copyfile(source, half)
-            half.replace(target)
+            with suppress(FileNotFoundError):
+                self._disk.check(source.stat().st_size)
+                half = target.with_name(f"{target.name}.tmp")
+                shutil.copyfile(source, half)
+                half.replace(target)
 
 
 def _name(wish: FilmWish) -> str:

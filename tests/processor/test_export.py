@@ -128,6 +128,20 @@ async def test_where_the_disk_knows_no_links_frames_are_copied(
     assert {path.stat().st_nlink for path in copies} == {1}
 
 
+async def test_a_frame_that_goes_before_it_is_copied_is_left_out(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_target: Path, source: Path) -> None:
+        if source.suffix == ".jpg":
+            source.unlink()
+        raise PermissionError("a disk without links cannot be had here")
+
+    monkeypatch.setattr(Path, "hardlink_to", gone)
+    made = await asking.export(day=DAY)
+    assert made["done"]
+    assert _pictures(made["folder"]) == []
+
+
 async def test_without_room_nothing_is_copied(asking: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_bytes: int) -> None:
         raise NoRoomError("the disk is full")
