@@ -1,6 +1,7 @@
 """What goes wrong between Home Assistant's own cameras and the processor: no frame is lost unseen."""
 
 import logging
+import shutil
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -18,7 +19,7 @@ from custom_components.skylapse.any_camera import files
 from custom_components.skylapse.any_camera import spool as spool_room
 from custom_components.skylapse.any_camera.bridge import async_forget, spool_folder
 from tests.integration.brokerage import last, published
-from tests.integration.darkroom import NOON, Depot, View, let_it_be
+from tests.integration.darkroom import NOON, Depot, View, let_it_be, settle
 from tests.integration.test_any_camera import GARDEN, OWN, noon, reload
 from tests.integration.test_any_camera_faults import failures, state
 
@@ -200,6 +201,26 @@ async def test_a_disk_that_cannot_be_written_is_told(
     assert list((spool_folder(hass) / "frames").glob("*.jpg")) == []
     await noon(hass, freezer, 20)
     assert len(depot.numbers) == 1
+
+
+async def test_a_cache_that_was_emptied_is_begun_anew(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    await noon(hass, freezer)
+    own = own_cameras.runtime_data.own_bridge
+    shutil.rmtree(own.spool.folder)
+    told = len(published(mqtt, f"{OWN}/health"))
+    own._health.async_ask()
+    await settle(hass)
+    assert len(published(mqtt, f"{OWN}/health")) == told
+    await noon(hass, freezer, 20)
+    assert depot.numbers == [1, 2]
+    await noon(hass, freezer, 60)
+    assert len(published(mqtt, f"{OWN}/health")) > told
 
 
 @pytest.mark.parametrize("damage", ["gone", "changed"])

@@ -341,7 +341,11 @@ class OwnBridge:
         if not self._sources:
             return None
         totals, now = self.spool.totals(), dt_util.utcnow()
-        room = await self._hass.async_add_executor_job(files.disk, self.spool.folder)
+        try:
+            room = await self._hass.async_add_executor_job(files.disk, self.spool.folder)
+        except OSError as error:
+            LOGGER.debug("How much room there is cannot be told: %s", error)
+            return now + HEALTH_EVERY
         health = BridgeHealth(
             at=now,
             uptime_s=time.monotonic() - self._started_s,

@@ -74,6 +74,7 @@ def write_frame(folder: Path, record: FrameRecord, jpeg: bytes) -> None:
     """Keep a frame; raise SpoolFullError where there is no room for it, and leave nothing of it."""
     picture = folder / _FRAMES / f"{record.seq}.jpg"
     try:
+        picture.parent.mkdir(parents=True, exist_ok=True)  # caches are emptied now and then
         if disk(folder).free_bytes < MIN_FREE_BYTES:
             raise SpoolFullError("the disk of Home Assistant is almost full")
         _write_durably(picture, jpeg)
