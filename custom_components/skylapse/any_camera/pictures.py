@@ -60,7 +60,7 @@ async def _async_fetch(hass: HomeAssistant, entity_id: str) -> bytes:
     component = image if split_entity_id(entity_id)[0] == image.DOMAIN else camera
     try:
         async with asyncio.timeout(PICTURE_LIMIT_S):
-            shown = await component.async_get_image(hass, entity_id, PICTURE_LIMIT_S + 1)
+            shown = await component.async_get_image(hass, entity_id, 2 * PICTURE_LIMIT_S)
     except TimeoutError as error:
         raise PictureError(f"{entity_id} gave no picture within {PICTURE_LIMIT_S} s") from error
     except Exception as error:  # other integrations' entities may raise anything
