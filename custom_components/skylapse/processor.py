@@ -119,7 +119,9 @@ class ProcessorClient:
             asked = {"limit": str(limit), **query} | ({"cursor": cursor} if cursor else {})
             page = await self._json(path, asked)
             yield page
-            cursor = page.get("next")
+            before, cursor = cursor, page.get("next")
+            if cursor is not None and (not isinstance(cursor, str) or cursor == before):
+                raise ProcessorError(f"the pages of {path} lead nowhere")
 
     async def _json(self, path: str, query: dict[str, str] | None = None) -> dict[str, Any]:
         async with self._request("GET", path, query=query) as response:

@@ -215,6 +215,13 @@ async def test_a_list_of_films_that_does_not_fit_is_told(
     await processor.say(topics.PROCESSOR_AVAILABILITY, "offline")
     await processor.say(topics.PROCESSOR_AVAILABILITY, "online")
     assert "films did not answer with an object" in caplog.text
+    for cursor in ("again", 7):
+        caplog.clear()
+        loaded.runtime_data.coordinator.processor_failure = None
+        processor_server.films_answer = {"items": [], "next": cursor}
+        await processor.say(topics.PROCESSOR_AVAILABILITY, "offline")
+        await processor.say(topics.PROCESSOR_AVAILABILITY, "online")
+        assert "the pages of films lead nowhere" in caplog.text
 
 
 async def test_a_list_of_films_that_cannot_be_read_is_tried_again_and_told_once(
