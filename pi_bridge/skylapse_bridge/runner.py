@@ -308,7 +308,7 @@ class Runner:
                     case WindowTurned():
                         await self._obey_turn(instruction)
                     case Skip():
-                        late = f"{instruction.ticks} too late since {instruction.first}"
+                        late = f"{instruction.ticks} too late since {instruction.first:%Y-%m-%d %H:%M:%S} UTC"
                         self._voice.fail("tick_skipped", late)
 
     async def _next_event(self, moment: datetime | None) -> Event:

@@ -197,6 +197,14 @@ async def test_a_pinned_film_is_not_deleted(
     assert commands(mqtt, PROCESSOR) == []
 
 
+async def test_a_schedule_that_nobody_has_and_that_is_no_id_is_said(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry
+) -> None:
+    with pytest.raises(ServiceValidationError, match="There is no schedule Nonsense"):
+        await call(hass, "render", camera="roof/west", day="2026-06-20", schedule="Nonsense")
+    assert commands(mqtt, PROCESSOR) == []
+
+
 @pytest.mark.parametrize("action", ["pin_film", "link_film", "delete_film"])
 async def test_what_is_no_film_is_refused(
     hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, processor: Processor, action: str

@@ -55,7 +55,9 @@ async def test_a_camera_is_added_and_becomes_a_device(
     assert dict(subentry.data) == {"entity": "camera.second", "width": 320, "height": 200}
     cameras = {each.id: each for each in last(mqtt, f"{OWN}/announce").cameras}
     assert (cameras["front_door"].width, cameras["front_door"].height) == (320, 200)
-    assert hass.states.get("image.home_assistant_front_door") is not None, hass.states.async_entity_ids("image")
+    assert hass.states.get("image.home_assistant_front_door") is not None, hass.states.async_entity_ids(
+        "image"
+    )
 
 
 async def test_without_a_name_it_bears_that_of_the_entity(

@@ -30,7 +30,8 @@ from ..errors import CommandError, ProcessorError, ProcessorKeyError, ProcessorU
 from ..facts import PROCESSOR, CameraFacts
 from ..processor import ProcessorClient
 from ..protocol.codec import format_time
-from ..protocol.identifiers import parse_day
+from ..protocol.errors import IdentifierError
+from ..protocol.identifiers import parse_day, parse_id
 
 ATTR_CAMERA = "camera"
 
@@ -148,8 +149,13 @@ def day_of(call: ServiceCall, camera: CameraFacts) -> str:
 
 def window_of(call: ServiceCall, day: str) -> str:
     """Return the window of the schedule that a call names, on a day."""
-    schedule = subentry_named(entry_of(call.hass), SUBENTRY_SCHEDULE, call.data["schedule"])
-    return window_id(str(schedule.unique_id) if schedule else call.data["schedule"], date.fromisoformat(day))
+    asked = call.data["schedule"]
+    schedule = subentry_named(entry_of(call.hass), SUBENTRY_SCHEDULE, asked)
+    try:
+        found = parse_id(str(schedule.unique_id) if schedule else asked)  # frames outlive their schedules
+    except IdentifierError as error:
+        raise invalid("schedule_unknown", schedule=asked) from error
+    return window_id(found, date.fromisoformat(day))
 
 
 def profile_of_frames(call: ServiceCall) -> dict[str, str]:
