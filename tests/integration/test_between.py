@@ -69,6 +69,14 @@ async def test_a_camera_whose_bridge_has_no_device_has_none(
     assert "roof" not in coordinator.system.bridges, "it goes although its devices went before"
 
 
+async def test_a_bridge_is_wiped_off_the_broker_and_no_other_ones_cameras(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry
+) -> None:
+    await spoken.runtime_data.coordinator.async_wipe(Subject(kind="bridge", id="shed"))
+    assert published(mqtt, "skylapse/shed/announce") == [b""]
+    assert published(mqtt, "skylapse/roof/west/state") == []
+
+
 async def test_half_an_answer_of_the_processor_is_an_unreachable_one() -> None:
     async def breaks_off() -> None:
         raise ClientPayloadError("half of it")
