@@ -87,7 +87,7 @@ class AbTestFlow(ConfigSubentryFlow):
             data_schema=self.add_suggested_values_to_schema(probatio.Schema(fields), user_input or shown),
             description_placeholders={
                 "camera": test.camera,
-                "arms": _arms_in_words(subentry.data["arms"]),
+                "arms": _arms_in_words(entry, subentry.data["arms"]),
                 "scores": _scores(test),
             },
             errors=errors,
@@ -153,12 +153,14 @@ def _end(given: Mapping[str, Any], usual: datetime) -> tuple[datetime, dict[str,
     return ends_at, {} if SHORTEST <= left <= LONGEST else {"ends_at": "end_range"}
 
 
-def _arms_in_words(arms: list[Mapping[str, Any]]) -> str:
-    """Return arms as in `A: f · B: f (ev 0.2, curve warm)`."""
+def _arms_in_words(entry: SkylapseConfigEntry, arms: list[Mapping[str, Any]]) -> str:
+    """Return arms as in `A: Mountain spot · B: Mountain spot (ev 0.2, curve warm)`."""
+    names = {spec.id: spec.name for spec in read_profiles(entry).values()}
     words = []
     for letter, arm in zip(LETTERS, arms, strict=False):
         changes = ", ".join(f"{key} {value}" for key, value in arm.items() if key != "profile")
-        words.append(f"{letter.upper()}: {arm['profile']}" + (f" ({changes})" if changes else ""))
+        name = names.get(arm["profile"], arm["profile"])
+        words.append(f"{letter.upper()}: {name}" + (f" ({changes})" if changes else ""))
     return " · ".join(words)
 
 

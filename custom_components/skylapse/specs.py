@@ -194,6 +194,7 @@ class Specs:
             name=subentry.title,
             manufacturer=MANUFACTURER,
             model=MODELS[kind],
+            model_id=subentry.unique_id,  # what triggers, conditions and YAML call it
             entry_type=DeviceEntryType.SERVICE,
         )
 

@@ -243,7 +243,7 @@ async def test_a_tests_name_and_end_are_changed_without_a_new_test(
     form = await spoken.start_subentry_reconfigure_flow(hass, subentry.subentry_id)
     assert form["description_placeholders"] == {
         "camera": "roof/west",
-        "arms": "A: f · B: f (ev 0.2, curve warm)",
+        "arms": "A: Mountain spot · B: Mountain spot (ev 0.2, curve warm)",
         "scores": "–",
     }
     assert {str(key) for key in form["data_schema"].schema} == {"name", "ends_at"}

@@ -82,6 +82,7 @@ async def test_every_profile_is_a_device_of_its_subentry(
 ) -> None:
     found = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, "profile:f"), loaded.entry_id)
     assert found is not None
+    assert found.model_id == "f", "what automations call it"
     assert (found.name, found.entry_type) == ("Mountain spot", dr.DeviceEntryType.SERVICE)
     assert found.config_subentry_id == subentry(loaded, "f").subentry_id
     entities = er.async_entries_for_device(er.async_get(hass), found.id)

@@ -179,7 +179,7 @@ async def test_a_rollback_makes_a_new_version_of_the_old_content_in_form_and_cam
 async def test_where_there_is_no_older_version_nothing_is_rolled_back(
     hass: HomeAssistant, held: MockConfigEntry, version: dict[str, int]
 ) -> None:
-    with pytest.raises(ServiceValidationError) as raised:
+    with pytest.raises(ServiceValidationError, match="of the profile Mountain spot") as raised:
         await call(hass, "rollback_profile", profile="f", **version)
     assert raised.value.translation_key == "version_unknown"
 

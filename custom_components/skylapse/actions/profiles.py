@@ -66,7 +66,7 @@ async def async_roll_back(
 ) -> dict[str, Any]:
     """Make an old version's content the newest one, that before the newest unless another is named."""
     profile_id = str(profile.unique_id)
-    edition = await _edition(entry, profile_id, version)
+    edition = await _edition(entry, profile, version)
     name, data = edition.content["name"], edition.content["data"]
     specs = read_profiles(entry)
     try:
@@ -132,14 +132,14 @@ def _cameras(coordinator: SkylapseCoordinator) -> dict[str, Any]:
     }
 
 
-async def _edition(entry: SkylapseConfigEntry, profile_id: str, version: int | None) -> Edition:
+async def _edition(entry: SkylapseConfigEntry, profile: ConfigSubentry, version: int | None) -> Edition:
     """Return the version that is asked for, or the one before the newest."""
     await entry.runtime_data.deployer.async_deploy()
     ledger = entry.runtime_data.deployer.ledger
-    older = ledger.editions(f"profile/{profile_id}")[:-1]
+    older = ledger.editions(f"profile/{profile.unique_id}")[:-1]
     wanted = [edition for edition in older if version in (None, edition.version)]
     if not wanted:
-        raise invalid("version_unknown", profile=profile_id, version=str(version or "–"))
+        raise invalid("version_unknown", profile=profile.title, version=str(version or "–"))
     return wanted[-1]
 
 
