@@ -179,10 +179,10 @@ lint: venv venv-314 venv-ha  ## format check, ruff, mypy, vendored copy, house t
 
 ROOT_TESTS := $(if $(filter 0,$(shell id -u)),test-power-cut)
 
-.PHONY: test test-programs test-processor test-314 test-picamera test-power-cut test-home-assistant test-end-to-end
+.PHONY: test test-programs test-processor test-314 test-picamera test-power-cut test-2026.10 test-2026.11 test-end-to-end
 test:  ## every test, on every Python and Home Assistant; what mostly waits runs two at a time
 	$(MAKE) venv venv-314 venv-ha venv-ha-10 tools libcamera
-	$(MAKE) --jobs=2 --output-sync=target test-processor test-programs test-314 test-picamera $(ROOT_TESTS) test-home-assistant
+	$(MAKE) --jobs=2 --output-sync=target test-processor test-programs test-2026.11 test-2026.10 test-314 test-picamera $(ROOT_TESTS)
 	$(MAKE) test-end-to-end
 
 TESTED_ELSEWHERE := $(HOME_ASSISTANT_TESTS) tests/end_to_end tests/power_cut tests/picamera tests/processor tests/test_house.py
@@ -205,9 +205,12 @@ test-picamera: libcamera .tools/bin/mosquitto .tools/bin/mosquitto_sub .tools/bi
 test-power-cut: venv  ## power cuts on a file system of their own, for which one must be root
 	.venv/bin/python $(PYTEST) tests/power_cut
 
-test-home-assistant: venv-ha venv-ha-10 tools  ## the integration on Home Assistant 2026.10 and 2026.11: every line, every branch
+test-2026.10: venv-ha-10 tools  ## the integration on Home Assistant 2026.10: every line, every branch
 	mkdir -p build
 	COVERAGE_FILE=build/coverage-2026.10 .venv-ha-10/bin/python $(HOME_ASSISTANT_PYTEST) $(COVERED) $(HOME_ASSISTANT_TESTS)
+
+test-2026.11: venv-ha tools  ## the integration on Home Assistant 2026.11: every line, every branch
+	mkdir -p build
 	COVERAGE_FILE=build/coverage-2026.11 .venv-ha/bin/python $(HOME_ASSISTANT_PYTEST) $(COVERED) $(HOME_ASSISTANT_TESTS)
 
 test-end-to-end: venv venv-ha tools  ## the whole system in a real Home Assistant and a real browser

@@ -131,7 +131,7 @@ async def test_commands_are_done_once_and_answered_every_time(served: Serving, l
 
 
 IMPOSSIBLE: list[tuple[str, dict[str, Any], str, str]] = [
-    ("dance", {}, "unknown", "dance is none of cancel, compare, delete, link, pin, render, rescan"),
+    ("dance", {}, "unknown", "dance is none of cancel, compare, delete, export, link, pin, render, rescan"),
     ("render", {}, "bad_request", "camera: is missing"),
     ("render", {"camera": "roof/west"}, "bad_request", "day: is missing"),
     ("render", {"camera": "roof/east", "day": DAY}, "bad_request", "roof/east has no stored frame"),
