@@ -58,13 +58,13 @@ async def async_picture(hass: HomeAssistant, entity: str) -> Picture:
 
 async def _async_fetch(hass: HomeAssistant, entity_id: str) -> bytes:
     component = image if split_entity_id(entity_id)[0] == image.DOMAIN else camera
+    limit = asyncio.timeout(PICTURE_LIMIT_S)
     try:
-        async with asyncio.timeout(PICTURE_LIMIT_S):
+        async with limit:
             shown = await component.async_get_image(hass, entity_id, 2 * PICTURE_LIMIT_S)
-    except TimeoutError as error:
-        raise PictureError(f"{entity_id} gave no picture within {PICTURE_LIMIT_S} s") from error
     except Exception as error:  # other integrations' entities may raise anything
-        raise PictureError(f"{entity_id} gave no picture: {_tell(error)}") from error
+        why = f" within {PICTURE_LIMIT_S} s" if limit.expired() else f": {_tell(error)}"
+        raise PictureError(f"{entity_id} gave no picture{why}") from error
     content: bytes = shown.content
     return content
 
