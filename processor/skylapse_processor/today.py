@@ -351,11 +351,19 @@ class Today:
             "frames": f"{live.reel.shown}",
         }
         aim, small = live.reel.aim(still.name), live.reel.small(FRAMES)
-        (facts, content), *_ = await asyncio.gather(
-            self._showing.run(partial(live.reel.finish, film, words)),
+        finishing = self._showing.run(partial(live.reel.finish, film, words))
+        drawing = asyncio.gather(
             self._showing.aside(partial(self._showing.stills, still, aim, picture.box, poster, thumb)),
             self._showing.aside(partial(self._showing.preview, small, preview)),
+            return_exceptions=True,  # nothing may be written here any more once the film is rendered instead
         )
+        try:
+            facts, content = await finishing
+        finally:
+            drawn = await drawing
+        for failure in drawn:
+            if failure is not None:
+                raise failure
         return Product(
             size=live.spec.size,
             video=film,
