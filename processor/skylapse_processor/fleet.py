@@ -164,6 +164,8 @@ class Fleet:
             else:
                 effort.results[number] = result
                 effort.parts[number] = segments.finished(effort.parts[number])
+                if not effort.whole:
+                    _tell(effort)
                 return
 
     @asynccontextmanager
@@ -237,6 +239,11 @@ def _hear(effort: _Effort, number: int, said: Mapping[str, Any]) -> None:
     part = effort.parts[number]
     if report["step"] != "measure":
         effort.parts[number] = segments.progressed(part, report["done"] if report["step"] == "render" else 0)
+    _tell(effort)
+
+
+def _tell(effort: _Effort) -> None:
+    """Tell how far a film of several parts is."""
     rates = [
         each["frames_per_s"] for key, each in effort.reports.items() if effort.parts[key].status == "running"
     ]

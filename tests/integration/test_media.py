@@ -12,7 +12,7 @@ from homeassistant.components.media_source import Unresolvable
 from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.skylapse.protocol.messages import Result
+from custom_components.skylapse.protocol.messages import JobState, Result
 from tests.integration.browsing import SOURCE, browse, search, titles
 from tests.integration.speakers import FILM, FRAME, KEOGRAM, NOW, Processor
 from tests.integration.theatre import FakeProcessor
@@ -316,6 +316,7 @@ async def test_what_is_heard_while_the_lists_are_read_is_not_forgotten(
 
     async def results() -> list[Result]:
         found: list[Result] = await read()
+        await processor.job(JobState(id="j1", state="running", percent=50.0))
         await processor.film(late)
         await processor.film(replace(FILM, change="removed"))
         await processor.result(KEOGRAM)

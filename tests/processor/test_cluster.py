@@ -127,7 +127,7 @@ async def test_a_worker_that_is_killed_in_mid_render_costs_no_film(
 
     def tell(progress: Progress) -> None:
         heard.append(progress)
-        if progress.done and victim.running:
+        if victim.running:
             os.kill(victim.pid, signal.SIGKILL)
 
     result, folder = await Fleet(places=1, limits=LIMITS, cluster=workers.config).make(
@@ -152,7 +152,7 @@ async def test_a_scheduler_that_is_killed_and_comes_back_costs_no_film(
 
     def tell(progress: Progress) -> None:
         nonlocal restarted
-        if progress.done and not restarted:
+        if not restarted:
             restarted = True
             workers.scheduler.kill()
             workers.scheduler.start()
@@ -189,7 +189,7 @@ async def test_a_cancelled_film_leaves_no_process_on_any_worker(workers: Cluster
     begun = asyncio.Event()
     making = asyncio.create_task(
         Fleet(places=1, limits=LIMITS, cluster=workers.config).make(
-            store / "job", "job-1", lambda progress: begun.set() if progress.done else None
+            store / "job", "job-1", lambda _: begun.set()
         )
     )
     await begun.wait()
