@@ -150,7 +150,7 @@ async def test_a_scheduler_that_is_killed_and_comes_back_costs_no_film(
     workers.add_worker(store)
     restarted = False
 
-    def tell(progress: Progress) -> None:
+    def tell(_: Progress) -> None:
         nonlocal restarted
         if not restarted:
             restarted = True
