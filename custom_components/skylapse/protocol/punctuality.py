@@ -1,0 +1,39 @@
+"""When frames that came too late are a problem: every bridge goes by one rule. Pure.
+
+One or two are none: a camera is busy now and then, and a film does not show it. Three are, until twenty in a
+row came in time or the window is over.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+MOST_LATE = 2
+IN_TIME_AGAIN = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Punctuality:
+    """How a camera keeps time."""
+
+    late: int = 0
+    since: datetime | None = None
+    """When the first of those that came too late was due."""
+    in_time: int = 0
+    """How many came in time since the last that did not."""
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong, None while all is well."""
+        if self.since is None or self.late <= MOST_LATE:
+            return None
+        return f"{self.late} too late since {self.since:%Y-%m-%d %H:%M:%S} UTC"
+
+    def missed(self, first: datetime, ticks: int) -> "Punctuality":
+        """Return what is so after frames that came too late."""
+        return Punctuality(late=self.late + ticks, since=self.since or first)
+
+    def kept(self) -> "Punctuality":
+        """Return what is so after a frame that is in time."""
+        if self.since is None or self.in_time + 1 == IN_TIME_AGAIN:
+            return Punctuality()
+        return replace(self, in_time=self.in_time + 1)
