@@ -1,5 +1,7 @@
 """Snapshot, plan, orders and uplink: what is published, when, and what never is twice."""
 
+import asyncio
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +17,7 @@ from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
+from custom_components.skylapse.brain.deploy import compile_camera
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.messages import Clock
@@ -241,6 +244,35 @@ async def test_what_cannot_be_published_is_told_and_tried_again(
     assert caplog.text.count(f"Could not deploy to {PLAN}: no broker") == 1
     await bridge.arrive(name="Again")
     assert last(mqtt, PLAN).revision == 1
+
+
+async def test_unloaded_while_it_deploys_it_does_not_wake_again(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    await bridge.arrive()
+    deployer = loaded.runtime_data.deployer
+    compiling, unloaded = asyncio.Event(), threading.Event()
+
+    def compile_late(*facts: Any) -> Any:
+        hass.loop.call_soon_threadsafe(compiling.set)
+        assert unloaded.wait(60)
+        return compile_camera(*facts)
+
+    with patch("custom_components.skylapse.deployer.compile_camera", compile_late):
+        deploying = hass.async_create_task(deployer.async_deploy())
+        await compiling.wait()
+        assert await hass.config_entries.async_unload(loaded.entry_id)
+        unloaded.set()
+        await deploying
+    plans = len(published(mqtt, PLAN))
+    freezer.tick(timedelta(hours=7))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert len(published(mqtt, PLAN)) == plans
 
 
 async def test_a_snapshot_that_is_too_large_is_told_and_the_old_one_stays(
