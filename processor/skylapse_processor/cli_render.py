@@ -348,6 +348,8 @@ def _foretell(result: Prediction, request: RenderRequest) -> None:
     for also in result.also:
         file = beside(request.output, also.size)
         _say(sys.stdout, f"{file}: {also.width} × {also.height}, about {_size(also.bytes)}")
+    for each in result.left_out:
+        _say(sys.stderr, f"{beside(request.output, each.size)}: is left out: {each.why}")
 
 
 def _size(count: int) -> str:

@@ -13,23 +13,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from skylapse_protocol.codec import write
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import CameraState, EndedWindow, JobState, Orders
 
 from . import jobs
 from .clock import Clock
-from .errors import FilmError, NotFoundError, ProcessorError, RequestError
+from .errors import NotFoundError, ProcessorError, RequestError
 from .executor import Executor, Product
+from .footage import Footage
 from .jobs import Job, RenderSpec, WindowFacts
-from .library import Library, MadeFilm, content_of
+from .library import Library, content_of
 from .progress import Progress
-from .recipe import steps_of
-from .recipe.groups import MERGING
+from .promotion import MadeFilm
 from .retention import WindowKey
-from .seasons import Seasons, same_light
 from .store.films import StoredFilm
 from .store.jobtable import EndedRow
-from .store.rows import FrameRole, FrameState, Selection, StoredFrame, Stretch
+from .store.rows import StoredFrame, Stretch
 from .store.store import Store
 from .wish import FilmWish
 
@@ -69,7 +69,7 @@ class Dispatch:
     ) -> None:
         self._table = store.jobs
         self._catalogue = store.frames
-        self._take = Seasons(store.frames, store.layout).frames
+        self._footage = Footage(store)
         self._layout = store.layout
         self._library = library
         self._executor = executor
@@ -94,7 +94,10 @@ class Dispatch:
     async def start(self) -> None:
         """Take up what a kill interrupted, and begin."""
         for job in await asyncio.to_thread(self._table.in_states, "running"):
-            await self._change(job.id, lambda job: jobs.recover(job, self._clock()))
+            if await self._library.resume(self._layout.render_folder(job.id, job.attempt)):
+                await self._change(job.id, lambda job: jobs.finish(job, job.attempt, self._clock()))
+            else:
+                await self._change(job.id, lambda job: jobs.recover(job, self._clock()))
         await asyncio.to_thread(self._clear_renders)
         self._task = asyncio.create_task(self._work())
 
@@ -146,42 +149,22 @@ class Dispatch:
         folder = self._layout.render_folder(job.id, job.attempt)
         async with self._predicting:
             try:
-                frames = await asyncio.to_thread(self._frames_of, job.spec)
-                return await self._executor.predict(job, frames, folder)
+                frames = await asyncio.to_thread(self._footage.of, job.spec)
+                foretold = await self._executor.predict(job, frames, folder)
+                return {**foretold, "left_out": write(job.spec.left_out)}
             finally:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _asked(self, wanted: FilmWish) -> Job:
         """Return the job of a film that somebody asks for, not queued yet."""
-        selection = Selection(
-            camera=wanted.camera,
-            day=wanted.day,
-            window=wanted.window,
-            profile=wanted.profile,
-            from_at=wanted.from_at,
-            to_at=wanted.to_at,
-            role=FrameRole.LEADS,
-        )
-        light = same_light(steps_of(wanted.recipe, wanted.parameters)) if wanted.from_at else None
-        frames = await asyncio.to_thread(self._take, selection, light)
-        for beside in wanted.cameras[1:]:
-            other = replace(selection, camera=CameraName.parse(beside))
-            if not await asyncio.to_thread(self._catalogue.frames, other, 1):
-                raise RequestError("cameras", f"{beside} has no stored frame in what was asked for")
-        spec = wanted.spec([frame for frame in frames if frame.state != FrameState.BAD])
-        if merges_brackets(spec) and not await asyncio.to_thread(self._members, selection):
-            raise RequestError(
-                "recipe",
-                f"{spec.recipe} needs brackets, and {spec.camera} has taken none in what was asked for:"
-                " give its profile bracket_ev or focus_bracket",
-            )
+        spec, frames = await asyncio.to_thread(self._footage.wished, wanted)
         now = self._clock()
         return Job(
             id=_new_id(),
             origin="request",
             spec=spec,
             status="queued",
-            frames=len(frames),
+            frames=frames,
             created_at=now,
             changed_at=now,
         )
@@ -215,6 +198,7 @@ class Dispatch:
             film=job.spec.film,
             percent=100.0 if job.status == "done" else 0.0,
             error=job.error,
+            left_out=job.spec.left_out,
         )
 
     async def depth(self) -> int:
@@ -268,7 +252,7 @@ class Dispatch:
                 Job(
                     id=_new_id(),
                     origin="order",
-                    spec=spec,
+                    spec=await asyncio.to_thread(self._footage.ordered, spec),
                     status="queued",
                     frames=settle.window.leading.get(spec.profile, 0),
                     created_at=now,
@@ -340,7 +324,7 @@ class Dispatch:
         """Run one attempt at a job to its end."""
         folder = self._layout.render_folder(job.id, job.attempt)
         try:
-            frames = await asyncio.to_thread(self._frames_of, job.spec)
+            frames = await asyncio.to_thread(self._footage.of, job.spec)
             products = await self.grown(job.spec, frames, folder) or await self._executor.run(
                 job, frames, folder, lambda progress: self._hear_progress(job, progress)
             )
@@ -363,7 +347,15 @@ class Dispatch:
             _log.warning("job %s: attempt %d no longer counts", job.id, job.attempt)
             return
         made = [await self._made(job.spec, product) for product in products]
-        await self._library.promote(made)
+        ending = asyncio.ensure_future(self._end(job, made))
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await asyncio.wait({ending})  # what has begun to become films is not left half done
+            raise
+
+    async def _end(self, job: Job, made: Sequence[MadeFilm]) -> None:
+        await self._library.promote(made, self._layout.render_folder(job.id, job.attempt))
         await self._change(job.id, lambda now: jobs.finish(now, job.attempt, self._clock()))
 
     async def _made(self, whole: RenderSpec, product: Product) -> MadeFilm:
@@ -405,38 +397,8 @@ class Dispatch:
 
     def _title_of(self, spec: RenderSpec) -> str:
         """Name a film; its profile only where the window has frames of another one, too."""
-        beside = self._catalogue.frames(
-            Selection(camera=spec.camera, day=spec.day, window=spec.window, role=FrameRole.LEADS)
-        )
-        alone = len({frame.profile for frame in beside}) <= 1
+        alone = self._footage.is_of_one_profile(spec)
         return self.title(replace(spec, profile=None) if alone else spec)
-
-    def _frames_of(self, spec: RenderSpec) -> tuple[StoredFrame, ...]:
-        selection = Selection(
-            camera=spec.camera,
-            day=None if spec.from_at else spec.day,
-            window=spec.window,
-            profile=spec.profile,
-            from_at=spec.from_at,
-            to_at=spec.to_at,
-            role=FrameRole.LEADS,
-        )
-        light = same_light(steps_of(spec.recipe, spec.parameters)) if spec.from_at else None
-        found = [
-            frame for camera in spec.shown for frame in self._take(replace(selection, camera=camera), light)
-        ]
-        good = tuple(frame for frame in found if frame.state != FrameState.BAD)
-        if not good:
-            raise FilmError(f"{spec.camera}, {spec.day}: no frame is stored that a film could be made of")
-        if not merges_brackets(spec):
-            return good
-        beside = self._members(selection)
-        return tuple(sorted((*good, *beside), key=lambda frame: (frame.name.captured_at, frame.name.seq)))
-
-    def _members(self, selection: Selection) -> list[StoredFrame]:
-        """Return what stands beside the middles of brackets; whatever is wrong with one, the others count."""
-        found = self._catalogue.frames(replace(selection, role=FrameRole.MEMBER))
-        return [frame for frame in found if frame.test_id is None]
 
     def _hear_progress(self, job: Job, progress: Progress) -> None:
         state = JobState(
@@ -448,6 +410,7 @@ class Dispatch:
             percent=progress.percent,
             frames_per_s=progress.frames_per_s,
             left_s=progress.seconds_left,
+            left_out=job.spec.left_out,
         )
         before = self._progress.get(job.id)
         self._progress[job.id] = state
@@ -469,11 +432,6 @@ class Dispatch:
         """Remove what killed attempts left behind."""
         for folder in self._layout.renders.iterdir() if self._layout.renders.exists() else ():
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def merges_brackets(spec: RenderSpec) -> bool:
-    """Say whether a film is made of all frames of brackets, and not of their middles alone."""
-    return any(step.kind in MERGING for step in steps_of(spec.recipe, spec.parameters))
 
 
 async def _nothing_grown(

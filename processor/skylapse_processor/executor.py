@@ -84,7 +84,7 @@ class Executor:
         return dict(await self._fleet.run("render", "--job", str(folder / "job.json"), "--dry-run"))
 
     def _prepare(self, job: Job, frames: Sequence[StoredFrame], folder: Path) -> RenderRequest:
-        """Write the job file."""
+        """Write the job file. An attempt after one that failed leaves hardware alone: it may be the fault."""
         folder.mkdir(parents=True, exist_ok=True)
         spec = job.spec
         sources = {
@@ -107,7 +107,7 @@ class Executor:
             size=spec.size,
             also_sizes=spec.also_sizes,
             codec=spec.codec,
-            encoder=self._encoder,
+            encoder="software" if job.failures else self._encoder,
             threads=self._threads,
             rate=spec.rate,
             length_s=spec.length_s,

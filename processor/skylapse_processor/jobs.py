@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from skylapse_protocol.codec import write
 from skylapse_protocol.identifiers import CameraName
-from skylapse_protocol.messages import Order
+from skylapse_protocol.messages import LeftOut, Order
 
 JobStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 Origin = Literal["order", "request"]
@@ -50,6 +51,8 @@ class RenderSpec:
     """Changed parameters by step of the recipe."""
     cameras: tuple[str, ...] = ()
     """Of a grid, `camera` the first of them; none for the film of one camera."""
+    left_out: tuple[LeftOut, ...] = field(default=(), compare=False)
+    """Sizes that were asked for and would only repeat another."""
 
     @property
     def shown(self) -> tuple[CameraName, ...]:
@@ -260,5 +263,10 @@ def counts(job: Job, attempt: int) -> bool:
 
 
 def accepted(job: Job) -> dict[str, Any]:
-    """Return what whoever asked for films is told: the job, its film, and those of all its sizes."""
-    return {"job": job.id, "film": job.spec.film, "films": list(job.spec.films)}
+    """Return what whoever asked for films is told: the job, its films of all sizes, and sizes left out."""
+    return {
+        "job": job.id,
+        "film": job.spec.film,
+        "films": list(job.spec.films),
+        "left_out": write(job.spec.left_out),
+    }

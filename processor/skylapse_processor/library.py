@@ -2,32 +2,26 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.messages import Film
 
 from .errors import NotFoundError, RequestError
-from .files import make_folder, sync_file, sync_folder
+from .files import make_folder, sync_folder
+from .promotion import MadeFilm, read_back, write_down
 from .store.films import StoredFilm
 from .store.store import Store
+
+_log = logging.getLogger(__name__)
 
 Change = Literal["added", "changed", "removed"]
 
 _MAX_TEXT = 200
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MadeFilm:
-    """A finished film that is not in its place yet, and what belongs to it."""
-
-    film: StoredFilm
-    video: Path
-    poster: Path
-    thumb: Path
-    preview: Path | None = None
 
 
 class Library:
@@ -45,14 +39,34 @@ class Library:
             raise NotFoundError(f"there is no film {film}")
         return found
 
-    async def promote(self, made: Sequence[MadeFilm]) -> None:
+    async def promote(self, made: Sequence[MadeFilm], folder: Path) -> None:
         """Move finished films and their pictures into place, durably, and announce them.
 
-        Their rows come together, or none does; files that were moved before something failed stay there.
+        Their rows come together, or none does. What is to be done is written down in `folder` first: if a
+        kill comes in between, `resume` does the rest.
         """
-        known = [await asyncio.to_thread(self._films.find, each.film.id) for each in made]
+        await asyncio.to_thread(write_down, folder, made)
         for each in made:
             await asyncio.to_thread(self._move, each)
+        await self._put(made)
+
+    async def resume(self, folder: Path) -> bool:
+        """Do the rest of what is written down in a folder; tell whether films have come of it."""
+        try:
+            made = await asyncio.to_thread(read_back, folder)
+            for each in made:
+                await asyncio.to_thread(self._move_the_rest, each)
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError, ProtocolError) as error:
+            _log.warning("%s: what a kill left there is made anew (%s)", folder.name, error)
+            return False
+        await self._put(made)
+        return True
+
+    async def _put(self, made: Sequence[MadeFilm]) -> None:
+        """Catalogue films that are in their places, and announce them."""
+        known = [await asyncio.to_thread(self._films.find, each.film.id) for each in made]
         stored = await asyncio.wrap_future(self._films.put([each.film for each in made]))
         for film, before in zip(stored, known, strict=True):
             self._tell(film_message(film, "added" if before is None else "changed"))
@@ -95,20 +109,31 @@ class Library:
         return self._layout.preview(film.camera, film.day, film.id)
 
     def _move(self, made: MadeFilm) -> None:
-        """Put the pictures first: a film that can be seen has them."""
-        film = made.film
-        target = self.video(film)
+        target = self.video(made.film)
         make_folder(target.parent, self._layout.root)
-        for source, final in (
-            (made.poster, self.poster(film)),
-            (made.thumb, self.thumb(film)),
-            (made.preview, self.preview(film)),
-            (made.video, target),
-        ):
-            if source is not None:
-                sync_file(source)
-                source.replace(final)
+        for source, final in self._moves(made):
+            source.replace(final)
         sync_folder(target.parent)
+
+    def _move_the_rest(self, made: MadeFilm) -> None:
+        """Move what still lies in the attempt's folder; raise OSError where the film is not whole then."""
+        target = self.video(made.film)
+        make_folder(target.parent, self._layout.root)
+        for source, final in self._moves(made):
+            with suppress(FileNotFoundError):
+                source.replace(final)
+            if not final.exists():
+                raise OSError(f"{source.name} is gone")
+        if target.stat().st_size != made.film.bytes:
+            raise OSError(f"{target.name} is another film")
+        sync_folder(target.parent)
+
+    def _moves(self, made: MadeFilm) -> Iterator[tuple[Path, Path]]:
+        film = made.film
+        finals = (self.poster(film), self.thumb(film), self.preview(film), self.video(film))
+        for source, final in zip(made.files, finals, strict=True):
+            if source is not None:
+                yield source, final
 
     def _unlink(self, film: StoredFilm) -> None:
         for path in (self.video(film), self.poster(film), self.thumb(film), self.preview(film)):

@@ -10,10 +10,13 @@ are left out: a sample of the middle of a film knows none.
 """
 
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from skylapse_protocol.messages import LeftOut
 
 from .course import Course, course, gathered, goes_by_quality
 from .encode import packets
@@ -27,11 +30,14 @@ from .request import MAX_RATE, MIN_RATE, FilmResult, RenderRequest, check, print
 from .studio import usual_size
 from .survey import quality, survey
 
-STRETCH_FRAMES = 16
+STRETCH_FRAMES = 12
 """Encoders look ten frames ahead: shorter stretches are all end."""
-_STRETCHES = (4, 8)
-_FRAMES_A_STRETCH = 50
-"""A film of many frames is sampled more often, from the least to the most."""
+_STRETCHES, _MORE_STRETCHES = 4, 6
+_MANY_FRAMES = 300
+"""Of a film of so many frames more is sampled: it sees more of a day. Both numbers are even."""
+ENOUGH_S = 3.0
+"""Somebody waits: after so long, what has been sampled is enough, if it is as many stretches as these."""
+_ENOUGH_STRETCHES = 2
 _FRAME_BYTES = 20
 """What an index says of one frame."""
 _FILE_BYTES = 1500
@@ -68,6 +74,8 @@ class Prediction:
     sampled: int
     """How many of its frames were made to know this."""
     also: tuple[PredictedSize, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    """Sizes that were asked for and would only repeat another."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the prediction as JSON values."""
@@ -83,7 +91,12 @@ class _Sample:
     """Bytes of every frame, for each size."""
 
 
-def predict(request: RenderRequest, on_progress: Report, cancelled: Cancelled) -> Prediction:
+def predict(
+    request: RenderRequest,
+    on_progress: Report,
+    cancelled: Cancelled,
+    clock: Callable[[], float] = time.monotonic,
+) -> Prediction:
     """Return what a request will make; no output is touched.
 
     Raises what `render_film` raises where the film could not be made.
@@ -92,8 +105,9 @@ def predict(request: RenderRequest, on_progress: Report, cancelled: Cancelled) -
     way = _course(request, Meter(on_progress), cancelled)
     choose(request.codec, request.encoder)
     with tempfile.TemporaryDirectory(prefix="skylapse-predict-") as folder:
-        samples = _samples(request, way, Path(folder), cancelled)
+        samples = _samples(request, way, Path(folder), cancelled, clock)
     shown = way.outline.window.of(*usual_size(way.plan.frames))[2:]
+    wanted, left_out = prints(request, *shown)
     own, *others = (
         PredictedSize(
             size=each.size,
@@ -101,7 +115,7 @@ def predict(request: RenderRequest, on_progress: Report, cancelled: Cancelled) -
             height=each.box.height,
             bytes=_bytes(way, [sample.films[number] for sample in samples]),
         )
-        for number, each in enumerate(prints(request, *shown)[0])
+        for number, each in enumerate(wanted)
     )
     made = sum(sample.result.frames for sample in samples)
     return Prediction(
@@ -115,17 +129,23 @@ def predict(request: RenderRequest, on_progress: Report, cancelled: Cancelled) -
         peak_rss_mb=max(sample.result.peak_rss_mb for sample in samples),
         sampled=made,
         also=tuple(others),
+        left_out=left_out,
     )
 
 
 def stretches(frames: int) -> tuple[range, ...]:
-    """Return which frames are sampled: all of a short film, else stretches in the middle of equal shares."""
-    fewest, most = _STRETCHES
-    if frames <= fewest * STRETCH_FRAMES:
+    """Return which frames are sampled: all of a short film, else stretches in the middle of equal shares.
+
+    They stand in an order in which the first few are spread over the film, too.
+    """
+    if frames <= _STRETCHES * STRETCH_FRAMES:
         return (range(frames),)
-    count = max(fewest, min(most, frames // _FRAMES_A_STRETCH))
+    count = _STRETCHES if frames < _MANY_FRAMES else _MORE_STRETCHES
     middles = [(number + 0.5) / count * frames for number in range(count)]
-    firsts = [round(middle - STRETCH_FRAMES / 2) for middle in middles]
+    half = count // 2
+    inner_first = sorted(range(half), key=lambda number: abs(number - (half - 1) / 2))
+    order = [number for first in inner_first for number in (first, first + half)]
+    firsts = [round(middles[number] - STRETCH_FRAMES / 2) for number in order]
     return tuple(range(first, first + STRETCH_FRAMES) for first in firsts)
 
 
@@ -143,11 +163,16 @@ def _course(request: RenderRequest, meter: Meter, cancelled: Cancelled) -> Cours
     return course(whole, frames)
 
 
-def _samples(request: RenderRequest, way: Course, folder: Path, cancelled: Cancelled) -> list[_Sample]:
-    """Return the samples that could be made; raise NoPicturesError where none could."""
+def _samples(
+    request: RenderRequest, way: Course, folder: Path, cancelled: Cancelled, clock: Callable[[], float]
+) -> list[_Sample]:
+    """Return the samples that could be made in time; raise NoPicturesError where none could."""
     made: list[_Sample] = []
     failure: NoPicturesError | None = None
+    ends = clock() + ENOUGH_S
     for stretch in stretches(len(way.plan.frames)):
+        if len(made) >= _ENOUGH_STRETCHES and clock() >= ends:
+            break
         wanted = _sample(request, way, [way.plan.frames[number] for number in stretch], folder)
         try:
             result = render_film(wanted, lambda _: None, cancelled)

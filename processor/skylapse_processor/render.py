@@ -7,7 +7,7 @@ and the film goes on.
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from . import decode, encode
+from . import decode, encode, recipe
 from .calibration import curve_of, load, retold
 from .course import Course, course, gathered, goes_by_quality, looks_around
 from .decode_scale import Box, Canvas, Planes, empty
@@ -23,8 +23,9 @@ from .encode_codecs import Coding
 from .encode_hardware import choose
 from .encode_preview import Preview
 from .encode_sizes import Prints
-from .errors import CancelledError, NoPicturesError, PictureError, RequestError
+from .errors import CancelledError, FilmError, NoPicturesError, PictureError, RequestError
 from .files import peak_rss_mb, write_asked
+from .frames import SourceFrame
 from .measure import THUMBNAIL_BYTES, THUMBNAIL_LONG_SIDE, jpeg_within
 from .memory import give_back_large_blocks
 from .progress import Meter, Progress, Step
@@ -89,14 +90,46 @@ def render_film(request: RenderRequest, on_progress: Report, cancelled: Cancelle
             plan, broken = brightness(studio, plan, meter, cancelled)
             skipped += broken
         _some_left(plan.frames, skipped, request)
-        made = _Film(request, way.cooked(plan), studio, way.rate, meter, cancelled).make()
+        made = _encoded(request, way.cooked(plan), studio, way.rate, meter, cancelled)
     return replace(
         made,
         skipped=tuple(sorted((*request.skipped, *skipped, *made.skipped))),
-        noticed=(*request.noticed, *made.noticed),
+        noticed=(*request.noticed, *made.noticed, *_alone(request, frames, way)),
         seconds=round(time.monotonic() - started, 3),
         peak_rss_mb=peak_rss_mb(),
     )
+
+
+def _encoded(
+    request: RenderRequest, plan: Plan, studio: Studio, rate: Fraction, meter: Meter, cancelled: Cancelled
+) -> FilmResult:
+    """Encode by the hardware that is asked for where it works, and once more without it where it fails."""
+    encoder, notice = choose(request.codec, request.encoder)
+    while True:
+        coding = Coding(codec=request.codec, encoder=encoder, threads=request.threads)
+        try:
+            made = _Film(request, plan, studio, rate, coding, meter, cancelled).make()
+        except (NoPicturesError, CancelledError):
+            raise
+        except FilmError as error:
+            if encoder is None:
+                raise
+            software = Coding(codec=request.codec).name
+            notice = f"was encoded by {software}: {encoder} failed in the middle of it ({error})"
+            encoder = None
+        else:
+            noticed = ((request.output.name, notice),) if notice else ()
+            return replace(made, noticed=(*made.noticed, *noticed))
+
+
+def _alone(request: RenderRequest, frames: Sequence[SourceFrame], way: Course) -> Skipped:
+    """Tell of a film that stands still because all but one of its pictures were left out."""
+    if len(way.plan.frames) > 1 or len(frames) == 1:
+        return []
+    chosen = f"shows a single frame: select chose one of {len(frames)} pictures"
+    steps = recipe.steps_of(request.recipe, request.parameters)
+    a_day = any(step.kind == "select" and step.parameters.get("light", "any") != "any" for step in steps)
+    return [(request.output.name, f"{chosen}, for it takes one a day" if a_day else chosen)]
 
 
 def _known(request: RenderRequest) -> RenderRequest:
@@ -114,7 +147,7 @@ def _stages(way: Course, *, before: bool) -> tuple[Step, ...]:
 def _studio(request: RenderRequest, way: Course) -> Studio:
     size, window = usual_size(way.plan.frames), way.outline.window
     shown = window.of(*size)[2:]
-    made, _repeated = prints(request, *shown)
+    made, _left_out = prints(request, *shown)
     box = large_box(max((each.box for each in made), key=lambda box: box.width), shown, way.outline.oversize)
     unmeasured = way.measures and any(frame.measured is None for frame in way.plan.frames)
     scratch = Scratch(request.output.parent, box) if unmeasured and worth_keeping(size, box) else None
@@ -130,6 +163,7 @@ class _Film:
         plan: Plan,
         studio: Studio,
         rate: Fraction,
+        coding: Coding,
         meter: Meter,
         cancelled: Cancelled,
     ) -> None:
@@ -148,14 +182,11 @@ class _Film:
         self._adapted: list[tuple[str, str]] = []
         self._poster: tuple[encode.VideoFrame, ...] = ()
         self._preview: Preview | None = None
-        self._prints, repeated = prints(request, *plan.window.of(*usual_size(plan.frames))[2:])
-        encoder, notice = choose(request.codec, request.encoder)
-        self._coding = Coding(codec=request.codec, encoder=encoder, threads=request.threads)
+        self._prints, left_out = prints(request, *plan.window.of(*usual_size(plan.frames))[2:])
+        self._coding = coding
         self._noticed = [
-            (beside(request.output, size).name, "is left out: the pictures are no larger")
-            for size in repeated
+            (beside(request.output, each.size).name, f"is left out: {each.why}") for each in left_out
         ]
-        self._noticed += [(request.output.name, notice)] if notice else []
 
     def make(self) -> FilmResult:
         """Encode, check and put in place."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from skylapse_protocol.codec import format_time, parse_time, read, write
 from skylapse_protocol.errors import ProtocolError
+from skylapse_protocol.messages import LeftOut
 
 from . import recipe
 from .calibration import CalibrationFiles
@@ -218,17 +219,31 @@ def _check_names(request: RenderRequest) -> None:
         raise RequestError("thumbnail", f"{request.thumbnail} is the poster's name already")
 
 
-def prints(request: RenderRequest, width: int, height: int) -> tuple[tuple[Print, ...], tuple[str, ...]]:
+def prints(request: RenderRequest, width: int, height: int) -> tuple[tuple[Print, ...], tuple[LeftOut, ...]]:
     """Return the films that pictures of this size make, and the sizes that would only repeat one of them."""
-    made = [Print(size=request.size, box=film_box(request.size, width, height), output=request.output)]
-    repeated = []
-    for size in request.also_sizes:
+    (own, *others), left_out = distinct((request.size, *request.also_sizes), width, height)
+    return (
+        Print(size=own, box=film_box(own, width, height), output=request.output),
+        *(
+            Print(size=size, box=film_box(size, width, height), output=beside(request.output, size))
+            for size in others
+        ),
+    ), left_out
+
+
+def distinct(sizes: Sequence[str], width: int, height: int) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
+    """Return the sizes that films of such pictures differ in, and those that would repeat one before them."""
+    made: dict[Box, str] = {}
+    left_out = []
+    for size in sizes:
         box = film_box(size, width, height)
-        if box in [each.box for each in made]:
-            repeated.append(size)
+        if box not in made:
+            made[box] = size
+        elif box == film_box("source", width, height):
+            left_out.append(LeftOut(size=size, why=f"the pictures are no larger than {width} × {height}"))
         else:
-            made.append(Print(size=size, box=box, output=beside(request.output, size)))
-    return tuple(made), tuple(repeated)
+            left_out.append(LeftOut(size=size, why=f"{made[box]} is the same"))
+    return tuple(made.values()), tuple(left_out)
 
 
 def at_size(request: RenderRequest, size: str) -> RenderRequest:

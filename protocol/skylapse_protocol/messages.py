@@ -327,6 +327,14 @@ class ProcessorHealth:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LeftOut:
+    """A further size of a film that is not made, because it would only repeat another."""
+
+    size: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class JobState:
     """A job of the processor and how far it is."""
 
@@ -340,6 +348,8 @@ class JobState:
     frames_per_s: float | None = None
     left_s: float | None = None
     error: str | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    """Sizes that were asked for and are not made."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,6 +19,7 @@ from skylapse_protocol.messages import (
     Host,
     Ingest,
     JobState,
+    LeftOut,
     Order,
     Orders,
     ProcessorAnnounce,
@@ -275,6 +276,7 @@ EXAMPLES: dict[str, Any] = {
         percent=42.0,
         frames_per_s=31.5,
         left_s=4.4,
+        left_out=(LeftOut(size="2160p", why="the pictures are no larger than 1920 × 1080"),),
     ),
     "orders": Orders(revision=4, orders=(Order(camera="roof/west", schedule="sunset", retention_days=365),)),
     "plan": Plan(

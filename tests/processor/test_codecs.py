@@ -1,8 +1,10 @@
 """Films in every codec: what players are told, how faithful and how steady they are, who encodes them."""
 
 import base64
+import errno
 import json
 import subprocess
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
@@ -166,6 +168,51 @@ def test_an_encoder_is_tried_in_a_process_with_a_time_limit() -> None:
     assert not encodes_here("h264", HARDWARE["vaapi"].encoders["h264"])
 
 
+@pytest.mark.parametrize("fails_at", [5, "the end"])
+def test_software_makes_the_film_anew_where_hardware_fails_in_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int | str
+) -> None:
+    """What stands for hardware is x264 that gives up: no machine with hardware runs these tests."""
+    mux, made = FilmWriter._mux, Counter[FilmWriter]()
+
+    def failing(self: FilmWriter, shown: VideoFrame | None) -> None:
+        made[self] += 1
+        at = "the end" if shown is None else made[self]
+        if self._coding.encoder is not None and at == fails_at:
+            raise av.FFmpegError(1, "the driver gave up")
+        mux(self, shown)
+
+    monkeypatch.setattr("skylapse_processor.render.choose", lambda *_: ("libx264", ""))
+    monkeypatch.setattr(FilmWriter, "_mux", failing)
+    write_evening(tmp_path / "in", evening(8), facts="records")
+    film = render_film(
+        _request(tmp_path, encoder="vaapi", size="source", also_sizes=("480p",), preview=tmp_path / "p.webp"),
+        lambda _: None,
+        lambda: False,
+    )
+    assert len(made) == 2, "by hardware, and then without"
+    assert (film.frames, len(film_frames(tmp_path / "film.mp4"))) == (8, 8)
+    ((_left_out, _), (file, why)) = film.noticed
+    assert file == "film.mp4"
+    assert why.startswith("was encoded by libx264: libx264 failed in the middle of it (")
+    assert "the driver gave up" in why
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "film.mp4", "p.webp"}
+
+
+def test_software_that_fails_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    def failing(_self: FilmWriter, _shown: VideoFrame | None) -> None:
+        tries.append(1)
+        raise OSError(errno.ENOSPC, "no room is left")
+
+    monkeypatch.setattr(FilmWriter, "_mux", failing)
+    write_evening(tmp_path / "in", evening(2), facts="records")
+    with pytest.raises(FilmError, match="no room is left"):
+        render_film(_request(tmp_path), lambda _: None, lambda: False)
+    assert len(tries) == 1
+
+
 def _request(folder: Path, **fields: object) -> RenderRequest:
     return RenderRequest(
         frames=read_folder(folder / "in").frames,
@@ -191,8 +238,8 @@ def test_several_sizes_are_made_of_one_decode(tmp_path: Path) -> None:
     assert (made.width, made.height) == (852, 480)
     assert [(also.size, also.width, also.height) for also in made.also] == [("720p", 1280, 720)]
     assert made.noticed == (
-        ("film-1080p.mp4", "is left out: the pictures are no larger"),
-        ("film-source.mp4", "is left out: the pictures are no larger"),
+        ("film-1080p.mp4", "is left out: the pictures are no larger than 1280 × 720"),
+        ("film-source.mp4", "is left out: the pictures are no larger than 1280 × 720"),
     )
     for film, facts in ((tmp_path / "film.mp4", made), (tmp_path / "film-720p.mp4", made.also[0])):
         found = examine(film)

@@ -1,9 +1,9 @@
 """What a dry run foretells, against the film that is made afterwards."""
 
+import itertools
 import json
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -38,9 +38,9 @@ def test_length_is_exact_and_size_within_a_fifth(
     twin = [sys.executable, "-m", "skylapse_bridge", "twin", "--out", str(tmp_path / "in")]
     subprocess.run([*twin, "--frames", "120", "--size", "240x136"], check=True, stdout=subprocess.DEVNULL)
     request = _request(tmp_path / "in", recipe=recipe, codec=codec, rate=rate, also_sizes=("480p",))
-    foretold = predict(request, _silent, lambda: False)
+    foretold = predict(request, _silent, lambda: False, clock=lambda: 0.0)
     assert list(tmp_path.iterdir()) == [tmp_path / "in"], "nothing is made"
-    assert foretold.sampled == 64
+    assert foretold.sampled == 48
     made = render_film(request, _silent, lambda: False)
     assert (foretold.frames, foretold.duration_s) == (made.frames, made.duration_s)
     assert (foretold.width, foretold.height, foretold.rate) == (made.width, made.height, made.rate)
@@ -53,6 +53,7 @@ def test_each_size_is_foretold(tmp_path: Path) -> None:
     write_evening(tmp_path / "in", evening(20), facts="nothing", size=(1280, 720))
     request = _request(tmp_path / "in", size="480p", also_sizes=("720p", "source"), length_s=2.0)
     foretold = predict(request, _silent, lambda: False)
+    assert [each.size for each in foretold.left_out] == ["source"]
     made = render_film(request, _silent, lambda: False)
     assert (foretold.frames, foretold.duration_s) == (20, 2.0)
     assert foretold.sampled == 20, "all of a short film"
@@ -74,12 +75,21 @@ def test_what_could_not_be_made_cannot_be_foretold(tmp_path: Path) -> None:
 
 def test_stretches_are_spread_and_apart() -> None:
     for frames in (65, 100, 288, 2880):
-        chosen = stretches(frames)
+        first, second, *_ = stretches(frames)
+        assert first.stop <= frames / 2 <= second.start, "the first two are of both halves"
+        chosen = sorted(stretches(frames), key=lambda stretch: stretch.start)
         assert chosen[0].start >= 0
         assert chosen[-1].stop <= frames
-        assert all(one.stop <= other.start for one, other in pairwise(chosen)), frames
-    assert sum(map(len, stretches(2880))) == 128
+        assert all(one.stop <= other.start for one, other in itertools.pairwise(chosen)), frames
+    assert sum(map(len, stretches(2880))) == 72
     assert stretches(3) == (range(3),)
+
+
+def test_where_sampling_takes_long_two_stretches_are_enough(tmp_path: Path) -> None:
+    write_plain(tmp_path / "in", 65)
+    seconds = itertools.count(step=10)
+    foretold = predict(_request(tmp_path / "in"), _silent, lambda: False, clock=lambda: float(next(seconds)))
+    assert (foretold.frames, foretold.sampled) == (65, 24)
 
 
 def test_the_command_foretells_without_an_output(tmp_path: Path) -> None:

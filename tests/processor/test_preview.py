@@ -13,9 +13,9 @@ from skylapse_processor.encode_preview import LIMIT_BYTES
 from skylapse_processor.frames import read_folder
 from skylapse_processor.jobs import Job, RenderSpec
 from skylapse_processor.render import render_film
-from skylapse_processor.request import RenderRequest
+from skylapse_processor.request import RenderRequest, distinct
 from skylapse_protocol.identifiers import CameraName
-from skylapse_protocol.messages import Order, Orders
+from skylapse_protocol.messages import LeftOut, Order, Orders
 from skylapse_protocol.topics import ORDERS, STATE
 from tests.support.mosquitto import Broker
 from tests.support.waiting import until
@@ -40,8 +40,8 @@ async def _films(client: Client, wish: dict[str, object], count: int) -> list[di
         return (await client.get(f"renders/{job}")).value["state"] in ("done", "failed")
 
     await until(over, timeout_s=60)
-    films = [(await client.get(f"films/{film}")).value for film in asked.value["films"][:count]]
-    assert len((await client.get("films")).value["items"]) == count
+    films = [(await client.get(f"films/{film}")).value for film in asked.value["films"]]
+    assert len((await client.get("films")).value["items"]) == len(films) == count
     return films
 
 
@@ -93,9 +93,37 @@ async def test_a_dry_run_tells_what_the_film_would_be_and_makes_none(client: Cli
     assert list((tmp_path / "processor" / "store" / "renders").iterdir()) == []
 
 
+async def test_a_size_that_would_repeat_another_is_told_of_and_not_promised(client: Client) -> None:
+    for seq in range(1, 4):
+        await client.upload(*frame(seq))
+    wish = {"camera": "roof/west", "day": DAY, "size": "source", "also_sizes": ["720p", "4k"]}
+    no_larger = "the pictures are no larger than 160 × 90"
+    left_out = [{"size": size, "why": no_larger} for size in ("720p", "4k")]
+    foretold = await client.ask("POST", "renders", json={**wish, "dry_run": True})
+    assert (foretold.value["also"], foretold.value["left_out"]) == ([], left_out)
+    asked = await client.ask("POST", "renders", json=wish)
+    assert asked.value["films"] == [asked.value["film"]]
+    assert asked.value["left_out"] == left_out
+    assert (await client.get(f"renders/{asked.value['job']}")).value["left_out"] == left_out
+    cut = {**wish, "size": "1080p", "parameters": {"crop": {"aspect": "1:1"}}, "dry_run": True}
+    told = (await client.ask("POST", "renders", json=cut)).value["left_out"]
+    assert [each["why"] for each in told] == ["the pictures are no larger than 90 × 90"] * 2
+
+
+def test_of_two_names_for_one_size_the_first_is_made() -> None:
+    made, left_out = distinct(("4k", "720p", "2160p", "source"), 4656, 3496)
+    assert made == ("4k", "720p", "source")
+    assert left_out == (LeftOut(size="2160p", why="4k is the same"),)
+
+
 async def test_an_order_names_sizes_and_codec(tmp_path: Path, broker: Broker, listener: Listener) -> None:
     order = Order(
-        camera="roof/west", schedule="sunset", size="480p", also_sizes=("720p",), codec="av1", rate=12.0
+        camera="roof/west",
+        schedule="sunset",
+        size="480p",
+        also_sizes=("720p", "2160p"),
+        codec="av1",
+        rate=12.0,
     )
     async with serving(write_config(tmp_path / "processor", broker)) as (_service, client):
         listener.say(ORDERS, Orders(revision=1, orders=(order,)))
@@ -106,6 +134,9 @@ async def test_an_order_names_sizes_and_codec(tmp_path: Path, broker: Broker, li
         told = await until(
             lambda: films if len(films := listener.on("skylapse/processor/film")) == 2 else None, timeout_s=60
         )
+        said = [job["left_out"] for topic, job, _ in listener.heard if "/job/" in topic]
+    no_larger = {"size": "2160p", "why": "the pictures are no larger than 1280 × 720"}
+    assert said == [[no_larger]] * len(said)
     assert [(film["codec"], film["height"]) for film in told] == [("av1", 480), ("av1", 720)]
     assert all(film["preview"].startswith(f"/api/v1/films/{film['id']}/preview?v=") for film in told)
 

@@ -1,5 +1,6 @@
 """Seasons: one frame a day at the same sun, out of any number; days melt into each other."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,15 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skylapse_processor import recipe
-from skylapse_processor.frames import ExposureFacts, SourceFrame
+from skylapse_processor.frames import ExposureFacts, SourceFrame, read_folder
 from skylapse_processor.recipe import plan as plans
 from skylapse_processor.recipe.layer import Light, Size
 from skylapse_processor.recipe.season import Dissolve, choose
+from skylapse_processor.render import render_film
+from skylapse_processor.request import RenderRequest
 from skylapse_processor.stack import Stack
 from tests.support.waiting import until
 
 from .conftest import serving, write_config
 from .evenings_made import PLACE, Camera
+from .pictures import evening, write_evening
 from .test_startrail import MEASURED
 
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
@@ -100,6 +104,19 @@ def test_weather_is_smoothed_and_the_year_stays() -> None:
     )
 
 
+def test_a_season_of_one_evening_says_that_it_stands_still(tmp_path: Path) -> None:
+    write_evening(tmp_path / "in", evening(3), facts="records")
+    for path in (tmp_path / "in").glob("*.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "sun_elevation_deg": 3.0}))
+    request = RenderRequest(
+        frames=read_folder(tmp_path / "in").frames, output=tmp_path / "film.mp4", recipe="season"
+    )
+    film = render_film(request, lambda _: None, lambda: False)
+    assert film.frames == 1
+    why = "shows a single frame: select chose one of 3 pictures, for it takes one a day"
+    assert film.noticed == (("film.mp4", why),)
+
+
 def flat(number: int, size: Size) -> Light:
     return np.full((3, size[1], size[0]), float(number), dtype=np.float32)
 
@@ -138,3 +155,11 @@ async def test_a_span_of_days_makes_a_film_of_one_frame_each(tmp_path: Path) -> 
 
         made = await until(film, timeout_s=60)
         assert made["frames"] == 4
+        for span in (
+            {"day": "2026-03-02"},
+            {"from": "2026-03-02T00:00:00Z", "to": "2026-03-03T00:00:00Z"},
+        ):
+            lonely = {"camera": "roof/west", "recipe": "season", **span}
+            refused = await client.ask("POST", "renders", json=lonely)
+            assert (refused.status, refused.value["field"]) == (400, "recipe")
+            assert "give from and to, several days apart" in refused.value["detail"]

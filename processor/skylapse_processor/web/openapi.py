@@ -54,12 +54,18 @@ _SCHEMAS: dict[str, Any] = {
     },
     "Accepted": {
         "type": "object",
-        "required": ["job", "film", "films"],
+        "required": ["job", "film", "films", "left_out"],
         "properties": {
             "job": {"type": "string"},
             "film": {"type": "string"},
             "films": {"type": "array", "items": {"type": "string"}},
+            "left_out": {"type": "array", "items": {"$ref": "#/components/schemas/LeftOut"}},
         },
+    },
+    "LeftOut": {
+        "type": "object",
+        "required": ["size", "why"],
+        "properties": {"size": {"type": "string"}, "why": {"type": "string"}},
     },
     "Film": {"type": "object", "required": ["id", "camera", "day", "title", "video", "poster", "thumb"]},
     "Render": {"type": "object", "required": ["id", "state", "percent"]},

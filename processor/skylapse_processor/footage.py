@@ -1,0 +1,126 @@
+"""Which stored frames a film is made of, and what a wish becomes in their light."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from skylapse_protocol.identifiers import CameraName
+
+from . import recipe
+from .errors import FilmError, RequestError
+from .jobs import RenderSpec
+from .recipe import plan as plans
+from .recipe import steps_of
+from .recipe.groups import MERGING
+from .request import distinct
+from .seasons import Seasons, same_light
+from .store.rows import FrameRole, FrameState, Selection, StoredFrame
+from .store.store import Store
+from .wish import FilmWish
+
+
+class Footage:
+    """Finds the frames of films."""
+
+    def __init__(self, store: Store) -> None:
+        self._catalogue = store.frames
+        self._take = Seasons(store.frames, store.layout).frames
+
+    def wished(self, wish: FilmWish) -> tuple[RenderSpec, int]:
+        """Return the film that somebody asks for and of how many frames it is made.
+
+        Raises RequestError where what is stored makes no such film.
+        """
+        selection = _selection(wish, wish.day)
+        light = same_light(steps_of(wish.recipe, wish.parameters)) if wish.from_at else None
+        frames = self._take(selection, light)
+        for beside in wish.cameras[1:]:
+            other = replace(selection, camera=CameraName.parse(beside))
+            if not self._catalogue.frames(other, 1):
+                raise RequestError("cameras", f"{beside} has no stored frame in what was asked for")
+        good = [frame for frame in frames if frame.state != FrameState.BAD]
+        spec = wish.spec(good)
+        if lonely := one_frame_alone(spec, good):
+            raise RequestError("recipe", lonely)
+        if merges_brackets(spec) and not self._members(selection):
+            raise RequestError(
+                "recipe",
+                f"{spec.recipe} needs brackets, and {spec.camera} has taken none in what was asked for:"
+                " give its profile bracket_ev or focus_bracket",
+            )
+        return sized(spec, good), len(frames)
+
+    def of(self, spec: RenderSpec) -> tuple[StoredFrame, ...]:
+        """Return the frames of a film; raise FilmError where they make none."""
+        selection = _selection(spec, None if spec.from_at else spec.day)
+        light = same_light(steps_of(spec.recipe, spec.parameters)) if spec.from_at else None
+        found = [
+            frame for camera in spec.shown for frame in self._take(replace(selection, camera=camera), light)
+        ]
+        good = tuple(frame for frame in found if frame.state != FrameState.BAD)
+        if not good:
+            raise FilmError(f"{spec.camera}, {spec.day}: no frame is stored that a film could be made of")
+        if lonely := one_frame_alone(spec, good):
+            raise FilmError(f"{spec.camera}, {spec.day}: {lonely}")
+        if not merges_brackets(spec):
+            return good
+        beside = self._members(selection)
+        return tuple(sorted((*good, *beside), key=lambda frame: (frame.name.captured_at, frame.name.seq)))
+
+    def ordered(self, spec: RenderSpec) -> RenderSpec:
+        """Return the film of a standing order as the frames of its window make it."""
+        if not spec.also_sizes:
+            return spec
+        frames = self._catalogue.frames(_selection(spec, spec.day))
+        return sized(spec, [frame for frame in frames if frame.state != FrameState.BAD])
+
+    def is_of_one_profile(self, spec: RenderSpec) -> bool:
+        """Tell whether the window of a film has frames of no other profile."""
+        beside = self._catalogue.frames(
+            Selection(camera=spec.camera, day=spec.day, window=spec.window, role=FrameRole.LEADS)
+        )
+        return len({frame.profile for frame in beside}) <= 1
+
+    def _members(self, selection: Selection) -> list[StoredFrame]:
+        """Return what stands beside the middles of brackets; whatever is wrong with one, the others count."""
+        found = self._catalogue.frames(replace(selection, role=FrameRole.MEMBER))
+        return [frame for frame in found if frame.test_id is None]
+
+
+def _selection(film: FilmWish | RenderSpec, day: str | None) -> Selection:
+    return Selection(
+        camera=film.camera,
+        day=day,
+        window=film.window,
+        profile=film.profile,
+        from_at=film.from_at,
+        to_at=film.to_at,
+        role=FrameRole.LEADS,
+    )
+
+
+def sized(spec: RenderSpec, frames: Sequence[StoredFrame]) -> RenderSpec:
+    """Return a film without those of its further sizes that pictures like these would only repeat."""
+    sizes = Counter((frame.width, frame.height) for frame in frames)
+    if not spec.also_sizes or not sizes:
+        return spec
+    cuts = tuple(step for step in steps_of(spec.recipe, spec.parameters) if step.kind == "crop")
+    window = recipe.cook(plans.make(()), cuts).window
+    _left, _top, width, height = window.of(*sizes.most_common(1)[0][0])
+    (_own, *also), left_out = distinct((spec.size, *spec.also_sizes), width, height)
+    return replace(spec, also_sizes=tuple(also), left_out=left_out)
+
+
+def one_frame_alone(spec: RenderSpec, frames: Sequence[StoredFrame]) -> str:
+    """Say why a film of one frame a day would stand still; nothing where it does not."""
+    if same_light(steps_of(spec.recipe, spec.parameters)) is None or len({f.day for f in frames}) > 1:
+        return ""
+    return (
+        f"{spec.recipe} shows one frame of each day, and {spec.camera} has those of one day in what was"
+        " asked for: give from and to, several days apart"
+    )
+
+
+def merges_brackets(spec: RenderSpec) -> bool:
+    """Say whether a film is made of all frames of brackets, and not of their middles alone."""
+    return any(step.kind in MERGING for step in steps_of(spec.recipe, spec.parameters))
