@@ -1,13 +1,21 @@
 """What bridges say of themselves and their cameras, as last heard on MQTT."""
 
+from datetime import datetime, timedelta
+
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import BridgeAnnounce, CameraState, Counts
+
+from .clock import Clock
+
+_AHEAD_AT_MOST = timedelta(days=1)
+"""A frame from further ahead has its time from a clock that was wrong."""
 
 
 class Bridges:
     """The last announce of each bridge and the last state of each camera."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._announces: dict[str, BridgeAnnounce] = {}
         self._states: dict[CameraName, CameraState] = {}
 
@@ -39,6 +47,15 @@ class Bridges:
         announce = self._announces.get(camera.bridge)
         named = [known.name for known in (announce.cameras if announce else ()) if known.id == camera.camera]
         return named[0] if named else str(camera)
+
+    def believable(self, camera: CameraName) -> datetime:
+        """Return up to when a frame of this camera may have been captured, on its bridge's clock."""
+        now = self._clock()
+        announce = self._announces.get(camera.bridge)
+        simulated = announce.clock if announce else None
+        if simulated is not None:
+            now = simulated.start + (now - simulated.anchor) * simulated.rate
+        return now + _AHEAD_AT_MOST
 
     def counts(self, camera: CameraName) -> Counts | None:
         """Return what a camera's bridge has counted; None where it was not heard."""

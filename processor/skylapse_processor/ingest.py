@@ -38,8 +38,7 @@ from .store.store import Store
 from .store.watches import Mark
 from .watch.facts import Facts, facts_of
 from .watch.glance import Glance, glance
-from .watch.verdict import GOOD
-from .watch.verdict import Verdict as Judgement
+from .watch.verdict import GOOD, Verdict
 from .watchman import Watchman
 
 _log = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ _BACKLOG = 100_000
 MEASURE_THREADS = 2
 
 Identity = tuple[CameraName, str, int]
-Verdict = Literal["new", "same", "clash"]
+Arrival = Literal["new", "same", "clash"]
 
 
 _Looked = tuple[Glance, Facts]
@@ -130,7 +129,7 @@ class Ingest:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def judge(self, record: FrameRecord) -> Verdict:
+    def judge(self, record: FrameRecord) -> Arrival:
         """Say whether a frame is new, here already, or another picture under a known identity."""
         known = self._catalogue.find(record.camera_name, record.spool, record.seq)
         if known is None:
@@ -247,7 +246,7 @@ class Ingest:
             measured = seen.measured
             judgement = await asyncio.to_thread(self._judgement, frame, seen, facts)
         except (PictureError, OSError) as error:
-            judgement = Judgement(kind="broken", reason=str(error))
+            judgement = Verdict(kind="broken", reason=str(error))
         figures = None if measured is None else pack(measured)
         state = FrameState.GOOD if judgement.kind == "good" else FrameState.BAD
         if judgement.kind != "good":
@@ -259,7 +258,7 @@ class Ingest:
         self._tell(_message(frame, measured, judgement))
         self.stored(frame.name.camera)
 
-    def _judgement(self, frame: StoredFrame, seen: Glance, facts: Facts) -> Judgement:
+    def _judgement(self, frame: StoredFrame, seen: Glance, facts: Facts) -> Verdict:
         """Return what the watch over the camera says; where it fails, the picture counts as good."""
         try:
             return self._watchman.judge(frame, seen, facts)
@@ -334,7 +333,7 @@ def _json(record: FrameRecord) -> bytes:
     return json.dumps(write_record(record), ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def _message(frame: StoredFrame, measured: Measurement | None, judgement: Judgement) -> IngestMessage:
+def _message(frame: StoredFrame, measured: Measurement | None, judgement: Verdict) -> IngestMessage:
     said = IngestMessage(
         frame=str(frame.name),
         stored=True,

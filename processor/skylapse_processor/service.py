@@ -95,7 +95,7 @@ class Service:
         self._clock = clock
         self.software = version("skylapse")
         self._store = Store(config.store)
-        self._bridges = Bridges()
+        self._bridges = Bridges(clock)
         self._ingest = Ingest(self._store, clock, lambda said: self._tell(INGEST, said))
         self._library = Library(self._store, lambda said: self._tell(FILM, said))
         self._dispatch = Dispatch(
@@ -114,7 +114,12 @@ class Service:
             late_after=timedelta(seconds=config.renders.late_after_s),
         )
         self._dispatch.title = self._title
-        self._today = Today(self._store, clock, nice=config.renders.nice)
+        self._today = Today(
+            self._store,
+            self._bridges.believable,
+            nice=config.renders.nice,
+            calibrated={camera for camera, files in config.calibration.items() if files.as_json()},
+        )
         self._dispatch.grown = self._today.finished
         self._keeper = Keeper(
             self._store, clock, lambda said: self._tell(RESULT, said), every_s=config.results.every_s

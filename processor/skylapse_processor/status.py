@@ -91,8 +91,9 @@ class Status:
 
     def store_state(self, camera: CameraName) -> StoreState:
         """Return what the processor has of a camera."""
-        totals = self._catalogue.totals(camera)
-        newest = self._catalogue.newest(camera)
+        until = self._bridges.believable(camera)
+        totals = self._catalogue.totals(camera, until)
+        newest = self._catalogue.newest(camera, until)
         lens, faults = self._watches.lens(camera)
         day = totals.last_day
         evening = self._results.evenings(camera, 1, day=day) if day else ()

@@ -14,7 +14,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -22,7 +22,6 @@ from pathlib import Path
 from skylapse_protocol.identifiers import CameraName, FrameName
 
 from . import mp4, today_show
-from .clock import Clock
 from .decode_scale import Box
 from .encode_preview import FRAMES
 from .errors import FilmError, NotFoundError, ProcessorError
@@ -38,7 +37,7 @@ from .today_cut import HurriedError, Lane
 from .today_live import Live, in_haste, stopped
 from .today_plan import AHEAD, GROUP, Aim, aims, follows, grows, on_grid, pace_of, spec_of
 from .today_reel import Picture, Piece, Reel, window_of
-from .today_show import Part, SoFar
+from .today_show import LivePart, SoFar
 
 _log = logging.getLogger(__name__)
 
@@ -48,15 +47,21 @@ _PARTS_KEPT = 128
 _SO_FAR_KEPT = 8
 _MANY = 900_000_000
 """Parts are counted from below this: players keep what they fetched before a restart, under its name."""
-_AHEAD_AT_MOST = timedelta(days=1)
-"""A frame from further ahead has its time from a clock that was wrong."""
 
 
 class Today:
     """Makes the films of today, of all cameras."""
 
-    def __init__(self, store: Store, clock: Clock, *, nice: int) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        store: Store,
+        believable: Callable[[CameraName], datetime],
+        *,
+        nice: int,
+        calibrated: Collection[str] = (),
+    ) -> None:
+        self._believable = believable
+        self._calibrated = calibrated
         self._catalogue = store.frames
         self._jobs = store.jobs
         self._layout = store.layout
@@ -121,7 +126,7 @@ class Today:
         """See to it that every frame that has been measured is to be seen."""
         async with live.showing:
             done = len(live.reel.segments)
-            before, course = len(live.reel.frames), live.reel.course
+            before, path_end = len(live.reel.frames), live.reel.path_end
             pending = await asyncio.to_thread(self._pending, live)
             if len(pending) >= _AT_ONCE:
                 pending = ()
@@ -130,11 +135,11 @@ class Today:
             if shown != [frame.name for frame in pending[: len(shown)]]:
                 parts, shown = [], []
             if len(pending) > len(shown):
-                aimed = aims(course, pending)
+                aimed = aims(path_end, pending)
                 for first, past in on_grid(len(shown), len(pending)):
                     piece = await self._cut(self._showing, live, pending[first:past], aimed[first:past])
                     parts.append(
-                        Part(
+                        LivePart(
                             serial=next(self._serials),
                             segment=done + first // GROUP,
                             first=before + first,
@@ -270,8 +275,8 @@ class Today:
             return live
 
     async def _to_finish(self, spec: RenderSpec) -> Live | None:
-        """Return the film that grows to what is asked for."""
-        if not grows(spec):
+        """Return the film that grows to what is asked for; none of a lens that has to be corrected does."""
+        if not grows(spec) or str(spec.camera) in self._calibrated:
             return None
         live = self._lives.get(spec.film)
         if live is None and await asyncio.to_thread(self._layout.today_folder(spec.camera, spec.film).exists):
@@ -290,13 +295,15 @@ class Today:
                     await asyncio.to_thread(live.reel.mark, ended=False)
                 while len(pending) >= GROUP + AHEAD:
                     await asyncio.to_thread(self._disk.check, 0)
-                    await self._close(live, pending[:GROUP], aims(live.reel.course, pending[: GROUP + AHEAD]))
+                    await self._close(
+                        live, pending[:GROUP], aims(live.reel.path_end, pending[: GROUP + AHEAD])
+                    )
                     pending = await asyncio.to_thread(self._pending, live)
 
     async def _close_all(self, live: Live, rest: Sequence[SourceFrame]) -> None:
         """Close the last segments, with what there is ahead of them, quickly."""
         while rest:
-            await self._close(live, rest[:GROUP], aims(live.reel.course, rest), quick=True)
+            await self._close(live, rest[:GROUP], aims(live.reel.path_end, rest), quick=True)
             rest = rest[GROUP:]
 
     async def _close(
@@ -384,8 +391,7 @@ class Today:
 
     def _newest(self, camera: CameraName) -> StoredFrame | None:
         """Return a camera's newest frame, of a believable time where there is one."""
-        believable = self._clock() + _AHEAD_AT_MOST
-        return self._catalogue.newest(camera, believable) or self._catalogue.newest(camera)
+        return self._catalogue.newest(camera, self._believable(camera))
 
     def _pending(self, live: Live) -> tuple[SourceFrame, ...]:
         """Return the frames after the last closed segment, up to the first that is not measured yet."""

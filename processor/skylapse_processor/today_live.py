@@ -9,7 +9,7 @@ from . import mp4
 from .frames import SourceFrame
 from .jobs import RenderSpec
 from .today_reel import Reel
-from .today_show import Part, SoFar
+from .today_show import LivePart, SoFar
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -21,9 +21,9 @@ class Live:
     pending: tuple[SourceFrame, ...] = ()
     """Frames that are in no closed segment."""
     known: dict[str, SourceFrame] = field(default_factory=dict)
-    parts: list[Part] = field(default_factory=list)
+    parts: list[LivePart] = field(default_factory=list)
     """What is shown of them, in order."""
-    kept: dict[int, Part] = field(default_factory=dict)
+    kept: dict[int, LivePart] = field(default_factory=dict)
     """The same and those before, by serial: a slow player may still ask for one."""
     so_far: dict[str, SoFar] = field(default_factory=dict)
     track: mp4.Track | None = None

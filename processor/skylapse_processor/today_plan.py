@@ -58,7 +58,7 @@ Three = tuple[float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Course:
+class PathEnd:
     """Where the decided path ends: what the next decision goes on from."""
 
     targets: tuple[Three, ...] = ()
@@ -76,7 +76,7 @@ class Aim:
     gain_ev: Three
     """For red, green and blue."""
     white_ev: float
-    after: Course
+    after: PathEnd
 
 
 def spec_of(newest: StoredFrame, orders: Sequence[Order]) -> RenderSpec:
@@ -132,17 +132,17 @@ def has_colour(frame: SourceFrame) -> bool:
     return frame.facts is not None and frame.facts.colour_gains is not None
 
 
-def aims(course: Course, frames: Sequence[SourceFrame]) -> tuple[Aim, ...]:
+def aims(path_end: PathEnd, frames: Sequence[SourceFrame]) -> tuple[Aim, ...]:
     """Return the aim of every frame that follows on a path; the last AHEAD of them may yet change."""
-    values, known, seen = _values(course.seen, frames)
-    targets = _path(course.targets, values)
-    found, white_ev = [], course.white_ev
+    values, known, seen = _values(path_end.seen, frames)
+    targets = _path(path_end.targets, values)
+    found, white_ev = [], path_end.white_ev
     for index in range(len(frames)):
         change = np.where(known[index], targets[index] - values[index], 0.0)
         gains = (float(change[0] + change[1]), float(change[0]), float(change[0] + change[2]))
         white_ev = max(0.0, *gains, white_ev - _WHITE_DOWN_EV)
-        decided = [*course.targets, *(_three(row) for row in targets[max(0, index - 1) : index + 1])]
-        after = Course(targets=tuple(decided[-2:]), seen=seen[index], white_ev=white_ev)
+        decided = [*path_end.targets, *(_three(row) for row in targets[max(0, index - 1) : index + 1])]
+        after = PathEnd(targets=tuple(decided[-2:]), seen=seen[index], white_ev=white_ev)
         found.append(Aim(gain_ev=gains, white_ev=white_ev, after=after))
     return tuple(found)
 

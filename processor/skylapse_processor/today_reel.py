@@ -32,7 +32,7 @@ from .encode_segments import examine_ends
 from .errors import FilmError
 from .files import make_folder, sync_file, sync_folder
 from .recipe.smooth import flicker_mev
-from .today_plan import Aim, Course, Three
+from .today_plan import Aim, PathEnd, Three
 
 HEAD_BYTES = 256 * 1024
 """Room for the head of a film of some sixty thousand frames."""
@@ -57,7 +57,7 @@ class Piece:
     """How many frames' exposure a record tells."""
     coloured: int
     """How many frames' white balance is known."""
-    after: Course
+    after: PathEnd
     sps: bytes
     pps: bytes
 
@@ -74,7 +74,7 @@ class Segment:
     gains: tuple[Three, ...]
     exact: int
     coloured: int
-    after: Course
+    after: PathEnd
     sha256: str
 
     @property
@@ -156,9 +156,9 @@ class Reel:
         return self.segments[-1].end if self.segments else HEAD_BYTES
 
     @property
-    def course(self) -> Course:
+    def path_end(self) -> PathEnd:
         """Where the path of the levelling stands."""
-        return self.segments[-1].after if self.segments else Course()
+        return self.segments[-1].after if self.segments else PathEnd()
 
     @property
     def last(self) -> str | None:
@@ -364,7 +364,7 @@ def _segment_line(segment: Segment) -> dict[str, Any]:
 
 
 def _segment(value: Mapping[str, Any]) -> Segment:
-    after = Course(
+    after = PathEnd(
         targets=tuple((row[0], row[1], row[2]) for row in value["targets"]),
         seen=(value["seen"][0], value["seen"][1], value["seen"][2]),
         white_ev=value["white_ev"],

@@ -17,7 +17,7 @@ from .today_reel import HEAD_BYTES, Piece, Reel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
+class LivePart:
     """Some of the newest frames, provisionally."""
 
     serial: int
@@ -48,7 +48,7 @@ class SoFar:
         return self.end + len(self.tail)
 
 
-def playlist(film: str, reel: Reel, parts: Sequence[Part], rate: Fraction, *, ended: bool) -> str:
+def playlist(film: str, reel: Reel, parts: Sequence[LivePart], rate: Fraction, *, ended: bool) -> str:
     """Return the media playlist (RFC 8216bis) of what there is.
 
     It is of no type: provisional segments are replaced, which one of type EVENT promises not to do.
@@ -78,7 +78,7 @@ def playlist(film: str, reel: Reel, parts: Sequence[Part], rate: Fraction, *, en
     return "\n".join([*lines, *(["#EXT-X-ENDLIST"] if ended else []), ""])
 
 
-def fragments(track: mp4.Track, parts: Sequence[Part]) -> bytes:
+def fragments(track: mp4.Track, parts: Sequence[LivePart]) -> bytes:
     """Return parts as a media segment."""
     return b"".join(mp4.fragment(track, part.serial + 1, part.first, part.piece.samples) for part in parts)
 
@@ -89,7 +89,7 @@ def closed(track: mp4.Track, reel: Reel, number: int) -> bytes:
     return mp4.fragment(track, number + 1, first, reel.samples(number))
 
 
-def so_far(track: mp4.Track, reel: Reel, parts: Sequence[Part], title: str) -> SoFar | None:
+def so_far(track: mp4.Track, reel: Reel, parts: Sequence[LivePart], title: str) -> SoFar | None:
     """Return the film as it stands; null where there is nothing yet, or too much for its head."""
     runs, end = reel.runs(), reel.end
     offset = end
@@ -108,6 +108,6 @@ def _whole(name: str, frames: int, rate: Fraction) -> list[str]:
     return [f"#EXTINF:{float(frames / rate):.6f},", name]
 
 
-def _part(name: str, part: Part, rate: Fraction) -> str:
+def _part(name: str, part: LivePart, rate: Fraction) -> str:
     duration_s = float(len(part.piece.frames) / rate)
     return f'#EXT-X-PART:DURATION={duration_s:.6f},URI="{name}",INDEPENDENT=YES'

@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from skylapse_processor.jobs import Job, RenderSpec, start
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import CameraState, Command, Counts, EndedWindow, Order, Orders
@@ -14,8 +17,9 @@ from tests.support.waiting import until
 
 from .client import Client
 from .conftest import serving, write_config
-from .frames_made import DAY, frame
+from .frames_made import DAY, frame, record_of
 from .listener import Listener
+from .pictures import develop, film_frames, jpeg
 from .test_raw_pictures import dng, raw_frame
 
 ORDER = Order(camera="roof/west", schedule="sunset", size="480p", rate=12.0)
@@ -228,3 +232,54 @@ async def test_a_film_that_cannot_be_made_fails_after_three_attempts_and_holds_n
         (film,) = (await client.get("films")).value["items"]
         assert film["camera"] == "roof/east"
         await until(lambda: not list((tmp_path / "processor/store/renders").iterdir()))
+
+
+def corners_to_middle(video: Path) -> float:
+    """How bright the corners of a film's first frame are, as a share of its middle."""
+    shown = film_frames(video)[0].mean(axis=2)
+    height, width = shown.shape
+    corners = [
+        shown[rows, columns].mean()
+        for rows in (slice(9), slice(-9, None))
+        for columns in (slice(16), slice(-16, None))
+    ]
+    middle = shown[height // 2 - 9 : height // 2 + 9, width // 2 - 16 : width // 2 + 16].mean()
+    return float(np.mean(corners) / middle)
+
+
+async def test_films_of_a_calibrated_camera_are_corrected_whoever_orders_them(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    folder = tmp_path / "processor"
+    across, down = np.meshgrid(np.linspace(-1, 1, 160), np.linspace(-1, 1, 90))
+    fall = (1 - 0.35 * (across**2 + down**2))[:, :, None] * np.ones(3)
+    config = write_config(folder, broker, calibration={"roof/west": {"flat": "flat.jpg"}})
+    (folder / "flat.jpg").write_bytes(jpeg(develop(0.5 * fall)))
+    async with serving(config) as (_service, client):
+        for seq in range(1, 5):
+            data = jpeg(develop(0.3 * fall, seed=seq))
+            assert (await client.upload(data, record_of(data, seq))).status == 201
+        listener.say(ORDERS, Orders(revision=1, orders=(ORDER,)))
+        listener.say(STATE, ended(captured=4), bridge="roof", camera="west")
+        await until(lambda: listener.on("skylapse/processor/film"), timeout_s=60)
+        wish = {"camera": "roof/west", "day": DAY, "size": "480p", "recipe": "raw"}
+        as_seen = await client.ask("POST", "renders", json=wish)
+        command = Command(
+            id="c1",
+            expires_at=datetime.now(UTC) + timedelta(minutes=1),
+            name="render",
+            args={**wish, "parameters": {"correct": True}},
+        )
+        listener.say(PROCESSOR_COMMAND, command)
+        corrected = (await until(lambda: listener.on("skylapse/processor/reply")))[0]["result"]
+        told = await until(
+            lambda: films if len(films := listener.on("skylapse/processor/film")) == 3 else None, timeout_s=60
+        )
+        shares = {}
+        for film in told:
+            (folder / film["id"]).write_bytes((await client.get(film["video"])).body)
+            shares[film["id"]] = corners_to_middle(folder / film["id"])
+    ordered = told[0]["id"]
+    assert shares[as_seen.value["film"]] < 0.75
+    assert shares[corrected["film"]] == pytest.approx(1, abs=0.04)
+    assert shares[ordered] == pytest.approx(1, abs=0.04), "of the standing order, which names no step"

@@ -12,7 +12,7 @@ from skylapse_processor.frames import read_folder
 from skylapse_processor.jobs import RenderSpec
 from skylapse_processor.today_cut import HurriedError, Lane
 from skylapse_processor.today_live import Live, in_haste
-from skylapse_processor.today_plan import Course, aims
+from skylapse_processor.today_plan import PathEnd, aims
 from skylapse_processor.today_reel import Reel
 from skylapse_protocol.identifiers import CameraName
 
@@ -34,7 +34,7 @@ async def test_a_segment_that_is_made_at_leisure_is_given_up_and_made_again_quic
 ) -> None:
     write_evening(tmp_path / "in", evening(6), facts="records")
     frames = read_folder(tmp_path / "in").frames
-    aimed, box = aims(Course(), frames), Box(width=160, height=90)
+    aimed, box = aims(PathEnd(), frames), Box(width=160, height=90)
     live = Live(spec=SPEC, reel=Reel(tmp_path / "today", tmp_path))
     asked, looks = asyncio.Event(), []
     loop = asyncio.get_running_loop()

@@ -19,7 +19,7 @@ from skylapse_processor.frames import ExposureFacts, SourceFrame
 from skylapse_processor.jobs import RenderSpec
 from skylapse_processor.recipe.smooth import flicker_mev
 from skylapse_processor.store.rows import FrameState, StoredFrame
-from skylapse_processor.today_plan import AHEAD, GROUP, Aim, Course, aims, grows, is_exact, pace_of, spec_of
+from skylapse_processor.today_plan import AHEAD, GROUP, Aim, PathEnd, aims, grows, is_exact, pace_of, spec_of
 from skylapse_protocol.identifiers import CameraName, FrameName
 from skylapse_protocol.messages import Order
 
@@ -58,7 +58,7 @@ def hunting(count: int = 300) -> NDArray[np.float64]:
 
 def test_a_loop_that_hunts_is_brought_to_a_smooth_path() -> None:
     exposure_ev = hunting()
-    aimed = targets(aims(Course(), frames(exposure_ev)), exposure_ev)
+    aimed = targets(aims(PathEnd(), frames(exposure_ev)), exposure_ev)
     assert flicker_mev(exposure_ev) > 80
     assert flicker_mev(aimed) < 2.5
     assert np.abs(aimed - exposure_ev).max() < 0.6
@@ -66,18 +66,18 @@ def test_a_loop_that_hunts_is_brought_to_a_smooth_path() -> None:
 
 def test_what_was_decided_does_not_depend_on_where_segments_were_cut() -> None:
     exposure_ev = hunting()
-    all_frames, course = frames(exposure_ev, red=2.0), Course()
+    all_frames, path_end = frames(exposure_ev, red=2.0), PathEnd()
     found: list[Aim] = []
     for first in range(0, len(all_frames), GROUP):
-        piece = aims(course, all_frames[first : first + GROUP + AHEAD])[:GROUP]
+        piece = aims(path_end, all_frames[first : first + GROUP + AHEAD])[:GROUP]
         found += piece
-        course = piece[-1].after
-    assert found == list(aims(Course(), all_frames))
+        path_end = piece[-1].after
+    assert found == list(aims(PathEnd(), all_frames))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, AHEAD + 2])
 def test_constant_exposure_leaves_pictures_as_they_are(count: int) -> None:
-    for aim in aims(Course(), frames(np.full(count, 9.5), red=2.0)):
+    for aim in aims(PathEnd(), frames(np.full(count, 9.5), red=2.0)):
         assert np.abs(aim.gain_ev).max() < 1e-9
         assert aim.white_ev < 1e-9
 
@@ -85,7 +85,7 @@ def test_constant_exposure_leaves_pictures_as_they_are(count: int) -> None:
 def test_a_frame_without_a_record_is_left_as_it_is_and_moves_nothing() -> None:
     known = frames(np.full(60, 9.5))
     without = [*known[:30], replace(known[30], facts=None), *known[31:]]
-    found = aims(Course(), without)
+    found = aims(PathEnd(), without)
     assert found[30].gain_ev == (0.0, 0.0, 0.0)
     assert np.abs([aim.gain_ev for aim in found]).max() < 1e-9
     assert [is_exact(frame) for frame in without].count(False) == 1
@@ -94,7 +94,7 @@ def test_a_frame_without_a_record_is_left_as_it_is_and_moves_nothing() -> None:
 def test_the_shoulder_begins_at_the_brightest_gain_and_comes_back_slowly() -> None:
     exposure_ev = np.full(80, 9.5)
     exposure_ev[10] = 8.5
-    whites = [aim.white_ev for aim in aims(Course(), frames(exposure_ev))]
+    whites = [aim.white_ev for aim in aims(PathEnd(), frames(exposure_ev))]
     assert whites[10] > 0.9
     assert np.diff(whites[10:]).min() >= -0.0101
     assert whites[-1] < whites[10] - 0.5

@@ -1,5 +1,6 @@
 """Frames: which there are, of which camera, day, window and profile, and which of them were refused."""
 
+import itertools
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime
@@ -85,8 +86,12 @@ class Catalogue:
             ).fetchall()
         return tuple(_stretch(row) for row in rows)
 
-    def totals(self, camera: CameraName | None = None) -> Totals:
-        """Return the counts of a camera, or of all cameras together."""
+    def totals(self, camera: CameraName | None = None, until: datetime | None = None) -> Totals:
+        """Return the counts of a camera, or of all cameras together.
+
+        The last day is one that had begun `until` then, if that is said and there is such a day.
+        """
+        limit_us = to_us(until) if until is not None else _EVER_US
         chosen, values = "1", []
         if camera is not None:
             chosen = "camera = (SELECT id FROM cameras WHERE bridge = ? AND camera = ?)"
@@ -97,9 +102,10 @@ class Catalogue:
                 " ifnull(sum(gone), 0) AS gone, ifnull(sum(bytes), 0) AS bytes,"
                 " count(DISTINCT CASE WHEN frames THEN day END) AS days,"
                 " min(CASE WHEN frames THEN day END) AS first_day,"
-                " max(CASE WHEN frames THEN day END) AS last_day"
+                " ifnull(max(CASE WHEN frames AND first_us <= ? THEN day END),"
+                " max(CASE WHEN frames THEN day END)) AS last_day"
                 f" FROM stretches WHERE {chosen}",
-                values,
+                (limit_us, *values),
             ).fetchone()
             last = connection.execute(
                 "SELECT ifnull(sum(frames), 0) AS frames, ifnull(sum(bad), 0) AS bad"
@@ -136,11 +142,13 @@ class Catalogue:
     def newest(self, camera: CameraName, until: datetime | None = None) -> StoredFrame | None:
         """Return the frame that was captured last: of those that films are made of, else any picture.
 
-        Captured `until` then, if that is said: a clock that was years ahead once has left its frames.
+        Captured `until` then, if that is said and there is one: a clock that was years ahead once has left
+        its frames.
         """
-        limit_us = to_us(until) if until is not None else _EVER_US
+        limits_us = (to_us(until), _EVER_US) if until is not None else (_EVER_US,)
+        roles = (FrameRole.LEADS, FrameRole.TEST, FrameRole.MEMBER)
         with self._database.reading() as connection:
-            for role in (FrameRole.LEADS, FrameRole.TEST, FrameRole.MEMBER):
+            for limit_us, role in itertools.product(limits_us, roles):
                 row = connection.execute(
                     f"{_FRAME} WHERE f.camera = (SELECT id FROM cameras WHERE bridge = ? AND camera = ?)"
                     " AND f.state <> 3 AND f.role = ? AND f.captured_us <= ?"

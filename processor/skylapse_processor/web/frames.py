@@ -135,8 +135,9 @@ class Frames:
         return [self._camera_item(camera, quarantined.get(camera, 0)) for camera in known]
 
     def _camera_item(self, camera: CameraName, quarantined: int) -> dict[str, object]:
-        totals = self._catalogue.totals(camera)
-        newest = self._catalogue.newest(camera)
+        until = self._bridges.believable(camera)
+        totals = self._catalogue.totals(camera, until)
+        newest = self._catalogue.newest(camera, until)
         return {
             "camera": str(camera),
             "bridge": camera.bridge,
