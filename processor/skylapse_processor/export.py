@@ -1,8 +1,9 @@
 """Frames taken out: a folder of a span's frames with their records, which retention leaves alone.
 
-Every file is a hard link to the stored one, and takes no room, or a copy where the disk knows no links. The
-same span is the same folder: asked for again, it gains the frames that have come meanwhile. Whoever does not
-want it any more deletes it.
+Every file is a copy, so that whatever is done to it leaves the store alone. With `link` it is a hard link to
+the stored one where the disk knows links: that takes no room, and whoever edits it in place edits the stored
+frame. The same span is the same folder: asked for again, it gains the frames that have come meanwhile. It
+is deleted by whoever does not want it any more.
 """
 
 import asyncio
@@ -25,10 +26,13 @@ from .wish import FilmWish
 
 _log = logging.getLogger(__name__)
 
-FIELDS = ("camera", "day", "window", "from", "to", "profile")
+FIELDS = ("camera", "day", "window", "from", "to", "profile", "link")
 ANSWER_S = 5.0
-"""Links are made long before; copies go on after the answer."""
+"""Links are made long before; many copies go on after the answer."""
 NOTE = "about.txt"
+_LINKED = (
+    "The files are the stored ones under a second name: edit copies of them, or the store changes, too.\n"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,9 +62,12 @@ class Exporter:
         for name in args:
             if name not in FIELDS:
                 raise RequestError(name[:40], f"is not known; known are {', '.join(FIELDS)}")
-        wish = FilmWish.read(args)
+        link = args.get("link", False)
+        if not isinstance(link, bool):
+            raise RequestError("link", "is neither true nor false")
+        wish = FilmWish.read({name: value for name, value in args.items() if name != "link"})
         name = _name(wish)
-        running = self._running.get(name) or await self._begin(name, wish)
+        running = self._running.get(name) or await self._begin(name, wish, link=link)
         await asyncio.wait({running.task}, timeout=ANSWER_S)
         done = running.task.done()
         if done:
@@ -78,13 +85,14 @@ class Exporter:
         self._stopping.set()
         await asyncio.gather(*(each.task for each in self._running.values()), return_exceptions=True)
 
-    async def _begin(self, name: str, wish: FilmWish) -> _Export:
+    async def _begin(self, name: str, wish: FilmWish, *, link: bool) -> _Export:
         frames = await asyncio.to_thread(self._frames, wish)
         self._disk.check(0)
         running = self._running.get(name)
         if running is None:
             folder = self._layout.exports / name
-            task = asyncio.create_task(asyncio.to_thread(self._fill, folder, frames, str(wish.camera)))
+            filling = asyncio.to_thread(self._fill, folder, frames, str(wish.camera), link=link)
+            task = asyncio.create_task(filling)
             running = self._running[name] = _Export(folder=folder, frames=frames, task=task)
             task.add_done_callback(lambda ended: self._over(name, ended))
         return running
@@ -115,29 +123,34 @@ class Exporter:
             raise NotFoundError(f"{wish.camera} has no stored frame in what was asked for")
         return found
 
-    def _fill(self, folder: Path, frames: tuple[StoredFrame, ...], camera: str) -> None:
+    def _fill(self, folder: Path, frames: tuple[StoredFrame, ...], camera: str, *, link: bool) -> None:
         make_folder(folder, self._layout.root)
         words = f"Frames of {camera}, taken out of the store. Delete this folder when it is not needed.\n"
+        words += _LINKED if link else ""
         write_durably(folder / NOTE, words.encode())
         for frame in frames:
             if self._stopping.is_set():
                 return
             picture = self._layout.picture(frame.name, frame.day, frame.media_type)
             for source in (picture, self._layout.record(frame.name, frame.day)):
-                self._take_out(source, folder / source.name)
+                self._take_out(source, folder / source.name, link=link)
 
-    def _take_out(self, source: Path, target: Path) -> None:
-        """Link or copy a file; one that retention has taken meanwhile is left out."""
-        try:
-            target.hardlink_to(source)
-        except (FileExistsError, FileNotFoundError):
-            return
-        except OSError:
-            with suppress(FileNotFoundError):
-                self._disk.check(source.stat().st_size)
-                half = target.with_name(f"{target.name}.tmp")
-                shutil.copyfile(source, half)
-                half.replace(target)
+    def _take_out(self, source: Path, target: Path, *, link: bool) -> None:
+        """Link or copy a file; one that retention has taken meanwhile is left out.
+
+        What is there already stays, but for a link where a copy is wanted.
+        """
+        with suppress(FileNotFoundError):
+            if target.exists() and (link or not target.samefile(source)):
+                return
+            if link:
+                with suppress(OSError):
+                    target.hardlink_to(source)
+                    return
+            self._disk.check(source.stat().st_size)
+            half = target.with_name(f"{target.name}.tmp")
+            shutil.copyfile(source, half)
+            half.replace(target)
 
 
 def _name(wish: FilmWish) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -70,13 +71,30 @@ async def test_a_days_frames_lie_in_a_folder_with_their_records(asking: Asking) 
     assert "Delete this folder" in (Path(made["folder"]) / "about.txt").read_text()
 
 
+async def test_what_is_edited_in_the_folder_stays_as_it_was_in_the_store(asking: Asking) -> None:
+    made = await asking.export(day=DAY)
+    first = _pictures(made["folder"])[0]
+    stored = next(asking.service._store.layout.frames.rglob(first.name))
+    with first.open("r+b") as file:
+        file.write(b"an editor that writes in place")
+    assert stored.read_bytes() == picture(1)
+
+
 async def test_a_link_takes_no_room_and_outlives_the_stored_frame(asking: Asking) -> None:
-    made = await asking.export(window="sunset", day=DAY)
+    made = await asking.export(window="sunset", day=DAY, link=True)
     first = _pictures(made["folder"])[0]
     assert first.stat().st_nlink == 2
+    assert "edit copies" in (first.parent / "about.txt").read_text()
     stored = next(asking.service._store.layout.frames.rglob(first.name))
     stored.unlink()
     assert first.read_bytes() == picture(1)
+
+
+async def test_links_become_copies_where_those_are_asked_for(asking: Asking) -> None:
+    for link, names in ((True, {2}), (False, {1}), (True, {1})):
+        made = await asking.export(day=DAY, link=link)
+        assert {path.stat().st_nlink for path in _pictures(made["folder"])} == names
+        assert [path.read_bytes() for path in _pictures(made["folder"])] == [picture(n) for n in (1, 2, 3)]
 
 
 async def test_the_same_span_asked_for_again_gains_what_has_come_meanwhile(asking: Asking) -> None:
@@ -103,6 +121,7 @@ async def test_a_span_of_time_is_another_folder(asking: Asking) -> None:
         ({"day": "2026-06-02"}, "not_found", "no stored frame"),
         ({}, "bad_request", "day: is missing"),
         ({"day": DAY, "recipe": "clean"}, "bad_request", "recipe: is not known"),
+        ({"day": DAY, "link": "yes"}, "bad_request", "link: is neither true nor false"),
         ({"day": DAY, "camera": "../etc"}, "bad_request", "camera"),
     ],
 )
@@ -122,7 +141,7 @@ async def test_where_the_disk_knows_no_links_frames_are_copied(
         raise PermissionError("a disk without links cannot be had here")
 
     monkeypatch.setattr(Path, "hardlink_to", unsupported)
-    made = await asking.export(day=DAY)
+    made = await asking.export(day=DAY, link=True)
     copies = _pictures(made["folder"])
     assert [path.read_bytes() for path in copies] == [picture(seq) for seq in (1, 2, 3)]
     assert {path.stat().st_nlink for path in copies} == {1}
@@ -131,12 +150,14 @@ async def test_where_the_disk_knows_no_links_frames_are_copied(
 async def test_a_frame_that_goes_before_it_is_copied_is_left_out(
     asking: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gone(_target: Path, source: Path) -> None:
+    copy = shutil.copyfile
+
+    def gone(source: Path, target: Path) -> None:
         if source.suffix == ".jpg":
             source.unlink()
-        raise PermissionError("a disk without links cannot be had here")
+        copy(source, target)
 
-    monkeypatch.setattr(Path, "hardlink_to", gone)
+    monkeypatch.setattr("skylapse_processor.export.shutil.copyfile", gone)
     made = await asking.export(day=DAY)
     assert made["done"]
     assert _pictures(made["folder"]) == []
@@ -156,13 +177,13 @@ async def test_what_takes_long_is_answered_at_once_and_told_when_it_is_done(
     asking: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = Event()
-    link = Path.hardlink_to
+    copy = shutil.copyfile
 
-    def slowly(self: Path, target: Path) -> None:
+    def slowly(source: Path, target: Path) -> None:
         held.wait(30)
-        link(self, target)
+        copy(source, target)
 
-    monkeypatch.setattr(Path, "hardlink_to", slowly)
+    monkeypatch.setattr("skylapse_processor.export.shutil.copyfile", slowly)
     monkeypatch.setattr("skylapse_processor.export.ANSWER_S", 0.01)
     first, second = await asyncio.gather(asking.export(day=DAY), asking.export(day=DAY))
     assert first == second
@@ -178,19 +199,19 @@ async def test_a_processor_that_ends_leaves_the_rest_for_the_next_time(
 ) -> None:
     path = write_config(tmp_path / "processor")
     reached, held = Event(), Event()
-    link = Path.hardlink_to
+    copy = shutil.copyfile
 
-    def slowly(self: Path, target: Path) -> None:
+    def slowly(source: Path, target: Path) -> None:
         reached.set()
         held.wait(30)
-        link(self, target)
+        copy(source, target)
 
     async with serving(path) as (service, client):
         for seq in (1, 2):
             data = picture(seq)
             await client.upload(data, record_of(data, seq))
         with monkeypatch.context() as patched:
-            patched.setattr(Path, "hardlink_to", slowly)
+            patched.setattr("skylapse_processor.export.shutil.copyfile", slowly)
             patched.setattr("skylapse_processor.export.ANSWER_S", 0.01)
             begun = await Asking(service, client).export(day=DAY)
             await asyncio.to_thread(reached.wait, 30)
@@ -206,7 +227,8 @@ async def test_a_processor_that_ends_leaves_the_rest_for_the_next_time(
 async def test_a_frame_that_retention_takes_meanwhile_is_left_out(asking: Asking) -> None:
     exporter = asking.service._exporter
     target = asking.service._store.layout.root / "taken.jpg"
-    exporter._take_out(target.with_name("gone.jpg"), target)
+    for link in (True, False):
+        exporter._take_out(target.with_name("gone.jpg"), target, link=link)
     assert not target.exists()
 
 
