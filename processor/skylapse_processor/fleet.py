@@ -21,7 +21,7 @@ from . import child, segments
 from .child import Limits, Report
 from .config import ClusterConfig
 from .errors import BlindWorkerError, FilmError, LostError
-from .part import FILM, digest_of, task
+from .part import FILM, digests_of, task
 from .progress import Progress, summed
 from .segments import Part, Stretch
 
@@ -47,7 +47,7 @@ class _Effort:
 
     render: str
     job_file: Path
-    digest: str
+    digests: dict[str, str]
     tell: Tell
     parts: list[Part] = field(default_factory=list)
     """None before it is known how the film is cut."""
@@ -81,7 +81,7 @@ class Fleet:
         """
         job_file = folder / "job.json"
         effort = _Effort(
-            render=render, job_file=job_file, digest=await asyncio.to_thread(digest_of, job_file), tell=tell
+            render=render, job_file=job_file, digests=await asyncio.to_thread(digests_of, job_file), tell=tell
         )
         for _ in range(_ROUNDS):
             async with self._open(folder.parent) as pool:
@@ -144,7 +144,7 @@ class Fleet:
         """Make one part, again where its worker is lost or blind; raise FilmError where that is no use."""
         part = effort.parts[number]
         words = task(
-            effort.job_file, effort.digest, effort.render, number, str(part.stretch or ""), self._limits
+            effort.job_file, effort.digests, effort.render, number, str(part.stretch or ""), self._limits
         )
         while True:
             try:

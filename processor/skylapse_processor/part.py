@@ -5,11 +5,13 @@ A task is plain words and numbers; what it does is one command,
     skylapse-processor render --job <store>/renders/<job>/job.json --stretch 240:480 -o <part>
 
 which any other scheduler of work may run just as well. The worker must see the store under the same path as
-the processor does: the job's digest is compared before anything is made. Every attempt at a part writes into
-a folder of its own, so that two that run by mistake at once never write into one file.
+the processor does, and the files of the camera's calibration: their digests are compared before anything is
+made. Every attempt at a part writes into a folder of its own, so that two that run by mistake at once never
+write into one file.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import secrets
@@ -44,8 +46,8 @@ class Task:
     """The attempt at a job that it belongs to: what is ended together."""
     part: int
     job_file: str
-    digest: str
-    """sha256 of the job's file, in hexadecimal digits."""
+    digests: dict[str, str]
+    """sha256 of the job's file and of the calibration that it names, in hexadecimal digits, by path."""
     stretch: str
     """As the command line wants it; empty for the whole film."""
     software: str
@@ -58,13 +60,15 @@ class Task:
         return asdict(self)
 
 
-def task(job_file: Path, digest: str, render: str, part: int, stretch: str, limits: Limits) -> Task:
+def task(
+    job_file: Path, digests: dict[str, str], render: str, part: int, stretch: str, limits: Limits
+) -> Task:
     """Return the task of one part."""
     return Task(
         render=render,
         part=part,
         job_file=str(job_file),
-        digest=digest,
+        digests=digests,
         stretch=stretch,
         software=version("skylapse"),
         nice=limits.nice,
@@ -73,7 +77,16 @@ def task(job_file: Path, digest: str, render: str, part: int, stretch: str, limi
     )
 
 
-def digest_of(path: Path) -> str:
+def digests_of(job_file: Path) -> dict[str, str]:
+    """Return the digests of a job's file and of the calibration that it names, as far as it can be read."""
+    digests = {str(job_file): _digest_of(job_file)}
+    for name in json.loads(job_file.read_bytes()).get("calibration", {}).values():
+        with contextlib.suppress(OSError):  # the render names the file, and says what is wrong with it
+            digests[name] = _digest_of(Path(name))
+    return digests
+
+
+def _digest_of(path: Path) -> str:
     """Return the sha256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -139,21 +152,24 @@ def _prepare(told: Task, folder: Path) -> tuple[str, ...]:
 
 
 def _check(told: Task, worker: str) -> None:
-    """Raise BlindWorkerError unless this machine sees the job and runs the same release."""
+    """Raise BlindWorkerError unless this machine sees what the processor sees and runs the same release."""
     own = version("skylapse")
     if told.software != own:
         raise BlindWorkerError(
             worker, f"runs skylapse {own}, the processor {told.software}: update one of them"
         )
-    path = Path(told.job_file)
-    try:
-        seen = digest_of(path)
-    except OSError as error:
-        raise BlindWorkerError(
-            worker, f"does not see {path} ({error.strerror}): mount the store there, under the same path"
-        ) from error
-    if seen != told.digest:
-        raise BlindWorkerError(worker, f"sees another file at {path}: another store is mounted there")
+    for name, digest in told.digests.items():
+        of_the_store = name == told.job_file
+        try:
+            seen = _digest_of(Path(name))
+        except OSError as error:
+            remedy = "mount the store there" if of_the_store else "put the camera's calibration there"
+            raise BlindWorkerError(
+                worker, f"does not see {name} ({error.strerror}): {remedy}, under the same path"
+            ) from error
+        if seen != digest:
+            remedy = "another store is mounted there" if of_the_store else "copy the processor's there"
+            raise BlindWorkerError(worker, f"sees another file at {name}: {remedy}")
 
 
 class _Teller:

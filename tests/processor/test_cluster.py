@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skylapse_processor import fleet
+from skylapse_processor import fleet, part
 from skylapse_processor.child import Limits
 from skylapse_processor.cli import main
 from skylapse_processor.cluster import connected, embedded
-from skylapse_processor.errors import FilmError, LostError
+from skylapse_processor.errors import BlindWorkerError, FilmError, LostError
 from skylapse_processor.fleet import Fleet
 from skylapse_processor.frames import read_folder
 from skylapse_processor.progress import Progress
@@ -182,6 +182,27 @@ async def test_a_worker_that_does_not_see_the_store_is_named_and_passed_by(
     assert "mount the store there, under the same path" in caplog.text
     assert result["frames"] == FRAMES, "this machine made it"
     assert len(film_frames(folder / "film.mp4")) == FRAMES
+
+
+async def test_a_worker_without_the_calibration_is_told_with_the_file(store: Path) -> None:
+    lens, job = store / "lens.json", store / "job" / "job.json"
+    lens.write_text("{}")
+    words = {**json.loads(job.read_text()), "calibration": {"lens": str(lens), "tone": str(store / "none")}}
+    job.write_text(json.dumps(words))
+    told = part.task(job, part.digests_of(job), "job-1", 0, "", LIMITS).as_json()
+    lens.write_text("{ }")
+    with pytest.raises(BlindWorkerError) as another:
+        await part.make(told, lambda _: None, "tls://render.local:1")
+    assert str(another.value) == (
+        f"worker tls://render.local:1 sees another file at {lens}: copy the processor's there"
+    )
+    lens.unlink()
+    with pytest.raises(BlindWorkerError) as none:
+        await part.make(told, lambda _: None, "tls://render.local:1")
+    assert str(none.value) == (
+        f"worker tls://render.local:1 does not see {lens} (No such file or directory):"
+        " put the camera's calibration there, under the same path"
+    )
 
 
 async def test_a_cancelled_film_leaves_no_process_on_any_worker(workers: Cluster, store: Path) -> None:
