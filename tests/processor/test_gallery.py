@@ -1,11 +1,16 @@
 """The gallery in a real browser: sign in by keyboard, find films, play one, pin it; on a phone and a desk."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
+from skylapse_processor.service import Service
+from skylapse_processor.store.films import FilmQuery
 from tests.support.processes import find_program
 from tests.support.waiting import until
 
@@ -65,6 +70,29 @@ async def play_and_pin(page: Page) -> None:
     assert await page.evaluate("() => document.activeElement.className") == "card"
 
 
+async def set_apart(page: Page, service: Service) -> None:
+    """See that films of one window are told from each other; leave one."""
+    films = service._store.films
+    (film,) = films.list(FilmQuery(), 9)
+    later = film.created_at + timedelta(seconds=5)
+    others = (
+        replace(film, id="0" * 16, recipe="raw"),
+        replace(film, id="1" * 16, created_at=later),
+        replace(film, id="2" * 16, width=360),
+    )
+    await asyncio.wrap_future(films.put(others))
+    await page.reload()
+    await page.wait_for_selector("[data-film]:nth-child(4)")
+    told = await page.locator("[data-film] .detail").all_inner_texts()
+    assert len(set(told)) == 4
+    assert {"raw · 640 × 360 · 24 frames", "clean · 360 × 360 · 24 frames"} < set(told)
+    assert sum(words.startswith("clean · 640 × 360 · made ") for words in told) == 2
+    for other in others:
+        await asyncio.wrap_future(films.remove(other.id))
+    await page.reload()
+    await page.wait_for_selector(".card")
+
+
 async def test_films_are_found_played_and_pinned(tmp_path: Path, browser: Browser) -> None:
     async with serving(write_config(tmp_path / "processor")) as (service, client):
         await make_film(client)
@@ -75,6 +103,7 @@ async def test_films_are_found_played_and_pinned(tmp_path: Path, browser: Browse
         assert await page.inner_text(".day h2") == "Monday, June 1, 2026"
         assert await page.inner_text(".card .name") == "roof/west · Sunset"
         assert await page.inner_text(".card .detail") == "24 frames"
+        await set_apart(page, service)
         thumb = "() => document.querySelector('.card img').naturalWidth"
         assert await until(lambda: page.evaluate(thumb)) == 400
         await play_and_pin(page)

@@ -35,6 +35,10 @@ const dayName = new Intl.DateTimeFormat(undefined, {
 });
 const number = new Intl.NumberFormat();
 
+const moment = new Intl.DateTimeFormat(undefined, {
+  month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
+});
+
 const nameOfDay = (day) => dayName.format(new Date(`${day}T00:00:00Z`));
 
 function length(seconds) {
@@ -51,9 +55,21 @@ function size(bytes) {
 
 const frames = (count) => `${number.format(count)} ${count === 1 ? "frame" : "frames"}`;
 
+const CODECS = { h264: "H.264", h265: "H.265", av1: "AV1" };
+
+const name = (film) => film.title.replace(` · ${film.day}`, "");
+
+const shape = (film) => `${film.width} × ${film.height}`;
+
+const coded = (film) => CODECS[film.codec] ?? film.codec;
+
+const madeAt = (film) => moment.format(new Date(film.created_at));
+
+const TELLING = [(film) => film.recipe, shape, coded];
+
 function facts(film) {
   const parts = [nameOfDay(film.day), frames(film.frames), `${film.rate.toFixed(0)} a second`,
-    `${film.width} × ${film.height}`, size(film.bytes), `recipe ${film.recipe}`];
+    shape(film), size(film.bytes), coded(film), `recipe ${film.recipe}`, `made ${madeAt(film)}`];
   if (film.skipped) parts.push(`${film.skipped} left out`);
   if (film.flicker_mev !== null) parts.push(`flicker ${film.flicker_mev.toFixed(1)} mEV`);
   return parts.join(" · ");
@@ -66,8 +82,7 @@ function card(film, index) {
   element.querySelector("img").src = address(film.thumb);
   element.querySelector(".length").textContent = length(film.duration_s);
   element.querySelector(".star").hidden = !film.pinned;
-  element.querySelector(".name").textContent = film.title.replace(` · ${film.day}`, "");
-  element.querySelector(".detail").textContent = frames(film.frames);
+  element.querySelector(".name").textContent = name(film);
   element.dataset.film = film.id;
   element.addEventListener("click", () => show(index));
   return element;
@@ -79,6 +94,26 @@ function append(films) {
     const grid = section.querySelector(".grid");
     grid.insertBefore(card(film, state.films.length), grid.querySelector("[data-result]"));
     state.films.push(film);
+  }
+  tellApart();
+}
+
+// Two films of one window bear one name: each card says first what sets it apart.
+function tellApart() {
+  const alike = new Map();
+  for (const film of state.films) {
+    const key = JSON.stringify([film.day, name(film)]);
+    alike.set(key, [...(alike.get(key) ?? []), film]);
+  }
+  for (const films of alike.values()) {
+    const differing = TELLING.filter((tell) => new Set(films.map(tell)).size > 1);
+    const words = (film) => differing.map((tell) => tell(film));
+    const told = films.map((film) => words(film).join());
+    for (const [index, film] of films.entries()) {
+      const twin = told.indexOf(told[index]) !== told.lastIndexOf(told[index]);
+      const detail = [...words(film), ...(twin ? [`made ${madeAt(film)}`] : []), frames(film.frames)];
+      document.querySelector(`[data-film="${film.id}"] .detail`).textContent = detail.join(" · ");
+    }
   }
 }
 
