@@ -96,7 +96,7 @@ def _wrong(bracket: Bracket, seen: Light) -> float:
 
 def _merged(folder: Path, ghost_sigmas: float = GHOST_SIGMAS) -> list[Light]:
     """Return the radiance of each bracket on the scale of its middle, levelling left out."""
-    plan = hdr(plans.make(grouped(read_folder(folder).frames, ["hdr"])[0]), ghost_sigmas=ghost_sigmas)
+    plan = hdr(plans.make(grouped(read_folder(folder).frames, ["hdr"]).leaders), ghost_sigmas=ghost_sigmas)
 
     def latent(number: int, _size: Size) -> Latent:
         source = plan.frames[number]
@@ -147,7 +147,7 @@ def films(work: Path) -> list[Figure]:
 def _fused(folder: Path, true: list[Bracket]) -> list[float]:
     """Return the mean light of each bracket as Mertens's fusion shows it, levelled as its leader is."""
     merge, table = cv2.createMergeMertens(), tone.linear_table(CURVE)
-    plan = level(plans.make(grouped(read_folder(folder).frames, ["hdr"])[0]))
+    plan = level(plans.make(grouped(read_folder(folder).frames, ["hdr"]).leaders))
     means = []
     for bracket, gain_ev in zip(true, plan.gain_ev[:, 1], strict=True):
         levelled = np.rint(255 * tone.encode(CURVE, table * 2.0**gain_ev)).astype(np.uint8)

@@ -61,8 +61,13 @@ class Course:
 def gathered(request: RenderRequest) -> RenderRequest:
     """Return the request with the pictures that lead, brackets beside them where a step merges them."""
     steps = recipe.steps_of(request.recipe, request.parameters)
-    leaders, lost = grouped(request.frames, [step.kind for step in steps])
-    return replace(request, frames=leaders, skipped=(*request.skipped, *lost))
+    found = grouped(request.frames, [step.kind for step in steps])
+    return replace(
+        request,
+        frames=found.leaders,
+        skipped=(*request.skipped, *found.skipped),
+        noticed=(*request.noticed, *found.lacking),
+    )
 
 
 def goes_by_quality(request: RenderRequest) -> bool:

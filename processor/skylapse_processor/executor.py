@@ -76,6 +76,8 @@ class Executor:
         result, made_in = await self._fleet.make(folder, f"{job.id}-{job.attempt}", tell)
         for notice in result["noticed"]:
             _log.info("job %s: %s %s", job.id, notice["file"], notice["reason"])
+        for left_out in result["skipped"]:
+            _log.warning("job %s: %s is left out: %s", job.id, left_out["file"], left_out["reason"])
         return products(moved(request, made_in), result)
 
     async def predict(self, job: Job, frames: Sequence[StoredFrame], folder: Path) -> dict[str, Any]:

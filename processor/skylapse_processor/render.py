@@ -53,15 +53,14 @@ Cancelled = Callable[[], bool]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Made:
-    """One frame, ready to be encoded, or the reason why there is none."""
+    """One frame, ready to be encoded, or none where all it is made of is broken."""
 
-    name: str
+    name: str = ""
     frames: tuple[encode.VideoFrame, ...] = ()
     """At every size of the film."""
     log_mean: float = 0.0
     """NaN where it is on its way from black or to it."""
     adapted: str = ""
-    broken: str = ""
 
 
 def render_film(request: RenderRequest, on_progress: Report, cancelled: Cancelled) -> FilmResult:
@@ -178,7 +177,8 @@ class _Film:
         self._fade = np.ones(0)
         self._local = threading.local()
         self._means: list[float] = []
-        self._skipped: Skipped = []
+        self._broken: dict[str, str] = {}
+        """Files that turned out broken, with the reason: also those that are merged around."""
         self._adapted: list[tuple[str, str]] = []
         self._poster: tuple[encode.VideoFrame, ...] = ()
         self._preview: Preview | None = None
@@ -201,7 +201,7 @@ class _Film:
             for number, made in enumerate(pictures, first):
                 self._take(made, films, number)
                 self._meter.advance("render", number + 1 - first, count)
-            _some_left(self._means, self._skipped, self._request)
+            _some_left(self._means, [*self._broken.items()], self._request)
             self._meter.begin("finish", 1)
             result = self._result(films)
         self._write_stills()
@@ -212,7 +212,6 @@ class _Film:
         if self._stack is not None:
             self._stack.forget(number)
         if not made.frames:
-            self._skipped.append((made.name, made.broken))
             return
         films.write(made.frames, number)
         if self._preview is not None:
@@ -235,7 +234,7 @@ class _Film:
         facts, *others = films.finish({**figures, **self._request.metadata}, self._alive)
         return FilmResult(
             frames=facts.frames,
-            skipped=tuple(self._skipped),
+            skipped=tuple(self._broken.items()),
             adapted=tuple(self._adapted),
             noticed=tuple(self._noticed),
             duration_s=round(facts.duration_s, 6),
@@ -291,7 +290,12 @@ class _Film:
         return self._stack.count
 
     def _latent(self, index: int, size: Size) -> Latent:
-        return self._studio.latent(self._plan.frames[index], self._plan.gain_ev[index], size)
+        frame = self._plan.frames[index]
+        try:
+            return self._studio.latent(frame, self._plan.gain_ev[index], size)
+        except (PictureError, OSError) as error:
+            self._broken[frame.name] = why(error)
+            raise
 
     def _canvas(self, index: int) -> tuple[Canvas, int]:
         """Return one frame of the film, and the frame of the plan whose facts count for it."""
@@ -311,8 +315,9 @@ class _Film:
         try:
             canvas, number = self._canvas(index)
         except (PictureError, OSError) as error:
-            frames = self._plan.frames
-            return _Made(name=frames[min(index, len(frames) - 1)].name, broken=why(error))
+            if self._stack is None:
+                self._broken[self._plan.frames[index].name] = why(error)
+            return _Made()
         if not hasattr(self._local, "converter"):
             self._local.converter = encode.Converter()
         source, fade = self._plan.frames[number], float(self._fade[index])

@@ -46,7 +46,7 @@ def _sequence(frames: int, **how: object) -> Sequence:
 
 
 def _gathered(folder: Path) -> tuple[SourceFrame, ...]:
-    return grouped(read_folder(folder).frames, ["hdr"])[0]
+    return grouped(read_folder(folder).frames, ["hdr"]).leaders
 
 
 def _stack(plan: plans.Plan) -> Stack:
@@ -146,7 +146,11 @@ def test_a_bracket_without_one_of_its_pictures_is_merged_of_the_others(tmp_path:
     (tmp_path / "in" / brackets[6].names[0]).unlink()
     result = _film(tmp_path / "in", tmp_path / "film.mp4")
     assert result.frames == 8
-    assert names(result.skipped) == [brackets[5].names[0]]
+    assert names(result.skipped) == [brackets[2].names[1], brackets[4].names[0], brackets[5].names[0]]
+    assert dict(result.noticed) == {
+        brackets[1].names[0]: "stands for a bracket without its picture at +2 EV: merged of the others",
+        brackets[6].names[1]: "stands for a bracket without its middle: merged of the others",
+    }
     shown = film_log_means(tmp_path / "film.mp4", CURVE)
     assert np.abs(shown - whole).max() <= 0.02
 
@@ -181,6 +185,27 @@ def test_groups_stay_apart_where_pictures_are_missing(tmp_path: Path, lost: tupl
     groups = [{each.name, *(other.name for other in each.beside)} for each in _gathered(tmp_path)]
     left = [{name for name in bracket.names if (tmp_path / name).exists()} for bracket in brackets]
     assert groups == [group for group in left if group]
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_what_is_left_of_a_bracket_does_not_join_the_one_before_in_a_short_film_either(
+    tmp_path: Path, count: int
+) -> None:
+    brackets = write_brackets(tmp_path, _sequence(count, interval_s=20.0))
+    for name in (brackets[0].names[2], *brackets[1].names[:2]):
+        (tmp_path / name).unlink()
+    groups = [{each.name, *(other.name for other in each.beside)} for each in _gathered(tmp_path)]
+    whole = [set(bracket.names) for bracket in brackets[2:]]
+    assert groups == [set(brackets[0].names[:2]), {brackets[1].names[2]}, *whole]
+
+
+def test_a_bracket_that_takes_long_is_one_where_nothing_tells_its_interval(tmp_path: Path) -> None:
+    (bracket,) = write_brackets(tmp_path, _sequence(1), apart_s=30.0)
+    for name in bracket.names:
+        sidecar = (tmp_path / name).with_suffix(".json")
+        facts = json.loads(sidecar.read_text(encoding="utf-8")) | {"exposure_us": 10_000_000}
+        sidecar.write_text(json.dumps(facts), encoding="utf-8")
+    assert [len(each.beside) for each in _gathered(tmp_path)] == [2]
 
 
 def test_pictures_without_brackets_are_told_so_in_words(tmp_path: Path) -> None:
