@@ -111,6 +111,28 @@ def test_each_camera_has_its_cell_and_a_gap_is_dimmed(tmp_path: Path) -> None:
     assert right[25].mean() == pytest.approx(left[25].mean(), abs=6)
 
 
+def test_a_camera_that_is_away_makes_no_flicker(tmp_path: Path) -> None:
+    first = folder(tmp_path / "one", list(range(0, 300, 10)), BRIGHT)
+    second = folder(
+        tmp_path / "two", [*range(0, 100, 10), *range(150, 170, 10), *range(250, 300, 10)], BRIGHT
+    )
+    film = made(tmp_path / "grid.mp4", first, second)
+    steady = made(tmp_path / "steady.mp4", first, first)
+    assert film.flicker_mev == pytest.approx(steady.flicker_mev, abs=2.0)
+    assert film.flicker_mev < 10.0
+
+
+def test_a_camera_that_flickers_is_told_whatever_the_other_does(tmp_path: Path) -> None:
+    still = folder(tmp_path / "one", list(range(0, 300, 10)), BRIGHT)
+    unsteady = folder(tmp_path / "two", list(range(0, 300, 20)), BRIGHT)
+    for number, second in enumerate(range(10, 300, 20)):
+        shade = (150, 130, 50) if number % 2 else (200, 180, 80)
+        Image.new("RGB", SIZE, shade).save(unsteady / f"{second:05d}.jpg", quality=95)
+        at = (START + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
+        (unsteady / f"{second:05d}.json").write_text(json.dumps({"captured_at": at}), encoding="utf-8")
+    assert made(tmp_path / "grid.mp4", still, unsteady).flicker_mev > 50.0
+
+
 def test_a_broken_picture_of_one_camera_costs_the_others_nothing(tmp_path: Path) -> None:
     first = folder(tmp_path / "one", list(range(0, 100, 10)), BRIGHT)
     second = folder(tmp_path / "two", list(range(0, 100, 10)), DARK)

@@ -31,7 +31,7 @@ from skylapse_processor.recipe.caption import Caption
 from skylapse_processor.recipe.look import Look, apply
 from skylapse_processor.recipe.plan import Plan
 from skylapse_processor.recipe.smooth import flicker_mev
-from skylapse_processor.recipe.tokens import Part
+from skylapse_processor.recipe.tokens import Snippet
 from skylapse_processor.render import Cancelled, Report, shown_log_mean, write_stills
 from skylapse_processor.request import (
     FEWEST_CELLS,
@@ -95,6 +95,21 @@ def axis_of(times_s: Sequence[NDArray[np.float64]], tick_s: float | None = None)
         shown.append(np.where(away, before, nearest))
         gaps.append(away)
     return Axis(tick_s=step, frames=tuple(shown), gaps=tuple(gaps))
+
+
+def flicker_of(log_means: NDArray[np.float64]) -> float:
+    """Return the flicker of cells, shape (ticks, cells), in mEV: rms over what cameras showed, gaps apart.
+
+    A cell that goes dark because its camera is away does not flicker.
+    """
+    flickers = [
+        (flicker_mev(part), len(part))
+        for cell in log_means.T
+        for part in np.split(cell, np.flatnonzero(np.diff(np.isfinite(cell))) + 1)
+        if np.isfinite(part).all()
+    ]
+    shown = sum(count for _flicker, count in flickers)
+    return math.sqrt(sum(count * flicker**2 for flicker, count in flickers) / max(shown, 1))
 
 
 def shape_of(count: int) -> tuple[int, int]:
@@ -180,7 +195,7 @@ def _cell(camera: Cell, request: RenderRequest, box: Box, meter: Meter, cancelle
 
 def _caption(words: str, colour: tuple[int, int, int]) -> Caption:
     return Caption(
-        lines=((Part(words=words),),),
+        lines=((Snippet(words=words),),),
         zone=None,
         title="",
         position="bottom-left",
@@ -191,11 +206,20 @@ def _caption(words: str, colour: tuple[int, int, int]) -> Caption:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class _Shown:
+    """A picture as it stands in its cell."""
+
+    planes: Planes
+    log_mean: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Made:
     """One frame of the film."""
 
     frame: VideoFrame
-    log_mean: float
+    log_means: tuple[float, ...]
+    """Of each cell; NaN where its camera has no frame."""
 
 
 class _Grid:
@@ -223,19 +247,19 @@ class _Grid:
         coding = Coding(codec=self._request.codec, encoder=encoder, threads=self._request.threads)
         print_ = Print(size=self._request.size, box=self._film, output=self._request.output)
         poster: VideoFrame | None = None
-        means: list[float] = []
+        means: list[tuple[float, ...]] = []
         preview = Preview(0, len(ticks)) if self._request.preview else None
         with Prints([print_], rate, coding) as films:
             self._meter.begin("render", len(ticks))
             for number, made in enumerate(in_order(self._picture, ticks, self._cancelled)):
                 films.write((made.frame,), number)
-                means.append(made.log_mean)
+                means.append(made.log_means)
                 if preview is not None:
                     preview.take(number, made.frame)
                 poster = made.frame if poster is None or number <= _POSTER_AT * len(ticks) else poster
                 self._meter.advance("render", number + 1, len(ticks))
             self._meter.begin("finish", 1)
-            flicker = round(flicker_mev(np.array(means)), 3)
+            flicker = round(flicker_of(np.array(means)), 3)
             names = ", ".join(cell.name for cell in self._cells)
             (facts,) = films.finish(
                 {"recipe": self._request.recipe, "cameras": names, **self._request.metadata},
@@ -287,42 +311,44 @@ class _Grid:
         canvas = empty(self._film)
         for plane in canvas.planes:
             plane[:] = 0
+        log_means: list[float] = []
         for number in range(len(self._cells)):
             row, column = divmod(number, self._columns)
             rows = slice(row * self._box.height, (row + 1) * self._box.height)
             columns = slice(column * self._box.width, (column + 1) * self._box.width)
             red, green, blue = (plane[rows, columns] for plane in canvas.planes)
-            self._fill(number, tick, (red, green, blue))
-        log_mean = shown_log_mean(canvas.planes, "srgb")
-        return _Made(frame=self._local.converter.frame(canvas), log_mean=log_mean)
+            log_means.append(self._fill(number, tick, (red, green, blue)))
+        return _Made(frame=self._local.converter.frame(canvas), log_means=tuple(log_means))
 
-    def _fill(self, number: int, tick: int, planes: Planes) -> None:
-        """Show a camera in its cell."""
+    def _fill(self, number: int, tick: int, planes: Planes) -> float:
+        """Show a camera in its cell; return how bright its picture is, NaN where it has none."""
         cell, index = self._cells[number], int(self._axis.frames[number][tick])
         gap = bool(self._axis.gaps[number][tick])
         shown = self._shown(number, index) if index >= 0 else None
         if shown is not None:
-            for plane, source in zip(planes, shown, strict=True):
+            for plane, source in zip(planes, shown.planes, strict=True):
                 plane[:] = (source * np.float32(_DIMMED)).astype(np.uint8) if gap else source
         facts = cell.plan.frames[max(index, 0)]
         (cell.away if gap or shown is None else cell.label).draw(planes, facts, tick, 1.0)
+        return math.nan if gap or shown is None else shown.log_mean
 
-    def _shown(self, number: int, index: int) -> Planes | None:
+    def _shown(self, number: int, index: int) -> _Shown | None:
         """Return a frame of a camera, levelled, at its cell's size; None where it is broken."""
-        kept: dict[int, tuple[int, Planes | None]] = self._local.shown
+        kept: dict[int, tuple[int, _Shown | None]] = self._local.shown
         if number in kept and kept[number][0] == index:
             return kept[number][1]
-        cell, planes = self._cells[number], None
+        cell, shown = self._cells[number], None
         frame = cell.plan.frames[index]
         try:
             planes = cell.studio.canvas(frame).planes
             tables = cell.look.tables(index, 1.0)
             if tables is not None:
                 apply(tables, planes)
+            shown = _Shown(planes=planes, log_mean=shown_log_mean(planes, "srgb"))
         except (PictureError, OSError) as error:
             self._broken[cell.name, frame.name] = why(error)
-        kept[number] = (index, planes)
-        return planes
+        kept[number] = (index, shown)
+        return shown
 
 
 def _times(plan: Plan) -> NDArray[np.float64]:
