@@ -3,8 +3,11 @@
 import argparse
 import json
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ import simplejpeg
 from PIL import Image
 
 from .decode import Pixels
-from .decode_video import Grey, Recording, VideoFacts
+from .decode_video import Darkroom, Grey, Recording, Shot, VideoFacts
 from .errors import ProcessorError, RequestError, unreadable
 from .extract import ExtractWish, Report, Taken, captured_at, chosen, file_name, judged, sharpness
 
@@ -23,6 +26,10 @@ REPORT = "report.json"
 _FORMATS = ("jpg", "png")
 _OPTIONS = {"every_s": "--every", "from": "--from", "to": "--to"}
 _JUDGED_SIZE = (160, 90)
+_WRITERS = 2
+"""Threads that write pictures while the next ones are decoded."""
+_IN_HAND = 4
+"""Frames that are decoded and not written yet, at most."""
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -92,26 +99,59 @@ def extract(video: Path, folder: Path, wish: ExtractWish, write: Write) -> Repor
     """Write the frames, their sidecars and at last the report; raise PictureError or RequestError."""
     started = time.monotonic()
     _make_room(folder)
-    taken: list[Taken] = []
-    greys: list[Grey] = []
     with Recording(video) as recording:
         facts = recording.facts
-        for number, (shot, grey) in enumerate(chosen(recording, wish)):
-            path = write(recording.pixels(shot), folder / file_name(number, "")[:6])
-            taken.append(_taken(path, facts, shot.time_s, grey))
-            tiny = cv2.resize(grey, _JUDGED_SIZE, interpolation=cv2.INTER_AREA)
-            greys.append(np.asarray(tiny, dtype=np.uint8))
-        if not taken:
+        kept = list(_in_order(chosen(recording, wish), _Desk(folder, write, facts)))
+        if not kept:
             raise RequestError("", f"{video.name} has no frame in what was asked for")
         broken = recording.broken
     report = Report(
         facts=facts,
-        taken=judged(taken, greys),
+        taken=judged([taken for taken, _ in kept], [tiny for _, tiny in kept]),
         broken=broken,
         seconds=round(time.monotonic() - started, 2),
     )
     (folder / REPORT).write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
     return report
+
+
+class _Desk:
+    """Where frames are written, in several threads."""
+
+    def __init__(self, folder: Path, write: Write, facts: VideoFacts) -> None:
+        self._folder = folder
+        self._write = write
+        self._facts = facts
+        self._own = threading.local()
+
+    def sit_down(self) -> None:
+        """Have what each thread needs for itself."""
+        self._own.room = Darkroom()
+
+    def keep(self, number: int, shot: Shot) -> tuple[Taken, Grey]:
+        """Write a frame; say what is known of it, beside a tiny picture."""
+        room: Darkroom = self._own.room
+        grey = room.grey(shot.frame)
+        try:
+            path = self._write(room.pixels(shot.frame), self._folder / file_name(number, "")[:6])
+            taken = _taken(path, self._facts, shot.time_s, grey)
+        except OSError as error:
+            why = f"{self._folder} cannot be written ({unreadable(error)})"
+            raise RequestError("output", why) from error
+        tiny = cv2.resize(grey, _JUDGED_SIZE, interpolation=cv2.INTER_AREA)
+        return taken, np.asarray(tiny, dtype=np.uint8)
+
+
+def _in_order(shots: Iterator[Shot], desk: _Desk) -> Iterator[tuple[Taken, Grey]]:
+    """Write frames beside each other and beside the decoding of the next; yield them in their order."""
+    waiting: deque[Future[tuple[Taken, Grey]]] = deque()
+    with ThreadPoolExecutor(_WRITERS, "writer", desk.sit_down) as writers:
+        for number, shot in enumerate(shots):
+            waiting.append(writers.submit(desk.keep, number, shot))
+            if len(waiting) >= _IN_HAND:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _make_room(folder: Path) -> None:

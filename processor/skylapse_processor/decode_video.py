@@ -68,8 +68,6 @@ class Recording:
         self._path = path
         self._container: av.container.InputContainer | None = None
         self._stream: VideoStream | None = None
-        self._small = VideoReformatter()
-        self._full = VideoReformatter()
         self._first_s: float | None = None
         self._wanted_s = 0.0
         self.broken = 0
@@ -134,27 +132,6 @@ class Recording:
             place = int(((self._first_s or 0.0) + time_s) / stream.time_base)
             container.seek(place, stream=stream, backward=True)
 
-    def grey(self, shot: Shot) -> Grey:
-        """Return the luma of a frame, small."""
-        frame = shot.frame
-        rows = max(2, round(GREY_COLUMNS * frame.height / frame.width))
-        small = self._small.reformat(
-            frame, width=GREY_COLUMNS, height=rows, format="gray", interpolation=Interpolation.AREA
-        )
-        return np.asarray(small.to_ndarray(), dtype=np.uint8)
-
-    def pixels(self, shot: Shot) -> Pixels:
-        """Return a frame as it is shown: RGB, shape (rows, columns, 3), upright."""
-        frame = shot.frame
-        pixels = self._full.reformat(
-            frame,
-            format="rgb24",
-            src_colorspace=_colours(frame),
-            interpolation=Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INP,
-        ).to_ndarray()
-        turned = np.rot90(pixels, round(frame.rotation / 90) % 4)
-        return np.ascontiguousarray(turned, dtype=np.uint8)
-
     def _frames(self) -> Iterator[VideoFrame]:
         """Decode packet by packet, so that a broken one costs no more than itself."""
         container, stream = self._opened()
@@ -189,6 +166,33 @@ class Recording:
         if self._container is None or self._stream is None:
             raise PictureError(self._path.name, "is not open")
         return self._container, self._stream
+
+
+class Darkroom:
+    """Makes pictures of the frames of recordings; each thread has its own."""
+
+    def __init__(self) -> None:
+        self._small = VideoReformatter()
+        self._full = VideoReformatter()
+
+    def grey(self, frame: VideoFrame) -> Grey:
+        """Return the luma of a frame, small."""
+        rows = max(2, round(GREY_COLUMNS * frame.height / frame.width))
+        small = self._small.reformat(
+            frame, width=GREY_COLUMNS, height=rows, format="gray", interpolation=Interpolation.AREA
+        )
+        return np.asarray(small.to_ndarray(), dtype=np.uint8)
+
+    def pixels(self, frame: VideoFrame) -> Pixels:
+        """Return a frame as it is shown: RGB, shape (rows, columns, 3), upright."""
+        pixels = self._full.reformat(
+            frame,
+            format="rgb24",
+            src_colorspace=_colours(frame),
+            interpolation=Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INP,
+        ).to_ndarray()
+        turned = np.rot90(pixels, round(frame.rotation / 90) % 4)
+        return np.ascontiguousarray(turned, dtype=np.uint8)
 
 
 def _colours(frame: VideoFrame) -> Colorspace:

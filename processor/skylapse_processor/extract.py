@@ -18,7 +18,7 @@ import numpy as np
 
 from skylapse_protocol.codec import format_time
 
-from .decode_video import Grey, Recording, Shot, VideoFacts
+from .decode_video import Darkroom, Grey, Recording, Shot, VideoFacts
 from .errors import RequestError
 
 LIMITS: Mapping[str, tuple[float, float, str]] = {
@@ -106,8 +106,8 @@ class Report:
         return tuple(frame for frame in self.taken if frame.problem)
 
 
-def chosen(recording: Recording, wish: ExtractWish) -> Iterator[tuple[Shot, Grey]]:
-    """Yield the frames that are wanted, in order, each with its small grey picture."""
+def chosen(recording: Recording, wish: ExtractWish) -> Iterator[Shot]:
+    """Yield the frames that are wanted, in order."""
     if wish.scene is not None:
         return _at_changes(recording, wish, 255.0 * wish.scene)
     step_s = _step_s(recording.facts, wish)
@@ -169,7 +169,7 @@ def _span(recording: Recording, wish: ExtractWish) -> Iterator[Shot]:
             yield shot
 
 
-def _at_moments(recording: Recording, wish: ExtractWish, step_s: float) -> Iterator[tuple[Shot, Grey]]:
+def _at_moments(recording: Recording, wish: ExtractWish, step_s: float) -> Iterator[Shot]:
     """Yield the first frame at or after each moment."""
     half_s = 0.5 / max(recording.facts.rate, 1.0)
     number, shots = 0, _span(recording, wish)
@@ -177,7 +177,7 @@ def _at_moments(recording: Recording, wish: ExtractWish, step_s: float) -> Itera
         moment_s = wish.from_s + number * step_s
         if shot.time_s < moment_s - half_s:
             continue
-        yield shot, recording.grey(shot)
+        yield shot
         number = int((shot.time_s + half_s - wish.from_s) / step_s) + 1
         if wish.count is not None and number >= wish.count:
             return
@@ -187,31 +187,31 @@ def _at_moments(recording: Recording, wish: ExtractWish, step_s: float) -> Itera
             recording.jump(next_s)
 
 
-def _sharpest(recording: Recording, wish: ExtractWish, step_s: float) -> Iterator[tuple[Shot, Grey]]:
+def _sharpest(recording: Recording, wish: ExtractWish, step_s: float) -> Iterator[Shot]:
     """Yield the sharpest frame of each stretch of time."""
-    best: tuple[float, Shot, Grey] | None = None
-    place = 0
+    best: tuple[float, Shot] | None = None
+    place, room = 0, Darkroom()
     for shot in _span(recording, wish):
         here = int((shot.time_s - wish.from_s) / step_s + 1e-6)
         if best is not None and here != place:
-            yield best[1], best[2]
+            yield best[1]
             best = None
-        grey = recording.grey(shot)
-        figure = sharpness(grey)
+        figure = sharpness(room.grey(shot.frame))
         if best is None or figure > best[0]:
-            best, place = (figure, shot, grey), here
+            best, place = (figure, shot), here
     if best is not None:
-        yield best[1], best[2]
+        yield best[1]
 
 
-def _at_changes(recording: Recording, wish: ExtractWish, change: float) -> Iterator[tuple[Shot, Grey]]:
+def _at_changes(recording: Recording, wish: ExtractWish, change: float) -> Iterator[Shot]:
     """Yield the first frame, and each that differs from the last one taken."""
     last: Grey | None = None
+    room = Darkroom()
     for shot in _span(recording, wish):
-        grey = recording.grey(shot)
+        grey = room.grey(shot.frame)
         if last is None or _difference(grey, last) >= change:
             last = grey
-            yield shot, grey
+            yield shot
 
 
 def _difference(one: Grey, other: Grey) -> float:

@@ -1,7 +1,9 @@
 """Pictures out of recordings: the frames that were asked for, their times, and what is said of them."""
 
+import errno
 import json
 import subprocess
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from skylapse_processor.cli_frames import extract
+from skylapse_processor.decode import Pixels
+from skylapse_processor.errors import RequestError
+from skylapse_processor.extract import ExtractWish
 from skylapse_processor.frames import read_folder
 from tests.support.processes import find_program
 
@@ -155,6 +161,28 @@ def test_a_recording_of_which_the_end_is_missing_gives_what_is_there(tmp_path: P
     recording.write_bytes(data[: len(data) * 2 // 3])
     report = take(recording, tmp_path / "out", "--rate", "10")
     assert 40 <= len(report["taken"]) < 100
+
+
+def test_pictures_are_written_beside_each_other_and_stand_in_order(video: Path, tmp_path: Path) -> None:
+    two = threading.Barrier(2, timeout=30)
+
+    def write(pixels: Pixels, stem: Path) -> Path:
+        two.wait()
+        path = stem.with_suffix(".png")
+        Image.fromarray(pixels).save(path)
+        return path
+
+    report = extract(video, tmp_path / "out", ExtractWish(count=6), write)
+    assert [frame.file for frame in report.taken] == [f"{number:06d}.png" for number in range(1, 7)]
+    assert shown(tmp_path / "out") == pytest.approx([0, 20, 40, 60, 80, 100], abs=1)
+
+
+def test_a_disk_that_is_full_is_said(video: Path, tmp_path: Path) -> None:
+    def write(_pixels: Pixels, _stem: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(RequestError, match=r"cannot be written \(No space left"):
+        extract(video, tmp_path / "out", ExtractWish(count=4), write)
 
 
 def test_what_cannot_be_done_is_said(video: Path, tmp_path: Path) -> None:
