@@ -26,7 +26,12 @@ from .facts import CameraFacts
 from .forms import named, number, one_of, overridable_fields, required, rows
 from .protocol.codec import format_time
 
-_ERROR_FIELDS = {"test_running": "camera", "test_id_bad": "name", "test_id_taken": "name"}
+_ERROR_FIELDS = {
+    "test_no_settings": "camera",
+    "test_running": "camera",
+    "test_id_bad": "name",
+    "test_id_taken": "name",
+}
 """Where an error of the brain is shown that is none of the arms'."""
 
 

@@ -23,7 +23,8 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util import slugify
 
 from .ab_test_entries import ends_at_of, subentries_of
-from .brain.ab_tests import AbTest, Shelf, compile_experiment
+from .any_camera.records import BRIDGE as OWN_BRIDGE
+from .brain.ab_tests import AbTest, Shelf, check_settings, compile_experiment
 from .brain.clock import to_bridge
 from .brain.deploy import season_on
 from .configuration import read_configuration
@@ -200,6 +201,8 @@ class AbTester:
                 each: self.deployer.ledger.version(f"profile/{each}") or 1 for each in configuration.usable
             },
         )
+        obeys = camera.name.bridge != OWN_BRIDGE
+        check_settings(str(camera.name), camera.info, experiment, obeys=obeys)
         return AbTest(
             camera=str(camera.name),
             name=name or experiment.id,

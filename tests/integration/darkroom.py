@@ -2,9 +2,11 @@
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import io
 import json
+import random
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, override
@@ -27,12 +29,26 @@ NOON = datetime(2026, 6, 21, 10, 0, tzinfo=UTC)
 """Twelve o'clock in Vienna: the window begins."""
 SCHEDULE = ScheduleSpec(id="noon", name="Noon", anchor="clock", at="12:00:00", duration_min=2, interval_s=20)
 WINDOW = "noon-20260621"
+CHATTER = -1
+"""Instead of a status: an error whose words do not end."""
+
+ALL_CHATTER = 64_000_000
+
+_UPLOADS = "/api/v1/uploads"
 
 
 def picture(number: int = 0, kind: str = "JPEG", size: tuple[int, int] = (64, 48)) -> bytes:
     """Return a small picture, another one for each number."""
     kept = io.BytesIO()
     Image.new("RGB", size, (number * 7 % 256, number // 256 % 256, 90)).save(kept, kind)
+    return kept.getvalue()
+
+
+def noise(size: tuple[int, int] = (640, 480)) -> bytes:
+    """Return a picture that takes some hundred kilobytes."""
+    kept = io.BytesIO()
+    pixels = random.Random(1).randbytes(size[0] * size[1] * 3)
+    Image.frombytes("RGB", size, pixels).save(kept, "JPEG", quality=90)
     return kept.getvalue()
 
 
@@ -96,16 +112,31 @@ class Depot:
         self.frames: list[tuple[FrameRecord, bytes]] = []
         self.answers: list[int] = []
         self.always: int | None = None
+        self.refused: set[int] = set()
+        """Numbers of frames that it will not have."""
         self.asked = 0
-        self.short = False
-        """Whether it says that it took only a part."""
+        self.taken: list[tuple[str, int]] = []
+        """The requests that came, each with how many bytes were taken of it."""
+        self.cuts: list[int] = []
+        """After so many bytes the line breaks, once each."""
+        self.offsets: list[int] = []
+        """What it tells of an upload that is created, one after the other, instead of the truth."""
+        self.location: str | None = None
+        """Where it says that uploads stand, instead of the truth."""
+        self.stuck = False
+        """Whether it takes no piece of an upload that was begun."""
+        self.chatter = 0
+        """How many bytes it has said in answers that do not end."""
         self.url = ""
         self._runner: web.AppRunner | None = None
+        self._parts: dict[str, tuple[FrameRecord, bytearray]] = {}
 
     async def start(self) -> None:
         """Listen on a free port."""
         app = web.Application(client_max_size=50_000_000)
-        app.router.add_post("/api/v1/uploads", self._take)
+        app.router.add_post(_UPLOADS, self._create)
+        app.router.add_head(_UPLOADS + "/{part}", self._tell)
+        app.router.add_patch(_UPLOADS + "/{part}", self._append)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -121,23 +152,78 @@ class Depot:
         """The numbers of the frames that came, in order."""
         return [record.seq for record, _ in self.frames]
 
-    async def _take(self, request: web.Request) -> web.Response:
+    def forget(self) -> None:
+        """Know nothing of uploads that were begun."""
+        self._parts.clear()
+
+    async def _create(self, request: web.Request) -> web.StreamResponse:
         self.asked += 1
-        data = await request.read()
+        words = dict(pair.split(" ") for pair in request.headers["Upload-Metadata"].split(","))
+        record = read_record(json.loads(base64.b64decode(words["record"])))
+        assert base64.b64decode(words["sha256"]).decode() == record.sha256
+        assert record.bytes == int(request.headers["Upload-Length"])
         status = self.answers.pop(0) if self.answers else self.always or 201
         if request.headers["Authorization"] != f"Bearer {KEY}":
             status = 401
-        if status != 201:
-            return web.json_response({"title": "no"}, status=status)
-        words = dict(pair.split(" ") for pair in request.headers["Upload-Metadata"].split(","))
-        record = read_record(json.loads(base64.b64decode(words["record"])))
-        assert hashlib.sha256(data).hexdigest() == record.sha256
-        assert base64.b64decode(words["sha256"]).decode() == record.sha256
-        assert record.bytes == len(data) == int(request.headers["Upload-Length"])
-        offset = 0 if self.short else len(data)
-        if not self.short:
-            self.frames.append((record, data))
-        return web.Response(status=201, headers={"Upload-Offset": str(offset)})
+        if status == CHATTER:
+            return await self._chat(request)
+        if status != 201 or record.seq in self.refused:
+            await request.read()
+            return web.json_response({"title": "no"}, status=status if status != 201 else 400)
+        name = f"{record.seq}-{record.sha256}"
+        if name not in self._parts or request.can_read_body:
+            self._parts[name] = (record, bytearray())
+        headers = {"Location": self.location or f"{_UPLOADS}/{name}"}
+        return await self._receive(request, name, 201, headers)
+
+    async def _tell(self, request: web.Request) -> web.Response:
+        self.taken.append(("HEAD", 0))
+        found = self._parts.get(request.match_info["part"])
+        if found is None:
+            return web.Response(status=404)
+        return web.Response(headers={"Upload-Offset": str(len(found[1]))})
+
+    async def _append(self, request: web.Request) -> web.Response:
+        assert request.headers["Authorization"] == f"Bearer {KEY}"
+        name = request.match_info["part"]
+        if request.headers["Upload-Offset"] != str(len(self._parts[name][1])):
+            return web.Response(status=409)
+        return await self._receive(request, name, 204, {})
+
+    async def _receive(
+        self, request: web.Request, name: str, status: int, headers: dict[str, str]
+    ) -> web.Response:
+        """Take the body of a request, or as much of it as comes before the line breaks."""
+        record, part = self._parts[name]
+        if self.cuts and request.can_read_body:
+            data = await request.content.readexactly(self.cuts.pop(0))
+            assert request.transport is not None
+            request.transport.abort()
+        else:
+            data = await request.read()
+            assert base64.b64decode(request.headers.get("Upload-Checksum", "")[7:]) in (
+                b"",
+                hashlib.sha256(data).digest(),
+            )
+        if not self.stuck:
+            part += data
+        self.taken.append((request.method, len(data)))
+        is_answered = request.transport is not None and not request.transport.is_closing()
+        if is_answered and hashlib.sha256(part).hexdigest() == record.sha256:
+            self.frames.append((record, bytes(part)))
+        offset = self.offsets.pop(0) if self.offsets else len(part)
+        return web.Response(status=status, headers={**headers, "Upload-Offset": str(offset)})
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        """Refuse in words without end, as far as anybody listens."""
+        await request.read()
+        answer = web.StreamResponse(status=500)
+        await answer.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while self.chatter < ALL_CHATTER:
+                await answer.write(b"no " * 20_000)
+                self.chatter += 60_000
+        return answer
 
 
 def subentries(*sources: tuple[str, str]) -> list[ConfigSubentryData]:

@@ -16,7 +16,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.setup import async_setup_component
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_mqtt_message
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.any_camera.bridge import spool_folder
@@ -127,6 +127,27 @@ async def test_a_window_from_its_start_to_its_end(
     assert (ended.window, ended.day, ended.profiles, ended.captured) == (WINDOW, "2026-06-21", ("f",), 6)
     assert garden.taken == 6
     assert list((spool_folder(hass) / "frames").iterdir()) == []
+
+
+async def test_a_window_with_several_profiles_has_frames_of_each(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    plan = json.loads(published(mqtt, f"{GARDEN}/plan/set")[-1])
+    plan["windows"][0]["profiles"] = ["f", "a"]
+    async_fire_mqtt_message(hass, f"{GARDEN}/plan/set", json.dumps(plan))
+    for second in (0, 20, 120):
+        await noon(hass, freezer, second)
+    records = [record for record, _ in depot.frames]
+    assert [(record.profile, record.place) for record in records] == [("f", 0), ("a", 1)] * 2
+    assert len({record.sha256 for record in records}) == 4
+    (ended,) = last(mqtt, f"{GARDEN}/state").ended_windows
+    assert (ended.profiles, ended.captured) == (("f", "a"), 4)
+    assert garden.at_once == 1
 
 
 async def test_previews_are_small_and_few(
@@ -375,7 +396,7 @@ async def test_nothing_is_lost_over_a_restart(
     await noon(hass, freezer, 40)
     await noon(hass, freezer, 120)
     assert depot.numbers == [1, 2, 3]
-    assert len({record.spool for record, _ in depot.frames}) == 1
+    assert len({(record.spool, record.seq) for record, _ in depot.frames}) == 3
     assert [kind for kind, _ in events(mqtt)] == ["window_started", "window_ended", "tick_skipped"]
     (ended,) = last(mqtt, f"{GARDEN}/state").ended_windows
     assert ended.captured == 3

@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -10,16 +12,21 @@ from unittest.mock import patch
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_mqtt_message
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.any_camera import files
+from custom_components.skylapse.brain.ab_tests import check_settings
+from custom_components.skylapse.brain.errors import AbTestError
 from custom_components.skylapse.protocol import topics
-from custom_components.skylapse.protocol.messages import Command, Reply
+from custom_components.skylapse.protocol.messages import CameraInfo, Command, Reply
+from custom_components.skylapse.protocol.snapshot import Arm, Experiment
 from tests.integration.brokerage import last, published
 from tests.integration.darkroom import NOON, Depot, View, let_it_be, picture, settle
 from tests.integration.test_any_camera import GARDEN, OWN, noon
+from tests.integration.test_any_camera_sequence import PROFILE
 
 type Ask = Callable[..., Awaitable[Reply]]
 
@@ -239,3 +246,55 @@ async def test_identify_and_flush(
     await noon(hass, freezer)
     assert (await ask("flush")).result == {"pending": 1}
     assert depot.numbers == [1]
+
+
+# ---------------------------------------------------------------- A/B tests
+
+
+ARMS = [{"profile": "f"}, {"profile": "f", "ev": 0.5, "average": 4, "jpeg_quality": 60}]
+
+
+async def test_an_action_starts_no_test_on_a_camera_without_settings(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, own_cameras: MockConfigEntry
+) -> None:
+    told = len(published(mqtt, f"{GARDEN}/snapshot/set"))
+    with pytest.raises(ServiceValidationError) as refusal:
+        await hass.services.async_call(
+            "skylapse",
+            "start_ab_test",
+            {"camera": "home_assistant/garden", "arms": ARMS},
+            blocking=True,
+            return_response=True,
+        )
+    assert refusal.value.translation_key == "test_no_settings"
+    assert refusal.value.translation_placeholders == {"camera": "home_assistant/garden"}
+    assert own_cameras.runtime_data.ab_tester.shelf.tests == []
+    assert len(published(mqtt, f"{GARDEN}/snapshot/set")) == told
+
+
+@pytest.mark.parametrize(
+    ("can", "obeys", "changes", "is_refused"),
+    [
+        ({}, False, {"average": 4}, True),
+        ({}, True, {"ev": 1.0}, True),
+        ({}, True, {"average": 4}, False),
+        ({}, True, {"jpeg_quality": 60}, False),
+        ({"controls_exposure": True}, True, {"ev": 1.0}, False),
+        ({"controls_colour": True}, True, {"ev": 1.0}, False),
+        ({"focus": True}, True, {"ev": 1.0}, False),
+        ({"raw": True}, True, {"ev": 1.0}, False),
+        (None, False, {"ev": 1.0}, False),
+    ],
+)
+def test_a_test_needs_a_camera_that_can_do_what_its_arms_differ_in(
+    can: dict[str, Any] | None,
+    obeys: bool,  # noqa: FBT001 a parameter of the test
+    changes: dict[str, Any],
+    is_refused: bool,  # noqa: FBT001 a parameter of the test
+) -> None:
+    arms = (Arm(test_id="t-a", profile=PROFILE), Arm(test_id="t-b", profile=replace(PROFILE, **changes)))
+    info = None
+    if can is not None:
+        info = CameraInfo(id="c", name="C", model="", driver="http", width=1, height=1, **can)
+    with pytest.raises(AbTestError) if is_refused else nullcontext():
+        check_settings("roof/c", info, Experiment(id="t", arms=arms), obeys=obeys)

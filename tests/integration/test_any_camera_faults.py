@@ -1,6 +1,7 @@
 """What goes wrong with cameras of Home Assistant: told, survived, and well again by itself."""
 
 import asyncio
+import io
 import json
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.camera.const import DATA_COMPONENT
 from homeassistant.core import HomeAssistant
+from PIL import Image
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     async_fire_mqtt_message,
@@ -108,6 +110,7 @@ async def test_a_camera_that_hangs_costs_its_tick_alone(
     assert depot.numbers == [1]
 
 
+@pytest.mark.parametrize("late", [2, 3])
 async def test_a_slow_camera_skips_ticks_and_never_has_two_at_once(
     hass: HomeAssistant,
     mqtt: MqttMockHAClient,
@@ -115,20 +118,23 @@ async def test_a_slow_camera_skips_ticks_and_never_has_two_at_once(
     garden: View,
     depot: Depot,
     freezer: FrozenDateTimeFactory,
+    late: int,
 ) -> None:
+    pause = timedelta(seconds=25 + 20 * late)
     garden.waiting = asyncio.Event()
     freezer.move_to(NOON)
     async_fire_time_changed(hass, NOON)
     await garden.asked.wait()
-    freezer.move_to(NOON + timedelta(seconds=65))
+    freezer.move_to(NOON + pause)
     garden.waiting.set()
     await settle(hass)
     assert garden.at_once == 1
-    assert ("tick_skipped", "2 too late since 2026-06-21 10:00:20 UTC") in events(mqtt)
-    assert [record.captured_at - NOON for record, _ in depot.frames] == [
-        timedelta(0),
-        timedelta(seconds=65),
-    ]
+    words = f"{late} too late since 2026-06-21 10:00:20 UTC"
+    assert ("tick_skipped", words) in events(mqtt)
+    assert [record.captured_at - NOON for record, _ in depot.frames] == [timedelta(0), pause]
+    assert state(mqtt).last_error == (words if late > 2 else None)
+    await noon(hass, freezer, 120)
+    assert state(mqtt).last_error is None
 
 
 async def test_a_picture_that_is_too_large_is_refused_in_words(
@@ -142,11 +148,35 @@ async def test_a_picture_that_is_too_large_is_refused_in_words(
         await noon(hass, freezer)
     with patch.object(pictures, "MAX_PIXELS", 100):
         await noon(hass, freezer, 20)
-        garden.shows = picture(1, "PNG")
-        await noon(hass, freezer, 40)
-    first, second, third = failures(mqtt)
+    first, second = failures(mqtt)
     assert "bytes, more than 100" in first
-    assert second == third == "the picture has 64 × 48 pixels, more than 100"
+    assert second == "the picture has 64 × 48 pixels, more than 100"
+
+
+async def test_a_picture_that_would_take_too_much_memory_is_not_decoded(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    kept = io.BytesIO()
+    Image.new("1", (7681, 4320)).save(kept, "PNG")
+    garden.shows = kept.getvalue()
+    await noon(hass, freezer)
+    why = "the picture, which is no JPEG, has 7681 × 4320 pixels, more than 33177600"
+    assert failures(mqtt) == [state(mqtt).last_error] == [why]
+    progressive = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(progressive, "JPEG", progressive=True)
+    with patch.object(pictures, "MAX_DECODED_PIXELS", 100):
+        garden.shows = progressive.getvalue()
+        await noon(hass, freezer, 20)
+        assert published(mqtt, f"{GARDEN}/preview") == []
+        garden.shows = picture(1)
+        await noon(hass, freezer, 40)
+    assert len(published(mqtt, f"{GARDEN}/preview")) == 1
+    assert depot.numbers == [1, 2]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from homeassistant.core import HomeAssistant
 
 from custom_components.skylapse.any_camera import files
 from custom_components.skylapse.any_camera.ledger import ENDED_KEPT, KnownCamera
+from custom_components.skylapse.any_camera.records import purposes
 from custom_components.skylapse.any_camera.sequence import (
     LOOK_AGAIN,
     Outcome,
@@ -49,7 +51,7 @@ def at(second: float) -> datetime:
     return START + timedelta(seconds=second)
 
 
-def window(name: str, start: float, end: float, interval_s: float = 10, profile: str = "f") -> Window:
+def window(name: str, start: float, end: float, interval_s: float = 10, *profiles: str) -> Window:
     return Window(
         id=name,
         schedule="noon",
@@ -57,7 +59,7 @@ def window(name: str, start: float, end: float, interval_s: float = 10, profile:
         starts_at=at(start),
         ends_at=at(end),
         interval_s=interval_s,
-        profiles=(profile,),
+        profiles=profiles or ("f",),
     )
 
 
@@ -79,10 +81,23 @@ def turns(outcome: Outcome) -> list[tuple[str, str]]:
 def test_a_tick_is_taken_when_it_comes_and_once() -> None:
     state, outcome = look(sequence(window("w", 0, 60)), at(0))
     assert outcome.shot is not None
-    assert (outcome.shot.at, outcome.shot.profile) == (at(0), PROFILE)
+    assert (outcome.shot.at, outcome.shot.profiles) == (at(0), (PROFILE,))
     assert turns(outcome) == [("started", "w")]
     state, outcome = look(state, at(0))
     assert (outcome.idle, outcome.look_at) == (True, at(10))
+
+
+def test_a_tick_has_a_picture_of_every_profile_that_is_deployed() -> None:
+    other = replace(PROFILE, id="g")
+    both = replace(SNAPSHOT, profiles=(PROFILE, other))
+    state = sequence(window("w", 0, 60, 10, "g", "unheard", "f"), snapshot=both)
+    _, outcome = look(state, at(0))
+    assert outcome.shot is not None
+    assert outcome.shot.profiles == (other, PROFILE)
+    assert [(purpose.profile, purpose.place) for purpose in purposes(outcome.shot)] == [
+        (other, 0),
+        (PROFILE, 1),
+    ]
 
 
 def test_it_waits_for_a_window_that_is_far_away_and_looks_at_the_clock_meanwhile() -> None:
@@ -178,8 +193,9 @@ def test_the_last_twenty_windows_are_remembered() -> None:
     known = KnownCamera()
     for number in range(ENDED_KEPT + 5):
         one = window(f"w{number}", number, number + 1)
-        known = known.begun(one, "f").left(one.id, delivered=2, dropped=1).ended(one, "f", at(number + 1))
-    known = known.begun(window("open", 0, 99), "f")
+        known = known.begun(one, ("f",)).left(one.id, delivered=2, dropped=1)
+        known = known.ended(one, ("f",), at(number + 1))
+    known = known.begun(window("open", 0, 99), ("f",))
     over = [each for each in known.windows if each.ended_at is not None]
     assert [each.window.id for each in over] == [f"w{number}" for number in range(5, ENDED_KEPT + 5)]
     assert {(each.delivered, each.dropped) for each in over} == {(2, 1)}
@@ -228,8 +244,25 @@ async def test_numbers_never_come_twice(hass: HomeAssistant, tmp_path: Path) -> 
         seen.append((record.spool, record.seq))
         spool = Spool(hass, tmp_path)
         await spool.async_open()
-    assert seen == [(seen[0][0], 1), (seen[0][0], 2), (seen[0][0], 3)]
+    assert [seq for _, seq in seen] == [1, 2, 3]
     assert spool.counts("garden").delivered == 3
+
+
+async def test_a_spool_that_was_restored_names_no_frame_like_another(
+    hass: HomeAssistant, tmp_path: Path
+) -> None:
+    async def take(folder: Path) -> FrameRecord:
+        spool = Spool(hass, folder)
+        await spool.async_open()
+        record = await spool.async_add(b"x", lambda spool, seq: replace(frame(seq)[0], spool=spool))
+        await spool.async_delivered(record)
+        return record
+
+    await take(tmp_path / "live")
+    shutil.copytree(tmp_path / "live", tmp_path / "backup")
+    later, again = await take(tmp_path / "live"), await take(tmp_path / "backup")
+    assert later.seq == again.seq
+    assert later.spool != again.spool
 
 
 async def test_a_frame_that_was_counted_and_not_deleted_goes_at_the_next_start(
@@ -237,7 +270,6 @@ async def test_a_frame_that_was_counted_and_not_deleted_goes_at_the_next_start(
 ) -> None:
     fill(tmp_path, 1)
     ledger = {
-        "spool": "00112233445566ff",
         "next_seq": 2,
         "leaving": [1],
         "cameras": {"garden": {"delivered": 1}},
@@ -250,7 +282,7 @@ async def test_a_frame_that_was_counted_and_not_deleted_goes_at_the_next_start(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"spool": 5}', '{"spool": "short", "next_seq": 1}', "[" * 100_000]
+    "text", ["", "[]", "{", '{"next_seq": "many"}', '{"next_seq": 1, "cameras": 5}', "[" * 100_000]
 )
 async def test_a_ledger_that_cannot_be_read_begins_a_new_spool(
     hass: HomeAssistant, tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture

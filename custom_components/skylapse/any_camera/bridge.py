@@ -28,6 +28,7 @@ from ..protocol.errors import ProtocolError
 from ..protocol.messages import BridgeAnnounce, BridgeHealth, CameraState, Command, Host, Uplink
 from ..protocol.snapshot import Plan, Snapshot
 from . import files
+from .deployed import Kept
 from .desk import Desk
 from .errand import Errand
 from .records import BRIDGE
@@ -96,6 +97,8 @@ class OwnBridge:
         self._dirty: set[str] = set()
         self._told: dict[str, CameraState] = {}
         self._processor_online = False
+        self._kept: dict[str, Kept] = {}
+        """What was deployed when this began, until its camera takes it over."""
         self._is_open = False
         self._rests = False
         self._ends: list[CALLBACK_TYPE] = []
@@ -147,6 +150,7 @@ class OwnBridge:
                 self._dirty.discard(camera)
             if went:
                 await _async_empty(self._hass, self._coordinator.root, went, whole=not wanted)
+                await self.spool.async_recall(wanted)
             changed = [spec for spec in wanted.values() if spec != self._spec(spec.id)]
             if wanted and await self._async_open():
                 await self._async_listen()
@@ -188,6 +192,7 @@ class OwnBridge:
                 LOGGER.error("Home Assistant's cameras cannot photograph: %s", error)
                 return False
             self._is_open = True
+            self._kept = await self.spool.async_recall(read_sources(self._entry))
             self._software = str((await async_get_integration(self._hass, DOMAIN)).version)
             self._uploader.async_poke()
         return self._is_open
@@ -222,7 +227,7 @@ class OwnBridge:
         if source is not None:
             source.spec = spec
             return
-        self._sources[spec.id] = source = Source(spec, self._parts)
+        self._sources[spec.id] = source = Source(spec, self._parts, self._kept.pop(spec.id, Kept()))
         source.async_start()
 
     # ------------------------------------------------------------------ what others say
@@ -230,9 +235,9 @@ class OwnBridge:
     @callback
     def _heard(self, message: mqtt.ReceiveMessage) -> None:
         """Take in what is deployed, and commands; what does not fit is told in the camera's state."""
-        root = self._coordinator.root
+        root, payload = self._coordinator.root, raw(message.payload)
         try:
-            decoded = topics.decode(message.topic, raw(message.payload), root)
+            decoded = topics.decode(message.topic, payload, root)
             if isinstance(decoded.message, Plan | Snapshot):
                 check_deployed(decoded.message)
         except ProtocolError as error:
@@ -247,9 +252,9 @@ class OwnBridge:
             self._uplink = said if isinstance(said, Uplink) else None
             self._health.async_ask()
         elif source is not None and decoded.topic is topics.PLAN:
-            source.async_deploy_plan(said if isinstance(said, Plan) else None)
+            source.async_deploy_plan(said if isinstance(said, Plan) else None, payload)
         elif source is not None:
-            source.async_deploy_snapshot(said if isinstance(said, Snapshot) else None)
+            source.async_deploy_snapshot(said if isinstance(said, Snapshot) else None, payload)
 
     @callback
     def _refuse(self, topic: str, error: ProtocolError) -> None:

@@ -65,7 +65,7 @@ def read_spool(folder: Path) -> Found:
 def write_ledger(folder: Path, ledger: Mapping[str, Any]) -> None:
     """Keep the ledger; raise SpoolError."""
     try:
-        _write_durably(folder / _LEDGER, json.dumps(ledger, separators=(",", ":")).encode())
+        write_durably(folder / _LEDGER, json.dumps(ledger, separators=(",", ":")).encode())
     except OSError as error:
         raise SpoolError(f"the spool cannot be written: {error}") from error
 
@@ -77,8 +77,8 @@ def write_frame(folder: Path, record: FrameRecord, jpeg: bytes) -> None:
         picture.parent.mkdir(parents=True, exist_ok=True)  # caches are emptied now and then
         if disk(folder).free_bytes < MIN_FREE_BYTES:
             raise SpoolFullError("the disk of Home Assistant is almost full")
-        _write_durably(picture, jpeg)
-        _write_durably(picture.with_suffix(".json"), json.dumps(write_record(record)).encode())
+        write_durably(picture, jpeg)
+        write_durably(picture.with_suffix(".json"), json.dumps(write_record(record)).encode())
     except OSError as error:
         remove_frames(folder, [record])
         raise SpoolFullError(f"a frame cannot be written: {error}") from error
@@ -121,6 +121,21 @@ def disk(folder: Path) -> Disk:
     return Disk(free_bytes=usage.free, total_bytes=usage.total)
 
 
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file that afterwards is whole under its name, whatever happens; raise OSError."""
+    part = path.with_name(path.name + _PART)
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def _read_record(path: Path) -> FrameRecord | None:
     """Return the record in a file; one that cannot be read is deleted."""
     try:
@@ -140,17 +155,3 @@ def _read_ledger(path: Path) -> dict[str, Any]:
         LOGGER.warning("The ledger of the spool cannot be read, a new one is begun: %s", error)
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    part = path.with_name(path.name + _PART)
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -21,8 +21,8 @@ class KnownWindow:
     """A window that began, with what left the spool of it."""
 
     window: Window
-    profile: str
-    """The one that its frames bear."""
+    profiles: tuple[str, ...]
+    """Those that its frames bear."""
     ended_at: datetime | None = None
     delivered: int = 0
     dropped: int = 0
@@ -46,13 +46,13 @@ class KnownCamera:
         """The windows that began and have not ended."""
         return tuple(known.window for known in self.windows if known.ended_at is None)
 
-    def begun(self, window: Window, profile: str) -> KnownCamera:
+    def begun(self, window: Window, profiles: tuple[str, ...]) -> KnownCamera:
         """Return the camera with a window that began."""
-        return replace(self, windows=(*self._others(window), self._known(window, profile)))
+        return replace(self, windows=(*self._others(window), self._known(window, profiles)))
 
-    def ended(self, window: Window, profile: str, at: datetime) -> KnownCamera:
+    def ended(self, window: Window, profiles: tuple[str, ...], at: datetime) -> KnownCamera:
         """Return the camera with a window that ended."""
-        ended = replace(self._known(window, profile), ended_at=at)
+        ended = replace(self._known(window, profiles), ended_at=at)
         windows = (*self._others(window), ended)
         over = [known.window.id for known in windows if known.ended_at is not None]
         forgotten = set(over[:-ENDED_KEPT])
@@ -73,19 +73,17 @@ class KnownCamera:
     def _others(self, window: Window) -> Iterable[KnownWindow]:
         return (known for known in self.windows if known.window.id != window.id)
 
-    def _known(self, window: Window, profile: str) -> KnownWindow:
+    def _known(self, window: Window, profiles: tuple[str, ...]) -> KnownWindow:
         for known in self.windows:
             if known.window.id == window.id:
                 return replace(known, window=window, ended_at=None)
-        return KnownWindow(window=window, profile=profile)
+        return KnownWindow(window=window, profiles=profiles)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ledger:
     """The book of one spool."""
 
-    spool: str
-    """64 random bits, made with the spool."""
     next_seq: int = 1
     leaving: tuple[int, ...] = ()
     """Frames that are counted as gone; a kill may have left their files."""

@@ -1,7 +1,8 @@
 """Pictures of Home Assistant's own entities, and what of them can be a frame.
 
-A JPEG is a frame as it comes, byte for byte; PNG and WebP become one. Whether a picture is blank, frozen or
-cut short is for the processor to judge: here it only has to say how large it is.
+A JPEG is a frame as it comes, byte for byte; PNG and WebP become one, unless they are too large for that.
+Whether a picture is blank, frozen or cut short is for the processor to judge: here it only has to say how
+large it is.
 """
 
 import asyncio
@@ -23,6 +24,9 @@ PICTURE_LIMIT_S = 10
 MAX_PICTURE_BYTES = 32 * 1024 * 1024
 MAX_PIXELS = 128_000_000
 """The processor takes no larger ones."""
+
+MAX_DECODED_PIXELS = 7680 * 4320
+"""Larger ones are not decoded here: that takes 8 bytes a pixel, beside all else that Home Assistant does."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP")
 _JPEG_QUALITY = 95
@@ -73,22 +77,28 @@ def examine(content: bytes) -> Picture:
     """Return a picture as a JPEG with its size; raise PictureError. Blocks."""
     if len(content) > MAX_PICTURE_BYTES:
         raise PictureError(f"the picture has {len(content)} bytes, more than {MAX_PICTURE_BYTES}")
+    is_jpeg = content.startswith(_JPEG)
+    most = MAX_PIXELS if is_jpeg else MAX_DECODED_PIXELS
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
             width, height = opened.size
-            small_enough = width * height <= MAX_PIXELS
-            jpeg = content if content.startswith(_JPEG) or not small_enough else _converted(opened)
+            small_enough = width * height <= most
+            jpeg = content if is_jpeg or not small_enough else _converted(opened)
     except Exception as error:  # Pillow raises anything for files that are made to harm
         raise PictureError(f"the picture is no JPEG, PNG or WebP that can be read: {error}") from error
     if not small_enough:
-        raise PictureError(f"the picture has {width} × {height} pixels, more than {MAX_PIXELS}")
+        what = "the picture" if is_jpeg else "the picture, which is no JPEG,"
+        raise PictureError(f"{what} has {width} × {height} pixels, more than {most}")
     return Picture(jpeg=jpeg, sha256=hashlib.sha256(jpeg).hexdigest(), width=width, height=height)
 
 
 def preview(jpeg: bytes) -> bytes | None:
-    """Return a picture as small as a preview must be, None where it cannot be decoded. Blocks."""
+    """Return a picture as small as a preview must be, None where it cannot or must not be decoded. Blocks."""
     try:
         with Image.open(io.BytesIO(jpeg), formats=_FORMATS[:1]) as opened:
+            width, height = opened.size
+            if opened.info.get("progressive") and width * height > MAX_DECODED_PIXELS:
+                return None  # all of it is held while it is decoded, however small
             opened.draft("RGB", (_PREVIEW_SIDE, _PREVIEW_SIDE))
             small = opened.convert("RGB")
             small.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))

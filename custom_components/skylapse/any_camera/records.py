@@ -6,6 +6,7 @@ from datetime import datetime
 from ..protocol.records import FrameRecord
 from ..protocol.snapshot import Plan, Profile, Snapshot, Window, sun_elevation_at
 from .pictures import Picture
+from .sequence import Shot
 
 BRIDGE = "home_assistant"
 """The id of the bridge that Home Assistant itself is."""
@@ -18,7 +19,18 @@ class Purpose:
     window: Window | None = None
     """None where somebody asked for it."""
     profile: Profile | None = None
+    place: int | None = None
+    """Place in the tick, from 0; None where it has one picture."""
     test_id: str | None = None
+
+
+def purposes(shot: Shot) -> tuple[Purpose, ...]:
+    """Return what the pictures of a tick are taken for, in their order."""
+    alone = len(shot.profiles) == 1
+    return tuple(
+        Purpose(window=shot.window, profile=profile, place=None if alone else place)
+        for place, profile in enumerate(shot.profiles)
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +73,7 @@ def make_record(
         profile=purpose.profile.id if purpose.profile else None,
         snapshot_version=snapshot.version if snapshot else None,
         test_id=purpose.test_id,
+        place=purpose.place,
         sun_elevation_deg=sun_elevation_at(plan, taken.at) if plan else None,
         width=taken.picture.width,
         height=taken.picture.height,

@@ -1,8 +1,9 @@
 """What a source does next: plan, snapshot and the time in, instructions out. Pure.
 
 Ticks are those of the plan. One that comes too late (the camera was slow, Home Assistant was away) is skipped
-and counted, never made up for. Windows begin and end by their own times; one that is in the plan no more ends
-at once, but while there is no plan, as after a start, an open window waits for its own end.
+and counted, never made up for. Each has one picture of every profile of its window. Windows begin and end by
+their own times; one that is in the plan no more ends at once, but while there is no plan, as after a start,
+an open window waits for its own end.
 """
 
 from bisect import bisect_right
@@ -46,12 +47,12 @@ class Skip:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shot:
-    """Take a picture now."""
+    """Take the pictures of a tick now."""
 
     at: datetime
     window: Window
-    profile: Profile | None
-    """The first of the window's profiles that is deployed; None where none is."""
+    profiles: tuple[Profile, ...]
+    """Those of the window that are deployed, in its order: one picture each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +115,7 @@ def look(state: Sequence, now: datetime) -> tuple[Sequence, Outcome]:
     if skip := _too_late(plan, at, window, now):
         last = at + (skip.ticks - 1) * _interval(window)
         return replace(state, done_until=last + _MOMENT), Outcome(turns=turns, skip=skip, look_at=look_at)
-    shot = Shot(at=at, window=window, profile=_profile(snapshot, window))
+    shot = Shot(at=at, window=window, profiles=_profiles(snapshot, window))
     return replace(state, done_until=at + _MOMENT), Outcome(turns=turns, shot=shot, look_at=look_at)
 
 
@@ -198,9 +199,9 @@ def _boundaries_after(plan: Plan | None, moment: datetime) -> list[datetime]:
     return moments[bisect_right(moments, moment) :]
 
 
-def _profile(snapshot: Snapshot, window: Window) -> Profile | None:
-    profiles = (snapshot.profile(profile_id, window.schedule) for profile_id in window.profiles)
-    return next((profile for profile in profiles if profile is not None), None)
+def _profiles(snapshot: Snapshot, window: Window) -> tuple[Profile, ...]:
+    found = (snapshot.profile(profile_id, window.schedule) for profile_id in window.profiles)
+    return tuple(profile for profile in found if profile is not None)
 
 
 def _interval(window: Window) -> timedelta:

@@ -16,12 +16,14 @@ from ..const import LOGGER
 from ..errors import PictureError, SkylapseError
 from ..protocol import topics
 from ..protocol.messages import CameraEvent, CameraInfo, CameraState, Mode
+from ..protocol.punctuality import Punctuality
 from ..protocol.records import FrameRecord
 from ..protocol.snapshot import Plan, Snapshot, active_window
 from . import pictures
+from .deployed import Kept, Kind
 from .errand import Errand
-from .records import Deployed, Purpose, Taken, make_record
-from .sequence import Sequence, Shot, Turn, changed, look
+from .records import Deployed, Purpose, Taken, make_record, purposes
+from .sequence import Sequence, Shot, Skip, Turn, changed, look
 from .spool import Spool
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 DRIVER = "home_assistant"
 PREVIEW_EVERY_S = 5.0
 
-Matter = Literal["capture", "plan", "snapshot"]
+Matter = Literal["capture", "keeping", "pace", "plan", "snapshot"]
 """What a problem is about; it stands until this very matter is well again."""
 
 _DUTIES: dict[Literal["started", "ended"], Literal["window_started", "window_ended"]] = {
@@ -73,13 +75,20 @@ class Parts:
 class Source:
     """Takes the pictures of one camera."""
 
-    def __init__(self, spec: SourceSpec, parts: Parts) -> None:
-        """Remember the camera."""
+    def __init__(self, spec: SourceSpec, parts: Parts, kept: Kept) -> None:
+        """Remember the camera, and what was deployed on it last."""
         self.spec = spec
         self._parts = parts
         known = parts.spool.known(spec.id)
-        self._sequence = Sequence(enabled=known.enabled, mode=known.mode, open_windows=known.open_windows)
+        self._sequence = Sequence(
+            plan=kept.plan,
+            snapshot=kept.snapshot,
+            enabled=known.enabled,
+            mode=known.mode,
+            open_windows=known.open_windows,
+        )
         self._problems: dict[Matter, str] = {}
+        self._pace = Punctuality()
         self._answers = True
         """Whether the camera gave a picture when it was last asked for one."""
         self._overrides = 0
@@ -137,17 +146,19 @@ class Source:
     # ------------------------------------------------------------------ what others ask for
 
     @callback
-    def async_deploy_plan(self, plan: Plan | None) -> None:
-        """Photograph by another plan, or by none."""
+    def async_deploy_plan(self, plan: Plan | None, payload: bytes) -> None:
+        """Photograph by another plan, or by none, and keep it as it came."""
         self._change("plan", plan=plan)
+        self._keep("plan", payload)
 
     @callback
-    def async_deploy_snapshot(self, snapshot: Snapshot | None) -> None:
-        """Photograph by another snapshot, or by none."""
+    def async_deploy_snapshot(self, snapshot: Snapshot | None, payload: bytes) -> None:
+        """Photograph by another snapshot, or by none, and keep it as it came."""
         self._change("snapshot", snapshot=snapshot)
+        self._keep("snapshot", payload)
 
     @callback
-    def async_refuse(self, matter: Literal["plan", "snapshot"], reason: str) -> None:
+    def async_refuse(self, matter: Kind, reason: str) -> None:
         """Hear that a plan or snapshot came that cannot be used; the one in force stays so."""
         self._complain(matter, f"the {matter} that came is refused, the one before stays: {reason}")
 
@@ -175,6 +186,21 @@ class Source:
             raise PictureError("the picture cannot be decoded")
         self._parts.publish(topics.PREVIEW, self.spec.id, small)
         return len(small)
+
+    @callback
+    def _keep(self, kind: Kind, payload: bytes) -> None:
+        """Keep what is deployed over a restart, in the background."""
+        self._parts.entry.async_create_background_task(
+            self._parts.hass, self._async_keep(kind, payload), f"skylapse keep {self.spec.id}"
+        )
+
+    async def _async_keep(self, kind: Kind, payload: bytes) -> None:
+        try:
+            await self._parts.spool.async_keep(self.spec.id, kind, payload)
+        except SkylapseError as error:
+            self._complain("keeping", str(error))
+        else:
+            self._well("keeping")
 
     @asynccontextmanager
     async def _spare(self, until: datetime) -> AsyncIterator[None]:
@@ -206,9 +232,9 @@ class Source:
             for turn in outcome.turns:
                 await self._turn(turn)
             if outcome.skip is not None:
-                late = f"{outcome.skip.ticks} too late since {outcome.skip.first:%Y-%m-%d %H:%M:%S} UTC"
-                self._fail("tick_skipped", late)
+                self._miss(outcome.skip)
             if outcome.shot is not None:
+                self._keep_time(self._pace.kept())
                 await self._shoot(outcome.shot)
             self._parts.changed(self.spec.id)
             if outcome.idle:
@@ -217,34 +243,37 @@ class Source:
     async def _turn(self, turn: Turn) -> None:
         """Remember that a window began or ended, then tell."""
         window, camera, at = turn.window, self.spec.id, turn.at
-        profile = self._profile_of(turn)
+        if turn.change == "ended":
+            self._keep_time(Punctuality())
+        profiles = self._profiles_of(turn)
         try:
             if turn.change == "started":
-                await self._parts.spool.async_note(camera, lambda known: known.begun(window, profile))
+                await self._parts.spool.async_note(camera, lambda known: known.begun(window, profiles))
             else:
-                await self._parts.spool.async_note(camera, lambda known: known.ended(window, profile, at))
+                await self._parts.spool.async_note(camera, lambda known: known.ended(window, profiles, at))
         except SkylapseError as error:
-            self._fail("capture_failed", str(error))
+            self._fail(str(error))
         event = CameraEvent(at=at, type=_DUTIES[turn.change], window=window.id, schedule=window.schedule)
         self._parts.publish(topics.EVENT, camera, event)
 
-    def _profile_of(self, turn: Turn) -> str:
-        """Return the profile that a window's frames bear."""
+    def _profiles_of(self, turn: Turn) -> tuple[str, ...]:
+        """Return the profiles that a window's frames bear."""
         snapshot, window = self._sequence.snapshot, turn.window
-        known = (name for name in window.profiles if snapshot and snapshot.profile(name, window.schedule))
-        return next(known, window.profiles[0])
+        known = [name for name in window.profiles if snapshot and snapshot.profile(name, window.schedule)]
+        return tuple(known) or window.profiles
 
     async def _shoot(self, shot: Shot) -> None:
-        """Take the picture of one tick; what fails is told, and costs this tick only."""
-        if shot.profile is None:
+        """Take the pictures of one tick; what fails is told, and costs this tick only."""
+        if not shot.profiles:
             wanted = ", ".join(shot.window.profiles)
-            self._fail("capture_failed", f"the snapshot knows none of {wanted}")
+            self._fail(f"the snapshot knows none of {wanted}")
             return
         try:
             async with self._camera:
-                await self._take(Purpose(window=shot.window, profile=shot.profile))
+                for purpose in purposes(shot):
+                    await self._take(purpose)
         except SkylapseError as error:
-            self._fail("capture_failed", str(error))
+            self._fail(str(error))
 
     async def _take(self, purpose: Purpose) -> FrameRecord:
         """Take a picture, make it safe, announce it; raise PictureError or SpoolError."""
@@ -298,11 +327,28 @@ class Source:
             self._well(matter)
         self._errand.async_ask()
 
-    def _fail(self, kind: Literal["capture_failed", "tick_skipped"], reason: str) -> None:
-        """Log, remember and publish what went wrong."""
+    def _fail(self, reason: str) -> None:
+        """Log, remember and publish that there is no frame."""
         self._complain("capture", reason)
+        self._tell("capture_failed", reason)
+
+    def _miss(self, skip: Skip) -> None:
+        """Publish that frames came too late, and remember it where that is a problem."""
+        self._tell("tick_skipped", f"{skip.ticks} too late since {skip.first:%Y-%m-%d %H:%M:%S} UTC")
+        self._keep_time(self._pace.missed(skip.first, skip.ticks))
+
+    def _tell(self, kind: Literal["capture_failed", "tick_skipped"], reason: str) -> None:
         event = CameraEvent(at=dt_util.utcnow(), type=kind, reason=reason)
         self._parts.publish(topics.EVENT, self.spec.id, event)
+
+    @callback
+    def _keep_time(self, pace: Punctuality) -> None:
+        """Hear how the camera keeps time now."""
+        before, self._pace = self._pace.problem, pace
+        if pace.problem is None:
+            self._well("pace")
+        elif pace.problem != before:
+            self._complain("pace", pace.problem)
 
     def _complain(self, matter: Matter, reason: str) -> None:
         """Log what is wrong, once as long as it stays so, and remember it."""

@@ -1,13 +1,15 @@
 """The spool: frames wait here as files until the processor has them, however long it is away.
 
-A frame is safe when picture and record are synced under their names; only then is it announced. The folder
-lies in Home Assistant's cache, which backups leave out: a ledger from a backup would give numbers twice.
+A frame is safe when picture and record are synced under their names; only then is it announced. What was
+deployed last lies beside the frames. The folder is in Home Assistant's cache, which backups leave out. Where
+it was restored all the same, numbers come that were given before; so each start names its frames under a new
+spool id, and no frame ever has the name of another.
 """
 
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,10 +20,10 @@ from homeassistant.core import HomeAssistant
 from ..const import LOGGER
 from ..errors import SpoolError
 from ..protocol.errors import ProtocolError
-from ..protocol.identifiers import parse_spool
 from ..protocol.messages import Counts, EndedWindow
 from ..protocol.records import FrameRecord
-from . import files
+from . import deployed, files
+from .deployed import Kept
 from .ledger import KnownCamera, Ledger, read_ledger, write_ledger
 
 MAX_FRAMES = 20_000
@@ -46,7 +48,8 @@ class Spool:
         self.under_way: int | None = None
         """The frame that is being delivered: it is not dropped meanwhile."""
         self._hass = hass
-        self._ledger = Ledger(spool=_new_id())
+        self._id = secrets.token_hex(8)
+        self._ledger = Ledger()
         self._waiting: dict[int, FrameRecord] = {}
         self._bytes = 0
         self._by_camera: Counter[str] = Counter()
@@ -90,6 +93,15 @@ class Spool:
         LOGGER.warning("Frame %s is lost: %s", record.name, reason)
         await self._alone(self._leave([record], dropped=True))
 
+    async def async_recall(self, cameras: Collection[str]) -> dict[str, Kept]:
+        """Return what was deployed last on these cameras; what others had is forgotten."""
+        async with self._lock:
+            return await self._hass.async_add_executor_job(deployed.recall, self.folder, cameras)
+
+    async def async_keep(self, camera: str, kind: deployed.Kind, payload: bytes) -> None:
+        """Keep what is deployed on a camera over a restart, nothing where it is empty; raise SpoolError."""
+        await self._alone(self._keep(camera, kind, payload))
+
     async def async_note(self, camera: str, change: Callable[[KnownCamera], KnownCamera]) -> None:
         """Remember something else of a camera; raise SpoolError where it is not kept over a restart."""
         await self._alone(self._note(camera, change))
@@ -120,7 +132,7 @@ class Spool:
                 window=known.window.id,
                 schedule=known.window.schedule,
                 day=known.window.day,
-                profiles=(known.profile,),
+                profiles=known.profiles,
                 ended_at=known.ended_at,
                 captured=known.delivered + self._by_window[camera, known.window.id] + known.dropped,
                 dropped=known.dropped,
@@ -133,6 +145,10 @@ class Spool:
         """Return the frame that goes next, leaving some out."""
         left_out = set(but)
         return next((record for seq, record in self._waiting.items() if seq not in left_out), None)
+
+    def holds(self, seq: int) -> bool:
+        """Tell whether a frame waits."""
+        return seq in self._waiting
 
     def totals(self) -> Totals:
         """Return what waits."""
@@ -156,7 +172,7 @@ class Spool:
         return await asyncio.shield(self._hass.async_create_task(in_turn(), "skylapse spool"))
 
     async def _add(self, jpeg: bytes, describe: Callable[[str, int], FrameRecord]) -> FrameRecord:
-        record = describe(self._ledger.spool, self._ledger.next_seq)
+        record = describe(self._id, self._ledger.next_seq)
         self._ledger = replace(self._ledger, next_seq=record.seq + 1)
         await self._make_room(len(jpeg))
         await self._hass.async_add_executor_job(files.write_frame, self.folder, record, jpeg)
@@ -181,6 +197,9 @@ class Spool:
             LOGGER.warning("The spool is full: frame %s is dropped, the oldest of them", dropped[0].name)
             await self._leave(dropped, dropped=True)
 
+    async def _keep(self, camera: str, kind: deployed.Kind, payload: bytes) -> None:
+        await self._hass.async_add_executor_job(deployed.keep, self.folder, camera, kind, payload)
+
     async def _leave(self, records: list[FrameRecord], *, dropped: bool) -> None:
         """Count frames as gone, then delete their files: a kill in between costs no count."""
         ledger = replace(self._ledger, leaving=tuple(record.seq for record in records))
@@ -195,7 +214,7 @@ class Spool:
         await self._remove(records)
 
     async def _write(self, ledger: Ledger) -> None:
-        await self._hass.async_add_executor_job(_keep, self.folder, ledger)
+        await self._hass.async_add_executor_job(_write_ledger, self.folder, ledger)
 
     async def _remove(self, records: list[FrameRecord]) -> None:
         await self._hass.async_add_executor_job(files.remove_frames, self.folder, records)
@@ -214,25 +233,18 @@ class Spool:
 
 
 def _recovered(found: files.Found) -> Ledger:
-    """Return the ledger of a folder; a new one, under a new id, where there is none that fits.
+    """Return the ledger of a folder; a new one where there is none that fits.
 
     Numbers go on above every frame that is there: a kill may have come between a frame and its ledger.
     """
-    ledger = Ledger(spool=_new_id())
-    if found.ledger:
-        try:
-            ledger = read_ledger(found.ledger)
-            parse_spool(ledger.spool)
-        except ProtocolError as error:
-            LOGGER.warning("The ledger of the spool cannot be read, a new one is begun: %s", error)
-            ledger = Ledger(spool=_new_id())
+    ledger = Ledger()
+    try:
+        ledger = read_ledger(found.ledger)
+    except ProtocolError as error:
+        LOGGER.warning("The ledger of the spool cannot be read, a new one is begun: %s", error)
     highest = max((record.seq for record in found.records), default=0)
     return replace(ledger, next_seq=max(ledger.next_seq, highest + 1))
 
 
-def _keep(folder: Path, ledger: Ledger) -> None:
+def _write_ledger(folder: Path, ledger: Ledger) -> None:
     files.write_ledger(folder, write_ledger(ledger))
-
-
-def _new_id() -> str:
-    return secrets.token_hex(8)

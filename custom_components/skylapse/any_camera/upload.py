@@ -1,11 +1,13 @@
 """Delivery: frames leave the spool oldest first, until the processor has them for good.
 
 No network, a full processor and a key that it does not know are waited out with growing, jittered pauses; a
-frame that alone is refused waits alone. What has no processor to go to stays.
+frame that alone is refused waits alone, which is told as long as it does. What breaks off goes on where it
+broke off. What has no processor to go to stays.
 """
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -25,7 +27,7 @@ from ..errors import (
 from ..protocol.records import FrameRecord
 from .errand import Errand
 from .spool import Spool
-from .tus import async_send
+from .tus import Door, Transfer
 
 if TYPE_CHECKING:
     from ..data import SkylapseConfigEntry
@@ -33,6 +35,14 @@ if TYPE_CHECKING:
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 REFUSED_PAUSE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Refusal:
+    """Why a frame waits alone, and until when."""
+
+    reason: str
+    until: datetime
 
 
 class Uploader:
@@ -46,15 +56,30 @@ class Uploader:
         changed: Callable[[str | None], None],
     ) -> None:
         """Remember whom to serve; `changed` hears of a camera whose counts changed, None of the problem."""
-        self.problem: str | None = None
-        """Why frames do not reach the processor, None while they do."""
         self._hass = hass
         self._entry = entry
         self._spool = spool
         self._changed = changed
         self._failures = 0
-        self._refused: dict[int, datetime] = {}
+        self._obstacle: str | None = None
+        """What is in the way of all frames."""
+        self._refusals: dict[int, _Refusal] = {}
+        """By frame, the newest last; each stands until its frame has left the spool."""
+        self._others_arrive = False
+        """Whether a frame was delivered since one was refused for the first time."""
+        self._said: str | None = None
+        self._transfer: Transfer | None = None
         self._errand = Errand(hass, entry, "skylapse delivery", self._deliver)
+
+    @property
+    def problem(self) -> str | None:
+        """Why frames do not reach the processor, None while they do."""
+        if self._obstacle is not None or not self._refusals:
+            return self._obstacle
+        reason, count = next(reversed(self._refusals.values())).reason, len(self._refusals)
+        if not self._others_arrive:
+            return reason
+        return f"{count} {'frame waits' if count == 1 else 'frames wait'} while others arrive: {reason}"
 
     @callback
     def async_poke(self) -> None:
@@ -66,7 +91,8 @@ class Uploader:
     def async_flush(self) -> None:
         """Try everything again now, whatever failed before."""
         self._failures = 0
-        self._refused.clear()
+        now = dt_util.utcnow()
+        self._refusals = {seq: replace(each, until=now) for seq, each in self._refusals.items()}
         self._errand.async_ask()
 
     @callback
@@ -81,11 +107,12 @@ class Uploader:
             return None
         while True:
             now = dt_util.utcnow()
-            self._refused = {seq: until for seq, until in self._refused.items() if until > now}
-            record = self._spool.oldest(self._refused)
+            self._refusals = {seq: each for seq, each in self._refusals.items() if self._spool.holds(seq)}
+            later = {seq: each.until for seq, each in self._refusals.items() if each.until > now}
+            record = self._spool.oldest(later)
             if record is None:
                 self._failures = 0
-                return min(self._refused.values(), default=None)
+                return min(later.values(), default=None)
             self._spool.under_way = record.seq
             try:
                 await self._deliver_one(record)
@@ -98,16 +125,12 @@ class Uploader:
 
     async def _deliver_one(self, record: FrameRecord) -> None:
         """Deliver one frame, or give it up; raise what is in the way of all of them."""
-        data = self._entry.data
+        if self._transfer is None or self._transfer.record != record:
+            self._transfer = Transfer(record=record)
+        data, session = self._entry.data, async_get_clientsession(self._hass)
+        door = Door(session=session, url=data[CONF_PROCESSOR_URL], key=data[CONF_PROCESSOR_KEY])
         try:
-            content = await self._spool.async_read(record)
-            await async_send(
-                async_get_clientsession(self._hass),
-                data[CONF_PROCESSOR_URL],
-                data[CONF_PROCESSOR_KEY],
-                record,
-                content,
-            )
+            await self._transfer.async_send(door, await self._spool.async_read(record))
         except DamagedFrameError as error:
             await self._spool.async_drop(record, str(error))
             self._changed(record.camera)
@@ -115,28 +138,39 @@ class Uploader:
         except UploadQuarantinedError as error:
             LOGGER.warning("Frame %s was put aside: %s", record.name, error)
         except UploadRefusedError as error:
-            self._refused[record.seq] = dt_util.utcnow() + REFUSED_PAUSE
-            self._tell(str(error))
+            self._refuse(record, str(error))
             return
         except UploadKeyError:
             self._entry.async_start_reauth(self._hass)
             raise
         await self._spool.async_delivered(record)
         self._failures = 0
+        self._refusals.pop(record.seq, None)
+        self._others_arrive = True
         self._tell(None)
         self._changed(record.camera)
+
+    def _refuse(self, record: FrameRecord, reason: str) -> None:
+        """Let a frame wait alone for a while; a reason is logged once, however many frames it keeps."""
+        if reason not in {each.reason for each in self._refusals.values()}:
+            LOGGER.warning("Frame %s waits in the spool: %s", record.name, reason)
+        if self._refusals.pop(record.seq, None) is None:
+            self._others_arrive = False
+        self._refusals[record.seq] = _Refusal(reason=reason, until=dt_util.utcnow() + REFUSED_PAUSE)
+        self._tell(None)
 
     def _pause(self) -> timedelta:
         longest_s = min(FIRST_PAUSE_S * 2 ** min(self._failures - 1, 10), LONGEST_PAUSE_S)
         return timedelta(seconds=longest_s * random.uniform(0.5, 1.0))  # noqa: S311 no secret
 
-    def _tell(self, problem: str | None) -> None:
-        """Remember why frames do not arrive; log it once, and once that they do again."""
-        if problem == self.problem:
-            return
-        if problem is not None:
-            LOGGER.warning("Frames of Home Assistant's cameras wait in the spool: %s", problem)
-        else:
-            LOGGER.info("Frames of Home Assistant's cameras reach the processor again")
-        self.problem = problem
-        self._changed(None)
+    def _tell(self, obstacle: str | None) -> None:
+        """Remember what is in the way of all frames; log it once, and once that it is gone."""
+        if obstacle != self._obstacle:
+            if obstacle is not None:
+                LOGGER.warning("Frames of Home Assistant's cameras wait in the spool: %s", obstacle)
+            else:
+                LOGGER.info("Frames of Home Assistant's cameras reach the processor again")
+        self._obstacle = obstacle
+        if self._said != self.problem:
+            self._said = self.problem
+            self._changed(None)

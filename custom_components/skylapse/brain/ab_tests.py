@@ -11,6 +11,7 @@ from typing import Any, Self
 from ..protocol.codec import read, write
 from ..protocol.comparison import Comparison
 from ..protocol.errors import ProtocolError
+from ..protocol.messages import CameraInfo
 from ..protocol.snapshot import Arm, Experiment, Profile
 from .compiling import Specs, compile_profile
 from .errors import AbTestError, ProfileError
@@ -150,6 +151,18 @@ def compile_experiment(
         return Experiment(id=test_id, arms=compiled, ends_at=ends_at)
     except ProtocolError as error:
         raise AbTestError("test_id_bad", test=test_id) from error
+
+
+def check_settings(camera: str, info: CameraInfo | None, experiment: Experiment, *, obeys: bool) -> None:
+    """Raise AbTestError where a camera without settings would take the same picture for two arms.
+
+    Of such a camera a bridge that `obeys` averages pictures and compresses them; another one does not.
+    """
+    if info is None or info.controls_exposure or info.controls_colour or info.focus or info.raw:
+        return
+    pictures = {(arm.profile.average, arm.profile.jpeg_quality) if obeys else () for arm in experiment.arms}
+    if len(pictures) < len(experiment.arms):
+        raise AbTestError("test_no_settings", camera=camera)
 
 
 def _profile(specs: Specs, arm: Mapping[str, Any], season: Season, versions: Mapping[str, int]) -> Profile:
