@@ -1,7 +1,8 @@
 """Adding an A/B test, which starts it, and changing its name and its end."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import probatio
@@ -23,8 +24,21 @@ from .configuration import read_profiles
 from .data import SkylapseConfigEntry
 from .errors import NotTakenError
 from .facts import CameraFacts
-from .forms import named, number, one_of, overridable_fields, required, rows
+from .forms import (
+    Options,
+    Words,
+    name_error,
+    number,
+    one_of,
+    one_of_names,
+    overridable_fields,
+    required,
+    row_names,
+    rows,
+    words_of_choices,
+)
 from .protocol.codec import format_time
+from .subentry_flow import Fields
 
 _ERROR_FIELDS = {
     "test_no_settings": "camera",
@@ -48,11 +62,12 @@ class AbTestFlow(ConfigSubentryFlow):
             return self.async_abort(reason="no_camera")
         errors: dict[str, str] = {}
         if user_input is not None:
-            test, errors = await self._begin(entry, user_input)
+            arms = _with_ids(entry, user_input["arms"])
+            test, errors = await self._begin(entry, {**user_input, "arms": arms})
             if test is not None:
                 return self.async_create_entry(
                     title=test.name,
-                    data=kept_of(test, user_input["arms"]),
+                    data=kept_of(test, arms),
                     unique_id=unique_id_of(test.id),
                 )
         schema = self._schema(entry, cameras)
@@ -74,22 +89,21 @@ class AbTestFlow(ConfigSubentryFlow):
         }
         errors: dict[str, str] = {}
         if user_input is not None:
-            ends_at = test.ends_at
+            name, ends_at = str(user_input[CONF_NAME]).strip(), test.ends_at
             if user_input.get("ends_at", shown["ends_at"]) != shown["ends_at"]:
                 ends_at, errors = _end(user_input, test.ends_at)
+            if wrong_name := name_error(name):
+                errors[CONF_NAME] = wrong_name
             if not errors:
                 return self.async_update_and_abort(
-                    entry,
-                    subentry,
-                    title=str(user_input[CONF_NAME]).strip(),
-                    data_updates={"ends_at": format_time(ends_at)},
+                    entry, subentry, title=name, data_updates={"ends_at": format_time(ends_at)}
                 )
-        fields: dict[Any, Any] = {probatio.Required(CONF_NAME): TextSelector()}
+        asked: Fields = {probatio.Required(CONF_NAME): TextSelector()}
         if test.state == "running":
-            fields[probatio.Required("ends_at")] = DateTimeSelector()
+            asked[probatio.Required("ends_at")] = DateTimeSelector()
         return self.async_show_form(
             step_id="reconfigure",
-            data_schema=self.add_suggested_values_to_schema(probatio.Schema(fields), user_input or shown),
+            data_schema=self.add_suggested_values_to_schema(probatio.Schema(asked), user_input or shown),
             description_placeholders={
                 "camera": test.camera,
                 "arms": _arms_in_words(entry, subentry.data["arms"]),
@@ -102,8 +116,10 @@ class AbTestFlow(ConfigSubentryFlow):
         self, entry: SkylapseConfigEntry, given: dict[str, Any]
     ) -> tuple[AbTest | None, dict[str, str]]:
         """Start the test that a form describes; return it, or what is wrong."""
-        now = dt_util.utcnow()
+        now, name = dt_util.utcnow(), str(given[CONF_NAME]).strip()
         ends_at, errors = _end(given, now + USUAL)
+        if wrong_name := name_error(name):
+            errors[CONF_NAME] = wrong_name
         coordinator = entry.runtime_data.coordinator
         camera = coordinator.camera(given["camera"])
         if camera is None or not coordinator.connected or not camera.online:
@@ -115,7 +131,7 @@ class AbTestFlow(ConfigSubentryFlow):
                 camera,
                 given["arms"],
                 test_id=None,
-                name=str(given[CONF_NAME]).strip(),
+                name=name,
                 duration=ends_at - now,
                 limit_s=limit_s(coordinator),
             )
@@ -126,26 +142,35 @@ class AbTestFlow(ConfigSubentryFlow):
         return test, {}
 
     def _schema(self, entry: SkylapseConfigEntry, cameras: list[CameraFacts]) -> probatio.Schema:
-        profiles = one_of(named(read_profiles(entry).values()))
-        arm: dict[str, ObjectSelectorField] = {
-            "profile": required(profiles),
-            **overridable_fields(),
-            "jpeg_quality": ObjectSelectorField(selector=number(50, 100, 1, "%")),
-        }
         options = [
             SelectOptionDict(
                 value=str(camera.name), label=camera.info.name if camera.info else str(camera.name)
             )
             for camera in cameras
         ]
-        return probatio.Schema(
-            {
-                probatio.Required(CONF_NAME): TextSelector(),
-                probatio.Required("camera"): one_of(options),
-                probatio.Required("arms"): rows("ab_test_arm", arm),
-                probatio.Optional("ends_at"): DateTimeSelector(),
-            }
-        )
+        names = row_names(read_profiles(entry).values()).values()
+        return probatio.Schema(fields(names, options, words_of_choices(self.hass)))
+
+
+def fields(profiles: Iterable[str], cameras: Options, words: Words = MappingProxyType({})) -> Fields:
+    """Return the fields of the form, with what there is to choose from."""
+    arm: dict[str, ObjectSelectorField] = {
+        "profile": required(one_of_names(profiles)),
+        **overridable_fields(words),
+        "jpeg_quality": ObjectSelectorField(selector=number(50, 100, 1, "%")),
+    }
+    return {
+        probatio.Required(CONF_NAME): TextSelector(),
+        probatio.Required("camera"): one_of(cameras),
+        probatio.Required("arms"): rows("ab_test_arm", arm),
+        probatio.Optional("ends_at"): DateTimeSelector(),
+    }
+
+
+def _with_ids(entry: SkylapseConfigEntry, arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return arms with the ids of their profiles, of which the form knows the names."""
+    ids = {name: profile for profile, name in row_names(read_profiles(entry).values()).items()}
+    return [{**arm, "profile": ids.get(arm["profile"], arm["profile"])} for arm in arms]
 
 
 def _end(given: Mapping[str, Any], usual: datetime) -> tuple[datetime, dict[str, str]]:

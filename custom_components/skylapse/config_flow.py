@@ -205,17 +205,20 @@ class SkylapseConfigFlow(ConfigFlow, domain=DOMAIN):
         )
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Change the processor's address and key."""
+        """Change the processor's address and key; the key that is kept never leaves Home Assistant."""
         entry = self._get_reconfigure_entry()
         errors: dict[str, str] = {}
         if user_input is None:
             if await mqtt.async_wait_for_mqtt_client(self.hass):
                 await async_listen(self.hass, entry.data[CONF_ROOT], self._heard, until_processor=True)
         else:
-            data, errors = await self._async_processor(user_input)
+            kept = entry.data.get(CONF_PROCESSOR_KEY) if user_input.get(CONF_PROCESSOR_URL) else None
+            key = user_input.get(CONF_PROCESSOR_KEY) or kept
+            data, errors = await self._async_processor({**user_input, CONF_PROCESSOR_KEY: key})
             if not errors:
                 return self.async_update_and_abort(entry, data={**data, CONF_ROOT: entry.data[CONF_ROOT]})
-        return self._form("reconfigure", PROCESSOR_SCHEMA, user_input or entry.data, errors)
+        shown = {key: value for key, value in entry.data.items() if key != CONF_PROCESSOR_KEY}
+        return self._form("reconfigure", PROCESSOR_SCHEMA, user_input or shown, errors)
 
     async def _async_processor(self, user_input: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Return the data that pins a processor, verified, or what is wrong with it."""

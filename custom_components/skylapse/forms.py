@@ -1,9 +1,11 @@
 """Fields that the forms of subentries are made of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import (
     BooleanSelector,
     NumberSelector,
@@ -18,12 +20,28 @@ from homeassistant.helpers.selector import (
     SelectSelectorConfig,
     SelectSelectorMode,
 )
+from homeassistant.helpers.translation import async_get_cached_translations
 
 from .brain.curves import CURVES, HIGHEST_KELVIN, HIGHEST_LUX, LOWEST_KELVIN, LOWEST_LUX
 from .brain.profiles import METERING, WHITE_BALANCE, ProfileSpec
 from .brain.schedules import ScheduleSpec
 from .configuration import read_schedules
+from .const import DOMAIN
 from .protocol.snapshot import MOST_AVERAGED
+
+type Options = list[SelectOptionDict]
+type Words = Mapping[str, str]
+"""What the values of choices are called, by `<choice>.<value>`."""
+
+LONGEST_NAME = 64
+_NO_WORDS: Words = MappingProxyType({})
+
+
+def name_error(name: str) -> str | None:
+    """Return what is wrong with a name that somebody gave, None where nothing is."""
+    if not name:
+        return "no_name"
+    return "long_name" if len(name) > LONGEST_NAME else None
 
 
 def region_fields() -> dict[str, ObjectSelectorField]:
@@ -41,15 +59,15 @@ def point_fields() -> dict[str, ObjectSelectorField]:
     }
 
 
-def overridable_fields() -> dict[str, ObjectSelectorField]:
+def overridable_fields(words: Words = _NO_WORDS) -> dict[str, ObjectSelectorField]:
     """Return the fields of a profile that its form lets a schedule override."""
     selectors: dict[str, Selector[Any]] = {
         "ev": number(-5, 5, 0.1, "EV"),
         "night_ev": number(-5, 5, 0.1, "EV"),
-        "metering": choice(METERING, "metering"),
-        "white_balance": choice(WHITE_BALANCE, "white_balance"),
+        "metering": choice(METERING, "metering", words=words),
+        "white_balance": choice(WHITE_BALANCE, "white_balance", words=words),
         "kelvin": number(LOWEST_KELVIN, HIGHEST_KELVIN, 50, "K"),
-        "curve": choice(tuple(CURVES), "curve"),
+        "curve": choice(tuple(CURVES), "curve", words=words),
         "max_exposure_s": number(0, 3600, "any", "s"),
         "max_gain": number(0, 64, "any", None),
         "average": number(1, MOST_AVERAGED, 1, None),
@@ -64,7 +82,10 @@ def required(selector: Selector[Any]) -> ObjectSelectorField:
 
 
 def rows(key: str, fields: dict[str, ObjectSelectorField]) -> ObjectSelector:
-    """Return a list of rows, each shown by its first two fields."""
+    """Return a list of rows, each shown by its first two fields.
+
+    A row shows what is kept in a field, whatever the field calls it: see `row_names`.
+    """
     label, description, *_ = fields
     return ObjectSelector(
         ObjectSelectorConfig(
@@ -82,19 +103,45 @@ def offsets(usual: tuple[str, ...]) -> SelectSelector:
     return SelectSelector(SelectSelectorConfig(options=list(usual), multiple=True, custom_value=True))
 
 
-def named(specs: Iterable[ProfileSpec | ScheduleSpec]) -> list[SelectOptionDict]:
+def named(specs: Iterable[ProfileSpec | ScheduleSpec]) -> Options:
     """Return profiles or schedules to choose from."""
     return [SelectOptionDict(value=spec.id, label=spec.name) for spec in specs]
 
 
-def one_of(choices: list[SelectOptionDict]) -> SelectSelector:
+def row_names(specs: Iterable[ProfileSpec | ScheduleSpec]) -> dict[str, str]:
+    """Return what profiles or schedules are called in rows, by their ids; no two are called the same."""
+    names: dict[str, str] = {}
+    for spec in specs:
+        names[spec.id] = f"{spec.name} ({spec.id})" if spec.name in names.values() else spec.name
+    return names
+
+
+def one_of_names(names: Iterable[str]) -> SelectSelector:
+    """Return a choice of one of these names."""
+    return one_of([SelectOptionDict(value=name, label=name) for name in names])
+
+
+def one_of(choices: Options) -> SelectSelector:
     """Return a choice of one of these."""
     return SelectSelector(SelectSelectorConfig(options=choices, mode=SelectSelectorMode.DROPDOWN))
 
 
-def choice(values: tuple[str, ...], key: str, *, multiple: bool = False) -> SelectSelector:
-    """Return a choice of values that are translated under `selector.<key>`."""
-    return SelectSelector(SelectSelectorConfig(options=list(values), translation_key=key, multiple=multiple))
+def choice(
+    values: tuple[str, ...], key: str, *, multiple: bool = False, words: Words = _NO_WORDS
+) -> SelectSelector:
+    """Return a choice of values that are translated under `selector.<key>`.
+
+    The dialog of a row asks for no translation: there `words` are what the user reads.
+    """
+    options = [SelectOptionDict(value=each, label=words.get(f"{key}.{each}", each)) for each in values]
+    return SelectSelector(SelectSelectorConfig(options=options, translation_key=key, multiple=multiple))
+
+
+def words_of_choices(hass: HomeAssistant) -> Words:
+    """Return what the values of choices are called in Home Assistant's language."""
+    start, middle = f"component.{DOMAIN}.selector.", ".options."
+    found = async_get_cached_translations(hass, hass.config.language, "selector", DOMAIN)
+    return {key.removeprefix(start).replace(middle, "."): word for key, word in found.items()}
 
 
 def number(low: float, high: float, step: Any, unit: str | None) -> NumberSelector:
@@ -105,7 +152,7 @@ def number(low: float, high: float, step: Any, unit: str | None) -> NumberSelect
     return NumberSelector(config)
 
 
-def camera_options(entry: ConfigEntry) -> list[SelectOptionDict]:
+def camera_options(entry: ConfigEntry) -> Options:
     """Return the cameras that are known while the entry is loaded, and those that schedules name."""
     names = {name for spec in read_schedules(entry).values() for name in spec.cameras}
     labels = dict.fromkeys(sorted(names))

@@ -1,7 +1,8 @@
 """Adding and changing profiles: what is left empty comes from the profile that is extended."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import probatio
@@ -22,16 +23,21 @@ from .brain.profiles import CUSTOM_CURVE, FOCUS, METERING, WHITE_BALANCE, Profil
 from .brain.seasons import SEASONS
 from .configuration import read_profiles, read_schedules
 from .forms import (
+    Options,
+    Words,
     choice,
     named,
     number,
     offsets,
     one_of,
+    one_of_names,
     overridable_fields,
     point_fields,
     region_fields,
     required,
+    row_names,
     rows,
+    words_of_choices,
 )
 from .protocol.snapshot import MOST_AVERAGED, MOST_DIOPTRES
 from .subentry_flow import Fields, FormSection, SpecFlow
@@ -65,19 +71,24 @@ class ProfileFlow(SpecFlow):
         return {}
 
     def _shown(self, kept: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Show brackets without their middle, and overrides as rows."""
+        """Show brackets without their middle, and overrides as rows that name their schedules."""
         shown = dict(kept)
         for key in {"bracket_ev", "focus_bracket"} & kept.keys():
             shown[key] = [f"{offset:g}" for offset in kept[key] if offset != 0]
         if _OVERRIDES in kept:
+            names = self._schedule_names()
             shown[_OVERRIDES] = [
-                {"schedule": schedule, **changes} for schedule, changes in kept[_OVERRIDES].items()
+                {"schedule": names.get(schedule, schedule), **changes}
+                for schedule, changes in kept[_OVERRIDES].items()
             ]
         return shown
 
     def _compile(self, spec_id: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
+        ids = {name: schedule for schedule, name in self._schedule_names().items()}
         overrides = {
-            row["schedule"]: {key: value for key, value in row.items() if key != "schedule"}
+            ids.get(row["schedule"], row["schedule"]): {
+                key: value for key, value in row.items() if key != "schedule"
+            }
             for row in given.get(_OVERRIDES, ())
         }
         spec = ProfileSpec.read(spec_id, name, {**given, _OVERRIDES: overrides})
@@ -94,38 +105,50 @@ class ProfileFlow(SpecFlow):
             return _OVERRIDES
         return _ERROR_FIELDS.get(error.key, "base")
 
+    def _schedule_names(self) -> dict[str, str]:
+        """Return what rows call schedules, by their ids; of those that are gone the ids."""
+        entry = self._get_entry()
+        kept = (profile.schedule_overrides or {} for profile in read_profiles(entry).values())
+        gone = {schedule: schedule for overrides in kept for schedule in overrides}
+        return {**gone, **row_names(read_schedules(entry).values())}
+
     def _head(self, known_id: str | None) -> Fields:
         profiles = read_profiles(self._get_entry())
         bases = named(spec for spec in profiles.values() if spec.id != known_id)
         known = profiles.get(known_id or "")
         if known is not None and known.extends is not None and known.extends not in profiles:
             bases.append(SelectOptionDict(value=known.extends, label=known.extends))
-        return {
-            probatio.Required(CONF_NAME): TextSelector(),
-            probatio.Optional("extends"): one_of(bases),
-            probatio.Optional("season"): SelectSelector(
-                SelectSelectorConfig(
-                    options=list(SEASONS), translation_key="season", mode=SelectSelectorMode.DROPDOWN
-                )
-            ),
-        }
+        return head(bases)
 
     def _sections(self, _known_id: str | None) -> tuple[FormSection, ...]:
-        overrides = {
-            "schedule": required(one_of(named(read_schedules(self._get_entry()).values()))),
-            **overridable_fields(),
-        }
-        return (
-            FormSection(key="exposure", fields=_exposure(), collapsed=False),
-            FormSection(key="measuring", fields=_measuring()),
-            FormSection(key="colour", fields=_colour()),
-            FormSection(key="brackets", fields=_brackets()),
-            FormSection(key="files", fields=_files()),
-            FormSection(
-                key="overrides",
-                fields={probatio.Optional(_OVERRIDES): rows("schedule_override", overrides)},
-            ),
-        )
+        return sections(self._schedule_names().values(), words_of_choices(self.hass))
+
+
+def head(bases: Options) -> Fields:
+    """Return the fields above the sections, with the profiles that can be extended."""
+    seasons = SelectSelectorConfig(
+        options=list(SEASONS), translation_key="season", mode=SelectSelectorMode.DROPDOWN
+    )
+    return {
+        probatio.Required(CONF_NAME): TextSelector(),
+        probatio.Optional("extends"): one_of(bases),
+        probatio.Optional("season"): SelectSelector(seasons),
+    }
+
+
+def sections(schedules: Iterable[str], words: Words = MappingProxyType({})) -> tuple[FormSection, ...]:
+    """Return the sections of the form, with the names of the schedules that can be told apart."""
+    overrides = {"schedule": required(one_of_names(schedules)), **overridable_fields(words)}
+    return (
+        FormSection(key="exposure", fields=_exposure(), collapsed=False),
+        FormSection(key="measuring", fields=_measuring()),
+        FormSection(key="colour", fields=_colour()),
+        FormSection(key="brackets", fields=_brackets()),
+        FormSection(key="files", fields=_files()),
+        FormSection(
+            key="overrides", fields={probatio.Optional(_OVERRIDES): rows("schedule_override", overrides)}
+        ),
+    )
 
 
 def _exposure() -> Fields:

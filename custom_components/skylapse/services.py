@@ -7,6 +7,7 @@ import probatio
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
 
 from .actions import ab_tests, camera, films, frames, profiles, renders
+from .actions.spoken import spoken
 from .const import DOMAIN
 
 
@@ -67,5 +68,5 @@ def async_setup_services(hass: HomeAssistant) -> None:
     """Register the actions, whether or not an entry is loaded."""
     for action in ACTIONS:
         hass.services.async_register(
-            DOMAIN, action.name, action.handler, action.schema, supports_response=action.answers
+            DOMAIN, action.name, action.handler, spoken(action.schema), supports_response=action.answers
         )

@@ -14,16 +14,21 @@ from homeassistant.util import slugify
 from .any_camera.pictures import DOMAINS, Picture, async_picture
 from .const import CONF_PROCESSOR_KEY, DOMAIN, SUBENTRY_SOURCE
 from .errors import PictureError
+from .forms import name_error
 from .protocol.identifiers import RESERVED_CAMERAS
+from .subentry_flow import Fields
 
 CONF_ENTITY = "entity"
 _MAX_ID = 40
-_SCHEMA = probatio.Schema(
-    {
-        probatio.Required(CONF_ENTITY): EntitySelector(EntitySelectorConfig(domain=list(DOMAINS))),
+
+
+def fields(hidden: list[str]) -> Fields:
+    """Return the fields of the form; some entities are not offered."""
+    offered = EntitySelectorConfig(domain=list(DOMAINS), exclude_entities=hidden)
+    return {
+        probatio.Required(CONF_ENTITY): EntitySelector(offered),
         probatio.Optional(CONF_NAME): TextSelector(),
     }
-)
 
 
 class SourceFlow(ConfigSubentryFlow):
@@ -47,7 +52,7 @@ class SourceFlow(ConfigSubentryFlow):
         """Ask for entity and name."""
         errors: dict[str, str] = {}
         if user_input is not None:
-            picture, errors = await self._async_check(user_input[CONF_ENTITY], None)
+            picture, errors = await self._async_check(user_input, None)
             if picture is not None:
                 name = self._name(user_input)
                 data = self._kept(user_input[CONF_ENTITY], picture)
@@ -59,7 +64,7 @@ class SourceFlow(ConfigSubentryFlow):
         entry, subentry = self._get_entry(), self._get_reconfigure_subentry()
         errors: dict[str, str] = {}
         if user_input is not None:
-            picture, errors = await self._async_check(user_input[CONF_ENTITY], subentry.subentry_id)
+            picture, errors = await self._async_check(user_input, subentry.subentry_id)
             if picture is not None:
                 return self.async_update_and_abort(
                     entry,
@@ -75,17 +80,22 @@ class SourceFlow(ConfigSubentryFlow):
         return self._form("reconfigure", user_input or shown, errors)
 
     def _form(self, step: str, values: Mapping[str, Any], errors: dict[str, str]) -> SubentryFlowResult:
+        entities = er.async_get(self.hass).entities.values()
+        own = [each.entity_id for each in entities if each.platform == DOMAIN and each.domain in DOMAINS]
         return self.async_show_form(
             step_id=step,
-            data_schema=self.add_suggested_values_to_schema(_SCHEMA, values),
+            data_schema=self.add_suggested_values_to_schema(probatio.Schema(fields(own)), values),
             errors=errors,
             description_placeholders={"reason": self._reason},
         )
 
     async def _async_check(
-        self, entity_id: str, own_subentry: str | None
+        self, given: Mapping[str, Any], own_subentry: str | None
     ) -> tuple[Picture | None, dict[str, str]]:
-        """Return a picture of the entity, or what is wrong with it."""
+        """Return a picture of the entity that was given, or what is wrong with that or the name."""
+        entity_id = given[CONF_ENTITY]
+        if name_error(self._name(given)) is not None:
+            return None, {CONF_NAME: "long_name"}
         if not valid_entity_id(entity_id) or split_entity_id(entity_id)[0] not in DOMAINS:
             return None, {CONF_ENTITY: "wrong_domain"}
         registered = er.async_get(self.hass).async_get(entity_id)

@@ -17,6 +17,7 @@ from homeassistant.helpers.selector import Selector
 from homeassistant.util import slugify
 
 from .brain.errors import BrainError
+from .forms import name_error
 
 type Fields = dict[probatio.Marker, Selector[Any]]
 
@@ -65,13 +66,13 @@ class SpecFlow(ConfigSubentryFlow):
             given = {key: int(value) if key in _WHOLE else value for key, value in values.items()}
             name = str(given.pop(CONF_NAME)).strip()
             spec_id = known_id or self._new_id(name)
-            if name:
+            if wrong_name := name_error(name) or self._name_taken(name, known_id):
+                field, error = CONF_NAME, wrong_name
+            else:
                 try:
                     return self._finish(spec_id, name, self._compile(spec_id, name, given))
                 except BrainError as refusal:
                     field, error = self._field_of(refusal), refusal.key
-            else:
-                field, error = CONF_NAME, "no_name"
         wrong = _place(field, sections)
         schema = probatio.Schema(
             {**self._head(known_id), **_folded(sections, _unusual(values, self._defaults()), wrong)}
@@ -88,6 +89,12 @@ class SpecFlow(ConfigSubentryFlow):
                 self._get_entry(), self._get_reconfigure_subentry(), title=name, data=data
             )
         return self.async_create_entry(title=name, data=data, unique_id=spec_id)
+
+    def _name_taken(self, name: str, known_id: str | None) -> str | None:
+        """Return the error of a name that another one of this kind has."""
+        others = self._get_entry().get_subentries_of_type(self._subentry_type)
+        names = {each.title.casefold() for each in others if each.unique_id != known_id}
+        return "name_taken" if name.casefold() in names else None
 
     def _new_id(self, name: str) -> str:
         """Return an id that nothing of this kind has yet."""

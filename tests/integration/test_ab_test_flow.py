@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import UnknownFlow
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -24,7 +25,11 @@ from tests.integration.speakers import NOW, Bridge, Processor
 
 SNAPSHOT = "skylapse/roof/west/snapshot/set"
 PROCESSOR = "skylapse/processor/command"
-ARMS = [{"profile": "f"}, {"profile": "f", "ev": 0.2, "curve": "warm"}]
+ARMS: list[dict[str, Any]] = [
+    {"profile": "Mountain spot"},
+    {"profile": "Mountain spot", "ev": 0.2, "curve": "warm"},
+]
+"""As rows of the form show them: by name."""
 FORM = {"name": "Warm or cool?", "camera": "roof/west", "arms": ARMS}
 
 
@@ -121,7 +126,7 @@ async def test_adding_one_starts_the_test(
 ) -> None:
     subentry = await added(hass, mqtt, spoken, bridge)
     assert subentry.title == "Warm or cool?"
-    assert subentry.data["arms"] == ARMS
+    assert subentry.data["arms"] == [{**arm, "profile": "f"} for arm in ARMS]
     (experiment,) = last(mqtt, SNAPSHOT).experiments
     assert [arm.profile.ev for arm in experiment.arms] == [0.7, 0.2]
     (test,) = await listed(hass)
@@ -162,7 +167,9 @@ async def test_a_test_that_an_action_starts_is_a_subentry_too(
     [
         ({"arms": ARMS[:1]}, {"arms": "test_arms"}),
         ({"arms": [ARMS[0], ARMS[0]]}, {"arms": "test_arms_alike"}),
-        ({"arms": [{"profile": "f", "metering": "regions"}, ARMS[0]]}, {"arms": "no_region"}),
+        ({"arms": [{**ARMS[0], "metering": "regions"}, ARMS[0]]}, {"arms": "no_region"}),
+        ({"name": " "}, {"name": "no_name"}),
+        ({"name": "W" * 65}, {"name": "long_name"}),
         ({"ends_at": "2020-01-01 00:00:00"}, {"ends_at": "end_range"}),
         ({"ends_at": "2099-01-01 00:00:00"}, {"ends_at": "end_range"}),
     ],
@@ -212,6 +219,23 @@ async def test_a_camera_that_does_not_take_the_test_gets_no_subentry(
     await bridge.arrive()
     form = await filled(hass, await opened(hass, spoken), FORM)
     assert form["errors"] == {"base": "test_not_taken"}
+    await hass.async_block_till_done()
+    assert last(mqtt, SNAPSHOT).experiments == ()
+    assert (tests_of(spoken), await listed(hass)) == ([], [])
+
+
+async def test_a_form_that_is_closed_before_the_camera_took_the_test_leaves_none(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge
+) -> None:
+    number = len(published(mqtt, SNAPSHOT)) + 1
+    form = await opened(hass, spoken)
+    task = hass.async_create_background_task(filled(hass, form, FORM), "form")
+    await published_soon(mqtt, SNAPSHOT, number)
+    hass.config_entries.subentries.async_abort(form["flow_id"])
+    await obey(bridge, mqtt, number)
+    with pytest.raises(UnknownFlow):
+        await task
+    await hass.async_block_till_done()
     assert last(mqtt, SNAPSHOT).experiments == ()
     assert (tests_of(spoken), await listed(hass)) == ([], [])
 
@@ -265,8 +289,8 @@ async def test_an_end_that_is_past_is_said_in_the_form_and_a_name_alone_keeps_th
     (before,) = await listed(hass)
     shown = local(parse_time(before["ends_at"]))
     form = await spoken.start_subentry_reconfigure_flow(hass, subentry.subentry_id)
-    form = await filled(hass, form, {"name": "Which one", "ends_at": "2020-01-01 00:00:00"})
-    assert form["errors"] == {"ends_at": "end_range"}
+    form = await filled(hass, form, {"name": " ", "ends_at": "2020-01-01 00:00:00"})
+    assert form["errors"] == {"ends_at": "end_range", "name": "no_name"}
     await filled(hass, form, {"name": "Which one", "ends_at": shown})
     await hass.async_block_till_done()
     assert await listed(hass) == [{**before, "name": "Which one"}]

@@ -1,5 +1,6 @@
 """Actions for films: asked for, predicted, cancelled, pinned, linked, deleted; and every way to fail."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -95,6 +96,27 @@ async def test_a_dry_run_answers_what_the_film_would_be(
     prediction = {"frames": 240, "duration_s": 10.0, "bytes": 5_000_000, "seconds": 42.0}
     await processor.reply(Reply(id=command.id, ok=True, result=prediction))
     assert await task == prediction
+
+
+@pytest.mark.parametrize(
+    ("action", "given", "key", "words"),
+    [
+        ("render", {"day": "2026-06-20", "start": "2026-06-20 20:00"}, "day_and_start", "Day and start"),
+        ("render", {"rate": 24, "speed_up": 60}, "paces", "of rate, speed_up, leave out all but one"),
+        ("render", {"rate": 0.5}, "too_low", "rate is too low: it is at least 1"),
+        ("render", {"wait_s": 4000}, "too_high", "wait_s is too high: it is at most 3600"),
+        ("capture", {"colour_temperature_k": 5000, "colour_gains": [2, 2]}, "temperature_and_gains", "gains"),
+        ("capture", {"colour_gains": [2, 200]}, "too_high", "colour_gains.1 is too high"),
+        ("capture", {"gain": 4}, "time_without_gain", "belong together"),
+        ("stop_ab_test", {"id": "one"}, "camera_and_id", "Camera and id"),
+    ],
+)
+async def test_fields_that_cannot_be_meant_are_named_in_words(
+    hass: HomeAssistant, loaded: MockConfigEntry, action: str, given: dict[str, Any], key: str, words: str
+) -> None:
+    with pytest.raises(ServiceValidationError, match=re.escape(words)) as raised:
+        await call(hass, action, camera="roof/west", **given)
+    assert raised.value.translation_key == key
 
 
 async def test_without_a_key_a_film_is_waited_for_all_the_same(

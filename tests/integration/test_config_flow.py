@@ -354,11 +354,11 @@ async def test_reconfiguring_moves_to_another_processor(
 ) -> None:
     flow = await loaded.start_reconfigure_flow(hass)
     suggested = {str(key): key.description for key in flow["data_schema"].schema}
-    assert suggested["processor_url"] == {"suggested_value": processor_server.url}
-    result = await answer(hass, flow, processor_key=KEY, processor_url=CLOSED)
+    assert suggested == {"processor_key": None, "processor_url": {"suggested_value": processor_server.url}}
+    result = await answer(hass, flow, processor_url=CLOSED)
     assert result["errors"] == {"processor_url": "cannot_connect"}
     url = processor_server.url + "/"
-    result = await answer(hass, flow, processor_key=KEY, processor_url=url)
+    result = await answer(hass, flow, processor_key="", processor_url=url)
     assert result["reason"] == "reconfigure_successful"
     assert loaded.data == {"root": "skylapse", "processor_url": url, "processor_key": KEY}
     assert loaded.state is ConfigEntryState.LOADED

@@ -467,7 +467,8 @@ def wordless(field: Selector[Any]) -> list[str]:
     key = config.get("translation_key")
     words = TREE.english["selector"].get(key, {})
     if isinstance(field, SelectSelector) and key:
-        return [f"{key}: {option}" for option in config["options"] if option not in words.get("options", {})]
+        options = [each["value"] if isinstance(each, dict) else each for each in config["options"]]
+        return [f"{key}: {option}" for option in options if option not in words.get("options", {})]
     if isinstance(field, ObjectSelector) and key:
         inner = [each for row in config["fields"].values() for each in wordless(_selector(row["selector"]))]
         return inner + [f"{key}: {name}" for name in config["fields"] if name not in words.get("fields", {})]

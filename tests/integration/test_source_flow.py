@@ -84,7 +84,6 @@ async def test_what_is_wrong_is_said_and_can_be_mended(
     hass.states.async_set("camera.nowhere", "idle")
     for entity, error in (
         ("camera.garden", "entity_taken"),
-        ("image.home_assistant_garden", "own_entity"),
         ("camera.away", "no_picture"),
         ("camera.nowhere", "no_picture"),
     ):
@@ -95,15 +94,31 @@ async def test_what_is_wrong_is_said_and_can_be_mended(
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
-async def test_an_entity_of_another_kind_is_refused(
+async def test_what_the_form_does_not_offer_is_refused(
     hass: HomeAssistant, own_cameras: MockConfigEntry
 ) -> None:
     hass.states.async_set("sun.sun", "above_horizon")
-    flow = (await begin(hass, own_cameras))["flow_id"]
-    handler = hass.config_entries.subentries._progress[flow]
-    for entity in ("sun.sun", "not an entity"):
+    begun = await begin(hass, own_cameras)
+    offered = next(selector for key, selector in begun["data_schema"].schema.items() if key == "entity")
+    hidden = offered.config["exclude_entities"]
+    assert "image.home_assistant_garden" in hidden
+    assert {each.partition(".")[0] for each in hidden} == {"camera", "image"}
+    assert "camera.garden" not in hidden
+    handler = hass.config_entries.subentries._progress[begun["flow_id"]]
+    for entity, error in (
+        ("sun.sun", "wrong_domain"),
+        ("not an entity", "wrong_domain"),
+        ("image.home_assistant_garden", "own_entity"),
+    ):
         form: Any = await handler.async_step_source({"entity": entity})  # type: ignore[attr-defined]
-        assert form["errors"] == {"entity": "wrong_domain"}
+        assert form["errors"] == {"entity": error}
+
+
+async def test_a_name_is_short(hass: HomeAssistant, own_cameras: MockConfigEntry, second: View) -> None:
+    form = await answer(hass, await begin(hass, own_cameras), entity="camera.second", name="S" * 65)
+    assert form["errors"] == {"name": "long_name"}
+    result = await answer(hass, form, entity="camera.second", name="S" * 64)
+    assert result["title"] == "S" * 64
 
 
 async def test_a_registered_entity_survives_that_it_is_renamed(

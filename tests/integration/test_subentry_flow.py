@@ -1,18 +1,20 @@
 """Adding and changing schedules and profiles by their forms."""
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, InvalidData, section
+from homeassistant.helpers.translation import async_load_integrations
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.brain.schedules import CODECS, RECIPES
 from tests.integration.brokerage import last
-from tests.integration.speakers import Bridge
+from tests.integration.speakers import WEST, Bridge
 
 SUNSET = {
     "name": "Sunset",
@@ -211,9 +213,99 @@ async def test_a_variant_of_a_profile_is_added_deployed_and_used(
     assert {window.profiles for window in windows if window.schedule == "sunset"} == {("f", "sunset_warm")}
 
 
-async def test_a_name_that_is_taken_gets_another_id(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
-    ids = [(await add(hass, loaded, "schedule", **SUNSET))["unique_id"] for _ in range(2)]
+async def test_names_that_look_alike_get_ids_of_their_own(
+    hass: HomeAssistant, loaded: MockConfigEntry
+) -> None:
+    ids = [
+        (await add(hass, loaded, "schedule", **{**SUNSET, "name": name}))["unique_id"]
+        for name in ("Sunset!", "Sunset?")
+    ]
     assert ids == ["sunset_2", "sunset_3"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "taken"),
+    [("schedule", SUNSET, " sunSET "), ("profile", PROFILE, "mountain spot")],
+    ids=["schedule", "profile"],
+)
+async def test_a_name_is_short_and_no_other_has_it(
+    hass: HomeAssistant, loaded: MockConfigEntry, kind: str, fields: dict[str, Any], taken: str
+) -> None:
+    form = await add(hass, loaded, kind, **{**fields, "name": taken})
+    assert form["errors"] == {"name": "name_taken"}
+    form = await send(hass, form, {**fields, "name": "S" * 65})
+    assert form["errors"] == {"name": "long_name"}
+    result = await send(hass, form, {**fields, "name": "S" * 64})
+    assert result["title"] == "S" * 64
+
+
+NONSENSE = {**SUNSET, "name": "Clouds", "interval_s": 0.1, "duration_min": 1440}
+
+
+async def test_a_schedule_that_fills_disks_is_asked_about_with_its_figures(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    menu = await add(hass, loaded, "schedule", **NONSENSE)
+    assert (menu["type"], menu["menu_options"]) == (FlowResultType.MENU, ["again", "save"])
+    assert menu["description_placeholders"] == {
+        "name": "Clouds",
+        "interval": "0.1",
+        "frames": "864\N{NARROW NO-BREAK SPACE}000",
+        "cameras": "1",
+        "gigabytes": "627",
+    }
+    assert "clouds" not in {each.unique_id for each in loaded.subentries.values()}
+    again: Any = await hass.config_entries.subentries.async_configure(menu["flow_id"])
+    assert (again["step_id"], again["menu_options"]) == (menu["step_id"], menu["menu_options"])
+    form = await answer_menu(hass, menu, "again")
+    assert shown_in(form["data_schema"])["interval_s"] == 0.1
+    result = await send(hass, form, {**NONSENSE, "duration_min": 30})
+    assert (result["type"], result["unique_id"]) == (FlowResultType.CREATE_ENTRY, "clouds")
+
+
+async def test_whoever_means_it_may_keep_it(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
+    form = await change(hass, loaded, "sunset")
+    much = {**NONSENSE, "name": "Sunset"}
+    form = await answer_menu(hass, await send(hass, form, much), "again")
+    assert form["step_id"] == "reconfigure"
+    result = await answer_menu(hass, await send(hass, form, much), "save")
+    assert result["reason"] == "reconfigure_successful"
+    assert data(loaded, "sunset")["interval_s"] == 0.1
+
+
+async def test_fast_clouds_need_no_answer_and_cameras_that_are_left_out_do_not_count(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive(cameras=(WEST, replace(WEST, id="east", width=9000, height=9000)))
+    fields = {**SUNSET, "name": "Clouds", "interval_s": 0.5, "duration_min": 90, "cameras": ["roof/west"]}
+    menu = await add(hass, loaded, "schedule", **{**fields, "cameras": []})
+    assert (menu["type"], menu["description_placeholders"]["cameras"]) == (FlowResultType.MENU, "2")
+    result = await add(hass, loaded, "schedule", **fields)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_what_a_profile_takes_besides_is_counted_and_one_that_is_broken_is_not(
+    hass: HomeAssistant, loaded: MockConfigEntry
+) -> None:
+    overrides = [{"schedule": "Daytime", "raw": True}]
+    await add(hass, loaded, "profile", name="Bracket", bracket_ev=["-2", "2"], schedule_overrides=overrides)
+    await add(hass, loaded, "profile", **PROFILE)
+    base = next(each for each in loaded.subentries.values() if each.unique_id == "f")
+    hass.config_entries.async_remove_subentry(loaded, base.subentry_id)
+    profiles = ["bracket", "sunset_warm"]
+    fields = {**SUNSET, "name": "Daytime", "interval_s": 5, "duration_min": 600, "profiles": profiles}
+    menu = await send(hass, await change(hass, loaded, "daytime"), fields)
+    assert menu["description_placeholders"]["frames"] == "21\N{NARROW NO-BREAK SPACE}600"
+    assert menu["description_placeholders"]["gigabytes"] == "105"
+
+
+async def answer_menu(hass: HomeAssistant, menu: Any, choice: str) -> Any:
+    """Choose from a menu and let Home Assistant act on it."""
+    manager = hass.config_entries.subentries
+    result = await manager.async_configure(menu["flow_id"], {"next_step_id": choice})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return result
 
 
 async def test_profiles_that_extend_each_other_are_refused_and_put_right(
@@ -282,7 +374,7 @@ FULL = {
     "focus_dioptre": 0.5,
     "focus_bracket": ["0.25"],
     "raw": True,
-    "schedule_overrides": [{"schedule": "sunset", "ev": 0.3, "kelvin": 6500.0}],
+    "schedule_overrides": [{"schedule": "Sunset", "ev": 0.3, "kelvin": 6500.0}],
 }
 
 
@@ -321,6 +413,34 @@ async def test_everything_that_a_profile_says_is_kept_deployed_and_shown_again(
     assert dict(data(loaded, "winter_f")) == kept
 
 
+async def test_rows_name_schedules_even_two_of_one_name_and_one_that_is_gone(
+    hass: HomeAssistant, loaded: MockConfigEntry
+) -> None:
+    schedules = {each.unique_id: each for each in loaded.get_subentries_of_type("schedule")}
+    hass.config_entries.async_update_subentry(loaded, schedules["sunset"], title="Sunrise")
+    rows = [{"schedule": name, "ev": 1} for name in ("Sunrise", "Sunrise (sunset)", "Night")]
+    await add(hass, loaded, "profile", name="New", schedule_overrides=rows)
+    assert set(data(loaded, "new")["schedule_overrides"]) == {"sunrise", "sunset", "night"}
+    hass.config_entries.async_remove_subentry(loaded, schedules["night"].subentry_id)
+    form = await change(hass, loaded, "new")
+    shown = shown_in(form["data_schema"])
+    assert shown["schedule_overrides"] == [*rows[:2], {"schedule": "night", "ev": 1}]
+    result = await send(hass, form, shown)
+    assert result["reason"] == "reconfigure_successful"
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "Centre"), ("de", "Mitte")])
+async def test_the_dialog_of_a_row_has_words_in_home_assistants_language(
+    hass: HomeAssistant, loaded: MockConfigEntry, language: str, word: str
+) -> None:
+    hass.config.language = language
+    await async_load_integrations(hass, {"skylapse"})
+    form = await change(hass, loaded, "f")
+    overrides = fields_of(form["data_schema"])["schedule_overrides"].config["fields"]
+    options = overrides["metering"]["selector"].config["options"]
+    assert {"value": "centre", "label": word} in options
+
+
 @pytest.mark.parametrize(
     ("fields", "errors"),
     [
@@ -330,7 +450,7 @@ async def test_everything_that_a_profile_says_is_kept_deployed_and_shown_again(
         ({"white_balance": "adaptive", "curve": "custom"}, {"colour": "curve_points"}),
         ({"bracket_ev": ["much"]}, {"brackets": "bracket_range"}),
         ({"focus_bracket": ["99"]}, {"brackets": "focus_bracket_range"}),
-        ({"schedule_overrides": [{"schedule": "sunset", "metering": "regions"}]}, {"overrides": "no_region"}),
+        ({"schedule_overrides": [{"schedule": "Sunset", "metering": "regions"}]}, {"overrides": "no_region"}),
         ({"name": ""}, {"name": "no_name"}),
     ],
 )
@@ -346,5 +466,5 @@ async def test_a_profile_that_no_camera_could_follow_is_said_at_its_field(
 
 async def test_a_second_variant_for_a_season_is_refused(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
     await add(hass, loaded, "profile", **FULL)
-    result = await add(hass, loaded, "profile", **FULL)
+    result = await add(hass, loaded, "profile", **{**FULL, "name": "Another winter"})
     assert result["errors"] == {"season": "season_taken"}
