@@ -7,11 +7,14 @@ by hand. `tests/integration/test_user_docs.py` holds pages and words together.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from custom_components.skylapse import ab_test_flow, config_flow, profile_flow, schedule_flow, source_flow
+from custom_components.skylapse.subentry_flow import FormSection
 
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / "custom_components" / "skylapse"
@@ -27,10 +30,31 @@ EDITORS = {
 """Where each kind has its words and fields, and where it is found in the automation editor."""
 
 
+Parts = Iterable[tuple[str, Iterable[Any]]]
+"""The parts of a form, in their order: the key of a section, empty for what is in none, and its fields."""
+
+
+def _parts(head: Iterable[Any], sections: Iterable[FormSection]) -> Parts:
+    return ("", head), *((each.key, each.fields) for each in sections)
+
+
+FORMS: Mapping[str, Parts] = {
+    "entry user": [("", config_flow.USER_SCHEMA.schema)],
+    "entry confirm": [("", config_flow.PROCESSOR_SCHEMA.schema)],
+    "entry reconfigure": [("", config_flow.PROCESSOR_SCHEMA.schema)],
+    "entry reauth_confirm": [("", config_flow.REAUTH_SCHEMA.schema)],
+    "options init": [("", config_flow.OPTIONS_SCHEMA.schema)],
+    "schedule user": _parts(schedule_flow.HEAD, schedule_flow.sections([], [])),
+    "profile user": _parts(profile_flow.head([]), profile_flow.sections([])),
+    "ab_test user": [("", ab_test_flow.fields([], []))],
+    "source source": [("", source_flow.fields([]))],
+}
+
+
 def tables() -> dict[str, str]:
     """Return every table by its mark: all of them belong into the pages, once."""
     found = {f"{kind} {key}": _editor(kind, key) for kind, row in EDITORS.items() for key in WORDS[row[0]]}
-    found |= {f"flow {name}": _rows(fields) for name, fields in _flows()}
+    found |= {f"flow {name}": _form(_step(name), parts) for name, parts in FORMS.items()}
     return found | {"repairs": _repairs()}
 
 
@@ -39,26 +63,24 @@ def marks(page: Path) -> list[tuple[str, str]]:
     return [(found[1], found[2]) for found in MARK.finditer(page.read_text(encoding="utf-8"))]
 
 
-def _flows() -> Iterator[tuple[str, dict[str, tuple[str, str]]]]:
-    """Yield the forms with fields: name, and each field's name and description."""
-    forms = {f"entry {step}": texts for step, texts in WORDS["config"]["step"].items()}
-    forms |= {f"options {step}": texts for step, texts in WORDS["options"]["step"].items()}
-    for kind, flow in WORDS["config_subentries"].items():
-        forms |= {f"{kind} {step}": texts for step, texts in flow["step"].items() if step != "reconfigure"}
-    for name, texts in forms.items():
-        parts = [texts, *texts.get("sections", {}).values()]
-        fields = {
-            key: (title, part.get("data_description", {}).get(key, ""))
-            for part in parts
-            for key, title in part.get("data", {}).items()
-        }
-        if fields:
-            yield name, fields
+def _step(form: str) -> dict[str, Any]:
+    """Return the words of a form."""
+    kind, _, step = form.partition(" ")
+    places = {"entry": WORDS["config"], "options": WORDS["options"], **WORDS["config_subentries"]}
+    words: dict[str, Any] = places[kind]["step"][step]
+    return words
 
 
-def _rows(fields: dict[str, tuple[str, str]]) -> str:
-    lines = [f"| **{name}** | {_cell(what)} |" for name, what in fields.values()]
-    return "\n".join(["| field | what |", "| --- | --- |", *lines]) + "\n"
+def _form(words: dict[str, Any], parts: Parts) -> str:
+    """Return the fields of a form in their order, each section below its name."""
+    return "\n".join(_part(words["sections"][key] if key else words, names) for key, names in parts)
+
+
+def _part(words: dict[str, Any], names: Iterable[Any]) -> str:
+    told = [(words["data"][name], words["data_description"][name]) for name in map(str, names)]
+    head = [f"**{words['name']}.** {words['description']}", ""] if "name" in words else []
+    rows = [f"| **{name}** | {_cell(what)} |" for name, what in told]
+    return "\n".join([*head, "| field | what |", "| --- | --- |", *rows]) + "\n"
 
 
 def _editor(kind: str, key: str) -> str:

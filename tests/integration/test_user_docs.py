@@ -9,6 +9,7 @@ import pytest
 import yaml
 from homeassistant.components.automation.config import ValidationStatus, async_validate_config_item
 from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import section
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
@@ -60,6 +61,26 @@ def test_every_table_stands_in_one_place_and_no_other_does() -> None:
 def test_tables_say_what_the_integration_says(page: Path) -> None:
     made = tables()
     assert [mark for mark, text in marks(page) if text != made[mark]] == [], "python -m tools.user_docs"
+
+
+@pytest.mark.parametrize("kind", ["schedule", "profile", "ab_test"])
+async def test_a_forms_table_goes_by_the_form(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, kind: str
+) -> None:
+    await bridge.arrive()
+    form = await hass.config_entries.subentries.async_init(
+        (loaded.entry_id, kind), context={"source": "user"}
+    )
+    words = WORDS["config_subentries"][kind]["step"]["user"]
+    assert form["data_schema"] is not None
+    told = []
+    for key, field in form["data_schema"].schema.items():
+        if isinstance(field, section):
+            part = words["sections"][str(key)]
+            told += [f"{part['name']}.", *(part["data"][str(name)] for name in field.schema.schema)]
+        else:
+            told.append(words["data"][str(key)])
+    assert re.findall(r"^(?:\| )?\*\*(.+?)\*\*", tables()[f"flow {kind} user"], re.MULTILINE) == told
 
 
 @pytest.mark.parametrize("place", SECTIONS)
