@@ -5,8 +5,9 @@ from typing import Any
 
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
 from homeassistant.const import LIGHT_LUX, PERCENTAGE, EntityCategory, UnitOfTemperature, UnitOfTime
+from homeassistant.util import dt as dt_util
 
-from .brain.clock import to_real
+from .brain.clock import to_bridge, to_real
 from .facts import CameraFacts
 from .media_id import FilmId
 from .sensor_row import SensorRow
@@ -34,6 +35,15 @@ def _gain(camera: CameraFacts) -> float | None:
     if camera.frame is None or camera.frame.analogue_gain is None:
         return None
     return camera.frame.analogue_gain * (camera.frame.digital_gain or 1.0)
+
+
+def _frames_today(camera: CameraFacts) -> int | None:
+    """Return how many frames are stored of the day that it is at the camera, or of the night that goes on."""
+    if camera.store is None:
+        return None
+    today = dt_util.as_local(to_bridge(camera.clock, dt_util.utcnow())).date().isoformat()
+    is_now = camera.store.day == today or (camera.online and camera.is_capturing)
+    return camera.store.frames_today if is_now else 0
 
 
 def _sunset_score(camera: CameraFacts) -> float | None:
@@ -137,7 +147,8 @@ CAMERA_SENSORS: tuple[SensorRow[CameraFacts], ...] = (
         translation_key="frames_today",
         from_processor=True,
         state_class=SensorStateClass.TOTAL_INCREASING,
-        value_fn=lambda camera: camera.store.frames_today if camera.store else None,
+        value_fn=_frames_today,
+        attributes_fn=lambda camera: {"day": camera.store.day if camera.store else None},
     ),
     SensorRow(
         key="last_film",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from ipaddress import IPv6Address
 from typing import Any
 
 from homeassistant.components.diagnostics import REDACTED, async_redact_data
@@ -34,10 +35,11 @@ TO_REDACT = {
 _ADDRESS = re.compile(
     r"((?:https?|rtsps?|mqtts?|wss?)://)[^\s/'\",]+"
     r"|\b\d{1,3}(?:\.\d{1,3}){3}\b"
-    r"|\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b",
+    r"|\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b"
+    r"|(?<![\w:])((?:[0-9a-f]{0,4}:){2,}[0-9a-f:.]*(?:%\w+)?)",
     re.IGNORECASE,
 )
-"""Hosts of addresses, IP and MAC addresses, wherever somebody's words name them."""
+"""Hosts of addresses, IP and MAC addresses, wherever words name them; times of day look like some."""
 
 
 async def async_get_config_entry_diagnostics(
@@ -96,7 +98,24 @@ def _redact(told: Any) -> Any:
 
 def _without_addresses(told: Any) -> Any:
     if isinstance(told, str):
-        return _ADDRESS.sub(lambda found: (found[1] or "") + REDACTED, told)
+        return _ADDRESS.sub(_hidden, told)
     if isinstance(told, Mapping):
         return {key: _without_addresses(value) for key, value in told.items()}
     return [_without_addresses(value) for value in told] if isinstance(told, list) else told
+
+
+def _hidden(found: re.Match[str]) -> str:
+    """Return what is shown of what looks like an address: all of it where it is none."""
+    if not found[2]:
+        return (found[1] or "") + REDACTED
+    text = found[2].rstrip(".")
+    ends = (text, text.removesuffix(":"))  # a colon may be that of a sentence that goes on
+    return next((found[2].replace(each, REDACTED, 1) for each in ends if _is_ipv6(each)), found[2])
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True

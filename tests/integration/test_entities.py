@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.update import UpdateEntityFeature
 from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN, EntityCategory
 from homeassistant.core import HomeAssistant
@@ -162,6 +163,27 @@ async def test_before_anything_is_said_everything_is_unknown_not_wrong(
     assert set(told.values()) == {STATE_UNKNOWN}
 
 
+@pytest.mark.parametrize(
+    ("now", "frames"),
+    [("2026-06-21T21:59:00+00:00", "236"), ("2026-06-21T22:01:00+00:00", "0")],
+    ids=["before midnight", "after midnight"],
+)
+async def test_frames_of_another_day_are_none_of_today(
+    hass: HomeAssistant,
+    spoken: MockConfigEntry,
+    bridge: Bridge,
+    freezer: FrozenDateTimeFactory,
+    now: str,
+    frames: str,
+) -> None:
+    freezer.move_to(now)
+    await bridge.say(topics.STATE, replace(STATE, active_window=None))
+    assert state(hass, "sensor.roof_west_frames_today") == frames
+    assert attributes(hass, "sensor.roof_west_frames_today")["day"] == "2026-06-21"
+    await bridge.say(topics.STATE, STATE)
+    assert state(hass, "sensor.roof_west_frames_today") == "236", "a night belongs to the day it began on"
+
+
 async def test_a_bridge_that_goes_takes_its_entities_with_it_and_brings_them_back(
     hass: HomeAssistant, spoken: MockConfigEntry, bridge: Bridge, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -174,7 +196,7 @@ async def test_a_bridge_that_goes_takes_its_entities_with_it_and_brings_them_bac
     assert state(hass, "select.roof_west_mode") == STATE_UNAVAILABLE
     assert state(hass, "camera.roof_west_preview") == STATE_UNAVAILABLE
     assert state(hass, "image.roof_west_film") != STATE_UNAVAILABLE
-    assert state(hass, "sensor.roof_west_frames_today") == "236"
+    assert state(hass, "sensor.roof_west_frames_today") == "0"
     assert state(hass, "select.roof_west_profile") == "Mountain spot"
     assert state(hass, "sensor.house_films") == "1"
     await bridge.say(topics.AVAILABILITY, "offline")

@@ -285,6 +285,9 @@ async def test_diagnostics_show_the_system_and_no_secret(
         ("pinned to https://[fd00::1]:8097", "pinned to https://**REDACTED**"),
         ("192.168.1.4 is away, b8:27:EB:01:02:03 too", "**REDACTED** is away, **REDACTED** too"),
         ("media-source://skylapse/film/1 of 24.5.1", "media-source://skylapse/film/1 of 24.5.1"),
+        ("from fe80::1:2:3:4%eth0: refused", "from **REDACTED**: refused"),
+        ("[2001:db8::5]:1883 and 2001:db8:0:0:1:2:3:4.", "[**REDACTED**]:1883 and **REDACTED**."),
+        ("at 12:34:56 in std::map of a:b", "at 12:34:56 in std::map of a:b"),
     ],
 )
 async def test_diagnostics_hide_addresses_within_words(
