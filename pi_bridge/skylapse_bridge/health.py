@@ -27,6 +27,8 @@ _THROTTLING: dict[int, Throttling] = {
 
 _THROTTLED_NOW = 0b1111
 _PROCESSOR_ZONES = ("cpu", "soc", "x86_pkg_temp", "acpitz")
+_NO_NAMES = {"default string", "system manufacturer", "system product name", "to be filled by o.e.m."}
+"""What boards are called that nobody named."""
 _DAY = timedelta(days=1)
 
 
@@ -60,11 +62,16 @@ class Machine:
     def host(self) -> Host:
         """Return what the machine is."""
         return Host(
-            model=self._read("proc/device-tree/model") or platform.machine() or "unknown",
+            model=self._read("proc/device-tree/model") or self._board() or f"Computer ({platform.machine()})",
             os=_os_name(),
             python=platform.python_version(),
             serial=self._read("proc/device-tree/serial-number"),
         )
+
+    def _board(self) -> str:
+        """Return what maker and board the firmware of a computer names; empty where it names none."""
+        named = [self._read(f"sys/class/dmi/id/{name}") or "" for name in ("sys_vendor", "product_name")]
+        return " ".join(name for name in named if name and name.lower() not in _NO_NAMES)
 
     def temperature_c(self) -> float | None:
         """Return the temperature of the processor, of the hottest zone where none is called so."""

@@ -1,5 +1,6 @@
 """What the bridge tells about itself and its machine, and what systemd hears."""
 
+import platform
 import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -136,6 +137,21 @@ def test_a_board_says_its_model_and_serial(tmp_path: Path) -> None:
         },
     ).host()
     assert (host.model, host.serial) == ("Raspberry Pi 5 Model B Rev 1.0", "10000000abcdef01")
+
+
+@pytest.mark.parametrize(
+    ("maker", "board", "model"),
+    [
+        ("LENOVO\n", "ThinkCentre M75q\n", "LENOVO ThinkCentre M75q"),
+        ("Default string\n", "N100DC-ITX\n", "N100DC-ITX"),
+        ("To Be Filled By O.E.M.\n", "System Product Name\n", f"Computer ({platform.machine()})"),
+    ],
+)
+def test_another_computer_is_called_as_its_firmware_calls_it(
+    tmp_path: Path, maker: str, board: str, model: str
+) -> None:
+    names = {"sys__class__dmi__id__sys_vendor": maker, "sys__class__dmi__id__product_name": board}
+    assert machine(tmp_path, **names).host().model == model
 
 
 def test_a_day_at_fifteen_seconds_is_5760_frames() -> None:
