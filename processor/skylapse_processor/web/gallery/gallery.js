@@ -240,9 +240,9 @@ function showSignIn() {
 }
 
 async function showGallery() {
+  $("sign-in").hidden = true;
   await load({ fresh: true });
   await Promise.all([loadCameras(), loadRenders()]);
-  $("sign-in").hidden = true;
   $("search").hidden = $("sign-out").hidden = false;
   clearInterval(state.timer);
   state.timer = setInterval(() => { if (!document.hidden) guard(loadRenders()); }, RENDERS_EVERY_MS);
