@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from skylapse_protocol.messages import CameraEvent, CameraState, Mode, Reading
+from skylapse_protocol.punctuality import Punctuality
 from skylapse_protocol.records import FrameRecord
 from skylapse_protocol.snapshot import Plan, Snapshot, active_window
 from skylapse_protocol.topics import EVENT, STATE
@@ -86,6 +87,7 @@ class Runner:
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sequence = Sequence()
+        self._pace = Punctuality()
         self._overrides = 0
         self._due_s: float | None = None
 
@@ -309,7 +311,8 @@ class Runner:
                         await self._obey_turn(instruction)
                     case Skip():
                         late = f"{instruction.ticks} too late since {instruction.first:%Y-%m-%d %H:%M:%S} UTC"
-                        self._voice.fail("tick_skipped", late)
+                        self._voice.mention("tick_skipped", late)
+                        self._keep_time(self._pace.missed(instruction.first, instruction.ticks))
 
     async def _next_event(self, moment: datetime | None) -> Event:
         """Return the next event, `Woken` when the moment comes first."""
@@ -330,6 +333,8 @@ class Runner:
     async def _obey_turn(self, turn: WindowTurned) -> None:
         """Remember that a window began or ended, then tell."""
         window, at = turn.window, turn.at
+        if turn.change == "ended":
+            self._keep_time(Punctuality())
         try:
             if turn.change == "started":
                 await self._parts.outbox.run(lambda spool: spool.ledger.open_window(self.id, window))
@@ -342,8 +347,17 @@ class Runner:
         self._parts.publish(EVENT, self.id, message)
         self._parts.on_change(self.id)
 
+    def _keep_time(self, pace: Punctuality) -> None:
+        """Hear how the camera keeps time now."""
+        before, self._pace = self._pace.problem, pace
+        if pace.problem is None:
+            self._voice.well("pace")
+        elif pace.problem != before:
+            self._voice.remember("pace", pace.problem)
+
     async def _obey_shoot(self, shoot: Shoot) -> None:
         """Take the frames of one tick; what fails is told, and costs this frame or this tick only."""
+        self._keep_time(self._pace.kept())
         shots = possible(shoot.shots, self.shooter.info)
         if not shots:
             known = f"the snapshot knows none of {', '.join(shoot.window.profiles)}"

@@ -27,7 +27,7 @@ EventType = Literal[
     "settings_not_followed",
 ]
 
-Matter = Literal["capture", "settings", "focus", "plan", "snapshot", "test"]
+Matter = Literal["capture", "pace", "settings", "focus", "plan", "snapshot", "test"]
 """What a problem is about; it stands until this very matter is well again."""
 
 
@@ -66,7 +66,11 @@ class Voice:
 
     def complain(self, matter: Matter, reason: str) -> None:
         """Log and remember what is wrong."""
-        _LOGGER.warning("camera %s: %s", self._camera, reason)
+        self._log(reason)
+        self.remember(matter, reason)
+
+    def remember(self, matter: Matter, reason: str) -> None:
+        """Remember what is wrong."""
         self._problems.pop(matter, None)
         self._problems[matter] = reason
         self._parts.on_change(self._camera)
@@ -82,8 +86,16 @@ class Voice:
         self.complain(matter, reason)
         self.event(kind, reason)
 
+    def mention(self, kind: EventType, reason: str) -> None:
+        """Log and publish what is no problem by itself."""
+        self._log(reason)
+        self.event(kind, reason)
+
     def event(self, kind: EventType, reason: str | None = None) -> None:
         """Publish that something happened."""
         message = CameraEvent(at=self._parts.clock.now(), type=kind, reason=reason)
         self._parts.publish(EVENT, self._camera, message)
         self._parts.on_change(self._camera)
+
+    def _log(self, reason: str) -> None:
+        _LOGGER.warning("camera %s: %s", self._camera, reason)

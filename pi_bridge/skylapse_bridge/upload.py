@@ -5,7 +5,8 @@ which they were taken and the film of a day grows at its end; the lanes of sever
 
 A frame counts as delivered when the processor has answered that it is on its disk, or that it put it aside
 because it has another picture under the same name. Everything else leaves it in the spool: no network and a
-full processor are waited out with growing, jittered pauses; a frame that alone is refused waits alone.
+full processor are waited out with growing, jittered pauses; a frame that alone is refused waits alone, and
+that is told as long as it waits.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,14 @@ class Pace:
     longest_s: float = 60.0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """Why a frame waits alone, and until when by the monotonic clock."""
+
+    reason: str
+    again_s: float
+
+
 class Uploader:
     """Delivers what is in the spool to the processor at `url`."""
 
@@ -66,10 +75,23 @@ class Uploader:
         self._url: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._transfers: dict[int, Transfer] = {}
-        self._refused: dict[int, float] = {}
+        self._refusals: dict[int, Refusal] = {}
+        """By frame, the newest last; each stands until its frame has left the spool."""
+        self._others_arrive = False
+        """Whether a frame was delivered since one was refused for the first time."""
         self._failures = 0
-        self.problem: str | None = "no processor is known yet"
+        self._obstacle: str | None = "no processor is known yet"
+        """What is in the way of all frames."""
+
+    @property
+    def problem(self) -> str | None:
         """Why frames do not reach the processor, None while they do."""
+        if self._obstacle is not None or not self._refusals:
+            return self._obstacle
+        reason, count = next(reversed(self._refusals.values())).reason, len(self._refusals)
+        if not self._others_arrive:
+            return reason
+        return f"{count} {'frame waits' if count == 1 else 'frames wait'} while others arrive: {reason}"
 
     def start(self) -> asyncio.Task[None]:
         """Begin to deliver; the task that does it ends only when it is stopped."""
@@ -87,7 +109,8 @@ class Uploader:
         """Deliver to this address from now on; None waits for one."""
         if url != self._url:
             self._url = url.rstrip("/") if url else None
-            self.problem = None if url else "no processor is known yet"
+            self._obstacle = None if url else "no processor is known yet"
+            self._refusals.clear()
             self.flush()
 
     def poke(self) -> None:
@@ -97,7 +120,7 @@ class Uploader:
     def flush(self) -> None:
         """Try everything again now, whatever failed before."""
         self._failures = 0
-        self._refused.clear()
+        self._refusals = {number: replace(each, again_s=0.0) for number, each in self._refusals.items()}
         self._transfers.clear()
         self._wake.set()
         self._hurry.set()
@@ -118,8 +141,8 @@ class Uploader:
         if self._failures:
             longest_s = min(self._pace.first_s * 2 ** (self._failures - 1), self._pace.longest_s)
             event, wait_s = self._hurry, longest_s * random.uniform(0.5, 1.0)  # noqa: S311 no secret
-        elif self._refused:
-            wait_s = max(min(self._refused.values()) - _monotonic(), 0.0)
+        elif later := [each.again_s for each in self._refusals.values() if each.again_s > _monotonic()]:
+            wait_s = max(min(later) - _monotonic(), 0.0)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await event.wait()
@@ -138,9 +161,11 @@ class Uploader:
     async def _deliver_some(self, session: aiohttp.ClientSession) -> bool:
         """Deliver the oldest frames, cameras side by side; tell whether there may be more to do at once."""
         now = _monotonic()
-        self._refused = {number: at for number, at in self._refused.items() if at > now}
-        skip = frozenset(self._refused)
+        skip = frozenset(number for number, each in self._refusals.items() if each.again_s > now)
         frames = await self._outbox.run(partial(_take_out, skip=skip))
+        if len(frames) < _AT_ONCE:
+            held = skip | {frame.id for frame in frames}
+            self._refusals = {number: each for number, each in self._refusals.items() if number in held}
         if not frames:
             return False
         key = await asyncio.to_thread(self._read_key)
@@ -188,8 +213,7 @@ class Uploader:
             reason = str(error)
             return await self._settle(frame, lambda spool: spool.drop_damaged(frame.id, reason))
         except SpoolError as error:
-            self._report(str(error))
-            self._refused[frame.id] = _monotonic() + _AGAIN_S
+            self._refuse(frame, str(error))
             return True
         transfer = self._transfers.setdefault(frame.id, Transfer(record=frame.record, data=b""))
         transfer.data = data
@@ -199,8 +223,8 @@ class Uploader:
             about = {"camera": frame.record.camera, "frame": str(frame.record.name)}
             _LOGGER.warning("frame %s was put aside: %s", frame.record.name, error, extra=about)
         except RefusedError as error:
-            self._report(str(error))
-            self._refused[frame.id] = _monotonic() + _AGAIN_S
+            self._obstacle = None
+            self._refuse(frame, str(error))
             return True
         except (UploadError, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             self._failures += 1
@@ -213,7 +237,7 @@ class Uploader:
         if not await self._settle(frame, lambda spool: spool.delivered(frame.id, at)):
             return False
         self._failures = 0
-        self.problem = None
+        self._obstacle, self._others_arrive = None, True
         return True
 
     async def _settle(self, frame: StoredFrame, note: Callable[[Spool], None]) -> bool:
@@ -224,14 +248,24 @@ class Uploader:
             self._failures += 1
             self._report(str(error))
             return False
+        self._refusals.pop(frame.id, None)
         self._on_delivered(frame)
         return True
 
+    def _refuse(self, frame: StoredFrame, reason: str) -> None:
+        """Let a frame wait alone for a while; log it once."""
+        before = self._refusals.pop(frame.id, None)
+        if before is None:
+            self._others_arrive = False
+        if before is None or before.reason != reason:
+            _LOGGER.warning("frame %s waits in the spool: %s", frame.record.name, reason)
+        self._refusals[frame.id] = Refusal(reason=reason, again_s=_monotonic() + _AGAIN_S)
+
     def _report(self, problem: str) -> None:
         """Remember why frames do not arrive; log it once."""
-        if problem != self.problem:
+        if problem != self._obstacle:
             _LOGGER.warning("frames wait in the spool: %s", problem)
-        self.problem = problem
+        self._obstacle = problem
 
 
 def _take_out(spool: Spool, skip: frozenset[int]) -> list[StoredFrame]:

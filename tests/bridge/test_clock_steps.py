@@ -62,3 +62,18 @@ async def test_a_clock_that_is_set_ahead_over_the_end_of_a_window_and_back_opens
         lambda: [one.captured for one in house.listener.all(STATE)[-1].ended_windows] == [taken],
         what="the window with all its frames",
     )
+
+
+async def test_many_late_frames_are_a_problem_until_the_window_is_over(house: House) -> None:
+    await house.start()
+    house.deploy(LONG, snapshot())
+    await house.photograph(1, step_s=3)
+    house.clock.set(house.clock.now() + timedelta(hours=2))
+    await house.photograph(2, step_s=3)
+    await until(lambda: "too late since" in _last_error(house), what="the problem")
+    house.deploy(None, snapshot())
+    await until(lambda: not _last_error(house), what="its end")
+
+
+def _last_error(house: House) -> str:
+    return house.listener.all(STATE)[-1].last_error or ""

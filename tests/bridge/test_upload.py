@@ -206,6 +206,28 @@ async def test_a_refused_frame_does_not_hold_the_others_up(delivery: Delivery, s
     delivery.uploader.flush()
     await delivery.settle()
     assert sorted(server.frames) == [1, 2, 3, 4, 5]
+    assert delivery.uploader.problem is None
+
+
+async def test_a_frame_that_is_refused_for_good_is_told_steadily(
+    delivery: Delivery, server: TusServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.faults = [answering(400)]
+    await delivery.add()
+    await until(lambda: "answered 400" in (delivery.uploader.problem or ""), what="the refusal")
+    await delivery.add(2)
+    await until(lambda: "others arrive" in (delivery.uploader.problem or ""), what="the others")
+    told = {delivery.uploader.problem}
+    for number in range(3):
+        server.faults = [answering(400)]
+        delivery.uploader.flush()
+        await until(lambda: not server.faults, what="another try")
+        await delivery.add()
+        await until(lambda: len(server.frames) == 3 + number, what="another frame")  # noqa: B023 awaited at once
+        told.add(delivery.uploader.problem)
+    (words,) = told
+    assert (words or "").startswith("1 frame waits while others arrive: the processor answered 400")
+    assert caplog.text.count("waits in the spool") == 1
 
 
 async def test_a_wrong_key_is_told_and_a_right_one_heals(delivery: Delivery, server: TusServer) -> None:
