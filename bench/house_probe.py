@@ -54,16 +54,19 @@ class Probe:
         return web.json_response(await self._hass.config_entries.async_unload(self._entry().entry_id))
 
     async def set_up(self, _request: web.Request) -> web.Response:
-        """Load the entry and say how long its last entity was in coming."""
+        """Load the entry and say how long its last entity was in coming, and what that cost the processor."""
         entries, entry = self._hass.config_entries, self._entry()
         started = last = time.monotonic()
+        cpu = spent = time.process_time()
         task = asyncio.create_task(entries.async_setup(entry.entry_id))
         known = 0
         while time.monotonic() < last + QUIET_S or not task.done():
             await asyncio.sleep(TICK_S)
             if (now := self._entities()) != known:
-                known, last = now, time.monotonic()
-        return web.json_response({"ok": await task, "seconds": last - started, "entities": known})
+                known, last, spent = now, time.monotonic(), time.process_time()
+        return web.json_response(
+            {"ok": await task, "seconds": last - started, "cpu_s": spent - cpu, "entities": known}
+        )
 
     async def lag(self, request: web.Request) -> web.Response:
         """Watch the loop for some seconds: by how much did it come late to what was due."""

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import override
 
 from homeassistant.components.calendar import CalendarEntity, CalendarEntityDescription, CalendarEvent
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.translation import async_get_cached_translations
 from homeassistant.util import dt as dt_util
@@ -39,18 +39,30 @@ class WindowCalendar(CalendarEntity):
         """Remember the room of schedules."""
         self.specs = specs
         self.entity_description = WINDOWS
+        self._shown: CalendarEvent | None = None
         self._attr_unique_id = f"{DOMAIN}_{WINDOWS.key}"
 
     @override
     async def async_added_to_hass(self) -> None:
         """Listen to the room of schedules."""
         await super().async_added_to_hass()
-        self.async_on_remove(self.specs.async_listen(self.async_write_ha_state))
+        self.async_on_remove(self.specs.async_listen(self._changed))
+        self._shown = self._in_view()
 
     @property
     @override
     def event(self) -> CalendarEvent | None:
         """The window that rules now, else the next one."""
+        return self._shown
+
+    @callback
+    def _changed(self) -> None:
+        shown = self._in_view()
+        if shown != self._shown:
+            self._shown = shown
+            self.async_write_ha_state()
+
+    def _in_view(self) -> CalendarEvent | None:
         window = self.specs.in_view
         if window is None:
             return None

@@ -87,6 +87,7 @@ class Deployer:
         """What was published on each topic since the broker was last seen to come up."""
         self._wake: CALLBACK_TYPE | None = None
         self._scheduled = False
+        self._under_way = 0
         self._stopped = False
         self._listeners: list[CALLBACK_TYPE] = []
         self.too_large: set[str] = set()
@@ -102,8 +103,22 @@ class Deployer:
         on_unload(self.hass.bus.async_listen(EVENT_CORE_CONFIG_UPDATE, self._place_changed))
         on_unload(self._stop)
 
+    @property
+    def is_deploying(self) -> bool:
+        """Tell whether something is being deployed or about to be: who listens is told when it is done."""
+        return self._scheduled or self._under_way > 0
+
     async def async_deploy(self) -> None:
         """Compile everything and publish what is new."""
+        self._under_way += 1
+        try:
+            await self._deploy()
+        finally:
+            self._under_way -= 1
+            for listener in tuple(self._listeners):
+                listener()
+
+    async def _deploy(self) -> None:
         async with self._lock:
             self._scheduled = False
             configuration = self.configuration = read_configuration(self.hass, self.entry)
@@ -119,8 +134,6 @@ class Deployer:
             await self._publish_uplinks()
             self._wake_at_next_renewal(cameras, now)
             self._store.async_delay_save(self._kept, _SAVE_DELAY_S)
-        for listener in tuple(self._listeners):
-            listener()
 
     @callback
     def async_listen(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:

@@ -49,6 +49,14 @@ def device_info(
     )
 
 
+def registered(hass: HomeAssistant, entry: SkylapseConfigEntry, subject: Subject) -> dr.AnyDeviceEntry:
+    """Return the device of a subject that is present: its entities need not describe it, each anew."""
+    device = _find(hass, entry, subject)
+    if device is None:
+        raise ValueError(f"{subject.id} has no device")
+    return device
+
+
 def subject_of(identifiers: set[tuple[str, str]]) -> Subject | None:
     """Return the subject that a device stands for, None for those of schedules and profiles."""
     own = next((identifier for domain, identifier in identifiers if domain == DOMAIN), None)
@@ -103,14 +111,18 @@ def _register(
         registry.async_get_or_create(config_entry_id=entry.entry_id, **info)
 
 
-def _remove(hass: HomeAssistant, entry: SkylapseConfigEntry, subject: Subject) -> None:
+def _find(hass: HomeAssistant, entry: SkylapseConfigEntry, subject: Subject) -> dr.AnyDeviceEntry | None:
     registry = dr.async_get(hass)
     key = (DOMAIN, subject.id)
-    device = registry.async_get_child_device_by_identifier(
+    return registry.async_get_child_device_by_identifier(
         key, entry.entry_id
     ) or registry.async_get_device_by_identifier(key, entry.entry_id)
+
+
+def _remove(hass: HomeAssistant, entry: SkylapseConfigEntry, subject: Subject) -> None:
+    device = _find(hass, entry, subject)
     if device is not None:
-        registry.async_remove_device(device.id)
+        dr.async_get(hass).async_remove_device(device.id)
 
 
 def _parents_first(subject: Subject) -> tuple[bool, str]:

@@ -13,7 +13,7 @@ from .brain.clock import to_bridge
 from .brain.wishes import Wish, window_that_counts
 from .const import CONF_REPLY_LIMIT_S, DEFAULT_REPLY_LIMIT_S, DOMAIN
 from .coordinator import Facts, SkylapseCoordinator
-from .devices import device_info
+from .devices import registered
 from .errors import CommandError, CommandRefusedError, CommandTimeoutError
 from .facts import BridgeFacts, CameraFacts, Subject
 from .protocol import topics
@@ -41,7 +41,7 @@ class SkylapseEntity(Entity):
         self._last_shown: object = None
         self.entity_description = description
         self._attr_unique_id = f"{subject.id}_{description.key}"
-        self._attr_device_info = device_info(coordinator.hass, coordinator.entry, coordinator, subject)
+        self.device_entry = registered(coordinator.hass, coordinator.entry, subject)
 
     @property
     def reply_limit_s(self) -> float:
@@ -66,6 +66,7 @@ class SkylapseEntity(Entity):
         self.async_on_remove(self.coordinator.async_listen(self.subject, self._facts_changed))
         if self.knower != self.subject:
             self.async_on_remove(self.coordinator.async_listen(self.knower, self._facts_changed))
+        self._last_shown = self.shown()  # Home Assistant writes it next
 
     def shown(self) -> object:
         """Return all that the entity shows: it is written only when that changed, for facts change often."""

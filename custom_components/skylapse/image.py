@@ -47,10 +47,15 @@ class SkylapseImage(CameraEntity, ImageEntity):
     def __init__(
         self, coordinator: SkylapseCoordinator, subject: Subject, description: ImageEntityDescription
     ) -> None:
-        """Take subject and device; the time is what is known already."""
+        """Take subject and device."""
         CameraEntity.__init__(self, coordinator, subject, description)
         ImageEntity.__init__(self, coordinator.hass)
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Begin with what is known already."""
         self._attr_image_last_updated = self._taken_at()
+        await super().async_added_to_hass()
 
     @abstractmethod
     def _taken_at(self) -> datetime | None:

@@ -27,6 +27,7 @@ class SpecEntity(Entity):
         self.specs = specs
         self.subentry = subentry
         self.spec_id = str(subentry.unique_id)
+        self._last_shown: object = None
         self.entity_description = description
         self._attr_unique_id = f"{subentry.subentry_type}:{self.spec_id}_{description.key}"
         self._attr_device_info = specs.device_info(subentry)
@@ -36,10 +37,18 @@ class SpecEntity(Entity):
         """Listen to the room of schedules and profiles."""
         await super().async_added_to_hass()
         self.async_on_remove(self.specs.async_listen(self._changed))
+        self._last_shown = self._shown()  # Home Assistant writes it next
+
+    def _shown(self) -> object:
+        """Return all that may change: it is written only when that did, for all are told at once."""
+        return self.available, self.state, self.extra_state_attributes
 
     @callback
     def _changed(self) -> None:
-        self.async_write_ha_state()
+        shown = self._shown()
+        if shown != self._last_shown:
+            self._last_shown = shown
+            self.async_write_ha_state()
 
     @callback
     def async_change(self, **changes: object) -> None:

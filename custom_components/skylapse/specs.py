@@ -217,7 +217,7 @@ class Specs:
         for subject in came:
             if subject.kind == "camera":
                 self._follow_camera(subject)
-        self._refresh_soon()
+        self._refresh_when_deployed()
 
     @callback
     def _connection_changed(self, _connected: bool) -> None:  # noqa: FBT001 the signature is Home Assistant's
@@ -234,7 +234,7 @@ class Specs:
             signs = self._signs(subject.id)
             if signs != known:
                 known = signs
-                self._refresh_soon()
+                self._refresh_when_deployed()
 
         self._stops[subject.id] = self.coordinator.async_listen(subject, changed)
 
@@ -253,6 +253,12 @@ class Specs:
             device = registry.async_get_device_by_identifier(identifier, self.entry.entry_id)
             if device is not None and device.name != subentry.title:
                 registry.async_update_device(device.id, name=subentry.title)
+
+    @callback
+    def _refresh_when_deployed(self) -> None:
+        """Look at everything anew; in a rush of arrivals once, when all got what is deployed to them."""
+        if not self.deployer.is_deploying:
+            self._refresh_soon()
 
     @callback
     def _refresh_soon(self) -> None:
