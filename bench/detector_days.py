@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from skylapse_bridge.twin.faults import INFINITY_DIOPTRE, Faults
 from skylapse_bridge.twin.ramp import exposure_ev, split
@@ -23,6 +23,7 @@ WIDTH, HEIGHT = 384, 216
 START = datetime(2026, 4, 11, tzinfo=UTC)
 FRAME_S = 15.0
 QUALITY = 92
+_SPOTS, _GREASE_PX, _GREASE_LIGHT = 6, 5.0, 0.85
 Codes = NDArray[np.uint8]
 Bad = Literal["broken", "blank", "frozen", "odd"]
 
@@ -89,9 +90,11 @@ class Days:
                 yield at
             at += every
 
-    def shot(self, at: datetime, shift_px: int = 0, **faults: Any) -> Shot:
+    def shot(self, at: datetime, shift_px: int = 0, *, dirty: bool = False, **faults: Any) -> Shot:
         """Return the picture of one moment, with what is wrong with it."""
         pixels, facts = self._pixels(at, Faults(**faults))
+        if dirty:
+            pixels = _soiled(pixels, np.random.default_rng((self._camera.seed, 3)))
         if shift_px:
             pixels = np.roll(pixels, (shift_px // 2, shift_px), axis=(0, 1))
         return Shot(jpeg=_jpeg(pixels), facts=facts, tone_curve=self._sensor.tone_curve)
@@ -162,6 +165,19 @@ def _covered(pixels: Codes, random: np.random.Generator) -> Codes:
     hand = pixels.copy()
     hand[:, left : left + WIDTH // 2] = _noise(random, 6.0, 2.0)[:, : WIDTH // 2]
     return hand
+
+
+def _soiled(pixels: Codes, random: np.random.Generator) -> Codes:
+    """Return the picture behind a few greasy spots: soft discs that blur, and take some of the light."""
+    soft = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(_GREASE_PX)), dtype=np.float32)
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    dirty = pixels.astype(np.float32)
+    for _ in range(_SPOTS):
+        x, y = random.uniform(0.1, 0.9) * WIDTH, random.uniform(0.2, 0.9) * HEIGHT
+        radius = random.uniform(0.05, 0.08) * WIDTH
+        cover = np.clip((1.0 - np.hypot(columns - x, rows - y) / radius) / 0.3, 0.0, 1.0)[..., None]
+        dirty += cover * (_GREASE_LIGHT * soft - dirty)
+    return np.asarray(np.round(dirty).clip(0, 255).astype(np.uint8))
 
 
 def _torn(pixels: Codes, random: np.random.Generator) -> Codes:

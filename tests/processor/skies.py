@@ -29,17 +29,27 @@ START = datetime(2026, 4, 11, tzinfo=UTC)
 NOON = START + timedelta(days=3, hours=12)
 """Of the day after those that `taught` has seen."""
 SENSOR = SENSORS["imx519"]
-_SCENE = Scene(width=288, height=162, seed=12, place=PLACE, weather=Weather(seed=12, clouds=0.9))
 
 Codes = NDArray[np.uint8]
 
 
-def pixels_at(at: datetime, **faults: Any) -> tuple[Codes, Facts]:
+def scene(*, seed: int, place: Place, clouds: float) -> Scene:
+    """A view, and its weather."""
+    weather = Weather(seed=seed, clouds=clouds)
+    return Scene(width=288, height=162, seed=seed, place=place, weather=weather)
+
+
+_SCENE = scene(seed=12, place=PLACE, clouds=0.9)
+
+
+def pixels_at(
+    at: datetime, view: Scene = _SCENE, *, over_ev: float = 0.0, **faults: Any
+) -> tuple[Codes, Facts]:
     """The picture of one moment with what is wrong with it, and the facts of its record."""
-    wanted = exposure_ev(SENSOR, _SCENE.expected_ev(at))
+    wanted = exposure_ev(SENSOR, view.expected_ev(at)) + over_ev
     asked = split(SENSOR, wanted, 15.0)
     focus = INFINITY_DIOPTRE if "drift_dioptre" in faults else None
-    twin = Twin(scene=_SCENE, sensor=SENSOR, faults=Faults(**faults), wobble_ev=0.0066)
+    twin = Twin(scene=view, sensor=SENSOR, faults=Faults(**faults), wobble_ev=0.0066)
     taken = twin.photograph(at, Wish(exposure_us=asked.exposure_us, gain=asked.gain, focus_dioptre=focus))
     delivered = taken.delivered
     exposed_ev = np.log2(delivered.exposure_us * delivered.analogue_gain * delivered.digital_gain)
@@ -57,9 +67,11 @@ def glance_at(pixels: Codes) -> Glance:
     return glance(decoded, measure_pixels(decoded, shape, tone_curve=curve), curve)
 
 
-def see(watch: Watch, at: datetime, *, elevation_deg: float | None = None, **faults: Any) -> str:
+def see(
+    watch: Watch, at: datetime, view: Scene = _SCENE, *, elevation_deg: float | None = None, **faults: Any
+) -> str:
     """Show a watch the picture of a moment; return the verdict."""
-    pixels, facts = pixels_at(at, **faults)
+    pixels, facts = pixels_at(at, view, **faults)
     if elevation_deg is not None:
         facts = replace(facts, elevation_deg=elevation_deg)
     return watch.see(glance_at(pixels), facts).kind

@@ -1,16 +1,19 @@
 """What stands before the lens: told in half an hour, taken back when it is gone, and nothing else."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
+from skylapse_bridge.twin.sun import Place
 from skylapse_processor.watch.camera import Watch
-from skylapse_processor.watch.lens import OBSTRUCTING, Evidence, Lens, step
+from skylapse_processor.watch.lens import OBSTRUCTING, Evidence, Lens, step, textured_tiles
 from skylapse_processor.watch.memory import dump, load
+from skylapse_processor.watch.tiles import FINE
 
-from .skies import NOON, START, glance_at, pixels_at, see, taught
+from .skies import NOON, START, glance_at, pixels_at, scene, see, taught
 
 FIVE = timedelta(minutes=5)
 DRY = np.zeros((6, 12), dtype=np.bool_)
@@ -64,6 +67,38 @@ def test_nothing_is_told_of_a_day_of_clouds(first_hour: int, minutes: float) -> 
     watch = taught()
     for number in range(60):
         see(watch, START + timedelta(days=3, hours=first_hour, minutes=minutes * number))
+        assert watch.faults == ()
+
+
+def test_nothing_is_told_of_clouds_at_a_height_of_the_sun_that_has_not_been_seen_on_two_days() -> None:
+    watch, view = Watch(), scene(seed=1, place=Place(latitude_deg=46.7), clouds=1.0)
+    for day in range(2):
+        for number in range(8):
+            see(watch, START + timedelta(days=day, hours=17, minutes=10 * number), view)
+    for number in range(25):
+        see(watch, START + timedelta(days=2, hours=9, minutes=4.1 * number), view)
+        assert watch.faults == ()
+
+
+def test_clouds_and_waves_are_no_texture_however_steady_their_contrast_is() -> None:
+    watch = taught()
+    expected = watch.tiles.expect(50.0, NOON, rising=False)
+    seen = glance_at(pixels_at(NOON)[0]).tiles
+    assert expected is not None
+    assert seen is not None
+    steady = replace(expected, deviation=np.zeros_like(expected.deviation))
+    textured = textured_tiles(seen, steady, watch.reference)
+    assert textured is not None
+    rows = textured.mean(axis=1)
+    assert rows[0] < 0.2, "sky"
+    assert (steady.middle[FINE][0] > -5.5).mean() >= 0.5, "in which there are clouds to be taken for texture"
+    assert rows.max() > 0.9, "land"
+
+
+def test_a_burnt_out_picture_says_nothing_of_the_lens() -> None:
+    watch = taught()
+    for number in range(12):
+        see(watch, NOON + FIVE * number, over_ev=3.0)
         assert watch.faults == ()
 
 

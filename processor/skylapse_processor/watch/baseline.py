@@ -22,6 +22,8 @@ _A_DAY = 4
 _MEMORY = 14 * _A_DAY
 _FORGOTTEN = timedelta(days=30)
 _ENOUGH = 3
+_NEXT_DAY = timedelta(hours=12)
+"""The sun stands as high again no sooner; midnight in UTC may be noon."""
 _ENOUGH_DAYS = 2
 _REACH = 2
 _CLIP = 4.0
@@ -40,9 +42,16 @@ class Known:
     last_at: datetime
     day_count: int
     """Pictures learnt on the day of `last_at`."""
+    days: int
+    """On so many days something was learnt: pictures of one hour know nothing of the weather."""
     middle: Figures
     spread: Figures
     """Mean distance from the middle."""
+
+    @property
+    def is_enough(self) -> bool:
+        """Tell whether anything can be held against this."""
+        return self.count >= _ENOUGH and self.days >= _ENOUGH_DAYS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +80,7 @@ class Baseline:
         found = [
             (abs(place[0] - number) + 0.5 * (place[1] != rising), place)
             for place, known in self.bins.items()
-            if abs(place[0] - number) <= _REACH and known.count >= _ENOUGH and at - known.last_at < _FORGOTTEN
+            if abs(place[0] - number) <= _REACH and known.is_enough and at - known.last_at < _FORGOTTEN
         ]
         if not found:
             return None
@@ -89,13 +98,14 @@ class Baseline:
         known = self.bins.get(place)
         if known is None or at - known.last_at >= _FORGOTTEN or known.middle.shape != figures.shape:
             self.bins[place] = Known(
-                count=1, last_at=at, day_count=1, middle=figures.copy(), spread=np.zeros_like(figures)
+                count=1, last_at=at, day_count=1, days=1, middle=figures.copy(), spread=np.zeros_like(figures)
             )
         else:
             same_day = _day(known.last_at) == day
             if at - known.last_at < _EVERY or (same_day and known.day_count >= _A_DAY):
                 return
             _move(known, figures)
+            known.days += at - known.last_at >= _NEXT_DAY
             known.last_at, known.day_count = at, known.day_count + 1 if same_day else 1
         if day not in self.days:
             self.days = sorted([*self.days, day])[-31:]

@@ -40,6 +40,8 @@ _FRESH = timedelta(hours=14)
 _DIRT_AFTER = timedelta(hours=36)
 _LEAST_TILES = 10
 _TEXTURED, _STATIC = -5.5, 0.35
+_STANDS = 0.5
+"""How much of the contrast of one picture a mean of many has kept where its texture stands still."""
 _LOSS = -0.45
 """log2 of what is left of contrast where something is said about the whole picture."""
 _FOCUS_RATIO = 0.37
@@ -61,6 +63,7 @@ _LEAST_DROPS = 2
 _OWN = 4
 """Of the six of eight pictures in which a tile or one beside it is odd, so many show the tile itself."""
 
+_AROUND = np.ones((3, 3), dtype=np.uint8)
 _CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=np.uint8)
 
 WORDS: dict[Fault, str] = {
@@ -128,7 +131,7 @@ def evidence_of(
 
     `reference` is the sketch of clear days, `recent` that of the pictures just before.
     """
-    textured = textured_tiles(tiles, expected)
+    textured = textured_tiles(tiles, expected, reference)
     if textured is None:
         return None
     middle, deviation = expected.middle, expected.deviation
@@ -141,22 +144,44 @@ def evidence_of(
         return Evidence(at=at, whole=whole, odd=nothing, shift=shift)
     odd = anomalies(tiles.figures, expected, textured)
     if reference is not None and recent is not None and reference.shape == recent.shape == tiles.sketch.shape:
-        odd |= ~textured & standing(tiles.sketch, recent, reference, odd.shape)
+        burnt = cv2.dilate(tiles.burnt.astype(np.uint8), _AROUND).astype(np.bool_)
+        smooth = ~_steady(expected) & ~burnt
+        odd |= smooth & standing(tiles.sketch, recent, reference, odd.shape)
     return Evidence(at=at, whole=None, odd=nothing if odd.mean() > _FEW else odd, shift=shift)
 
 
-def textured_tiles(tiles: Tiles, expected: Expected) -> Mask | None:
-    """Return which tiles hold texture that stands still; None where they are too few."""
-    middle, deviation = expected.middle, expected.deviation
+def textured_tiles(tiles: Tiles, expected: Expected, reference: Plane | None) -> Mask | None:
+    """Return which tiles hold texture that stands still; None where they are too few.
+
+    Clouds and waves may have a steady contrast for days, but in the mean of many pictures they average away.
+    What white hides is not looked at.
+    """
+    middle = expected.middle
     if middle.shape != tiles.figures.shape:
         return None
-    textured: Mask = (middle[FINE] > _TEXTURED) & (deviation[FINE] < _STATIC) & (deviation[MIDDLE] < _STATIC)
+    textured: Mask = _steady(expected) & ~tiles.burnt & _stands_still(middle[MIDDLE], reference)
     return textured if textured.sum() >= _LEAST_TILES else None
+
+
+def _steady(expected: Expected) -> Mask:
+    """Return which tiles always have about the same contrast."""
+    middle, deviation = expected.middle, expected.deviation
+    steady: Mask = (middle[FINE] > _TEXTURED) & (deviation[FINE] < _STATIC) & (deviation[MIDDLE] < _STATIC)
+    return steady
+
+
+def _stands_still(contrast: Plane, reference: Plane | None) -> Mask:
+    """Return where the reference has kept the contrast of a single picture, log2 of its deviation."""
+    if reference is None:
+        return np.zeros(contrast.shape, dtype=np.bool_)
+    size = (contrast.shape[1], contrast.shape[0])
+    power = np.asarray(cv2.resize(reference * reference, size, interpolation=cv2.INTER_AREA))
+    return power.reshape(contrast.shape) > (_STANDS * np.exp2(contrast)) ** 2
 
 
 def is_torn(tiles: Tiles, expected: Expected, reference: Plane, usual_likeness: float) -> bool:
     """Tell whether the view is all there but nothing is in its place: it is neither hidden nor moved."""
-    textured = textured_tiles(tiles, expected)
+    textured = textured_tiles(tiles, expected, reference)
     if textured is None or likeness(reference, tiles.sketch) > _TORN * usual_likeness:
         return False
     kept = np.median((tiles.figures - expected.middle)[FINE][textured]) > _LOSS

@@ -19,7 +19,7 @@ from .camera import Watch
 from .family import Member, Run
 from .lens import Evidence, Lens
 
-VERSION = 1
+VERSION = 2
 """Of the layout and of what the figures mean: whoever changes either counts it up."""
 
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -102,7 +102,7 @@ def _write_baseline(baseline: Baseline, name: str, arrays: Arrays) -> dict[str, 
         stacked = np.stack([known.middle, known.spread]).astype(np.float16)
         arrays[f"{name}-{place[0]}-{int(place[1])}"] = stacked
     bins = [
-        [*place, known.count, _time(known.last_at), known.day_count]
+        [*place, known.count, _time(known.last_at), known.day_count, known.days]
         for place, known in ((place, baseline.bins[place]) for place in places)
     ]
     return {"days": baseline.days, "bins": bins}
@@ -110,12 +110,13 @@ def _write_baseline(baseline: Baseline, name: str, arrays: Arrays) -> dict[str, 
 
 def _read_baseline(head: dict[str, Any], name: str, arrays: Arrays) -> Baseline:
     bins = {}
-    for number, rising, count, last_at, day_count in head["bins"]:
+    for number, rising, count, last_at, day_count, days in head["bins"]:
         middle, spread = arrays[f"{name}-{number}-{int(rising)}"].astype(np.float32)
         bins[number, rising] = Known(
             count=count,
             last_at=datetime.fromisoformat(last_at),
             day_count=day_count,
+            days=days,
             middle=middle,
             spread=spread,
         )

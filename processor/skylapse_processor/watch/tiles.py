@@ -31,6 +31,8 @@ _SIGMAS = (0.8, 1.6, 3.2)
 _DARKEST = 2.0**-9
 """Added to linear light before the logarithm: about one code, below which there is only noise."""
 _FAINTEST = 2.0**-9
+_WHITE, _WHITE_SHARE = 250, 0.02
+"""Code from which a channel is white, and share of such pixels from which a tile is burnt out."""
 
 Plane = NDArray[np.float32]
 
@@ -48,13 +50,16 @@ class Tiles:
     sketch: Plane
     """Log2 luminance at the middle scale alone, shape (rows, columns) with a long side of `SKETCH_SIDE`: what
     registration looks at, and the search for what stands still."""
+    burnt: NDArray[np.bool_]
+    """Where white hides what contrast there is, shape (rows, columns)."""
 
 
 def tiles_of(pixels: Pixels, tone_curve: str | None) -> Tiles | None:
     """Return the figures of a small picture, shape (rows, columns, 3); None where it is too small."""
     if max(pixels.shape[:2]) < _LEAST_SIDE:
         return None
-    light = _luminance(_shrunk(pixels), known(tone_curve))
+    shrunk = _shrunk(pixels)
+    light = _luminance(shrunk, known(tone_curve))
     grid = tuple(max(1, side // TILE) for side in light.shape)
     light = light[: grid[0] * TILE, : grid[1] * TILE] if min(light.shape) >= TILE else light
     bands = _bands(np.log2(light + np.float32(_DARKEST)))
@@ -62,13 +67,24 @@ def tiles_of(pixels: Pixels, tone_curve: str | None) -> Tiles | None:
     power = [cv2.resize(band * band, size, interpolation=cv2.INTER_AREA) for band in bands]
     bright = np.log2(cv2.resize(light, size, interpolation=cv2.INTER_AREA) + np.float32(_DARKEST))
     contrast = [0.5 * np.log2(np.asarray(p) + np.float32(_FAINTEST**2)) for p in power]
-    return Tiles(figures=np.stack([*contrast, bright]).astype(np.float32), sketch=_sketch(bands[1]))
+    return Tiles(
+        figures=np.stack([*contrast, bright]).astype(np.float32),
+        sketch=_sketch(bands[1]),
+        burnt=_burnt(shrunk[: light.shape[0], : light.shape[1]], size),
+    )
 
 
 def _luminance(pixels: Pixels, curve: str) -> Plane:
     table = linear_table(curve).astype(np.float32)
     weights = LUMINANCE.astype(np.float32).reshape(1, 3)
     return np.asarray(cv2.transform(cv2.LUT(pixels, table), weights), dtype=np.float32)
+
+
+def _burnt(pixels: Pixels, size: tuple[int, int]) -> NDArray[np.bool_]:
+    brightest = cv2.max(cv2.max(pixels[..., 0], pixels[..., 1]), pixels[..., 2])
+    white = (np.asarray(brightest) >= _WHITE).astype(np.float32)
+    share = np.asarray(cv2.resize(white, size, interpolation=cv2.INTER_AREA))
+    return share.reshape(size[1], size[0]) > _WHITE_SHARE
 
 
 def _shrunk(pixels: Pixels) -> Pixels:
