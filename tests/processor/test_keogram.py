@@ -1,7 +1,9 @@
 """Keograms: time goes on evenly, gaps stay, order and repeats do not matter, a torn file costs a column."""
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skylapse_processor import decode, tone
-from skylapse_processor.results import keogram, year
+from skylapse_processor.recipe.smooth import flicker_mev
+from skylapse_processor.results import keogram, marks, year
 from skylapse_processor.results.ledger import ROWS, SIZE, Columns, Entry, Ledger
 from skylapse_protocol.identifiers import CameraName, FrameName
 
@@ -32,13 +35,24 @@ def entry(at: datetime, shade: int, seq: int = 1) -> Entry:
 
 
 def columns(minutes: list[int], shades: list[int] | None = None) -> Columns:
-    """Frames at so many minutes from the start."""
+    """Frames at so many minutes from the start, of whose exposure nothing is known."""
     grey = np.array(shades or [100] * len(minutes), dtype=np.uint8)
+    return columns_at(START.timestamp() + 60.0 * np.array(minutes, dtype=np.float64), grey)
+
+
+def columns_at(
+    at_s: np.ndarray, grey: np.ndarray, exposure_ev: np.ndarray | None = None, curve: str = tone.SRGB
+) -> Columns:
+    """Frames at some times, each of one grey."""
+    unknown = np.full(len(at_s), np.nan)
     return Columns(
-        at_s=START.timestamp() + 60.0 * np.array(minutes, dtype=np.float64),
+        at_s=at_s,
         local_offset_s=7200,
-        sun_elevation_deg=np.zeros(len(minutes), dtype=np.float32),
-        pixels=np.broadcast_to(grey[:, None, None], (len(minutes), ROWS, 3)),
+        sun_elevation_deg=np.zeros(len(at_s), dtype=np.float32),
+        exposure_ev=unknown if exposure_ev is None else exposure_ev,
+        white_ev=np.stack([unknown, unknown], axis=1),
+        tone_curve=np.full(len(at_s), curve),
+        pixels=np.broadcast_to(grey.astype(np.uint8)[:, None, None], (len(at_s), ROWS, 3)),
     )
 
 
@@ -58,6 +72,108 @@ def test_the_column_keeps_what_is_up_and_what_is_down() -> None:
     column = keogram.column(pixels, tone.SRGB)
     assert tuple(column[0]) == (200, 100, 50)
     assert np.flatnonzero(column[:, 0] > 100)[-1] == pytest.approx(ROWS / 4, abs=1)
+
+
+def dusk() -> tuple[Columns, np.ndarray]:
+    """An hour and a half of falling light with a cloud in it, taken by a camera that follows in steps.
+
+    With it comes what is seen: log2 of the scene's light.
+    """
+    number = np.arange(360, dtype=np.float64)
+    scene_ev = -0.02 * np.maximum(number - 100, 0.0) - 0.6 * np.exp(-(((number - 240) / 12) ** 2))
+    wanted_ev = 0.018 * np.maximum(number - 100, 0.0)
+    exposure_ev = np.floor(wanted_ev / 0.7) * 0.7
+    light = 0.25 * 2.0 ** (scene_ev + exposure_ev)
+    codes = np.round(tone.encode("imx519", light) * 255)
+    at_s = START.timestamp() + 15.0 * number
+    return columns_at(at_s, codes, 12.0 + exposure_ev, "imx519"), scene_ev
+
+
+def light_of(drawn: keogram.Keogram) -> np.ndarray:
+    """log2 of the linear light of each column."""
+    return np.log2(tone.linear_table("imx519")[drawn.pixels[ROWS // 2, :, 1]] + 1e-6)
+
+
+def test_steps_of_the_cameras_exposure_are_gone_and_clouds_stay() -> None:
+    taken, scene_ev = dusk()
+    unknown = columns_at(taken.at_s, taken.pixels[:, 0, 0], None, "imx519")
+    stepped, even = light_of(keogram.draw(unknown)), light_of(keogram.draw(taken))
+    assert len(even) % 360 == 0
+    wide = len(even) // 360
+    stepped, even = stepped[::wide], even[::wide]
+    assert np.abs(np.diff(stepped)).max() > 0.5
+    assert np.abs(np.diff(even)).max() < 0.12
+    assert flicker_mev(even) < 0.2 * flicker_mev(stepped)
+    cloud = even[240] - (even[200] + even[280]) / 2
+    assert cloud == pytest.approx(scene_ev[240] - (scene_ev[200] + scene_ev[280]) / 2, abs=0.1)
+    assert even.max() - even.min() < 1.5, "night is not raised to day, nor day dimmed"
+
+
+def test_columns_of_frames_with_steady_exposure_stay_as_they_are() -> None:
+    codes = np.arange(20, 220)
+    steady = columns_at(START.timestamp() + 30.0 * np.arange(200.0), codes, np.full(200, 9.0))
+    drawn = keogram.draw(steady)
+    assert (np.unique(drawn.pixels[0, :, 0]) == codes).all()
+
+
+def test_white_balance_in_steps_is_levelled_too() -> None:
+    grey = np.full(200, 120)
+    taken = columns_at(START.timestamp() + 30.0 * np.arange(200.0), grey, np.full(200, 9.0))
+    steps = np.where(np.arange(200) % 40 < 20, 0.0, 0.3)
+    taken.white_ev[:, 0], taken.white_ev[:, 1] = steps, 0.0
+    pixels = taken.pixels.copy()
+    light = tone.linear_table(tone.SRGB)[120] * 2.0**steps
+    pixels[..., 0] = np.round(tone.encode(tone.SRGB, light) * 255)[:, None]
+    drawn = keogram.draw(replace(taken, pixels=pixels))
+    red = drawn.pixels[0, :, 0].astype(int)
+    assert np.abs(np.diff(red)).max() <= 2
+    assert (drawn.pixels[0, :, 1] == 120).all()
+
+
+def test_a_day_has_the_hours_of_the_clock_on_the_wall_below_it() -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    start, end = datetime(2026, 3, 29, 0, 0, tzinfo=zone), datetime(2026, 3, 30, 0, 0, tzinfo=zone)
+    found = marks.hours(start.timestamp(), end.timestamp(), zone, 5)
+    labels = {mark.label: mark.share for mark in found if mark.label}
+    assert list(labels) == ["00:00", "06:00", "12:00", "18:00"]
+    assert labels["12:00"] == pytest.approx(11 / 23)
+    assert len(found) == 24, "an hour is missing on the day on which clocks go forward"
+
+
+@pytest.mark.parametrize(
+    ("span_min", "labels"),
+    [(9, ["09:30", "09:35"]), (110, ["09:30", "10:00", "10:30", "11:00"]), (7000, [])],
+)
+def test_short_stretches_have_minutes_and_very_long_ones_nothing(span_min: int, labels: list[str]) -> None:
+    zone = timezone(timedelta(hours=3, minutes=30))
+    found = marks.hours(START.timestamp(), START.timestamp() + 60 * span_min, zone, 6)
+    assert [mark.label for mark in found if mark.label] == labels
+
+
+def test_marks_stand_beside_the_pixels_and_a_year_is_made_again_of_pictures_that_have_them() -> None:
+    drawn = keogram.draw(columns([*range(0, 200, 2), *range(260, 400, 2)]))
+    marked = marks.below_a_day(drawn.pixels, drawn.start_s, drawn.end_s, UTC)
+    assert (marked[:ROWS] == drawn.pixels).all()
+    below = marked[ROWS:]
+    assert 20 <= len(below) <= ROWS // 6
+    tick = int((datetime(2026, 6, 1, 9, tzinfo=UTC).timestamp() - drawn.start_s) / 60 / 400 * below.shape[1])
+    assert (below[0, tick - 2 : tick + 3] == marks.INK).all(axis=1).any()
+    assert (below[len(below) // 2 :] == marks.INK).all(axis=2).mean() > 0.01, "there are words"
+    again = year.seen_again(marked, drawn.start_s, drawn.end_s)
+    assert (again.pixels == drawn.pixels).all()
+    assert (again.seen == drawn.seen).all()
+
+
+def test_a_year_has_hours_beside_it_and_months_below() -> None:
+    pixels = year.draw(year.empty(2026))
+    marked = marks.about_a_year(pixels, 2026, 365)
+    rows, margin = marked.shape[0] - year.CELLS, marked.shape[1] - pixels.shape[1]
+    assert (marked[: year.CELLS, margin:] == pixels).all()
+    assert (marked[year.CELLS // 2, :margin] == marks.INK).all(axis=1).any()
+    july = margin + round(181 / 365 * pixels.shape[1])
+    assert (marked[year.CELLS, july] == marks.INK).all()
+    assert rows < 60
+    assert marks.about_a_year(pixels[:, :3], 2026, 1).shape[1] == margin + 3
 
 
 def test_a_gap_is_as_wide_as_it_was_long() -> None:
@@ -168,15 +284,8 @@ def test_a_year_has_each_frame_at_its_day_and_local_time() -> None:
 
 
 def test_frames_after_midnight_belong_to_the_next_column_and_the_next_year() -> None:
-    late = columns([0, 5])
     at_s = datetime(2026, 12, 31, 23, 50, tzinfo=UTC).timestamp() + np.arange(0, 2400, 300, dtype=np.float64)
-    late = Columns(
-        at_s=at_s,
-        local_offset_s=0,
-        sun_elevation_deg=np.zeros(8, dtype=np.float32),
-        pixels=np.full((8, ROWS, 3), 90, dtype=np.uint8),
-    )
-    drawn = keogram.draw(late)
+    drawn = keogram.draw(columns_at(at_s, np.full(8, 90)))
     assert year.years(drawn, 0) == (2026, 2027)
     before = year.enter(year.empty(2026), 2026, drawn, 0)
     after = year.enter(year.empty(2027), 2027, drawn, 0)

@@ -15,7 +15,9 @@ from skylapse_processor.frames import local_offset_s
 from skylapse_processor.ingest import figures_of, read_stored_record
 from skylapse_processor.store.layout import Layout
 from skylapse_processor.store.rows import StoredFrame
+from skylapse_processor.watch.facts import facts_of
 from skylapse_protocol.identifiers import CameraName
+from skylapse_protocol.records import FrameRecord
 
 from . import keogram, startrail, sunset
 from .ledger import ROWS, Entry, Ledger
@@ -71,6 +73,9 @@ class Day:
                 local_offset_s=local_offset_s(data),
                 in_trail=starry,
                 sun_elevation_deg=math.nan if elevation is None else elevation,
+                exposure_ev=_exposure_ev(record),
+                white_ev=_white_ev(record),
+                tone_curve=curve,
                 column=column,
             )
         )
@@ -105,6 +110,18 @@ class Day:
 
 
 _HEAD_BYTES = 32
+
+
+def _exposure_ev(record: FrameRecord | None) -> float:
+    exposure_ev = facts_of(record).exposure_ev if record else None
+    return math.nan if exposure_ev is None else exposure_ev
+
+
+def _white_ev(record: FrameRecord | None) -> tuple[float, float]:
+    gains = record.colour_gains if record else None
+    if gains is None or min(gains) <= 0.0:
+        return math.nan, math.nan
+    return math.log2(gains[0]), math.log2(gains[1])
 
 
 def _read_trail(path: Path) -> Pixels | None:

@@ -1,11 +1,12 @@
 """What each frame of a day gave to its results, in a file that grows by one entry of fixed size a frame.
 
-An entry is the frame's identity, its place in local time, what it was used for, and one column of pixels,
-closed by a checksum. Entries gather in memory and are written and fsynced together; a kill loses those that
-were not, and their frames are simply taken in again. What a power cut tore is found by its checksum and
-cut out.
+An entry is the frame's identity, its place in local time, what it was used for, how it was exposed, and one
+column of pixels, closed by a checksum. Entries gather in memory and are written and fsynced together; a kill
+loses those that were not, and their frames are simply taken in again. What a power cut tore is found by its
+checksum and cut out.
 """
 
+import math
 import struct
 import zlib
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from skylapse_processor import tone
 from skylapse_processor.clock import to_us
 from skylapse_processor.files import sync_file, write_whole
 from skylapse_protocol.identifiers import FrameName
@@ -22,7 +24,8 @@ from skylapse_protocol.identifiers import FrameName
 ROWS = 360
 """Of a keogram: its columns are stored at this height, whatever the camera's."""
 
-_HEAD = struct.Struct(">q8sqiif")
+_HEAD = struct.Struct(">q8sqiiffff16s")
+_KEY = struct.Struct(">q8sq")
 _SUM = struct.Struct(">I")
 _PIXELS = ROWS * 3
 SIZE = _HEAD.size + _PIXELS + _SUM.size
@@ -43,6 +46,12 @@ class Entry:
     """Whether the star trail holds it."""
     sun_elevation_deg: float
     """NaN where nobody knows it."""
+    exposure_ev: float = math.nan
+    """log2 of exposure time in µs times all gain, as delivered; NaN where nobody knows it."""
+    white_ev: tuple[float, float] = (math.nan, math.nan)
+    """log2 of the gains of red and blue; NaN where nobody knows them."""
+    tone_curve: str = tone.SRGB
+    """That the column's codes are on."""
     column: Column
 
 
@@ -56,6 +65,12 @@ class Columns:
     """Of the newest frame."""
     sun_elevation_deg: NDArray[np.float32]
     """NaN where nobody knows it, shape (n,)."""
+    exposure_ev: NDArray[np.float64]
+    """NaN where nobody knows it, shape (n,)."""
+    white_ev: NDArray[np.float64]
+    """Of red and blue, NaN where nobody knows it, shape (n, 2)."""
+    tone_curve: NDArray[np.str_]
+    """Shape (n,)."""
     pixels: NDArray[np.uint8]
     """Shape (n, ROWS, 3)."""
 
@@ -95,6 +110,7 @@ class Ledger:
         head = _HEAD.pack(
             *(to_us(name.captured_at), bytes.fromhex(name.spool), name.seq),
             *(entry.local_offset_s, entry.in_trail, entry.sun_elevation_deg),
+            *(entry.exposure_ev, *entry.white_ev, entry.tone_curve.encode()),
         )
         body = head + np.ascontiguousarray(entry.column).tobytes()
         self._append(body + _SUM.pack(zlib.crc32(body)))
@@ -122,11 +138,14 @@ class Ledger:
             at_s=table["at_us"].astype(np.float64) / 1e6,
             local_offset_s=int(table["offset_s"][-1]) if len(table) else 0,
             sun_elevation_deg=table["elevation"].astype(np.float32),
+            exposure_ev=table["exposure"].astype(np.float64),
+            white_ev=table["white"].astype(np.float64),
+            tone_curve=table["curve"].astype(np.str_),
             pixels=table["pixels"],
         )
 
     def _append(self, entry: bytes) -> None:
-        key = entry[:24]
+        key = entry[: _KEY.size]
         if key not in self._keys:
             self._keys.add(key)
             self._data += entry
@@ -136,13 +155,14 @@ class Ledger:
 _ENTRY = np.dtype(
     [
         *(("at_us", ">i8"), ("spool", "V8"), ("seq", ">i8"), ("offset_s", ">i4"), ("in_trail", ">i4")),
-        *(("elevation", ">f4"), ("pixels", "u1", (ROWS, 3)), ("sum", ">u4")),
+        *(("elevation", ">f4"), ("exposure", ">f4"), ("white", ">f4", (2,)), ("curve", "S16")),
+        *(("pixels", "u1", (ROWS, 3)), ("sum", ">u4")),
     ]
 )
 
 
 def _key(frame: FrameName) -> bytes:
-    return _HEAD.pack(to_us(frame.captured_at), bytes.fromhex(frame.spool), frame.seq, 0, 0, 0.0)[:24]
+    return _KEY.pack(to_us(frame.captured_at), bytes.fromhex(frame.spool), frame.seq)
 
 
 def _whole(data: bytes) -> Iterator[bytes]:

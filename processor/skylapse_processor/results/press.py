@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -27,6 +27,7 @@ from skylapse_protocol.identifiers import CameraName
 
 from . import best, keogram, sunset, year
 from .day import Day
+from .marks import about_a_year, below_a_day
 
 Change = Literal["added", "changed", "removed"]
 
@@ -97,7 +98,8 @@ class Press:
             columns = day.ledger.columns()
             drawn = keogram.draw(columns)
             offset_s = self._offset_s(day.camera, drawn.end_s, columns.local_offset_s)
-            told += self._keep(day.camera, _of_day(day, drawn, offset_s))
+            zone = self.zones.get(day.camera) or timezone(timedelta(seconds=offset_s))
+            told += self._keep(day.camera, _of_day(day, drawn, offset_s, zone))
             told += self._year(day.camera, drawn, offset_s)
         if day.trail is not None and not self._shows(day, "startrail", day.ledger.in_trail):
             told += self._keep(day.camera, _of_night(day, day.trail))
@@ -195,7 +197,7 @@ class Press:
             if not len(shown):
                 continue
             last = date.fromordinal(date(number, 1, 1).toordinal() + int(shown[-1]))
-            yield from self._keep(camera, _of_year(first, year.draw(table, last), len(shown)))
+            yield from self._keep(camera, _of_year(number, year.draw(table, last), len(shown)))
 
     def _year_again(self, camera: CameraName, number: int) -> year.Table:
         """Return the table of a year out of the pictures of its days."""
@@ -272,14 +274,15 @@ class Press:
         return [frame for frame in self._catalogue.frames(wanted) if frame.state is FrameState.GOOD]
 
 
-def _of_day(day: Day, drawn: keogram.Keogram, local_offset_s: int) -> _Still:
+def _of_day(day: Day, drawn: keogram.Keogram, local_offset_s: int, zone: tzinfo) -> _Still:
+    pixels = below_a_day(drawn.pixels, drawn.start_s, drawn.end_s, zone)
     return _Still(
         kind="keogram",
         day=day.day,
         frames=len(day.ledger),
-        picture=_jpeg(drawn.pixels),
+        picture=_jpeg(pixels),
         thumb=_strip(drawn.pixels),
-        size=(drawn.pixels.shape[1], drawn.pixels.shape[0]),
+        size=(pixels.shape[1], pixels.shape[0]),
         details={
             "start_s": drawn.start_s,
             "end_s": drawn.end_s,
@@ -305,14 +308,15 @@ def _of_night(day: Day, trail: Pixels) -> _Still:
     )
 
 
-def _of_year(first: str, pixels: Pixels, days: int) -> _Still:
+def _of_year(number: int, pixels: Pixels, days: int) -> _Still:
+    marked = about_a_year(pixels, number, pixels.shape[1] // year.WIDER)
     return _Still(
         kind="keogram_year",
-        day=first,
+        day=f"{number}-01-01",
         frames=days,
-        picture=_jpeg(pixels),
+        picture=_jpeg(marked),
         thumb=_strip(pixels),
-        size=(pixels.shape[1], pixels.shape[0]),
+        size=(marked.shape[1], marked.shape[0]),
         details={"days": days},
     )
 

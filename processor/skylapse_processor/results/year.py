@@ -14,11 +14,13 @@ from skylapse_processor import tone
 from skylapse_processor.decode import Pixels
 
 from .keogram import GAP, Keogram
+from .ledger import ROWS
 
 CELLS = 480
 """Rows: three minutes each."""
+WIDER = 3
+"""Columns a day."""
 _DAY_S = 86_400
-_WIDER = 3
 
 Table = NDArray[np.uint8]
 """Red, green, blue and whether it was seen, shape (CELLS, days of the year, 4)."""
@@ -59,11 +61,12 @@ def draw(table: Table, until: date | None = None) -> Pixels:
     days = table.shape[1] if until is None else until.timetuple().tm_yday
     part = table[:, :days]
     pixels = np.where(part[..., 3:] > 0, part[..., :3], np.array(GAP, dtype=np.uint8))
-    return np.repeat(pixels, _WIDER, axis=1)
+    return np.repeat(pixels, WIDER, axis=1)
 
 
 def seen_again(pixels: Pixels, start_s: float, end_s: float) -> Keogram:
     """Return a keogram out of its picture; compression blurs the colour of gaps a little."""
+    pixels = pixels[:ROWS]  # a scale stands below
     away = np.abs(pixels.astype(np.int16) - np.array(GAP, dtype=np.int16)).max(axis=(0, 2))
     return Keogram(pixels=pixels, seen=away > _BLUR, start_s=start_s, end_s=end_s)
 
