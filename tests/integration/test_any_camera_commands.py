@@ -20,6 +20,7 @@ from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 from custom_components.skylapse.any_camera import files
 from custom_components.skylapse.brain.ab_tests import check_settings
 from custom_components.skylapse.brain.errors import AbTestError
+from custom_components.skylapse.brain.profiles import BUILT_IN_PROFILES
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.messages import CameraInfo, Command, Reply
 from custom_components.skylapse.protocol.snapshot import Arm, Experiment
@@ -270,6 +271,18 @@ async def test_an_action_starts_no_test_on_a_camera_without_settings(
     assert refusal.value.translation_placeholders == {"camera": "home_assistant/garden"}
     assert own_cameras.runtime_data.ab_tester.shelf.tests == []
     assert len(published(mqtt, f"{GARDEN}/snapshot/set")) == told
+
+
+async def test_the_form_starts_no_test_on_a_camera_without_settings(
+    hass: HomeAssistant, own_cameras: MockConfigEntry
+) -> None:
+    flows = hass.config_entries.subentries
+    form = await flows.async_init((own_cameras.entry_id, "ab_test"), context={"source": "user"})
+    (name,) = (spec.name for spec in BUILT_IN_PROFILES if spec.id == "f")
+    arms = [{**arm, "profile": name} for arm in ARMS]
+    given = {"name": "Warm?", "camera": "home_assistant/garden", "arms": arms}
+    result = await flows.async_configure(form["flow_id"], given)
+    assert result["errors"] == {"camera": "test_no_settings"}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import logging
 import shutil
 from datetime import timedelta
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -15,7 +16,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
-from custom_components.skylapse.any_camera import files
+from custom_components.skylapse.any_camera import files, pictures, upload
 from custom_components.skylapse.any_camera import spool as spool_room
 from custom_components.skylapse.any_camera.bridge import async_forget, spool_folder
 from tests.integration.brokerage import last, published
@@ -376,6 +377,18 @@ async def test_a_cache_that_was_emptied_is_begun_anew(
     assert depot.numbers == [1, 2]
     await noon(hass, freezer, 60)
     assert len(published(mqtt, f"{OWN}/health")) > told
+
+
+def test_the_documents_say_where_frames_wait_and_how_many(hass: HomeAssistant) -> None:
+    words = (Path(__file__).parents[2] / "docs/limits.md").read_text("utf-8")
+    assert f"`{spool_folder(hass).relative_to(hass.config.config_dir)}`" in words
+    assert f"{spool_room.MAX_FRAMES:,} frames or {spool_room.MAX_BYTES // 10**9} GB" in words
+    assert f"{files.MIN_FREE_BYTES // 10**9} GB of the disk free" in words
+    assert f"{pictures.MAX_PICTURE_BYTES // 2**20} MiB" in words
+    assert f"JPEG may have {pictures.MAX_PIXELS // 10**6} megapixels" in words
+    assert f"{pictures.MAX_DECODED_PIXELS // 10**6} (8K)" in words
+    assert "every five minutes" in words
+    assert timedelta(minutes=5) == upload.REFUSED_PAUSE
 
 
 @pytest.mark.parametrize("damage", ["gone", "changed"])
