@@ -177,7 +177,7 @@ class System:
             timeout_s=_CAMERAS_S,
             what="both cameras",
         )
-        path = await make_dashboard(self.house, len(heard.cameras))
+        path = await make_dashboard(self.house)
         self._say(f"two cameras photograph; dashboard {self.house.url}{path}")
 
     def _cameras(self) -> list[dict[str, Any]]:

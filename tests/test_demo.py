@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo.dashboard import lay_out
 from demo.flows import fill_in
 from demo.processes import REPOSITORY, Program, ProgramError
 from demo.rig import died
@@ -70,15 +69,6 @@ def test_frames_that_were_due_and_not_taken_are_told() -> None:
     figures = {"captured": 1, "stored": 1, "pending": 0, "dropped": 0}
     assert str(Balance(**figures)) == "1 frame captured = 1 stored + 0 pending + 0 dropped"
     assert str(Balance(**figures, skipped=heard.skipped)).endswith("0 dropped; 4 due but not taken")
-
-
-def test_a_picture_is_on_the_dashboard_only_while_there_is_one() -> None:
-    entry = {"device_id": "d", "entity_id": "image.lake_film", "name": None, "original_name": "Film"}
-    (view,) = lay_out([entry], {"d": {"name": "Lake"}})["views"]
-    (card,) = [card for card in view["sections"][0]["cards"] if card["type"] == "picture"]
-    assert card["visibility"] == [
-        {"condition": "state", "entity": "image.lake_film", "state_not": ["unknown", "unavailable"]}
-    ]
 
 
 def test_both_doors_are_told_with_what_opens_them(tmp_path: Path) -> None:

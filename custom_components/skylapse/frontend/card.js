@@ -4,7 +4,7 @@ import { Card, reasonOf } from "./base.js";
 import { DIAL_STYLE, drawDial } from "./dial.js";
 import { fire, h, icon, show } from "./dom.js";
 import { bridgeOf, cameraOf, camerasOf, deviceOf, entityOf, known, processorOf } from "./house.js";
-import { cardForm } from "./forms.js";
+import { cardForm, PARTS } from "./forms.js";
 import { makePlayer } from "./player.js";
 import { drawTrace, figuresOf, remember, TRACE_STYLE } from "./trace.js";
 import { clock, say } from "./words.js";
@@ -47,8 +47,24 @@ export class SkylapseCard extends Card {
     this._stopFilm();
   }
 
+  setConfig(config) {
+    super.setConfig(typeof config?.show === "string" ? { ...config, show: [config.show] } : config);
+  }
+
   _has(part) {
     return !this._config.show || this._config.show.includes(part);
+  }
+
+  /* Why the card cannot be drawn, null where it can. */
+  _refusal(device, camera) {
+    const unknown = (this._config.show || []).filter((each) => !PARTS.includes(each));
+    if (unknown.length) {
+      return say(this.said.unknownPart, { unknown: unknown.join(", "), parts: PARTS.join(", ") });
+    }
+    if (camera?.camera?.includes("/")) {
+      return null;
+    }
+    return device || this._config.entity ? this.said.cameraGone : this.said.noCamera;
   }
 
   _build() {
@@ -84,9 +100,10 @@ export class SkylapseCard extends Card {
     const hass = this._hass;
     const device = deviceOf(hass, this._config);
     const camera = device ? cameraOf(hass, device) : null;
-    if (!camera?.camera?.includes("/")) {
-      if (this._isNew("whole", [hass.language, device])) {
-        this._frame("", h("div", { class: "message" }, device || this._config.entity ? this.said.cameraGone : this.said.noCamera));
+    const refusal = this._refusal(device, camera);
+    if (refusal) {
+      if (this._isNew("whole", refusal)) {
+        this._frame("", h("div", { class: "message" }, refusal));
         this._gone = true;
       }
       return;

@@ -255,7 +255,7 @@ export class SkylapseCompareCard extends Card {
     const letter = String.fromCharCode(65 + index);
     const isShared = test.arms.some((each, other) => other !== index && each.name === arm.name);
     const ev = figure(this._hass, arm.ev, 2, "exceptZero");
-    return `${letter} · ${arm.name}${isShared ? ` ${ev} EV` : ""}`;
+    return `${letter} · ${arm.name}${isShared ? ` ${ev}\u00a0EV` : ""}`;
   }
 
   _drawTable(test) {
