@@ -48,7 +48,7 @@ class Tile:
 class Caption:
     """Words on every frame of a film."""
 
-    lines: tuple[tuple[tokens.Part, ...], ...]
+    lines: tuple[tuple[tokens.Snippet, ...], ...]
     zone: tzinfo | None
     title: str
     position: str

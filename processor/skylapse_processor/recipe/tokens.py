@@ -34,7 +34,7 @@ _DEEPEST = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
+class Snippet:
     """Words, and the token that follows them."""
 
     words: str
@@ -42,9 +42,9 @@ class Part:
     how: str = ""
 
 
-def parse(text: str) -> tuple[tuple[Part, ...], ...]:
-    """Return the parts of every line; raise ValueError, in words, where a text has no such form."""
-    return tuple(tuple(_part(*piece) for piece in _pieces(line)) for line in text.split("\\n"))
+def parse(text: str) -> tuple[tuple[Snippet, ...], ...]:
+    """Return the snippets of every line; raise ValueError, in words, where a text has no such form."""
+    return tuple(tuple(_snippet(*piece) for piece in _pieces(line)) for line in text.split("\\n"))
 
 
 def why_no_text(text: str) -> str | None:
@@ -56,9 +56,9 @@ def why_no_text(text: str) -> str | None:
     return None
 
 
-def tokens(lines: Sequence[Sequence[Part]]) -> tuple[str, ...]:
+def tokens(lines: Sequence[Sequence[Snippet]]) -> tuple[str, ...]:
     """Return every token of a caption."""
-    return tuple(part.token for line in lines for part in line if part.token)
+    return tuple(snippet.token for line in lines for snippet in line if snippet.token)
 
 
 def known(frames: Sequence[SourceFrame]) -> frozenset[str]:
@@ -68,14 +68,14 @@ def known(frames: Sequence[SourceFrame]) -> frozenset[str]:
 
 
 def fill(
-    lines: Sequence[Sequence[Part]], frame: SourceFrame, number: int, zone: tzinfo | None, title: str
+    lines: Sequence[Sequence[Snippet]], frame: SourceFrame, number: int, zone: tzinfo | None, title: str
 ) -> str:
     """Return the words of a caption for one frame, its `number` counted from 0."""
     values = _Values(frame, number, zone, title)
     shown = []
     for line in lines:
-        said = [(part.words, values.said(part) if part.token else "") for part in line]
-        if any(part.token for part in line) and all(value == MISSING for _, value in said if value):
+        said = [(snippet.words, values.said(snippet) if snippet.token else "") for snippet in line]
+        if any(snippet.token for snippet in line) and all(value == MISSING for _, value in said if value):
             continue
         shown.append("".join(f"{words}{value}" for words, value in said))
     return "\n".join(shown)
@@ -101,22 +101,22 @@ class _Values:
         self._zone = zone
         self._title = title
 
-    def said(self, part: Part) -> str:
+    def said(self, snippet: Snippet) -> str:
         """Return a token's value in words."""
-        value = self._value(part.token)
+        value = self._value(snippet.token)
         if value is None or value == "":
             return MISSING
         if isinstance(value, datetime):
-            how = part.how if "%" in part.how else _TIMES.get(part.token, "%Y-%m-%d %H:%M")
+            how = snippet.how if "%" in snippet.how else _TIMES.get(snippet.token, "%Y-%m-%d %H:%M")
             return value.astimezone(self._zone).strftime(how)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return str(value)
         if not math.isfinite(value):
             return MISSING
-        if part.how and _DIGITS.match(part.how):
-            shown = format(round(value) if part.how.endswith("d") else value, part.how)
+        if snippet.how and _DIGITS.match(snippet.how):
+            shown = format(round(value) if snippet.how.endswith("d") else value, snippet.how)
         else:
-            shown = _plain(part.token, value)
+            shown = _plain(snippet.token, value)
         return shown.replace("-", "−")
 
     def _value(self, name: str) -> Any:
@@ -164,11 +164,11 @@ def _pieces(line: str) -> Sequence[tuple[str, str | None, str | None, str | None
         raise ValueError(f"is no caption: {error}") from None
 
 
-def _part(words: str, token: str | None, how: str | None, conversion: str | None) -> Part:
+def _snippet(words: str, token: str | None, how: str | None, conversion: str | None) -> Snippet:
     if token is None:
-        return Part(words=words)
+        return Snippet(words=words)
     if not _NAME.match(token) or conversion is not None:
         raise ValueError(f"has {{{token}}}, which is no name of a value")
     if how and not _DIGITS.match(how) and not ("%" in how and _CLOCK.match(how)):
         raise ValueError(f"has {{{token}:{how}}}: after the colon stands %H:%M for a time, .1f for a number")
-    return Part(words=words, token=token, how=how or "")
+    return Snippet(words=words, token=token, how=how or "")
