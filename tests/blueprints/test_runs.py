@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
@@ -209,6 +210,36 @@ async def test_a_storm_over_a_restart_is_taken_up_again(
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
     await _calm_down(hass, calls, 2)
     assert calls.made[1:] == given_back(settings)[:1]
+
+
+async def test_a_storm_over_a_reload_of_automations_is_taken_up_again(
+    hass: HomeAssistant, settings: dict[str, str], calls: Calls, use: Callable[..., Any]
+) -> None:
+    hass.states.async_set("binary_sensor.storm", "off")
+    await use("storm_boost.yaml", warnings=["binary_sensor.storm"], **settings)
+    hass.states.async_set("binary_sensor.storm", "on")
+    await calls.soon(2)
+    hass.states.async_set("binary_sensor.storm", "off")
+    await _reload(hass, {**settings, "warnings": ["binary_sensor.storm"], "calm_min": 20})
+    await _calm_down(hass, calls, 4)
+    assert calls.made[2:] == given_back(settings)
+
+
+async def test_without_a_boost_a_reload_sets_nothing_off(
+    hass: HomeAssistant, settings: dict[str, str], calls: Calls, use: Callable[..., Any]
+) -> None:
+    await use("storm_boost.yaml", **settings)
+    await _reload(hass, {**settings, "calm_min": 20})
+    assert hass.states.async_all("automation")[0].attributes["last_triggered"] is None
+    assert calls.made == []
+
+
+async def _reload(hass: HomeAssistant, inputs: dict[str, Any]) -> None:
+    """Load automations anew after this one was changed, which ends what it does."""
+    changed = {"use_blueprint": {"path": "skylapse/storm_boost.yaml", "input": inputs}}
+    with patch("homeassistant.config.load_yaml_config_file", return_value={"automation": [changed]}):
+        await hass.services.async_call("automation", "reload", blocking=True)
+    await asyncio.sleep(0)
 
 
 async def _calm_down(hass: HomeAssistant, calls: Calls, number: int) -> None:
