@@ -252,7 +252,7 @@ async def test_identify_and_flush(
 # ---------------------------------------------------------------- A/B tests
 
 
-ARMS = [{"profile": "f"}, {"profile": "f", "ev": 0.5, "average": 4, "jpeg_quality": 60}]
+ARMS: list[dict[str, Any]] = [{"profile": "f"}, {"profile": "f", "ev": 0.5, "average": 4, "jpeg_quality": 60}]
 
 
 async def test_an_action_starts_no_test_on_a_camera_without_settings(
