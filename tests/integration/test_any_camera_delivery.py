@@ -21,13 +21,10 @@ from custom_components.skylapse.any_camera import spool as spool_room
 from custom_components.skylapse.any_camera.bridge import async_forget, spool_folder
 from tests.integration.brokerage import last, published
 from tests.integration.darkroom import (
-    ALL_CHATTER,
-    CHATTER,
     NOON,
     Depot,
     View,
     let_it_be,
-    noise,
     settle,
 )
 from tests.integration.test_any_camera import GARDEN, OWN, noon, reload
@@ -169,119 +166,6 @@ async def test_a_frame_that_is_refused_for_good_waits_alone_and_is_told_once(
     own_cameras.runtime_data.own_bridge._uploader.async_flush()
     await settle(hass)
     assert (problem(), state(mqtt).counts.pending, depot.numbers) == (None, 0, [3, 4, 2, 1])
-
-
-async def test_an_answer_without_end_is_not_heard_to_its_end(
-    hass: HomeAssistant,
-    mqtt: MqttMockHAClient,
-    own_cameras: MockConfigEntry,
-    depot: Depot,
-    freezer: FrozenDateTimeFactory,
-) -> None:
-    depot.answers = [CHATTER]
-    await noon(hass, freezer)
-    assert last(mqtt, f"{OWN}/health").uplink_problem.startswith("the processor answered 500: no no")
-    assert len(last(mqtt, f"{OWN}/health").uplink_problem) < 400
-    assert depot.chatter < ALL_CHATTER / 2
-    await noon(hass, freezer, 3)
-    assert depot.numbers == [1]
-
-
-# ---------------------------------------------------------------- uploads that break off
-
-
-async def test_an_upload_that_breaks_off_goes_on_where_it_broke_off(
-    hass: HomeAssistant,
-    mqtt: MqttMockHAClient,
-    own_cameras: MockConfigEntry,
-    garden: View,
-    depot: Depot,
-    freezer: FrozenDateTimeFactory,
-) -> None:
-    garden.shows = noise()
-    depot.cuts = [150_000, 50_000]
-    for second in (0, 2, 5):
-        await noon(hass, freezer, second)
-    rest = len(garden.shows) - 200_000
-    assert depot.taken == [
-        ("POST", 150_000),
-        ("POST", 0),
-        ("PATCH", 50_000),
-        ("HEAD", 0),
-        ("PATCH", rest),
-    ]
-    assert [data for _, data in depot.frames] == [garden.shows]
-    assert state(mqtt).counts.delivered == 1
-
-
-async def test_an_upload_that_is_found_whole_is_ended(
-    hass: HomeAssistant,
-    own_cameras: MockConfigEntry,
-    garden: View,
-    depot: Depot,
-    freezer: FrozenDateTimeFactory,
-) -> None:
-    garden.shows = noise()
-    depot.cuts = [100_000, len(garden.shows) - 100_000]
-    for second in (0, 2, 5):
-        await noon(hass, freezer, second)
-    assert depot.taken[-2:] == [("HEAD", 0), ("PATCH", 0)]
-    assert depot.numbers == [1]
-
-
-async def test_an_upload_that_stands_elsewhere_goes_on_there(
-    hass: HomeAssistant,
-    own_cameras: MockConfigEntry,
-    garden: View,
-    depot: Depot,
-    freezer: FrozenDateTimeFactory,
-) -> None:
-    garden.shows = noise()
-    depot.cuts = [100_000]
-    await noon(hass, freezer)
-    depot.offsets = [30_000]
-    await noon(hass, freezer, 2)
-    assert depot.taken[1:] == [("POST", 0), ("HEAD", 0), ("PATCH", len(garden.shows) - 100_000)]
-    assert depot.numbers == [1]
-
-
-async def test_an_upload_that_the_processor_forgot_begins_anew(
-    hass: HomeAssistant,
-    own_cameras: MockConfigEntry,
-    garden: View,
-    depot: Depot,
-    freezer: FrozenDateTimeFactory,
-) -> None:
-    garden.shows = noise()
-    depot.cuts = [100_000, 50_000]
-    await noon(hass, freezer)
-    await noon(hass, freezer, 2)
-    depot.forget()
-    await noon(hass, freezer, 5)
-    assert depot.taken[-2:] == [("HEAD", 0), ("POST", len(garden.shows))]
-    assert depot.numbers == [1]
-
-
-async def test_the_key_goes_nowhere_else(
-    hass: HomeAssistant,
-    mqtt: MqttMockHAClient,
-    own_cameras: MockConfigEntry,
-    garden: View,
-    depot: Depot,
-    freezer: FrozenDateTimeFactory,
-) -> None:
-    elsewhere = Depot()
-    await elsewhere.start()
-    garden.shows = noise()
-    depot.cuts = [100_000]
-    depot.location = f"{elsewhere.url}/api/v1/uploads/1"
-    await noon(hass, freezer)
-    await noon(hass, freezer, 2)
-    await elsewhere.stop()
-    assert "names no place to go on" in last(mqtt, f"{OWN}/health").uplink_problem
-    assert elsewhere.taken == []
-    await noon(hass, freezer, 5)
-    assert depot.numbers == [1]
 
 
 # ---------------------------------------------------------------- the spool
