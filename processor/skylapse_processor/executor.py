@@ -87,6 +87,9 @@ class Executor:
 
     def _prepare(self, job: Job, frames: Sequence[StoredFrame], folder: Path) -> RenderRequest:
         """Write the job file. An attempt after one that failed leaves hardware alone: it may be the fault."""
+        encoder = "software" if job.failures else self._encoder
+        if encoder != self._encoder:
+            _log.warning("job %s failed before: it is made by software, not by %s", job.id, self._encoder)
         folder.mkdir(parents=True, exist_ok=True)
         spec = job.spec
         sources = {
@@ -109,7 +112,7 @@ class Executor:
             size=spec.size,
             also_sizes=spec.also_sizes,
             codec=spec.codec,
-            encoder="software" if job.failures else self._encoder,
+            encoder=encoder,
             threads=self._threads,
             rate=spec.rate,
             length_s=spec.length_s,

@@ -58,7 +58,7 @@ class Library:
                 await asyncio.to_thread(self._move_the_rest, each)
         except FileNotFoundError:
             return False
-        except (OSError, ValueError, ProtocolError) as error:
+        except (OSError, ValueError, LookupError, TypeError, ProtocolError) as error:
             _log.warning("%s: what a kill left there is made anew (%s)", folder.name, error)
             return False
         await self._put(made)
@@ -124,7 +124,7 @@ class Library:
                 source.replace(final)
             if not final.exists():
                 raise OSError(f"{source.name} is gone")
-        if target.stat().st_size != made.film.bytes:
+        if target.stat().st_ino != made.inode:
             raise OSError(f"{target.name} is another film")
         sync_folder(target.parent)
 

@@ -27,6 +27,8 @@ class MadeFilm:
     poster: Path
     thumb: Path
     preview: Path | None = None
+    inode: int | None = None
+    """Of the video, once it is written down: wherever it is moved, it is known again by that."""
 
     @property
     def files(self) -> tuple[Path | None, ...]:
@@ -45,6 +47,7 @@ def write_down(folder: Path, made: Sequence[MadeFilm]) -> None:
             "film": write(each.film),
             **{name: str(getattr(each, name)) for name in ("video", "poster", "thumb")},
             "preview": str(each.preview) if each.preview else None,
+            "inode": each.video.stat().st_ino,
         }
         for each in made
     ]
@@ -56,7 +59,8 @@ def write_down(folder: Path, made: Sequence[MadeFilm]) -> None:
 def read_back(folder: Path) -> tuple[MadeFilm, ...]:
     """Return what was written down in a folder.
 
-    Raises OSError where there is nothing, ValueError or ProtocolError where it cannot be understood.
+    Raises OSError where there is nothing, ValueError, LookupError, TypeError or ProtocolError where it cannot
+    be understood.
     """
     return tuple(
         MadeFilm(
@@ -65,6 +69,7 @@ def read_back(folder: Path) -> tuple[MadeFilm, ...]:
             poster=Path(each["poster"]),
             thumb=Path(each["thumb"]),
             preview=Path(each["preview"]) if each["preview"] else None,
+            inode=each["inode"],
         )
         for each in json.loads((folder / RECORD).read_bytes())
     )

@@ -5,6 +5,8 @@ import errno
 import json
 import subprocess
 from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,15 +16,21 @@ import pytest
 from numpy.typing import NDArray
 from playwright.async_api import async_playwright
 
+from skylapse_processor.child import Limits
 from skylapse_processor.decode_scale import Box, Scaler
 from skylapse_processor.encode import Converter, FilmWriter, VideoFrame, examine
 from skylapse_processor.encode_codecs import CODECS, HARDWARE, Coding
 from skylapse_processor.encode_hardware import choose, encodes_here
 from skylapse_processor.encode_sizes import Print, Prints
 from skylapse_processor.errors import FilmError
+from skylapse_processor.executor import Executor
+from skylapse_processor.fleet import Fleet
 from skylapse_processor.frames import read_folder
+from skylapse_processor.jobs import Job, RenderSpec
 from skylapse_processor.render import render_film
 from skylapse_processor.request import RenderRequest
+from skylapse_processor.store.layout import Layout
+from skylapse_protocol.identifiers import CameraName
 from tests.support.processes import find_program
 
 from .pictures import develop, evening, film_frames, scene, tags_of, write_evening
@@ -211,6 +219,17 @@ def test_software_that_fails_is_not_tried_again(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(FilmError, match="no room is left"):
         render_film(_request(tmp_path), lambda _: None, lambda: False)
     assert len(tries) == 1
+
+
+def test_a_job_that_failed_leaves_hardware_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    layout = Layout(root=tmp_path, state=tmp_path)
+    executor = Executor(layout, Fleet(places=1, limits=Limits()), encoder="vaapi")
+    now = datetime(2026, 6, 2, tzinfo=UTC)
+    spec = RenderSpec(camera=CameraName(bridge="roof", camera="west"), day="2026-06-01")
+    fresh = Job(id="j", origin="request", spec=spec, status="queued", created_at=now, changed_at=now)
+    assert executor._prepare(fresh, (), tmp_path).encoder == "vaapi"
+    assert executor._prepare(replace(fresh, failures=1), (), tmp_path).encoder == "software"
+    assert "job j failed before: it is made by software, not by vaapi" in caplog.text
 
 
 def _request(folder: Path, **fields: object) -> RenderRequest:

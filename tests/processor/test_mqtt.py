@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from skylapse_processor.bridges import Bridges
 from skylapse_processor.service import Service
-from skylapse_protocol.messages import BridgeAnnounce, CameraInfo, Command, Host
+from skylapse_protocol.identifiers import CameraName
+from skylapse_protocol.messages import BridgeAnnounce, CameraInfo, Clock, Command, Host
 from skylapse_protocol.topics import ANNOUNCE, PROCESSOR_COMMAND, TOPICS, encode
+from tests.contract.examples import EXAMPLES
 from tests.support.mosquitto import Broker
 from tests.support.waiting import until
 
@@ -256,6 +260,18 @@ async def test_cameras_have_the_names_that_their_bridge_gives_them(
         return bool((await client.get("cameras")).value["items"] == [])
 
     assert await until(gone)
+
+
+def test_frames_of_a_bridge_in_simulated_time_are_believed_as_its_clock_says() -> None:
+    now = datetime(2026, 6, 1, 12, tzinfo=UTC)
+    bridges = Bridges(lambda: now)
+    announce = EXAMPLES["bridge_announce"]
+    assert isinstance(announce, BridgeAnnounce)
+    ahead = Clock(start=now + timedelta(days=300), anchor=now - timedelta(hours=1), rate=60)
+    bridges.announced("attic", replace(announce, clock=ahead))
+    simulated, real = CameraName.parse("attic/west"), CameraName.parse("roof/west")
+    assert bridges.believable(simulated) == now + timedelta(days=300, hours=60) + timedelta(days=1)
+    assert bridges.believable(real) == now + timedelta(days=1)
 
 
 async def test_a_dead_connection_is_built_anew(tmp_path: Path, broker: Broker, listener: Listener) -> None:

@@ -1,14 +1,23 @@
 """Films become films together with their rows, wherever a kill comes in between."""
 
+import asyncio
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from skylapse_processor.library import Library
+from skylapse_processor.promotion import RECORD, MadeFilm
+from tests.support.waiting import until
+
 from .conftest import serving, write_config
+from .frames_made import DAY, frame
 from .promoting import SPEC, STEPS
+from .test_service_films import state_is
 
 FILES = ("video", "poster", "thumb", "preview")
 
@@ -47,3 +56,41 @@ async def test_a_kill_leaves_no_file_without_its_row_and_no_row_without_its_file
     }
     assert len(stored) == len(FILES) * len(films)
     assert (state == "done") == (before != "said"), "what was not begun is made again"
+
+
+@pytest.mark.parametrize("harm", ["not JSON", "a film is gone", "a poster is gone"])
+async def test_what_is_not_whole_any_more_is_made_anew(tmp_path: Path, harm: str) -> None:
+    config = write_config(tmp_path / "processor")
+    promote_and_die(config, STEPS["first file"])
+    attempt = tmp_path / "processor/store/renders/job2-1"
+    if harm == "not JSON":
+        (attempt / RECORD).write_text("[{")
+    else:
+        (attempt / ("720p-video" if harm == "a film is gone" else "1080p-poster")).unlink()
+    async with serving(config) as (_service, client):
+        (film,) = (await client.get("films")).value["items"]
+        assert film["id"] == SPEC.films[1]
+        assert (await client.get("renders/job2")).value["state"] != "done"
+
+
+async def test_a_film_that_is_cancelled_while_it_comes_to_its_place_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, held, move = Event(), Event(), Library._move
+
+    def slowly(self: Library, made: MadeFilm) -> None:
+        begun.set()
+        held.wait(30)
+        move(self, made)
+
+    monkeypatch.setattr(Library, "_move", slowly)
+    async with serving(write_config(tmp_path / "processor")) as (_service, client):
+        await client.upload(*frame(1))
+        asked = await client.ask("POST", "renders", json={"camera": "roof/west", "day": DAY})
+        assert await asyncio.to_thread(begun.wait, 30)
+        cancelling = asyncio.create_task(client.ask("DELETE", f"renders/{asked.value['job']}"))
+        await until(partial(state_is, client, asked.value["job"], "cancelled"), timeout_s=20)
+        held.set()
+        await cancelling
+        (film,) = (await client.get("films")).value["items"]
+        assert (await client.get(film["video"])).body[4:8] == b"ftyp"

@@ -11,13 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skylapse_processor import recipe
+from skylapse_processor.errors import FilmError
 from skylapse_processor.frames import ExposureFacts, SourceFrame, read_folder
+from skylapse_processor.jobs import RenderSpec
 from skylapse_processor.recipe import plan as plans
 from skylapse_processor.recipe.layer import Light, Size
 from skylapse_processor.recipe.season import Dissolve, choose
 from skylapse_processor.render import render_film
 from skylapse_processor.request import RenderRequest
 from skylapse_processor.stack import Stack
+from skylapse_protocol.identifiers import CameraName
 from tests.support.waiting import until
 
 from .conftest import serving, write_config
@@ -130,7 +133,7 @@ def test_days_melt_into_each_other_by_weights_that_fall_evenly() -> None:
 
 async def test_a_span_of_days_makes_a_film_of_one_frame_each(tmp_path: Path) -> None:
     camera = Camera(size=(96, 54))
-    async with serving(write_config(tmp_path / "processor")) as (_service, client):
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
         seq = 1
         for number in range(4):
             noon = FIRST + timedelta(days=number, hours=11, minutes=15)
@@ -163,3 +166,6 @@ async def test_a_span_of_days_makes_a_film_of_one_frame_each(tmp_path: Path) -> 
             refused = await client.ask("POST", "renders", json=lonely)
             assert (refused.status, refused.value["field"]) == (400, "recipe")
             assert "give from and to, several days apart" in refused.value["detail"]
+        ordered = RenderSpec(camera=CameraName.parse("roof/west"), day="2026-03-02", recipe="season")
+        with pytest.raises(FilmError, match="has those of one day"):
+            service._dispatch._footage.of(ordered)
