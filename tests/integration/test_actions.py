@@ -180,7 +180,7 @@ async def test_what_is_no_camera_is_refused(
 async def test_bad_settings_never_leave_home_assistant(
     hass: HomeAssistant, spoken: MockConfigEntry, data: dict[str, Any]
 ) -> None:
-    with pytest.raises(Exception, match=r"required|inclusion|at least|dependent|inclusive"):
+    with pytest.raises(Exception, match=r"required|belong together|at least"):
         await call(hass, "capture", **data)
 
 
@@ -224,6 +224,7 @@ async def test_who_waits_for_the_film_gets_it(
 ) -> None:
     made = replace(FILM, id="00000000000000f7", title="Made now")
     processor.server.put(made)
+    processor.server.asked.clear()
     task = call(hass, "render", camera="roof/west", wait_s=30)
     command = await sent(mqtt, PROCESSOR)
     await processor.job(JobState(id="another", state="done", film=FILM.id))
@@ -236,6 +237,9 @@ async def test_who_waits_for_the_film_gets_it(
     assert answer["job"] == "j1"
     assert answer["film"]["title"] == "Made now"
     assert answer["film"]["media_content_id"] == f"media-source://skylapse/film/{made.id}"
+    assert processor.server.asked == [f"/api/v1/films/{made.id}"]
+    found = (await call(hass, "list_films", query="made now"))["films"]
+    assert [film["film"] for film in found] == [made.id]
 
 
 @pytest.mark.parametrize(
@@ -261,6 +265,16 @@ async def test_a_film_that_is_not_made_is_an_error(
         await processor.job(state)
     with pytest.raises(HomeAssistantError, match=words):
         await task
+
+
+async def test_a_film_that_was_deleted_at_once_is_left_out(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, processor: Processor
+) -> None:
+    task = call(hass, "render", camera="roof/west", wait_s=30)
+    command = await sent(mqtt, PROCESSOR)
+    await processor.reply(Reply(id=command.id, ok=True, result={"job": "j1"}))
+    await processor.job(JobState(id="j1", state="done", film="00000000000000f8"))
+    assert await task == {"job": "j1"}
 
 
 async def test_a_processor_that_cannot_tell_of_the_film_is_an_error(
