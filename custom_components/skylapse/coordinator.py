@@ -18,7 +18,7 @@ from homeassistant.util import dt as dt_util
 
 from .commander import DEFAULT_LIMIT_S, Commander
 from .const import CONF_PROCESSOR_KEY, CONF_PROCESSOR_URL, CONF_ROOT, LOGGER
-from .errors import ProcessorError, ProcessorKeyError
+from .errors import ProcessorError, ProcessorKeyError, ProcessorMissingError
 from .facts import PROCESSOR, BridgeFacts, CameraFacts, ProcessorFacts, Subject, System
 from .library import Library
 from .listen import raw
@@ -229,6 +229,17 @@ class SkylapseCoordinator:
             if facts.film != (newest := self.library.newest(name)):
                 changed |= self.system.update_camera(name, film=newest)
         self.async_changed(changed | {PROCESSOR})
+
+    async def async_load_film(self, film_id: str) -> Film | None:
+        """Return a film as the processor has it now, None where it has none; raise ProcessorError."""
+        if self.client is None:
+            return self.library.get(film_id)
+        try:
+            film = await self.client.film(film_id)
+        except ProcessorMissingError:
+            return None
+        self.async_changed(self._film(film))
+        return film
 
     @callback
     def _heard(self, message: mqtt.ReceiveMessage) -> None:

@@ -57,6 +57,11 @@ class ProcessorClient:
         """Return every film, read page by page."""
         return [film async for page in self._pages("films", PAGE) for film in _read(page, "films", _film)]
 
+    async def film(self, film_id: str) -> Film:
+        """Return one film."""
+        found = await self._json(f"films/{parse_film(film_id)}")
+        return _read({"items": [found]}, "film", _film)[0]
+
     async def results(self) -> list[Result]:
         """Return every result beside the films, read page by page."""
         pages = self._pages("results", PAGE)

@@ -43,6 +43,7 @@ class FakeProcessor:
         app = web.Application(middlewares=[self._guard])
         app.router.add_get("/api/v1/stats", self._stats)
         app.router.add_get("/api/v1/films", self._films)
+        app.router.add_get("/api/v1/films/{film}", self._film)
         app.router.add_get("/api/v1/films/{film}/{part}", self._part)
         app.router.add_get("/api/v1/results", self._results)
         app.router.add_get("/api/v1/results/{result}/{part}", self._result)
@@ -91,6 +92,10 @@ class FakeProcessor:
         if self.films_answer is not None:
             return web.json_response(self.films_answer)
         return _page(request, [_item(self.films[film]) for film in sorted(self.films)])
+
+    async def _film(self, request: web.Request) -> web.Response:
+        film = self.films.get(request.match_info["film"])
+        return web.Response(status=404) if film is None else web.json_response(_item(film))
 
     async def _results(self, request: web.Request) -> web.Response:
         return _page(request, [_item(self.results[result]) for result in sorted(self.results)])

@@ -124,8 +124,7 @@ async def _film_of(
     if state.state != "done" or state.film is None:
         raise failed("render_failed", job=job, reason=state.error or state.state)
     try:
-        await coordinator.async_load_library()
+        film = await coordinator.async_load_film(state.film)
     except ProcessorError as error:
         raise untold(coordinator, error) from error
-    film = coordinator.library.get(state.film)
     return {"film": film_facts(coordinator, film)} if film else {}
