@@ -140,23 +140,20 @@ class AbTester:
         """Start a test and return it when the camera has taken it.
 
         Raise BrainError for arms, ids and cameras that will not do, NotTakenError for a camera that does not
-        take it: then there is no such test. Whoever starts one gives it its subentry.
+        take it: then there is no such test, nor where the caller does not wait to the end. Whoever starts
+        one gives it its subentry at once; a test that gets none is withdrawn.
         """
         test = self._compile(camera, arms, test_id, name, duration)
         self.shelf.put(test)
         self._fresh.add(test.id)
-        subject = Subject(kind="camera", id=test.camera)
-        await self.deployer.async_deploy()
-        is_taken = test.camera not in self.deployer.too_large and await self.coordinator.async_until(
-            subject, lambda: self._runs(test), limit_s
-        )
-        if not is_taken:
-            self.shelf.drop(test.id)
-            self._fresh.discard(test.id)
-            await self.deployer.async_deploy()
-            raise NotTakenError(f"{test.camera} did not take the test {test.id}")
-        await self._save()
+        try:
+            await self._be_taken(test, limit_s)
+            await self._save()
+        except BaseException:
+            self._withdraw(test)
+            raise
         self._wake_at_next_end()
+        self.hass.loop.call_soon(self._look_after, test)
         return test
 
     async def async_end(self, test: AbTest, wait_s: float, limit_s: float) -> AbTest:
@@ -178,6 +175,31 @@ class AbTester:
             self._await_comparisons()
             raise ProcessorAwayError(f"nobody is there to compare the test {test.id}")
         return await self._compare(test.id)
+
+    async def _be_taken(self, test: AbTest, limit_s: float) -> None:
+        """Deploy a test and wait until its camera runs it; raise NotTakenError where it does not."""
+        await self.deployer.async_deploy()
+        subject = Subject(kind="camera", id=test.camera)
+        is_taken = test.camera not in self.deployer.too_large and await self.coordinator.async_until(
+            subject, lambda: self._runs(test), limit_s
+        )
+        if not is_taken:
+            raise NotTakenError(f"{test.camera} did not take the test {test.id}")
+
+    @callback
+    def _look_after(self, test: AbTest) -> None:
+        """Withdraw a test that got no subentry: its form was closed meanwhile."""
+        if test.id not in subentries_of(self.entry):
+            self._withdraw(test)
+
+    @callback
+    def _withdraw(self, test: AbTest) -> None:
+        """Let there be no such test."""
+        self.shelf.drop(test.id)
+        self._fresh.discard(test.id)
+        self._store.async_delay_save(self._kept)
+        self.deployer.async_schedule()
+        self._wake_at_next_end()
 
     def _compile(
         self,

@@ -1,5 +1,6 @@
 """A/B tests: started, taken, stopped, compared, ended by time, kept; and all that can go wrong."""
 
+import asyncio
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -147,8 +148,24 @@ async def test_a_camera_that_does_not_take_a_test_keeps_none(
     with pytest.raises(HomeAssistantError, match="roof/west did not take the A/B test") as raised:
         await call(hass, "start_ab_test", camera="roof/west", arms=ARMS)
     assert raised.value.translation_key == "test_not_taken"
+    await hass.async_block_till_done()
     assert last(mqtt, SNAPSHOT).experiments == ()
     assert (await call(hass, "list_ab_tests"))["tests"] == []
+
+
+async def test_a_test_whose_start_is_cancelled_is_withdrawn(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge
+) -> None:
+    task = call(hass, "start_ab_test", camera="roof/west", arms=ARMS)
+    await deployed(mqtt, 2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    withdrawn = await deployed(mqtt, 3)
+    assert withdrawn.experiments == ()
+    await obey(bridge, mqtt, withdrawn)
+    assert (await call(hass, "list_ab_tests"))["tests"] == []
+    await started(hass, mqtt, bridge)
 
 
 async def test_a_test_that_does_not_fit_into_the_snapshot_is_withdrawn(
