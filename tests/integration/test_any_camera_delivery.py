@@ -270,7 +270,8 @@ def test_the_documents_say_where_frames_wait_and_how_many(hass: HomeAssistant) -
     assert f"{files.MIN_FREE_BYTES // 10**9} GB of the disk free" in words
     assert f"{pictures.MAX_PICTURE_BYTES // 2**20} MiB" in words
     assert f"JPEG may have {pictures.MAX_PIXELS // 10**6} megapixels" in words
-    assert f"{pictures.MAX_DECODED_PIXELS // 10**6} (8K)" in words
+    assert pictures.MAX_DECODED_PIXELS == 4096 * 4096
+    assert "4096 × 4096 pixels" in words
     assert "every five minutes" in words
     assert timedelta(minutes=5) == upload.REFUSED_PAUSE
 

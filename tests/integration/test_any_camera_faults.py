@@ -162,10 +162,10 @@ async def test_a_picture_that_would_take_too_much_memory_is_not_decoded(
     freezer: FrozenDateTimeFactory,
 ) -> None:
     kept = io.BytesIO()
-    Image.new("1", (7681, 4320)).save(kept, "PNG")
+    Image.new("1", (4097, 4096)).save(kept, "PNG")
     garden.shows = kept.getvalue()
     await noon(hass, freezer)
-    why = "the picture, which is no JPEG, has 7681 × 4320 pixels, more than 33177600"
+    why = "the picture, which is no JPEG, has 4097 × 4096 pixels, more than 16777216"
     assert failures(mqtt) == [state(mqtt).last_error] == [why]
     progressive = io.BytesIO()
     Image.new("RGB", (64, 48)).save(progressive, "JPEG", progressive=True)

@@ -25,8 +25,8 @@ MAX_PICTURE_BYTES = 32 * 1024 * 1024
 MAX_PIXELS = 128_000_000
 """The processor takes no larger ones."""
 
-MAX_DECODED_PIXELS = 7680 * 4320
-"""Larger ones are not decoded here: that takes 8 bytes a pixel, beside all else that Home Assistant does."""
+MAX_DECODED_PIXELS = 4096 * 4096
+"""Larger ones are not decoded here, beside all else that runs: that takes up to 11 bytes a pixel."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP")
 _JPEG_QUALITY = 95
