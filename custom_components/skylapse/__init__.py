@@ -70,10 +70,12 @@ async def async_setup_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) -> 
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) -> bool:
-    """Stop hearing."""
+    """Stop hearing; where a platform does not let go everything goes on, Home Assistant's own bridge too."""
+    if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
+        return False
     await entry.runtime_data.own_bridge.async_stop()
     await entry.runtime_data.deployer.async_save()
-    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    return True
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) -> None:

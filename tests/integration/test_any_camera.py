@@ -5,7 +5,9 @@ from datetime import timedelta
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import pytest
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components import image
 from homeassistant.components.backup.const import EXCLUDE_FROM_BACKUP
@@ -295,6 +297,21 @@ async def test_unloading_says_that_the_bridge_is_away_and_takes_no_more_pictures
     assert published(mqtt, f"{OWN}/availability") == [b"online", b"offline"]
     assert garden.taken == 0
     assert published(mqtt, f"{OWN}/announce")[-1] != b""
+
+
+@pytest.mark.parametrize("expected_lingering_timers", [True])  # what is not unloaded goes on to the end
+async def test_where_a_platform_does_not_let_go_pictures_are_taken_on(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    with patch("homeassistant.components.sensor.async_unload_entry", return_value=False):
+        assert not await hass.config_entries.async_unload(own_cameras.entry_id)
+    await noon(hass, freezer)
+    assert published(mqtt, f"{OWN}/availability") == [b"online"]
+    assert garden.taken == 1
 
 
 async def test_a_home_assistant_that_ends_says_so(
