@@ -18,7 +18,8 @@ from typing import Any, Literal
 
 from skylapse_protocol.codec import write
 from skylapse_protocol.identifiers import CameraName
-from skylapse_protocol.messages import LeftOut, Order
+from skylapse_protocol.messages import Order
+from skylapse_protocol.sizes import LeftOut
 
 JobStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 Origin = Literal["order", "request"]

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from skylapse_protocol.messages import LeftOut
+from skylapse_protocol.sizes import LeftOut
 
 from .course import Course, course, gathered, goes_by_quality
 from .encode import packets

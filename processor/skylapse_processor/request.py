@@ -10,7 +10,7 @@ from typing import Any
 
 from skylapse_protocol.codec import format_time, parse_time, read, write
 from skylapse_protocol.errors import ProtocolError
-from skylapse_protocol.messages import LeftOut
+from skylapse_protocol.sizes import LeftOut
 
 from . import recipe
 from .calibration import CalibrationFiles

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from .errors import ProtocolError
 from .identifiers import CameraName, parse_bridge, parse_camera, parse_day, parse_film, parse_id
+from .sizes import LeftOut
 
 Mode = Literal["live", "deployed", "override"]
 Availability = Literal["online", "offline"]
@@ -324,14 +325,6 @@ class ProcessorHealth:
     storage_free_bytes: int = 0
     storage_total_bytes: int = 0
     last_backup_at: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LeftOut:
-    """A further size of a film that is not made, because it would only repeat another."""
-
-    size: str
-    why: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,7 +19,6 @@ from skylapse_protocol.messages import (
     Host,
     Ingest,
     JobState,
-    LeftOut,
     Order,
     Orders,
     ProcessorAnnounce,
@@ -31,6 +30,7 @@ from skylapse_protocol.messages import (
     Uplink,
 )
 from skylapse_protocol.records import Asked, FrameRecord
+from skylapse_protocol.sizes import LeftOut
 from skylapse_protocol.snapshot import (
     Arm,
     Experiment,

@@ -15,7 +15,8 @@ from skylapse_processor.jobs import Job, RenderSpec
 from skylapse_processor.render import render_film
 from skylapse_processor.request import RenderRequest, distinct
 from skylapse_protocol.identifiers import CameraName
-from skylapse_protocol.messages import LeftOut, Order, Orders
+from skylapse_protocol.messages import Order, Orders
+from skylapse_protocol.sizes import LeftOut
 from skylapse_protocol.topics import ORDERS, STATE
 from tests.support.mosquitto import Broker
 from tests.support.waiting import until
