@@ -8,11 +8,9 @@ import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import av
@@ -21,9 +19,7 @@ import pytest
 from PIL import Image
 
 from skylapse_processor.decode_scale import Box
-from skylapse_processor.errors import FilmError
 from skylapse_processor.service import Service
-from skylapse_processor.store.rows import Selection
 from skylapse_processor.today_plan import AHEAD, GROUP, PathEnd
 from skylapse_processor.today_reel import Picture, Piece, Reel
 from skylapse_protocol.identifiers import CameraName
@@ -202,25 +198,6 @@ async def test_whoever_is_in_the_middle_of_a_forgotten_version_gets_no_bytes_of_
     assert (await client.ask("GET", second["video"], headers=middle)).body == anew[100:]
 
 
-async def test_a_frame_from_a_clock_years_ahead_is_not_the_film_of_today(
-    served: tuple[Service, Client],
-) -> None:
-    service, client = served
-    await deliver(client, 1)
-    said = await until(partial(shows, client, 1), timeout_s=20)
-    ahead = datetime(2062, 6, 1, 18, 0, tzinfo=UTC)
-    await deliver(client, 2, captured_at=ahead, day="2062-06-01")
-    await deliver(client, 3)
-    after = await until(partial(shows, client, 2), timeout_s=20)
-    assert (after["film"], after["day"]) == (said["film"], DAY)
-    (camera,) = (await client.get("cameras")).value["items"]
-    assert (camera["last_day"], camera["last_frame"]["day"]) == (DAY, DAY)
-    state = service._status.store_state(CameraName.parse("roof/west"))
-    assert (state.day, state.frames_today, state.frames) == (DAY, 2, 3)
-    assert state.last_frame == camera["last_frame"]["frame"]
-    assert camera["last_frame"]["stem"] == record_of(marked(3), 3).name.stem
-
-
 async def test_a_film_of_another_rate_begins_where_nobody_writes(
     served: tuple[Service, Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,34 +329,6 @@ async def test_without_records_the_film_is_rendered(served: tuple[Service, Clien
     assert keys != GROWN
 
 
-async def test_nobody_draws_any_more_where_a_film_is_rendered_instead(
-    served: tuple[Service, Client], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service, client = served
-    await deliver(client, *range(1, LONG + 1))
-    await until(partial(closes, client, 1), timeout_s=20)
-    today, camera = service._today, CameraName.parse("roof/west")
-    failed, answered, order = Event(), Event(), list[str]()
-
-    def fail(*_: object) -> None:
-        failed.set()
-        raise FilmError("the disk is full")
-
-    def draw(*_: object) -> None:
-        failed.wait(20)
-        answered.wait(0.5)
-        order.append("drawn")
-
-    monkeypatch.setattr(Reel, "finish", fail)
-    monkeypatch.setattr(today._showing, "stills", draw)
-    live = await today.of(camera)
-    frames = service._store.frames.frames(Selection(camera=camera, day=DAY))
-    assert await today.finished(live.spec, frames, tmp_path / "attempt") == ()
-    order.append("answered")
-    answered.set()
-    assert order == ["drawn", "answered"]
-
-
 async def test_two_profiles_a_day_without_windows_and_another_size(served: tuple[Service, Client]) -> None:
     _service, client = served
     for seq in range(1, 9):
@@ -509,21 +458,3 @@ async def _watched(client: Client, times: int) -> None:
     """Have the newest frames made, so that a kill meets whatever is under way."""
     for _ in range(times):
         await client.get(TODAY)
-
-
-async def test_a_disk_that_does_not_take_it_costs_no_frame_and_no_film(
-    served: tuple[Service, Client], tmp_path: Path
-) -> None:
-    _service, client = served
-    in_the_way = tmp_path / "processor/store/today"
-    in_the_way.write_text("a file where a folder should be")
-    await deliver(client, *range(1, LONG + 1))
-    await until(partial(shows, client, LONG), timeout_s=20)
-    assert seen(await fetched(client, await playlist(client)))[0] == list(range(1, LONG + 1))
-    numbers, keys = await asked_for(client, LONG)
-    assert numbers == list(range(1, LONG + 1))
-    assert keys != GROWN
-    in_the_way.unlink()
-    await deliver(client, LONG + 1)
-    await until(partial(closes, client, 1), timeout_s=20)
-    assert await asked_for(client, LONG + 1) == (list(range(1, LONG + 2)), GROWN)
