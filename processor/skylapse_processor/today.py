@@ -33,10 +33,10 @@ from .request import film_box
 from .retention import WindowKey
 from .store.rows import FrameRole, FrameState, Selection, StoredFrame
 from .store.store import Store
-from .today_cut import HurriedError, Lane
-from .today_live import Live, in_haste, stopped
+from .today_cut import STEP, HurriedError, Lane
+from .today_live import Live, in_haste, matching, stopped
 from .today_plan import AHEAD, GROUP, Aim, aims, follows, grows, on_grid, pace_of, spec_of
-from .today_reel import Picture, Piece, Reel, window_of
+from .today_reel import Picture, Piece, Reel, in_groups, window_of
 from .today_show import LivePart, SoFar
 
 _log = logging.getLogger(__name__)
@@ -135,9 +135,10 @@ class Today:
             if shown != [frame.name for frame in pending[: len(shown)]]:
                 parts, shown = [], []
             if len(pending) > len(shown):
-                aimed = aims(path_end, pending)
+                aimed, box = aims(path_end, pending), self._box(live, pending[0])
                 for first, past in on_grid(len(shown), len(pending)):
-                    piece = await self._cut(self._showing, live, pending[first:past], aimed[first:past])
+                    cut = self._cut(self._showing, live, pending[first:past], aimed[first:past], box)
+                    piece = await cut
                     parts.append(
                         LivePart(
                             serial=next(self._serials),
@@ -299,24 +300,52 @@ class Today:
                         live, pending[:GROUP], aims(live.reel.path_end, pending[: GROUP + AHEAD])
                     )
                     pending = await asyncio.to_thread(self._pending, live)
+                await self._rehearse(live, pending)
+
+    async def _rehearse(self, live: Live, pending: Sequence[SourceFrame]) -> None:
+        """Encode quickly what is decided and in no segment yet: so much less is left for the end."""
+        aimed = aims(live.reel.path_end, pending)
+        live.rehearsed = matching(live.rehearsed, pending, aimed)
+        first = sum(len(piece.frames) for piece in live.rehearsed)
+        while first + STEP + AHEAD <= len(pending):
+            if live.hurried or live.spec.camera in self._stirred:
+                return
+            past, box = first + STEP, self._box(live, pending[0])
+            piece = await self._cut(self._closing, live, pending[first:past], aimed[first:past], box)
+            live.rehearsed.append(piece)
+            first = past
 
     async def _close_all(self, live: Live, rest: Sequence[SourceFrame]) -> None:
-        """Close the last segments, with what there is ahead of them, quickly."""
-        while rest:
-            await self._close(live, rest[:GROUP], aims(live.reel.path_end, rest), quick=True)
-            rest = rest[GROUP:]
-
-    async def _close(
-        self, live: Live, frames: Sequence[SourceFrame], aimed: Sequence[Aim], *, quick: bool = False
-    ) -> None:
-        lane = self._showing if quick else self._closing
+        """Close the last segments, with what there is ahead of them, quickly and beside each other."""
+        if not rest:
+            return
         number = len(live.reel.segments)
-        piece = await self._cut(lane, live, frames, aimed[: len(frames)], quick=quick)
-        await self._closing.run(partial(_keep, live, piece, frames, number))
+        aimed, box = aims(live.reel.path_end, rest), self._box(live, rest[0])
+        ready = matching(live.rehearsed, rest, aimed)
+        left = on_grid(sum(len(piece.frames) for piece in ready), len(rest))
+        lanes = itertools.cycle((self._showing, self._closing))
+        made = await asyncio.gather(
+            *(
+                self._cut(lane, live, rest[first:past], aimed[first:past], box)
+                for (first, past), lane in zip(left, lanes, strict=False)
+            )
+        )
+        await self._keep(live, in_groups([*ready, *made]), rest, number)
+
+    async def _close(self, live: Live, frames: Sequence[SourceFrame], aimed: Sequence[Aim]) -> None:
+        number, box = len(live.reel.segments), self._box(live, frames[0])
+        piece = await self._cut(self._closing, live, frames, aimed[: len(frames)], box, quick=False)
+        await self._keep(live, [piece], frames, number)
+
+    async def _keep(
+        self, live: Live, pieces: Sequence[Piece], frames: Sequence[SourceFrame], number: int
+    ) -> None:
+        await self._closing.run(partial(_write, live, pieces, frames[0], number))
         done = len(live.reel.segments)
         live.parts = [part for part in live.parts if part.segment >= done]
         for frame in frames:
             live.known.pop(frame.name, None)
+        live.rehearsed = []
 
     async def _cut(
         self,
@@ -324,11 +353,12 @@ class Today:
         live: Live,
         frames: Sequence[SourceFrame],
         aimed: Sequence[Aim],
+        box: Box,
         *,
         quick: bool = True,
     ) -> Piece:
         """Encode frames; learn what the film is from the first of them."""
-        box, rate = self._box(live, frames[0]), pace_of(live.spec)
+        rate = pace_of(live.spec)
         hurried = (lambda: False) if quick else (lambda: live.hurried)
         piece = await lane.run(partial(lane.cut, frames, aimed, box, rate, quick=quick, hurried=hurried))
         if live.track is None and piece.samples:
@@ -438,8 +468,8 @@ class Today:
         )
 
 
-def _keep(live: Live, piece: Piece, frames: Sequence[SourceFrame], number: int) -> None:
-    """Write a closed segment, after what the film is where it is the first.
+def _write(live: Live, pieces: Sequence[Piece], first: SourceFrame, number: int) -> None:
+    """Write closed segments, after what the film is where they are the first.
 
     Whoever waits may be cancelled, the writing is not: a segment that has come to lie meanwhile stays.
     """
@@ -453,10 +483,10 @@ def _keep(live: Live, piece: Piece, frames: Sequence[SourceFrame], number: int) 
                 day=live.spec.day,
                 window=live.spec.window,
                 box=Box(width=live.track.width, height=live.track.height),
-                source=frames[0].size or (0, 0),
+                source=first.size or (0, 0),
                 rate=live.track.rate,
                 sps=live.track.sps,
                 pps=live.track.pps,
             )
         )
-    live.reel.close(piece)
+    live.reel.close(*pieces)

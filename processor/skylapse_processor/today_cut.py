@@ -42,6 +42,8 @@ _POSTER_BYTES = 400_000
 _SMALL_BYTES = 20_000
 SMALL_EVERY = 6
 """Of so many frames one is kept as a small picture, for the preview."""
+STEP = SMALL_EVERY
+"""So many frames at once are rehearsed; segments are made of whole steps."""
 
 Out = TypeVar("Out")
 

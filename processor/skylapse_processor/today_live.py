@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from . import mp4
 from .frames import SourceFrame
 from .jobs import RenderSpec
-from .today_reel import Reel
+from .today_plan import Aim
+from .today_reel import Piece, Reel
 from .today_show import LivePart, SoFar
 
 
@@ -26,6 +27,8 @@ class Live:
     kept: dict[int, LivePart] = field(default_factory=dict)
     """The same and those before, by serial: a slow player may still ask for one."""
     so_far: dict[str, SoFar] = field(default_factory=dict)
+    rehearsed: list[Piece] = field(default_factory=list)
+    """The first of the frames that are in no closed segment, as the end of the film would have them."""
     track: mp4.Track | None = None
     ended: bool = False
     gone: bool = False
@@ -45,6 +48,23 @@ class Live:
     def frames(self) -> int:
         """How many frames are to be seen."""
         return self.reel.shown + sum(len(part.piece.samples) for part in self.parts)
+
+
+def matching(pieces: Sequence[Piece], frames: Sequence[SourceFrame], aimed: Sequence[Aim]) -> list[Piece]:
+    """Return the pieces up to the first that does not show these frames as they are to look."""
+    good: list[Piece] = []
+    first = 0
+    for piece in pieces:
+        past = first + len(piece.frames)
+        wanted = (
+            tuple(frame.name for frame in frames[first:past]),
+            tuple(aim.gain_ev for aim in aimed[first:past]),
+        )
+        if (piece.frames, piece.gains) != wanted or piece.after != aimed[past - 1].after:
+            break
+        good.append(piece)
+        first = past
+    return good
 
 
 @contextlib.asynccontextmanager

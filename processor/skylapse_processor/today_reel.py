@@ -17,8 +17,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from .encode_segments import examine_ends
 from .errors import FilmError
 from .files import make_folder, sync_file, sync_folder
 from .recipe.smooth import flicker_mev
-from .today_plan import Aim, PathEnd, Three
+from .today_plan import GROUP, Aim, PathEnd, Three
 
 HEAD_BYTES = 256 * 1024
 """Room for the head of a film of some sixty thousand frames."""
@@ -193,31 +193,23 @@ class Reel:
         sync_folder(self.folder)
         self.picture = picture
 
-    def close(self, piece: Piece) -> None:
-        """Add a segment for good; raise OSError where the disk does not take it."""
-        segment = Segment(
-            frames=piece.frames,
-            skipped=piece.skipped,
-            offset=self.end,
-            sizes=tuple(len(sample) for sample in piece.samples),
-            log_means=piece.log_means,
-            gains=piece.gains,
-            exact=piece.exact,
-            coloured=piece.coloured,
-            after=piece.after,
-            sha256=hashlib.sha256(b"".join(piece.samples)).hexdigest(),
-        )
+    def close(self, *pieces: Piece) -> None:
+        """Add segments for good; raise OSError where the disk does not take them."""
+        segments: list[Segment] = []
+        for piece in pieces:
+            segments.append(_closed(piece, segments[-1].end if segments else self.end))
         self._own()
         with self._media.open("r+b") as media:
             media.truncate(self.end)
             media.seek(self.end)
-            media.writelines(piece.samples)
+            media.writelines(sample for piece in pieces for sample in piece.samples)
             media.flush()
             os.fsync(media.fileno())
-        for place, picture in enumerate(piece.small):
-            (self.folder / f"{len(self.segments):06d}-{place}.jpg").write_bytes(picture)
-        self._write(_segment_line(segment))
-        self.segments = (*self.segments, segment)
+        for number, piece in enumerate(pieces, len(self.segments)):
+            for place, picture in enumerate(piece.small):
+                (self.folder / f"{number:06d}-{place}.jpg").write_bytes(picture)
+        self._write(*map(_segment_line, segments))
+        self.segments = (*self.segments, *segments)
 
     def samples(self, number: int) -> list[bytes]:
         """Return the samples of a closed segment."""
@@ -254,8 +246,6 @@ class Reel:
             shutil.copyfile(self._media, film)
         with film.open("r+b") as file:
             file.write(head)
-            file.flush()
-            os.fsync(file.fileno())
         facts = examine_ends(film)
         wanted = (self.shown, self.picture.box.width, self.picture.box.height, self.picture.rate)
         if (facts.frames, facts.width, facts.height, facts.rate) != wanted:
@@ -294,11 +284,52 @@ class Reel:
             shutil.copyfile(self._media, copy)
             copy.replace(self._media)
 
-    def _write(self, value: Mapping[str, Any]) -> None:
+    def _write(self, *values: Mapping[str, Any]) -> None:
         with self._journal.open("ab") as journal:
-            journal.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")
+            journal.writelines(json.dumps(value, separators=(",", ":")).encode() + b"\n" for value in values)
             journal.flush()
             os.fsync(journal.fileno())
+
+
+def in_groups(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return pieces that follow each other as those of whole segments; none of them lies in two."""
+    groups: list[list[Piece]] = []
+    count = 0
+    for piece in pieces:
+        if count % GROUP == 0:
+            groups.append([])
+        groups[-1].append(piece)
+        count += len(piece.frames)
+    return [_joined(group) for group in groups]
+
+
+def _joined(pieces: Sequence[Piece]) -> Piece:
+    return replace(
+        pieces[-1],
+        frames=tuple(name for piece in pieces for name in piece.frames),
+        skipped=tuple(name for piece in pieces for name in piece.skipped),
+        samples=tuple(sample for piece in pieces for sample in piece.samples),
+        log_means=tuple(mean for piece in pieces for mean in piece.log_means),
+        small=tuple(picture for piece in pieces for picture in piece.small),
+        gains=tuple(gain for piece in pieces for gain in piece.gains),
+        exact=sum(piece.exact for piece in pieces),
+        coloured=sum(piece.coloured for piece in pieces),
+    )
+
+
+def _closed(piece: Piece, offset: int) -> Segment:
+    return Segment(
+        frames=piece.frames,
+        skipped=piece.skipped,
+        offset=offset,
+        sizes=tuple(len(sample) for sample in piece.samples),
+        log_means=piece.log_means,
+        gains=piece.gains,
+        exact=piece.exact,
+        coloured=piece.coloured,
+        after=piece.after,
+        sha256=hashlib.sha256(b"".join(piece.samples)).hexdigest(),
+    )
 
 
 def window_of(folder: Path) -> tuple[str, str | None] | None:

@@ -6,7 +6,7 @@ import json
 import random
 import re
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -19,7 +19,9 @@ import pytest
 from PIL import Image
 
 from skylapse_processor.decode_scale import Box
+from skylapse_processor.frames import SourceFrame
 from skylapse_processor.service import Service
+from skylapse_processor.today_cut import STEP, Lane
 from skylapse_processor.today_plan import AHEAD, GROUP, PathEnd
 from skylapse_processor.today_reel import Picture, Piece, Reel
 from skylapse_protocol.identifiers import CameraName
@@ -101,16 +103,16 @@ async def fetched(client: Client, text: str) -> bytes:
 
 
 def seen(video: bytes) -> tuple[list[int], list[int]]:
-    """The numbers of the frames in a video, as their pictures tell, and the numbers of its key frames."""
-    numbers, keys = [], []
+    """The numbers of the frames in a video, as their pictures tell, and where players may begin."""
+    numbers = []
+    with av.open(io.BytesIO(video), "r") as film:
+        keys = [place for place, packet in enumerate(film.demux(video=0)) if packet.is_keyframe]
     with av.open(io.BytesIO(video), "r") as film:
         for place, shown in enumerate(film.decode(video=0)):
             assert shown.time == pytest.approx(place / 30, abs=1e-6)
             row = shown.to_ndarray(format="gray")[shown.height // 2]
             bars = row.reshape(_BITS, -1).mean(axis=1) > 120
             numbers.append(sum(1 << bit for bit in range(_BITS) if bars[bit]))
-            if shown.key_frame:
-                keys.append(place)
     return numbers, keys
 
 
@@ -291,6 +293,27 @@ async def asked_for(client: Client, frames: int) -> tuple[list[int], list[int]]:
     assert answer.status == 202, answer.value
     film = await until(partial(film_of, client, frames), timeout_s=60)
     return seen((await client.get(film["video"])).body)
+
+
+async def test_the_end_of_a_film_encodes_what_was_undecided_and_no_more(
+    served: tuple[Service, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    cut = Lane.cut
+
+    def watched(lane: Lane, frames: Sequence[SourceFrame], *words: Any, **more: Any) -> Piece:
+        piece = cut(lane, frames, *words, **more)
+        made.append(len(frames))
+        return piece
+
+    monkeypatch.setattr(Lane, "cut", watched)
+    _service, client = served
+    pending = AHEAD + 3 * STEP
+    await deliver(client, *range(1, pending + 1))
+    await until(lambda: sum(made) == 3 * STEP, timeout_s=20)
+    numbers, _ = await asked_for(client, pending)
+    assert numbers == list(range(1, pending + 1))
+    assert sum(made) == pending, "no frame is encoded twice"
 
 
 async def test_a_frame_out_of_turn_takes_its_place_and_a_late_one_makes_a_render(

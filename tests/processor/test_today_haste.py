@@ -10,10 +10,10 @@ import pytest
 from skylapse_processor.decode_scale import Box
 from skylapse_processor.frames import read_folder
 from skylapse_processor.jobs import RenderSpec
-from skylapse_processor.today_cut import HurriedError, Lane
-from skylapse_processor.today_live import Live, in_haste
-from skylapse_processor.today_plan import PathEnd, aims
-from skylapse_processor.today_reel import Reel
+from skylapse_processor.today_cut import STEP, HurriedError, Lane
+from skylapse_processor.today_live import Live, in_haste, matching
+from skylapse_processor.today_plan import AHEAD, GROUP, PathEnd, aims
+from skylapse_processor.today_reel import Piece, Reel, in_groups
 from skylapse_protocol.identifiers import CameraName
 
 from .pictures import evening, write_evening
@@ -79,3 +79,30 @@ async def test_an_end_that_is_not_waited_for_any_more_leaves_no_haste(tmp_path: 
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert not live.hurried
+
+
+async def test_what_is_rehearsed_is_what_the_end_would_make(tmp_path: Path, lane: Lane) -> None:
+    write_evening(tmp_path / "in", evening(2 * GROUP), facts="records")
+    frames, box, rate = read_folder(tmp_path / "in").frames, Box(width=160, height=90), Fraction(24)
+    early, late = aims(PathEnd(), frames[: GROUP + AHEAD - 1]), aims(PathEnd(), frames)
+    decided = GROUP - STEP
+    pieces = [
+        lane.cut(frames[first : first + STEP], early[first : first + STEP], box, rate, quick=True)
+        for first in range(0, decided, STEP)
+    ]
+    assert matching(pieces, frames, late) == pieces, "what comes later changes nothing of it"
+    assert matching(pieces, frames[1:], aims(PathEnd(), frames[1:])) == []
+    out_of_turn = [*frames[:8], frames[-1], *frames[8:-1]]
+    assert matching(pieces, out_of_turn, aims(PathEnd(), out_of_turn)) == []
+
+    rest = lane.cut(frames[decided:GROUP], late[decided:GROUP], box, rate, quick=True)
+    (joined,) = in_groups([*pieces, rest])
+    assert told(joined) == told(lane.cut(frames[:GROUP], late[:GROUP], box, rate, quick=True))
+    assert len(joined.samples) == GROUP
+    assert [len(piece.frames) for piece in in_groups([*pieces, rest, rest])] == [GROUP, STEP]
+
+
+def told(piece: Piece) -> tuple[object, ...]:
+    """All of a piece but its samples."""
+    levelled = piece.log_means, piece.gains, piece.exact, piece.coloured, piece.after
+    return (piece.frames, piece.skipped, piece.small, piece.sps, piece.pps, *levelled)
