@@ -49,12 +49,13 @@ def device_info(
     )
 
 
-def registered(hass: HomeAssistant, entry: SkylapseConfigEntry, subject: Subject) -> dr.AnyDeviceEntry:
+def registered(hass: HomeAssistant, entry: SkylapseConfigEntry, subject: Subject) -> dr.AnyDeviceEntry | None:
     """Return the device of a subject that is present: its entities need not describe it, each anew."""
-    device = _find(hass, entry, subject)
-    if device is None:
-        raise ValueError(f"{subject.id} has no device")
-    return device
+    registry = dr.async_get(hass)
+    key = (DOMAIN, subject.id)
+    return registry.async_get_child_device_by_identifier(
+        key, entry.entry_id
+    ) or registry.async_get_device_by_identifier(key, entry.entry_id)
 
 
 def subject_of(identifiers: set[tuple[str, str]]) -> Subject | None:
@@ -111,16 +112,8 @@ def _register(
         registry.async_get_or_create(config_entry_id=entry.entry_id, **info)
 
 
-def _find(hass: HomeAssistant, entry: SkylapseConfigEntry, subject: Subject) -> dr.AnyDeviceEntry | None:
-    registry = dr.async_get(hass)
-    key = (DOMAIN, subject.id)
-    return registry.async_get_child_device_by_identifier(
-        key, entry.entry_id
-    ) or registry.async_get_device_by_identifier(key, entry.entry_id)
-
-
 def _remove(hass: HomeAssistant, entry: SkylapseConfigEntry, subject: Subject) -> None:
-    device = _find(hass, entry, subject)
+    device = registered(hass, entry, subject)
     if device is not None:
         dr.async_get(hass).async_remove_device(device.id)
 
