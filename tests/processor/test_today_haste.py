@@ -42,7 +42,7 @@ async def test_a_segment_that_is_made_at_leisure_is_given_up_and_made_again_quic
     def hurried() -> bool:
         looks.append(live.hurried)
         loop.call_soon_threadsafe(asked.set)
-        return live.hurried
+        return looks[-1]
 
     def at_leisure() -> None:
         while True:
