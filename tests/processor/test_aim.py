@@ -1,5 +1,7 @@
 """How far the view has moved, in shares of its long side."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from skylapse_processor.watch.tiles import Plane
 from .skies import NOON, glance_at, pixels_at
 
 
-def sketch(right: int = 0, down: int = 0, **faults: float) -> Plane:
+def sketch(right: int = 0, down: int = 0, **faults: Any) -> Plane:
     """The sketch of a picture that was moved by whole pixels."""
     pixels, _facts = pixels_at(NOON, **faults)
     tiles = glance_at(np.roll(pixels, (down, right), axis=(0, 1))).tiles

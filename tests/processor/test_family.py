@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import cv2
 import numpy as np
@@ -72,7 +73,7 @@ def test_sudden_weather_is_not_odd(hours: float, stops: float, part: slice) -> N
 
 
 @pytest.mark.parametrize("fault", [{"fog": 0.9}, {"dew": 1.0}, {"droplets": 20}, {"drift_dioptre": 1.5}])
-def test_what_stands_before_the_lens_is_not_odd(fault: dict[str, float]) -> None:
+def test_what_stands_before_the_lens_is_not_odd(fault: dict[str, Any]) -> None:
     watch = taught()
     assert see(watch, NOON) == "good"
     assert see(watch, NOON + LATER, **fault) == "good"
