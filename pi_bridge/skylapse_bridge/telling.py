@@ -57,8 +57,12 @@ class Voice:
 
     @property
     def last_error(self) -> str | None:
-        """The newest problem that still stands, None where all is well."""
-        return next(reversed(self._problems.values()), None)
+        """The newest problem that still stands, None where all is well.
+
+        Frames that came too late are told where nothing else is wrong: they may come of it.
+        """
+        standing = [matter for matter in self._problems if matter != "pace"] or [*self._problems]
+        return self._problems[standing[-1]] if standing else None
 
     def problem(self, matter: Matter) -> str | None:
         """Return what is wrong with one matter."""

@@ -141,8 +141,8 @@ class Uploader:
         if self._failures:
             longest_s = min(self._pace.first_s * 2 ** (self._failures - 1), self._pace.longest_s)
             event, wait_s = self._hurry, longest_s * random.uniform(0.5, 1.0)  # noqa: S311 no secret
-        elif later := [each.again_s for each in self._refusals.values() if each.again_s > _monotonic()]:
-            wait_s = max(min(later) - _monotonic(), 0.0)
+        elif self._refusals:
+            wait_s = max(min(each.again_s for each in self._refusals.values()) - _monotonic(), 0.0)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await event.wait()

@@ -23,6 +23,7 @@ from skylapse_protocol.topics import EVENT, FRAME, PLAN, SNAPSHOT, STATE, Topic,
 from tests.support.waiting import until
 
 from .conftest import House
+from .listener import nothing_but_late
 from .made import START, plan, profile, snapshot, window
 
 FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
@@ -151,7 +152,7 @@ async def test_what_is_refused_is_told_and_the_last_good_one_stays_in_force(
     await until(lambda: len(refusals()) > seen, what="the refusal, still standing")
     before = len(house.listener.all(STATE))
     house.deploy(plan(window(start=START - timedelta(minutes=10)), revision=5), snapshot())
-    await house.listener.next(STATE, after=before, plan_revision=5, last_error=None)
+    await house.listener.next(STATE, after=before, plan_revision=5, last_error=nothing_but_late)
 
 
 async def test_a_plan_that_asks_for_a_profile_nobody_has_says_so_before_it_is_due(house: House) -> None:
@@ -171,7 +172,7 @@ async def test_a_plan_that_asks_for_a_profile_nobody_has_says_so_before_it_is_du
     before = len(house.listener.all(STATE))
     house.deploy(plan(window("always", minutes=300), revision=2), snapshot())
     await house.photograph(1)
-    await house.listener.next(STATE, after=before, plan_revision=2, last_error=None)
+    await house.listener.next(STATE, after=before, plan_revision=2, last_error=nothing_but_late)
 
 
 async def test_an_unknown_time_zone_is_told_and_does_not_stop_capture(house: House) -> None:

@@ -22,13 +22,13 @@ def test_one_or_two_late_frames_are_no_problem_and_three_are() -> None:
     assert problems == [
         None,
         None,
-        "3 too late since 2026-06-21 12:00:00 UTC",
-        "4 too late since 2026-06-21 12:00:00 UTC",
+        "3 frames too late since 2026-06-21 12:00:00 UTC",
+        "4 frames too late since 2026-06-21 12:00:00 UTC",
     ]
 
 
 def test_many_at_once_are_a_problem() -> None:
-    assert Punctuality().missed(NOON, 480).problem == "480 too late since 2026-06-21 12:00:00 UTC"
+    assert Punctuality().missed(NOON, 480).problem == "480 frames too late since 2026-06-21 12:00:00 UTC"
 
 
 def test_twenty_frames_in_a_row_that_are_in_time_end_it() -> None:

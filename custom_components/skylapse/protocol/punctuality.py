@@ -26,7 +26,7 @@ class Punctuality:
         """What is wrong, None while all is well."""
         if self.since is None or self.late <= MOST_LATE:
             return None
-        return f"{self.late} too late since {self.since:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.late} frames too late since {self.since:%Y-%m-%d %H:%M:%S} UTC"
 
     def missed(self, first: datetime, ticks: int) -> "Punctuality":
         """Return what is so after frames that came too late."""
