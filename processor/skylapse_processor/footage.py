@@ -12,7 +12,7 @@ from .jobs import RenderSpec
 from .recipe import plan as plans
 from .recipe import steps_of
 from .recipe.groups import MERGING
-from .request import distinct
+from .request import SIZES, distinct
 from .seasons import Seasons, same_light
 from .store.rows import FrameRole, FrameState, Selection, StoredFrame
 from .store.store import Store
@@ -68,8 +68,12 @@ class Footage:
         return tuple(sorted((*good, *beside), key=lambda frame: (frame.name.captured_at, frame.name.seq)))
 
     def ordered(self, spec: RenderSpec) -> RenderSpec:
-        """Return the film of a standing order as the frames of its window make it."""
-        if not spec.also_sizes:
+        """Return the film of a standing order as the frames of its window make it.
+
+        An order that names a recipe or a size that is not known stays as it is: its job fails and says so.
+        """
+        known = spec.recipe in recipe.RECIPES and SIZES.keys() >= {spec.size, *spec.also_sizes}
+        if not spec.also_sizes or not known:
             return spec
         frames = self._catalogue.frames(_selection(spec, spec.day))
         return sized(spec, [frame for frame in frames if frame.state != FrameState.BAD])

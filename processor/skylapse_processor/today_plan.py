@@ -39,7 +39,7 @@ from skylapse_protocol.messages import Order
 
 from .frames import SourceFrame
 from .jobs import RenderSpec
-from .request import DEFAULT_RATE, MAX_RATE, MIN_RATE
+from .request import DEFAULT_RATE, MAX_RATE, MIN_RATE, SIZES
 from .store.rows import StoredFrame
 
 AHEAD = 24
@@ -98,7 +98,7 @@ def spec_of(newest: StoredFrame, orders: Sequence[Order]) -> RenderSpec:
 
 
 def grows(spec: RenderSpec) -> bool:
-    """Tell whether a film is one that can grow: the plain one of all frames, at a rate of its own."""
+    """Tell whether a film is one that can grow: the plain one of all frames, at a known size and rate."""
     plain = RenderSpec(
         camera=spec.camera,
         day=spec.day,
@@ -108,7 +108,7 @@ def grows(spec: RenderSpec) -> bool:
         size=spec.size,
         rate=spec.rate,
     )
-    return spec == plain and (spec.rate is None or MIN_RATE <= spec.rate <= MAX_RATE)
+    return spec == plain and spec.size in SIZES and (spec.rate is None or MIN_RATE <= spec.rate <= MAX_RATE)
 
 
 def pace_of(spec: RenderSpec) -> Fraction:

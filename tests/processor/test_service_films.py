@@ -1,6 +1,7 @@
 """Frames in, a film out: orders and an ended window over a real broker, and a film that players can fetch."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -232,6 +233,28 @@ async def test_a_film_that_cannot_be_made_fails_after_three_attempts_and_holds_n
         (film,) = (await client.get("films")).value["items"]
         assert film["camera"] == "roof/east"
         await until(lambda: not list((tmp_path / "processor/store/renders").iterdir()))
+
+
+async def test_an_order_that_nobody_can_obey_fails_alone(tmp_path: Path) -> None:
+    large = replace(ORDER, also_sizes=("720p",))
+    odd = (replace(large, recipe="soup"), replace(large, size="9p"))
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
+        for seq in (1, 2):
+            await client.upload(*frame(seq))
+        await service._dispatch.hear_orders(Orders(revision=1, orders=(*odd, ORDER)))
+        await service._dispatch.hear_state(CameraName.parse("roof/west"), ended(captured=2))
+
+        async def over() -> list[dict[str, str]] | None:
+            found = (await client.get("renders")).value["items"]
+            return found if found and all(job["state"] in ("failed", "done") for job in found) else None
+
+        made = await until(over, timeout_s=60)
+        (film,) = (await client.get("films")).value["items"]
+    assert film["recipe"] == "clean"
+    assert sorted(job["state"] for job in made) == ["done", "failed", "failed"]
+    words = " ".join(job["error"] for job in made if job["state"] == "failed")
+    assert "'soup' is none of" in words
+    assert "'9p' is none of" in words
 
 
 def corners_to_middle(video: Path) -> float:
