@@ -239,7 +239,7 @@ class Today:
                     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         over = [live for live in self._lives.values() if live.ended and live not in self._current.values()]
         for live in over:
-            live.kept, live.so_far, live.known, live.parts = {}, {}, {}, []
+            live.kept, live.so_far, live.known, live.parts, live.rehearsed = {}, {}, {}, [], []
             if live.reel.picture is None:
                 self._lives.pop(live.spec.film, None)  # no folder: no segment of it was ever closed
 
@@ -304,6 +304,8 @@ class Today:
 
     async def _rehearse(self, live: Live, pending: Sequence[SourceFrame]) -> None:
         """Encode quickly what is decided and in no segment yet: so much less is left for the end."""
+        if str(live.spec.camera) in self._calibrated:
+            return  # its film is rendered in the end, see `_to_finish`
         aimed = aims(live.reel.path_end, pending)
         live.rehearsed = matching(live.rehearsed, pending, aimed)
         first = sum(len(piece.frames) for piece in live.rehearsed)
