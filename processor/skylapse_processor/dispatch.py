@@ -93,8 +93,10 @@ class Dispatch:
 
     async def start(self) -> None:
         """Take up what a kill interrupted, and begin."""
+        left = await asyncio.to_thread(self._renders)
+        ended = {folder for folder in left if await self._library.resume(folder)}
         for job in await asyncio.to_thread(self._table.in_states, "running"):
-            if await self._library.resume(self._layout.render_folder(job.id, job.attempt)):
+            if self._layout.render_folder(job.id, job.attempt) in ended:
                 await self._change(job.id, lambda job: jobs.finish(job, job.attempt, self._clock()))
             else:
                 await self._change(job.id, lambda job: jobs.recover(job, self._clock()))
@@ -317,16 +319,17 @@ class Dispatch:
                 job.id, lambda job: jobs.start(job, self._clock()) if job.status == "queued" else None
             )
             if started is not None:
-                task = asyncio.create_task(self._run(started))
+                plainly = jobs.is_blamed(job)
+                task = asyncio.create_task(self._run(started, plainly=plainly))
                 self._runs[started.id] = _Run(job=started, task=task)
 
-    async def _run(self, job: Job) -> None:
-        """Run one attempt at a job to its end."""
+    async def _run(self, job: Job, *, plainly: bool) -> None:
+        """Run one attempt at a job to its end; `plainly` leaves hardware alone."""
         folder = self._layout.render_folder(job.id, job.attempt)
         try:
             frames = await asyncio.to_thread(self._footage.of, job.spec)
             products = await self.grown(job.spec, frames, folder) or await self._executor.run(
-                job, frames, folder, lambda progress: self._hear_progress(job, progress)
+                job, frames, folder, lambda progress: self._hear_progress(job, progress), plainly=plainly
             )
             await self._promote(job, products)
         except Exception as error:  # noqa: BLE001 - whatever it is, the job is told and tried again
@@ -351,11 +354,19 @@ class Dispatch:
         try:
             await asyncio.shield(ending)
         except asyncio.CancelledError:
-            await asyncio.wait({ending})  # what has begun to become films is not left half done
+            while not ending.done():  # what has begun to become films is not left half done
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait({ending})
             raise
 
     async def _end(self, job: Job, made: Sequence[MadeFilm]) -> None:
-        await self._library.promote(made, self._layout.render_folder(job.id, job.attempt))
+        folder = self._layout.render_folder(job.id, job.attempt)
+        try:
+            await self._library.promote(made, folder)
+        except Exception as error:
+            _log.warning("job %s: its films are brought to their places once more: %s", job.id, error)
+            if not await self._library.resume(folder):
+                raise
         await self._change(job.id, lambda now: jobs.finish(now, job.attempt, self._clock()))
 
     async def _made(self, whole: RenderSpec, product: Product) -> MadeFilm:
@@ -430,8 +441,12 @@ class Dispatch:
 
     def _clear_renders(self) -> None:
         """Remove what killed attempts left behind."""
-        for folder in self._layout.renders.iterdir() if self._layout.renders.exists() else ():
+        for folder in self._renders():
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _renders(self) -> list[Path]:
+        """Return the folders of all attempts."""
+        return sorted(self._layout.renders.iterdir()) if self._layout.renders.exists() else []
 
 
 async def _nothing_grown(

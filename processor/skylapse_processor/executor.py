@@ -69,10 +69,19 @@ class Executor:
         self._threads = threads
 
     async def run(
-        self, job: Job, frames: Sequence[StoredFrame], folder: Path, tell: Callable[[Progress], None]
+        self,
+        job: Job,
+        frames: Sequence[StoredFrame],
+        folder: Path,
+        tell: Callable[[Progress], None],
+        *,
+        plainly: bool,
     ) -> tuple[Product, ...]:
-        """Render to the end, or raise FilmError with its words. Cancelling ends all its processes."""
-        request = await asyncio.to_thread(self._prepare, job, frames, folder)
+        """Render to the end, or raise FilmError with its words. Cancelling ends all its processes.
+
+        After an attempt that failed it is made `plainly`, without hardware: that may be the fault.
+        """
+        request = await asyncio.to_thread(self._prepare, job, frames, folder, plainly=plainly)
         result, made_in = await self._fleet.make(folder, f"{job.id}-{job.attempt}", tell)
         for notice in result["noticed"]:
             _log.info("job %s: %s %s", job.id, notice["file"], notice["reason"])
@@ -82,14 +91,16 @@ class Executor:
 
     async def predict(self, job: Job, frames: Sequence[StoredFrame], folder: Path) -> dict[str, Any]:
         """Return what rendering would bring, as JSON values; raise FilmError as it would."""
-        await asyncio.to_thread(self._prepare, job, frames, folder)
+        await asyncio.to_thread(self._prepare, job, frames, folder, plainly=False)
         return dict(await self._fleet.run("render", "--job", str(folder / "job.json"), "--dry-run"))
 
-    def _prepare(self, job: Job, frames: Sequence[StoredFrame], folder: Path) -> RenderRequest:
-        """Write the job file. An attempt after one that failed leaves hardware alone: it may be the fault."""
-        encoder = "software" if job.failures else self._encoder
+    def _prepare(
+        self, job: Job, frames: Sequence[StoredFrame], folder: Path, *, plainly: bool
+    ) -> RenderRequest:
+        """Write the job file."""
+        encoder = "software" if plainly else self._encoder
         if encoder != self._encoder:
-            _log.warning("job %s failed before: it is made by software, not by %s", job.id, self._encoder)
+            _log.warning("job %s failed before: it is made by software, not by hardware", job.id)
         folder.mkdir(parents=True, exist_ok=True)
         spec = job.spec
         sources = {

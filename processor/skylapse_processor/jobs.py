@@ -28,6 +28,7 @@ MAX_FAILURES = 3
 LATE_AFTER = timedelta(minutes=15)
 LEASE = timedelta(seconds=60)
 RENEW_AFTER = LEASE / 3
+_ENDED = "the processor was ended in the middle of it"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -254,8 +255,16 @@ def cancel(job: Job, now: datetime) -> Job:
 
 def recover(job: Job, now: datetime) -> Job:
     """Return what becomes of a job that was running when the processor was killed, or that nobody runs."""
-    recovered = fail(job, job.attempt, "the processor was ended in the middle of it", now)
+    recovered = fail(job, job.attempt, _ENDED, now)
     return recovered if recovered is not None else job
+
+
+def is_blamed(job: Job) -> bool:
+    """Tell whether attempts at a queued job failed by themselves, for all that is known.
+
+    That the processor was ended counts from the second time on.
+    """
+    return job.failures > (job.error == _ENDED)
 
 
 def counts(job: Job, attempt: int) -> bool:

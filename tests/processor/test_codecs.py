@@ -5,7 +5,6 @@ import errno
 import json
 import subprocess
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -227,9 +226,9 @@ def test_a_job_that_failed_leaves_hardware_alone(tmp_path: Path, caplog: pytest.
     now = datetime(2026, 6, 2, tzinfo=UTC)
     spec = RenderSpec(camera=CameraName(bridge="roof", camera="west"), day="2026-06-01")
     fresh = Job(id="j", origin="request", spec=spec, status="queued", created_at=now, changed_at=now)
-    assert executor._prepare(fresh, (), tmp_path).encoder == "vaapi"
-    assert executor._prepare(replace(fresh, failures=1), (), tmp_path).encoder == "software"
-    assert "job j failed before: it is made by software, not by vaapi" in caplog.text
+    assert executor._prepare(fresh, (), tmp_path, plainly=False).encoder == "vaapi"
+    assert executor._prepare(fresh, (), tmp_path, plainly=True).encoder == "software"
+    assert "job j failed before: it is made by software, not by hardware" in caplog.text
 
 
 def _request(folder: Path, **fields: object) -> RenderRequest:

@@ -204,10 +204,10 @@ async def test_a_job_that_always_fails_is_given_up_and_others_go_on(
         executor = service._dispatch._executor
         run = executor.run
 
-        async def poisoned(job: Any, *more: Any) -> Any:
+        async def poisoned(job: Any, *more: Any, plainly: bool) -> Any:
             if job.spec.day == DAY:
                 raise FilmError("the film tore")
-            return await run(job, *more)
+            return await run(job, *more, plainly=plainly)
 
         monkeypatch.setattr(executor, "run", poisoned)
         poison = (await client.ask("POST", "renders", json=WISH)).value["job"]

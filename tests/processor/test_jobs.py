@@ -160,6 +160,17 @@ def test_a_stop_is_no_failure() -> None:
     assert jobs.recover(running, NOON).failures == 1
 
 
+def test_a_processor_that_was_ended_once_blames_no_attempt() -> None:
+    ended = jobs.recover(jobs.start(job(), NOON), NOON)
+    assert not jobs.is_blamed(job())
+    assert not jobs.is_blamed(ended)
+    assert jobs.is_blamed(jobs.recover(jobs.start(ended, NOON), NOON)), "twice may be no accident"
+    failed = jobs.fail(jobs.start(job(), NOON), 1, "no film", NOON)
+    assert failed is not None
+    assert jobs.is_blamed(failed)
+    assert jobs.is_blamed(jobs.recover(jobs.start(failed, NOON), NOON))
+
+
 def test_a_cancelled_job_stays_cancelled() -> None:
     cancelled = jobs.cancel(jobs.start(job(), NOON), NOON)
     assert cancelled.status == "cancelled"

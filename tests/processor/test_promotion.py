@@ -1,22 +1,28 @@
 """Films become films together with their rows, wherever a kill comes in between."""
 
 import asyncio
+import errno
 import signal
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
+from skylapse_processor import jobs
+from skylapse_processor.config import load
 from skylapse_processor.library import Library
 from skylapse_processor.promotion import RECORD, MadeFilm
+from skylapse_processor.service import Service
+from skylapse_processor.store.store import Store
 from tests.support.waiting import until
 
 from .conftest import serving, write_config
 from .frames_made import DAY, frame
-from .promoting import SPEC, STEPS
+from .promoting import NOW, SPEC, STEPS, brought, job
 from .test_service_films import state_is
 
 FILES = ("video", "poster", "thumb", "preview")
@@ -73,8 +79,57 @@ async def test_what_is_not_whole_any_more_is_made_anew(tmp_path: Path, harm: str
         assert (await client.get("renders/job2")).value["state"] != "done"
 
 
+@pytest.mark.parametrize("before", ["third file", "last file", "rows"])
+async def test_a_cancelled_job_that_had_begun_to_be_films_is_brought_to_its_end_after_a_kill(
+    tmp_path: Path, before: str
+) -> None:
+    config = write_config(tmp_path / "processor")
+    promote_and_die(config, STEPS[before])
+    store = Store(load(config).store)
+    store.start()
+    store.jobs.change("job2", lambda job: jobs.cancel(job, NOW)).result()
+    store.stop()
+    async with serving(config) as (service, client):
+        films = {film["id"]: film for film in (await client.get("films")).value["items"]}
+        found = {film: (await client.get(said["poster"])).body.decode() for film, said in films.items()}
+        stored = [path for path in service._store.layout.films.rglob("*") if path.is_file()]
+        assert await state_is(client, "job2", "cancelled")
+    large, small = SPEC.films
+    assert found == {large: "new 1080p poster", small: "new 720p poster"}
+    assert len(stored) == len(FILES) * len(films)
+
+
+@pytest.mark.parametrize("place", ["_move", "_put"])
+async def test_what_fails_once_on_the_way_to_its_place_is_tried_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    real, fails = getattr(Library, place), iter([False, True] if place == "_move" else [True])
+
+    def once(self: Library, made: Any) -> Any:
+        if next(fails, False):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, made)
+
+    monkeypatch.setattr(Library, place, once)
+    service = Service(load(write_config(tmp_path / "processor")))
+    store = service._store
+    store.start()
+    try:
+        new = job(2, SPEC)
+        await asyncio.wrap_future(store.jobs.put([new]))
+        folder = store.layout.render_folder(new.id, new.attempt)
+        await service._dispatch._promote(new, brought(folder, "new"))
+        done = await service._dispatch.find(new.id)
+        films = [await service._library.find(film) for film in SPEC.films]
+        videos = [service._library.video(film).read_text() for film in films]
+    finally:
+        store.stop()
+    assert (done.status, videos) == ("done", ["new 1080p video", "new 720p video"])
+
+
+@pytest.mark.parametrize("times", [1, 2])
 async def test_a_film_that_is_cancelled_while_it_comes_to_its_place_is_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     begun, held, move = Event(), Event(), Library._move
 
@@ -84,13 +139,17 @@ async def test_a_film_that_is_cancelled_while_it_comes_to_its_place_is_whole(
         move(self, made)
 
     monkeypatch.setattr(Library, "_move", slowly)
-    async with serving(write_config(tmp_path / "processor")) as (_service, client):
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
         await client.upload(*frame(1))
         asked = await client.ask("POST", "renders", json={"camera": "roof/west", "day": DAY})
         assert await asyncio.to_thread(begun.wait, 30)
-        cancelling = asyncio.create_task(client.ask("DELETE", f"renders/{asked.value['job']}"))
+        cancelling = asyncio.create_task(service._dispatch.cancel(asked.value["job"]))
         await until(partial(state_is, client, asked.value["job"], "cancelled"), timeout_s=20)
+        for _ in range(1, times):
+            cancelling.cancel()
+            await client.get("renders")
+            assert service._dispatch.current() is not None, "what moves it is still at work"
         held.set()
-        await cancelling
+        await asyncio.gather(cancelling, return_exceptions=True)
         (film,) = (await client.get("films")).value["items"]
         assert (await client.get(film["video"])).body[4:8] == b"ftyp"
