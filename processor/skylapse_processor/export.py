@@ -12,9 +12,10 @@ import logging
 import re
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class _Export:
 
     folder: Path
     frames: tuple[StoredFrame, ...]
+    link: bool
     task: "asyncio.Task[None]"
 
 
@@ -67,7 +69,9 @@ class Exporter:
             raise RequestError("link", "is neither true nor false")
         wish = FilmWish.read({name: value for name, value in args.items() if name != "link"})
         name = _name(wish)
-        running = self._running.get(name) or await self._begin(name, wish, link=link)
+        running = self._running.get(name)
+        if running is None or running.link is not link:
+            running = await self._begin(name, wish, link=link)
         await asyncio.wait({running.task}, timeout=ANSWER_S)
         done = running.task.done()
         if done:
@@ -88,21 +92,23 @@ class Exporter:
     async def _begin(self, name: str, wish: FilmWish, *, link: bool) -> _Export:
         frames = await asyncio.to_thread(self._frames, wish)
         self._disk.check(0)
-        running = self._running.get(name)
-        if running is None:
-            folder = self._layout.exports / name
-            filling = asyncio.to_thread(self._fill, folder, frames, str(wish.camera), link=link)
-            task = asyncio.create_task(filling)
-            running = self._running[name] = _Export(folder=folder, frames=frames, task=task)
-            task.add_done_callback(lambda ended: self._over(name, ended))
+        before = self._running.get(name)
+        if before is not None and before.link is link:
+            return before
+        folder = self._layout.exports / name
+        fill = partial(self._fill, folder, frames, str(wish.camera), link=link)
+        task = asyncio.create_task(_after(before, fill))
+        running = self._running[name] = _Export(folder=folder, frames=frames, link=link, task=task)
+        task.add_done_callback(lambda _ended: self._over(name, running))
         return running
 
-    def _over(self, name: str, task: "asyncio.Task[None]") -> None:
-        running = self._running.pop(name)
-        if task.exception() is not None:
-            _log.warning("export %s: %s", name, task.exception())
+    def _over(self, name: str, ended: _Export) -> None:
+        if self._running[name] is ended:
+            del self._running[name]
+        if (error := ended.task.exception()) is not None:
+            _log.warning("export %s: %s", name, error)
         else:
-            _log.info("export %s: %d frames are in %s", name, len(running.frames), running.folder)
+            _log.info("export %s: %d frames are in %s", name, len(ended.frames), ended.folder)
 
     def _frames(self, wish: FilmWish) -> tuple[StoredFrame, ...]:
         """Return what was stored of a span, but for frames of A/B tests and broken ones."""
@@ -151,6 +157,13 @@ class Exporter:
             half = target.with_name(f"{target.name}.tmp")
             shutil.copyfile(source, half)
             half.replace(target)
+
+
+async def _after(before: _Export | None, fill: Callable[[], None]) -> None:
+    """Fill a folder, once whoever fills it in the other manner has done so."""
+    if before is not None:
+        await asyncio.wait({before.task})
+    await asyncio.to_thread(fill)
 
 
 def _name(wish: FilmWish) -> str:

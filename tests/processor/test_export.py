@@ -194,6 +194,28 @@ async def test_what_takes_long_is_answered_at_once_and_told_when_it_is_done(
     assert len(_pictures(first["folder"])) == 3
 
 
+async def test_copies_asked_for_while_links_are_made_are_copies(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Event()
+    link = Path.hardlink_to
+
+    def slowly(self: Path, target: Path) -> None:
+        held.wait(30)
+        link(self, target)
+
+    monkeypatch.setattr(Path, "hardlink_to", slowly)
+    monkeypatch.setattr("skylapse_processor.export.ANSWER_S", 0.01)
+    made = await asking.export(day=DAY, link=True)
+    assert await asking.export(day=DAY) == {**made, "done": False}
+    running = [each.task for each in asking.service._exporter._running.values()]
+    held.set()
+    await asyncio.wait(running)
+    assert {path.stat().st_nlink for path in _pictures(made["folder"])} == {1}
+    assert "edit copies" not in (Path(made["folder"]) / "about.txt").read_text()
+    assert not asking.service._exporter._running
+
+
 async def test_a_processor_that_ends_leaves_the_rest_for_the_next_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
