@@ -21,14 +21,15 @@ from .brain.load import Load, load_of
 from .brain.schedules import (
     ANCHORS,
     CODECS,
+    FILM_RECIPES,
     LONGEST_S,
     MAX_DURATION_MIN,
     MAX_OFFSET_MIN,
-    RECIPES,
     SHORTEST_S,
     SIZES,
     WEEKDAYS,
     ScheduleSpec,
+    recipe_of,
 )
 from .configuration import read_profiles
 from .forms import Options, camera_options, choice, named, number
@@ -118,6 +119,9 @@ class ScheduleFlow(SpecFlow):
             id="new", name="", anchor="sunset", offset_min=-30, duration_min=60, interval_s=15
         ).write()
 
+    def _shown(self, kept: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**kept, "recipe": recipe_of(kept)}
+
     def _compile(self, spec_id: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
         return ScheduleSpec.read(spec_id, name, {**self._defaults(), **given}).write()
 
@@ -165,7 +169,7 @@ def _when() -> Fields:
 def _film() -> Fields:
     return {
         probatio.Required("film", default=True): BooleanSelector(),
-        probatio.Required("recipe", default="clean"): choice(RECIPES, "recipe"),
+        probatio.Required("recipe", default="clean"): choice(FILM_RECIPES, "recipe"),
         probatio.Required("size", default="1080p"): choice(SIZES, "size"),
         probatio.Optional("also_sizes", default=[]): choice(SIZES, "size", multiple=True),
         probatio.Required("codec", default="h264"): choice(CODECS, "codec"),

@@ -176,6 +176,23 @@ async def test_a_film_may_have_further_sizes_and_another_codec(
     assert opened(form["data_schema"]) == {"when", "what", "film_made"}
 
 
+async def test_no_schedule_makes_a_season_of_one_evening(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    sunset = next(each for each in loaded.subentries.values() if each.unique_id == "sunset")
+    hass.config_entries.async_update_subentry(loaded, sunset, data={**sunset.data, "recipe": "season"})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    orders = last(mqtt, "skylapse/processor/orders/set").orders
+    assert {order.recipe for order in orders} == {"clean"}
+    form = await change(hass, loaded, "sunset")
+    assert shown_in(form["data_schema"])["recipe"] == "clean"
+    offered = fields_of(form["data_schema"])["recipe"].config["options"]
+    assert {each["value"] for each in offered} == set(RECIPES) - {"season"}
+    assert (await send(hass, form, shown_in(form["data_schema"])))["reason"] == "reconfigure_successful"
+    assert data(loaded, "sunset")["recipe"] == "clean"
+
+
 def test_recipes_and_codecs_are_those_of_the_processor() -> None:
     processor = Path(__file__).parents[2] / "processor" / "skylapse_processor"
     assert set(RECIPES) == keys_of(processor / "recipe" / "__init__.py", "RECIPES")

@@ -12,6 +12,8 @@ Anchor = Literal["clock", "dawn", "sunrise", "solar_noon", "sunset", "dusk"]
 ANCHORS: tuple[Anchor, ...] = ("clock", "dawn", "sunrise", "solar_noon", "sunset", "dusk")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 RECIPES = ("clean", "cinematic", "steady", "hdr", "focus", "startrail", "season", "3d-print", "raw")
+FILM_RECIPES = tuple(recipe for recipe in RECIPES if recipe != "season")
+"""Those that make a film of one window: a season shows one frame of each day, and a window is of one."""
 SIZES = ("720p", "1080p", "1440p", "2160p")
 Codec = Literal["h264", "h265", "av1"]
 CODECS: tuple[Codec, ...] = ("h264", "h265", "av1")
@@ -72,7 +74,7 @@ class ScheduleSpec:
             for key, value in data.items()
             if key in known
         }
-        return cls(id=schedule_id, name=name, **given)
+        return cls(id=schedule_id, name=name, **{**given, "recipe": recipe_of(data)})
 
     def write(self) -> dict[str, Any]:
         """Return what a subentry keeps: JSON values, id and name left out."""
@@ -95,6 +97,12 @@ class ScheduleSpec:
     def falls_on(self, day: date) -> bool:
         """Tell whether the schedule's anchor counts on this day."""
         return WEEKDAYS[day.weekday()] in self.days
+
+
+def recipe_of(data: Mapping[str, Any]) -> str:
+    """Return the recipe of what a subentry keeps; `clean` for one that makes no film of a window."""
+    kept = str(data.get("recipe"))
+    return kept if kept in FILM_RECIPES else "clean"
 
 
 BUILT_IN_SCHEDULES = (
