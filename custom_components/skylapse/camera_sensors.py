@@ -1,6 +1,6 @@
 """Sensors of a camera."""
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
@@ -8,6 +8,7 @@ from homeassistant.const import LIGHT_LUX, PERCENTAGE, EntityCategory, UnitOfTem
 from homeassistant.util import dt as dt_util
 
 from .brain.clock import to_bridge, to_real
+from .brain.plan import day_of
 from .facts import CameraFacts
 from .media_id import FilmId
 from .sensor_row import SensorRow
@@ -41,9 +42,16 @@ def _frames_today(camera: CameraFacts) -> int | None:
     """Return how many frames are stored of the day that it is at the camera, or of the night that goes on."""
     if camera.store is None:
         return None
-    today = dt_util.as_local(to_bridge(camera.clock, dt_util.utcnow())).date().isoformat()
-    is_now = camera.store.day == today or (camera.online and camera.is_capturing)
+    today = dt_util.as_local(to_bridge(camera.clock, dt_util.utcnow())).date()
+    is_now = camera.store.day == today.isoformat() or _goes_on(camera, camera.store.day or "", today)
     return camera.store.frames_today if is_now else 0
+
+
+def _goes_on(camera: CameraFacts, day: str, today: date) -> bool:
+    """Tell whether a window of this day is open; of a bridge that is away it is believed for one midnight."""
+    window = camera.state.active_window if camera.state else None
+    is_open = window is not None and day_of(window) == day
+    return is_open and (camera.online or day >= (today - timedelta(days=1)).isoformat())
 
 
 def _sunset_score(camera: CameraFacts) -> float | None:

@@ -184,6 +184,32 @@ async def test_frames_of_another_day_are_none_of_today(
     assert state(hass, "sensor.roof_west_frames_today") == "236", "a night belongs to the day it began on"
 
 
+async def test_frames_of_today_begin_at_none_with_the_first_window_of_the_day(
+    hass: HomeAssistant,
+    spoken: MockConfigEntry,
+    bridge: Bridge,
+    processor: Processor,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    def frames() -> str:
+        return state(hass, "sensor.roof_west_frames_today")
+
+    freezer.move_to("2026-06-21T22:30:00+00:00")
+    await bridge.say(topics.STATE, replace(STATE, capturing=False))
+    assert frames() == "236", "a camera that fails once photographs its night on"
+    await bridge.say(topics.AVAILABILITY, "offline")
+    assert frames() == "236", "a bridge that is away for a moment does, too"
+    freezer.move_to("2026-06-22T03:00:00+00:00")
+    await bridge.say(topics.AVAILABILITY, "online")
+    await bridge.say(topics.STATE, replace(STATE, active_window="sunrise-20260622"))
+    assert frames() == "0"
+    first = StoreState(day="2026-06-22", frames_today=1)
+    await processor.say(topics.STORE_STATE, first, bridge="roof", camera="west")
+    assert frames() == "1"
+    await processor.say(topics.STORE_STATE, StoreState(), bridge="roof", camera="west")
+    assert frames() == "0", "nothing is stored of any day"
+
+
 async def test_a_bridge_that_goes_takes_its_entities_with_it_and_brings_them_back(
     hass: HomeAssistant, spoken: MockConfigEntry, bridge: Bridge, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -129,6 +129,12 @@ def schedule_of(window: str) -> str:
     return window.rpartition("-")[0]
 
 
+def day_of(window: str) -> str:
+    """Return the day that a window's anchor falls on, as in 2026-06-21, by the window's name."""
+    day = window.rpartition("-")[2]
+    return f"{day[:4]}-{day[4:6]}-{day[6:]}"
+
+
 def compile_sun(place: Place, now: datetime) -> SunTable:
     """Return the sun's elevation from `plan_start(now)` to the end of the plan, every five minutes."""
     return _sun_from(place, plan_start(now))
