@@ -310,9 +310,7 @@ class Runner:
                     case WindowTurned():
                         await self._obey_turn(instruction)
                     case Skip():
-                        late = f"{instruction.ticks} too late since {instruction.first:%Y-%m-%d %H:%M:%S} UTC"
-                        self._voice.mention("tick_skipped", late)
-                        self._keep_time(self._pace.missed(instruction.first, instruction.ticks))
+                        self._miss(instruction)
 
     async def _next_event(self, moment: datetime | None) -> Event:
         """Return the next event, `Woken` when the moment comes first."""
@@ -346,6 +344,13 @@ class Runner:
         message = CameraEvent(at=at, type=kind, window=window.id, schedule=window.schedule)
         self._parts.publish(EVENT, self.id, message)
         self._parts.on_change(self.id)
+
+    def _miss(self, skip: Skip) -> None:
+        """Tell that frames came too late, and remember it as long as their window goes on."""
+        late = f"{skip.ticks} too late since {skip.first:%Y-%m-%d %H:%M:%S} UTC"
+        self._voice.mention("tick_skipped", late)
+        if any(window.id == skip.window.id for window in self._sequence.open_windows):
+            self._keep_time(self._pace.missed(skip.first, skip.ticks))
 
     def _keep_time(self, pace: Punctuality) -> None:
         """Hear how the camera keeps time now."""

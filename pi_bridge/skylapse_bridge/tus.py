@@ -34,6 +34,8 @@ _PASSING = {
     _DAMAGED_ON_THE_WAY,
 }
 """Answers that another attempt may better."""
+_LOST = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+"""Answers by which the processor knows nothing of an upload."""
 
 
 class RefusedError(UploadError):
@@ -94,7 +96,7 @@ class Transfer:
     ) -> int | None:
         """Return the offset of an upload that was begun, None where the processor forgot it."""
         async with session.head(address, headers=headers, allow_redirects=False) as answer:
-            if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN}:
+            if answer.status in {*_LOST, HTTPStatus.FORBIDDEN}:
                 self.address = None
                 return None
             await _check(answer, HTTPStatus.OK, HTTPStatus.NO_CONTENT)
@@ -114,6 +116,11 @@ class Transfer:
             if answer.status == HTTPStatus.CONFLICT:
                 stands_at = await self._ask_offset(session, self.address, headers)
                 return _Progress(offset=stands_at or 0, acknowledged=False)
+            if answer.status in _LOST:
+                self.address = None
+                raise UploadError(
+                    f"the processor answered {answer.status}: it has lost what it had of a frame"
+                )
             await _check(answer, HTTPStatus.NO_CONTENT)
             return _Progress(offset=_offset(answer, len(self.data)), acknowledged=True)
 

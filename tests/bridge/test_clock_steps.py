@@ -75,5 +75,18 @@ async def test_many_late_frames_are_a_problem_until_the_window_is_over(house: Ho
     await until(lambda: not _last_error(house), what="its end")
 
 
+async def test_late_frames_of_a_window_that_is_over_are_no_problem(house: House) -> None:
+    await house.start()
+    house.deploy(plan(window(start=START - timedelta(minutes=5), minutes=60)), snapshot())
+    await house.photograph(1, step_s=3)
+    before = len(skips(house))
+    house.clock.set(house.clock.now() + timedelta(hours=2))
+    await until(lambda: len(skips(house)) > before, what="the frames that came too late")
+    await house.listener.next(EVENT, type="window_ended")
+    house.deploy(plan(revision=2), snapshot())
+    state = await house.listener.next(STATE, plan_revision=2)
+    assert state.last_error is None
+
+
 def _last_error(house: House) -> str:
     return house.listener.all(STATE)[-1].last_error or ""

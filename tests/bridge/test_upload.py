@@ -187,6 +187,20 @@ async def test_an_upload_that_the_processor_forgot_is_begun_again(
     assert [method for method, _ in server.requests] == ["POST", "POST", "PATCH", "HEAD", "POST"]
 
 
+@pytest.mark.parametrize("status", [404, 410])
+async def test_an_upload_that_the_processor_loses_at_the_last_moment_is_begun_again(
+    delivery: Delivery, server: TusServer, status: int
+) -> None:
+    async def no_fault(_request: object) -> None:
+        return None
+
+    server.faults = [hanging_up(server), no_fault, answering(status)]
+    await delivery.add(size=900)
+    await delivery.settle()
+    assert server.frames == [1]
+    assert [method for method, _ in server.requests] == ["POST", "POST", "PATCH", "POST"]
+
+
 async def test_a_frame_that_was_put_aside_counts_as_delivered(delivery: Delivery, server: TusServer) -> None:
     server.faults = [answering(422)]
     await delivery.add()

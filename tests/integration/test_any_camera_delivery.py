@@ -168,6 +168,25 @@ async def test_a_frame_that_is_refused_for_good_waits_alone_and_is_told_once(
     assert (problem(), state(mqtt).counts.pending, depot.numbers) == (None, 0, [3, 4, 2, 1])
 
 
+async def test_a_processor_that_comes_back_and_refuses_is_not_said_to_be_reached(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    depot.always = 507
+    await noon(hass, freezer)
+    depot.always, depot.refused = None, {1}
+    await noon(hass, freezer, 3)
+    assert "answered 400" in last(mqtt, f"{OWN}/health").uplink_problem
+    assert "reach the processor again" not in caplog.text
+    await noon(hass, freezer, 20)
+    assert depot.numbers == [2]
+    assert caplog.text.count("reach the processor again") == 1
+
+
 # ---------------------------------------------------------------- the spool
 
 

@@ -21,7 +21,7 @@ from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.any_camera import pictures
 from tests.integration.brokerage import last, published
-from tests.integration.darkroom import NOON, Depot, View, picture, settle
+from tests.integration.darkroom import NOON, Depot, View, picture, settle, subentry_of
 from tests.integration.test_any_camera import GARDEN, OWN, events, noon
 
 
@@ -132,9 +132,83 @@ async def test_a_slow_camera_skips_ticks_and_never_has_two_at_once(
     words = f"{late} too late since 2026-06-21 10:00:20 UTC"
     assert ("tick_skipped", words) in events(mqtt)
     assert [record.captured_at - NOON for record, _ in depot.frames] == [timedelta(0), pause]
-    assert state(mqtt).last_error == (words if late > 2 else None)
+    assert state(mqtt).last_error == (words.replace(" too", " frames too") if late > 2 else None)
     await noon(hass, freezer, 120)
     assert state(mqtt).last_error is None
+
+
+async def test_late_frames_of_a_window_that_is_over_are_no_problem(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    garden.waiting = asyncio.Event()
+    freezer.move_to(NOON)
+    async_fire_time_changed(hass, NOON)
+    await garden.asked.wait()
+    freezer.move_to(NOON + timedelta(seconds=125))
+    garden.waiting.set()
+    await settle(hass)
+    assert events(mqtt)[-2:] == [
+        ("window_ended", None),
+        ("tick_skipped", "5 too late since 2026-06-21 10:00:20 UTC"),
+    ]
+    assert (state(mqtt).active_window, state(mqtt).last_error) == (None, None)
+
+
+async def test_a_camera_that_stays_slow_is_logged_once(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    plan = json.loads(published(mqtt, f"{GARDEN}/plan/set")[-1])
+    plan["windows"][0]["interval_s"] = 5
+    async_fire_mqtt_message(hass, f"{GARDEN}/plan/set", json.dumps(plan))
+    await settle(hass)
+    waiting = garden.waiting = asyncio.Event()
+    freezer.move_to(NOON)
+    async_fire_time_changed(hass, NOON)
+    for second in (20, 30):
+        await garden.asked.wait()
+        garden.asked.clear()
+        freezer.move_to(NOON + timedelta(seconds=second))
+        garden.waiting = asyncio.Event()
+        waiting.set()
+        waiting = garden.waiting
+    await garden.asked.wait()
+    waiting.set()
+    await settle(hass)
+    assert [reason for kind, reason in events(mqtt) if kind == "tick_skipped"] == [
+        "3 too late since 2026-06-21 10:00:05 UTC",
+        "1 too late since 2026-06-21 10:00:25 UTC",
+    ]
+    assert state(mqtt).last_error == "4 frames too late since 2026-06-21 10:00:05 UTC"
+    assert [line for line in caplog.messages if line.startswith("Camera Garden: ")] == [
+        "Camera Garden: 3 frames too late since 2026-06-21 10:00:05 UTC"
+    ]
+
+
+async def test_a_source_that_goes_while_its_picture_is_waited_for_gives_none(
+    hass: HomeAssistant,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    garden.waiting = asyncio.Event()
+    freezer.move_to(NOON)
+    async_fire_time_changed(hass, NOON)
+    await garden.asked.wait()
+    hass.config_entries.async_remove_subentry(own_cameras, subentry_of(own_cameras, "garden"))
+    await own_cameras.runtime_data.own_bridge.async_follow()
+    garden.waiting.set()
+    await settle(hass)
+    assert (garden.taken, depot.numbers) == (0, [])
 
 
 async def test_a_picture_that_is_too_large_is_refused_in_words(

@@ -1,5 +1,6 @@
 """How one frame of a camera of Home Assistant travels to the processor: it goes on where it broke off."""
 
+import pytest
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -96,6 +97,27 @@ async def test_an_upload_that_the_processor_forgot_begins_anew(
     depot.forget()
     await noon(hass, freezer, 5)
     assert depot.taken[-2:] == [("HEAD", 0), ("POST", len(garden.shows))]
+    assert depot.numbers == [1]
+
+
+@pytest.mark.parametrize("status", [404, 410])
+async def test_an_upload_that_the_processor_loses_at_the_last_moment_begins_anew(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+    status: int,
+) -> None:
+    garden.shows = noise()
+    depot.cuts = [100_000]
+    depot.losses = [status]
+    await noon(hass, freezer)
+    await noon(hass, freezer, 2)
+    assert f"the processor answered {status}" in last(mqtt, f"{OWN}/health").uplink_problem
+    await noon(hass, freezer, 5)
+    assert depot.taken == [("POST", 100_000), ("POST", 0), ("POST", len(garden.shows))]
     assert depot.numbers == [1]
 
 

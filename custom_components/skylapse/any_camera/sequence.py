@@ -2,8 +2,8 @@
 
 Ticks are those of the plan. One that comes too late (the camera was slow, Home Assistant was away) is skipped
 and counted, never made up for. Each has one picture of every profile of its window. Windows begin and end by
-their own times; one that is in the plan no more ends at once, but while there is no plan, as after a start,
-an open window waits for its own end.
+their own times; one that is in the plan no more ends at once, but while there is no plan an open window
+waits for its own end.
 """
 
 from bisect import bisect_right
@@ -41,6 +41,7 @@ class Turn:
 class Skip:
     """Ticks were too late."""
 
+    window: Window
     first: datetime
     ticks: int
 
@@ -189,7 +190,7 @@ def _too_late(plan: Plan, at: datetime, window: Window, now: datetime) -> Skip |
         return None
     boundary = _boundaries_after(plan, at)[0]
     ticks = (min(last, boundary - _MOMENT) - at) // interval + 1
-    return Skip(first=at, ticks=ticks)
+    return Skip(window=window, first=at, ticks=ticks)
 
 
 def _boundaries_after(plan: Plan | None, moment: datetime) -> list[datetime]:

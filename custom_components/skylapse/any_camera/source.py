@@ -333,9 +333,10 @@ class Source:
         self._tell("capture_failed", reason)
 
     def _miss(self, skip: Skip) -> None:
-        """Publish that frames came too late, and remember it where that is a problem."""
+        """Publish that frames came too late, and remember it as long as their window goes on."""
         self._tell("tick_skipped", f"{skip.ticks} too late since {skip.first:%Y-%m-%d %H:%M:%S} UTC")
-        self._keep_time(self._pace.missed(skip.first, skip.ticks))
+        if any(window.id == skip.window.id for window in self._sequence.open_windows):
+            self._keep_time(self._pace.missed(skip.first, skip.ticks))
 
     def _tell(self, kind: Literal["capture_failed", "tick_skipped"], reason: str) -> None:
         event = CameraEvent(at=dt_util.utcnow(), type=kind, reason=reason)
@@ -347,13 +348,20 @@ class Source:
         before, self._pace = self._pace.problem, pace
         if pace.problem is None:
             self._well("pace")
-        elif pace.problem != before:
+        elif before is None:
             self._complain("pace", pace.problem)
+        elif pace.problem != before:
+            self._remember("pace", pace.problem)
 
     def _complain(self, matter: Matter, reason: str) -> None:
         """Log what is wrong, once as long as it stays so, and remember it."""
-        if self._problems.pop(matter, None) != reason:
+        if self._problems.get(matter) != reason:
             LOGGER.warning("Camera %s: %s", self.spec.name, reason)
+        self._remember(matter, reason)
+
+    def _remember(self, matter: Matter, reason: str) -> None:
+        """Remember what is wrong, as the newest of what is."""
+        self._problems.pop(matter, None)
         self._problems[matter] = reason
         self._parts.changed(self.spec.id)
 

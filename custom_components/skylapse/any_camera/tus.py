@@ -33,8 +33,10 @@ _PASSING = (
     _DAMAGED_ON_THE_WAY,
 )
 """Answers that another attempt may better."""
-_FORGOTTEN = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN)
-"""Answers to HEAD by which the processor knows nothing of an upload."""
+_LOST = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+"""Answers by which the processor knows nothing of an upload."""
+_FORGOTTEN = (*_LOST, HTTPStatus.FORBIDDEN)
+"""Those to HEAD."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,6 +127,11 @@ class Transfer:
         async with door.request("PATCH", self.address, body, headers) as answer:
             if answer.status == HTTPStatus.CONFLICT:
                 return _Progress(offset=await self._ask_offset(door, self.address) or 0, is_answer=False)
+            if answer.status in _LOST:
+                self.address = None
+                raise UploadError(
+                    f"the processor answered {answer.status}: it has lost what it had of a frame"
+                )
             await _check(answer, HTTPStatus.NO_CONTENT)
             return _Progress(offset=_offset(answer), is_answer=True)
 

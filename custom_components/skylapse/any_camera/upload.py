@@ -63,6 +63,8 @@ class Uploader:
         self._failures = 0
         self._obstacle: str | None = None
         """What is in the way of all frames."""
+        self._said_to_wait = False
+        """Whether the log says that all frames wait, and not yet that one arrived."""
         self._refusals: dict[int, _Refusal] = {}
         """By frame, the newest last; each stands until its frame has left the spool."""
         self._others_arrive = False
@@ -147,6 +149,9 @@ class Uploader:
         self._failures = 0
         self._refusals.pop(record.seq, None)
         self._others_arrive = True
+        if self._said_to_wait:
+            self._said_to_wait = False
+            LOGGER.info("Frames of Home Assistant's cameras reach the processor again")
         self._tell(None)
         self._changed(record.camera)
 
@@ -164,12 +169,10 @@ class Uploader:
         return timedelta(seconds=longest_s * random.uniform(0.5, 1.0))  # noqa: S311 no secret
 
     def _tell(self, obstacle: str | None) -> None:
-        """Remember what is in the way of all frames; log it once, and once that it is gone."""
-        if obstacle != self._obstacle:
-            if obstacle is not None:
-                LOGGER.warning("Frames of Home Assistant's cameras wait in the spool: %s", obstacle)
-            else:
-                LOGGER.info("Frames of Home Assistant's cameras reach the processor again")
+        """Remember what is in the way of all frames; log it once as long as it stays so."""
+        if obstacle is not None and obstacle != self._obstacle:
+            LOGGER.warning("Frames of Home Assistant's cameras wait in the spool: %s", obstacle)
+            self._said_to_wait = True
         self._obstacle = obstacle
         if self._said != self.problem:
             self._said = self.problem
