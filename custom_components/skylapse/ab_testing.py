@@ -100,6 +100,7 @@ class AbTester:
         """Tests that are over and whose comparison is waited for."""
         self._fresh: set[str] = set()
         """Tests that have begun and are about to get their subentry."""
+        self._stopped = False
         self._wake: CALLBACK_TYPE | None = None
         self._again: CALLBACK_TYPE | None = None
 
@@ -107,8 +108,7 @@ class AbTester:
     def async_start(self) -> None:
         """Go on with what runs, and with what waits for its comparison."""
         self.entry.async_on_unload(self.coordinator.async_listen_happenings(self._happened))
-        self.entry.async_on_unload(self._stop_waking)
-        self.entry.async_on_unload(self._stop_trying)
+        self.entry.async_on_unload(self._stop)
         self._end_what_is_due(dt_util.utcnow())
         self.async_follow()
         self._await_comparisons()
@@ -197,6 +197,8 @@ class AbTester:
         """Let there be no such test."""
         self.shelf.drop(test.id)
         self._fresh.discard(test.id)
+        if self._stopped:
+            return
         self._store.async_delay_save(self._kept)
         self.deployer.async_schedule()
         self._wake_at_next_end()
@@ -311,7 +313,7 @@ class AbTester:
             isinstance(error, CommandRefusedError) and error.code == "not_found"
         )
         is_fresh = test.ended_at is not None and dt_util.utcnow() < test.ended_at + TRIED_FOR
-        if heals and is_fresh and self._again is None:
+        if heals and is_fresh and self._again is None and not self._stopped:
             self._again = async_call_later(self.hass, AGAIN_S, self._compare_again)
 
     @callback
@@ -374,10 +376,17 @@ class AbTester:
             self._wake_at_next_end()
 
     @callback
+    def _stop(self) -> None:
+        """Wake, try and keep nothing more, not even for a test that is being started or compared."""
+        self._stopped = True
+        self._stop_waking()
+        self._stop_trying()
+
+    @callback
     def _wake_at_next_end(self) -> None:
         self._stop_waking()
         ends = [test.ends_at for test in self.shelf.tests if test.state == "running"]
-        if ends:
+        if ends and not self._stopped:
             self._wake = async_track_point_in_utc_time(self.hass, self._end_what_is_due, min(ends))
 
     @callback
@@ -387,7 +396,8 @@ class AbTester:
             self._wake = None
 
     async def _save(self) -> None:
-        await self._store.async_save(self._kept())
+        if not self._stopped:
+            await self._store.async_save(self._kept())
 
     def _kept(self) -> dict[str, Any]:
         return {"tests": [test.write() for test in reversed(self.shelf.tests)]}
