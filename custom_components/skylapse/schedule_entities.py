@@ -24,11 +24,14 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .brain.outlook import STAGES
 from .brain.plan import schedule_of
-from .brain.schedules import ANCHORS, LONGEST_S, MAX_DURATION_MIN, MAX_OFFSET_MIN, SHORTEST_S
+from .brain.schedules import ANCHORS, LONGEST_S, MAX_DURATION_MIN, MAX_OFFSET_MIN
 from .const import SUBENTRY_SCHEDULE
 from .data import SkylapseConfigEntry
 from .spec_entity import SpecEntity, async_follow_specs
 from .specs import ScheduleView, Specs
+
+_SHORTEST_INTERVAL_S = 1.0
+"""Shorter ones are for the form, which asks about what they would take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,7 @@ def _number(
 NUMBERS = (
     _number("offset_min", "offset", UnitOfTime.MINUTES, -MAX_OFFSET_MIN, MAX_OFFSET_MIN, 1),
     _number("duration_min", "duration", UnitOfTime.MINUTES, 1, MAX_DURATION_MIN, 1),
-    _number("interval_s", "interval", UnitOfTime.SECONDS, SHORTEST_S, LONGEST_S, 0.1),
+    _number("interval_s", "interval", UnitOfTime.SECONDS, _SHORTEST_INTERVAL_S, LONGEST_S, 0.1),
 )
 """Keys are fields of the schedule."""
 

@@ -10,6 +10,7 @@ import pytest
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant, State
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
@@ -222,6 +223,19 @@ async def test_a_figure_that_is_changed_reaches_the_camera(
     earlier = timedelta(minutes=15 if field == "offset_min" else 0)
     assert [each.starts_at + earlier for each in windows] == [each.starts_at for each in before]
     assert {each.interval_s for each in windows} == {7.5 if field == "interval_s" else 15}
+
+
+async def test_an_interval_of_less_than_a_second_is_for_the_form(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive()
+    sunset = subentry(loaded, "sunset")
+    hass.config_entries.async_update_subentry(loaded, sunset, data={**sunset.data, "interval_s": 0.5})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert float(value(hass, "number.sunset_interval")) == 0.5
+    with pytest.raises(ServiceValidationError):
+        await act(hass, "set_value", "number.sunset_interval", value=0.9)
+    assert {each.interval_s for each in sunsets(mqtt)} == {0.5}
 
 
 async def test_a_schedule_is_moved_from_the_sun_to_the_clock(
