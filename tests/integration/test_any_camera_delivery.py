@@ -224,6 +224,7 @@ async def test_a_frame_under_way_is_not_dropped_for_room(
     with patch.object(spool_room, "MAX_BYTES", 1):
         for second in (0, 20):
             await noon(hass, freezer, second)
+        own_cameras.runtime_data.own_bridge._uploader.async_stop()
         own_cameras.runtime_data.own_bridge.spool.under_way = 2
         await noon(hass, freezer, 40)
     assert state(mqtt).counts.dropped == 1
