@@ -25,7 +25,7 @@ class Figure:
         """Whether the promise is kept; null where there is none."""
         if self.bound is None:
             return None
-        return self.value <= self.bound if self.better == "below" else self.value >= self.bound
+        return bool(self.value <= self.bound if self.better == "below" else self.value >= self.bound)
 
 
 def write(figures: Sequence[Figure], path: Path) -> None:
@@ -37,7 +37,7 @@ def write(figures: Sequence[Figure], path: Path) -> None:
         del row["better"]
         row["holds"] = figure.holds
         rows.append(row)
-    path.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(rows, indent=1, ensure_ascii=False, default=float) + "\n", encoding="utf-8")
 
 
 def table(figures: Sequence[Figure]) -> str:
