@@ -61,7 +61,9 @@ class Voice:
 
         Frames that came too late are told where nothing else is wrong: they may come of it.
         """
-        standing = [matter for matter in self._problems if matter != "pace"] or [*self._problems]
+        standing: list[Matter] = [matter for matter in self._problems if matter != "pace"] or [
+            *self._problems
+        ]
         return self._problems[standing[-1]] if standing else None
 
     def problem(self, matter: Matter) -> str | None:
