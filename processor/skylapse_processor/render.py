@@ -272,10 +272,11 @@ class _Film:
 
     def _count(self) -> int:
         """Return how many frames the film has; where pixels are looked at, look around first."""
-        if not self._plan.layers and not any(is_deep(frame) for frame in self._plan.frames):
-            return len(self._plan.frames)
-        give_back_large_blocks()
         count, box, film = len(self._plan.frames), self._studio.box, self._prints[0].box
+        is_shallow = not any(is_deep(frame) for frame in self._plan.frames)
+        if is_shallow and not self._plan.layers:
+            return count
+        give_back_large_blocks()
 
         def looked(done: int, total: int) -> None:
             if self._cancelled():
@@ -286,6 +287,8 @@ class _Film:
             self._meter.begin("look", count)
         size, shown = (box.width, box.height), (film.width, film.height)
         layers = prepared(self._latent, count, size, self._plan.layers, film=shown, looked=looked)
+        if is_shallow and not layers:
+            return count
         self._stack = Stack(self._latent, count, size, layers)
         return self._stack.count
 

@@ -80,7 +80,7 @@ def prepared(
     film: Size | None = None,
     looked: Callable[[int, int], None] = lambda *_: None,
 ) -> tuple[Layer, ...]:
-    """Return the layers, each having looked at what the small pictures of those below it show.
+    """Return the layers that have something to do, having looked at what small pictures below each show.
 
     `film` is the size of the film where `size`, that of the lowest layer, is larger. `looked` is told how
     many pictures have been looked at, of how many; what it raises ends the looking.
@@ -88,27 +88,22 @@ def prepared(
     looking = [layer for layer in layers if type(layer).prepare is not Layer.prepare]
     ready: list[Layer] = []
     with ThreadPoolExecutor(_LOOKERS, thread_name_prefix="look") as pool:
-        for layer in layers:
+        for place, layer in enumerate(layers):
             columns = min(layer.sight_columns, size[0])
             small = columns, max(round(size[1] * columns / size[0]), 1)
             below, whole = Stack(source, count, small, ready), Stack(source, count, size, ready)
-            before = sum(each in looking for each in layers[: len(ready)])
+            before = sum(each in looking for each in layers[:place])
 
             def tell(number: int, before: int = before, below: Stack = below) -> None:
                 looked(before * below.count + number + 1, len(looking) * below.count)
 
             view = _View(below, pool, tell)
-            ready.append(
-                layer.prepare(
-                    Sight(
-                        count=below.count,
-                        picture=view.picture,
-                        size=whole.size,
-                        small=below.size,
-                        film=film or size,
-                    )
-                )
+            sight = Sight(
+                count=below.count, picture=view.picture, size=whole.size, small=below.size, film=film or size
             )
+            made = layer.prepare(sight)
+            if not made.idle:
+                ready.append(made)
     return tuple(ready)
 
 

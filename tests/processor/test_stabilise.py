@@ -2,18 +2,23 @@
 
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from skylapse_bridge.twin.write import Sequence, write_sequence
 from skylapse_processor.errors import PictureError
+from skylapse_processor.frames import read_folder
 from skylapse_processor.recipe.layer import Light, Size
 from skylapse_processor.recipe.register import Motion, register, warp
 from skylapse_processor.recipe.stabilise import Stabilised, aims, limited, zoom_for
 from skylapse_processor.recipe.track import after, inverse, motion_of
+from skylapse_processor.render import RenderRequest, render_film
 from skylapse_processor.stack import Stack, prepared
 
+from .pictures import film_frames
 from .test_register import NOON, SIZE, SUNSET, photographs
 
 FRAMES = 8
@@ -64,13 +69,16 @@ def test_a_shaken_film_stands_still(start: datetime) -> None:
     assert 1.0 < layer.zoom < 1.06
 
 
-def test_a_still_film_is_left_alone_to_the_last_bit() -> None:
-    lights, _ = photographs(FRAMES, NOON)
-    film = Film(lights)
-    layer = tripod(film, FRAMES)
-    assert (layer.corrections, layer.zoom) == ((), 1.0)
-    picture = Stack(film, FRAMES, SIZE, [layer]).picture(3)
-    assert np.array_equal(picture.light, lights[3].astype(np.float16).astype(np.float32))
+def test_a_still_film_is_left_alone_to_the_last_bit(tmp_path: Path) -> None:
+    still = Sequence(frames=FRAMES, width=SIZE[0], height=SIZE[1], start=NOON, interval_s=15.0)
+    write_sequence(tmp_path / "pictures", still)
+    pictures, films = read_folder(tmp_path / "pictures").frames, []
+    for name, parameters in (("plain", {}), ("steady", {"stabilise": True})):
+        wanted = RenderRequest(frames=pictures, output=tmp_path / f"{name}.mp4", parameters=parameters)
+        render_film(wanted, lambda _: None, lambda: False)
+        films.append(film_frames(wanted.output))
+    assert len(films[0]) == FRAMES
+    assert np.array_equal(*films)
 
 
 def test_pictures_in_fog_and_broken_ones_go_the_way_between_their_neighbours() -> None:

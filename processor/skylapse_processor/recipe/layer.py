@@ -115,6 +115,11 @@ class Layer:
         """Whether it asks pictures for their `rows`, a few at a time: many are looked at in little memory."""
         return False
 
+    @property
+    def idle(self) -> bool:
+        """Whether it leaves every picture as it is, once it is prepared: the film is made without it."""
+        return False
+
     def prepare(self, sight: Sight) -> "Layer":
         """Return the layer with all that has to be known of the whole film before its first picture."""
         return self

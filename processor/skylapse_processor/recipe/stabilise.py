@@ -54,7 +54,12 @@ class Stabilised(Layer):
     @property
     def by_rows(self) -> bool:
         """Pictures are warped a strip at a time."""
-        return bool(self.corrections)
+        return True
+
+    @property
+    def idle(self) -> bool:
+        """A film that was not shaken is not touched."""
+        return not self.corrections
 
     def prepare(self, sight: Sight) -> "Stabilised":
         """Register the whole film."""
@@ -69,8 +74,6 @@ class Stabilised(Layer):
     def make(self, number: int, below: Sequence[Picture]) -> Picture:
         """Lay one picture back."""
         picture = below[0]
-        if not self.corrections:
-            return picture
         columns, rows = picture.size
         matrix = self.corrections[number].matrix(columns, rows, zoom=self.zoom)
         light = np.empty((3, rows, columns), dtype=np.float32)
