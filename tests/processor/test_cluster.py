@@ -31,6 +31,8 @@ from .pictures import START, evening, film_frames, tags_of, write_evening
 
 FRAMES = 250
 LIMITS = Limits(nice=0)
+MUCH_TO_DO = {"denoise": {"radius": 3}, "interpolate": {"length_s": 60}}
+"""Many seconds of work on the quickest machine."""
 
 
 @pytest.fixture(scope="module")
@@ -296,6 +298,8 @@ async def test_what_dask_writes_lies_beside_the_renders_and_goes_with_the_pool(t
 
 async def test_a_render_that_takes_more_than_it_may_is_ended_and_says_so(store: Path) -> None:
     greedy = Limits(nice=0, cpu_s=1)
+    job = json.loads((store / "job" / "job.json").read_text())
+    (store / "job" / "job.json").write_text(json.dumps({**job, "parameters": MUCH_TO_DO}))
     with pytest.raises(FilmError, match=r"more processor time than renders\.cpu_s allows"):
         await Fleet(places=1, limits=greedy).make(store / "job", "job-1", lambda _: None)
 
