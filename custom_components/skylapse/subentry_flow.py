@@ -109,9 +109,9 @@ class SpecFlow(ConfigSubentryFlow):
     def _defaults(self) -> Mapping[str, Any]:
         """Return what the form of a new one suggests."""
 
+    @abstractmethod
     def _shown(self, kept: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what the form shows of what is kept."""
-        return kept
 
     @abstractmethod
     def _compile(self, spec_id: str, name: str, given: dict[str, Any]) -> dict[str, Any]:

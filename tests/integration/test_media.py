@@ -353,6 +353,13 @@ async def test_without_a_processor_it_says_what_to_do(hass: HomeAssistant, spoke
         await browse(hass, f"{SOURCE}/films")
 
 
+@pytest.mark.parametrize("entry_data", [{"root": "skylapse"}])
+async def test_without_a_processor_there_is_no_list_to_read(spoken: MockConfigEntry) -> None:
+    coordinator = spoken.runtime_data.coordinator
+    await coordinator.async_load_library()
+    assert not coordinator.library.complete
+
+
 async def test_without_an_entry_it_says_so(hass: HomeAssistant, spoken: MockConfigEntry) -> None:
     await hass.config_entries.async_unload(spoken.entry_id)
     await hass.async_block_till_done()
