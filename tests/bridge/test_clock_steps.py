@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from skylapse_protocol.messages import CameraEvent
 from skylapse_protocol.records import FrameRecord
-from skylapse_protocol.topics import EVENT, FRAME, STATE
+from skylapse_protocol.topics import EVENT, FRAME, PLAN, STATE
 from tests.support.waiting import until
 
 from .conftest import House
@@ -73,6 +73,18 @@ async def test_many_late_frames_are_a_problem_until_the_window_is_over(house: Ho
     await until(lambda: "too late since" in _last_error(house), what="the problem")
     house.deploy(None, snapshot())
     await until(lambda: not _last_error(house), what="its end")
+
+
+async def test_frames_that_came_too_late_hide_no_other_problem(house: House) -> None:
+    await house.start()
+    house.deploy(LONG, snapshot())
+    await house.photograph(1, step_s=3)
+    house.listener.raw(PLAN.name(bridge="roof", camera="west"), b"{")
+    await until(lambda: "is refused" in _last_error(house), what="the refusal")
+    house.clock.set(house.clock.now() + timedelta(hours=2))
+    await house.listener.next(EVENT, type="tick_skipped")
+    await house.photograph(2, step_s=3)
+    assert "is refused" in _last_error(house)
 
 
 async def test_late_frames_of_a_window_that_is_over_are_no_problem(house: House) -> None:
