@@ -55,10 +55,16 @@ def _custom_integrations(enable_custom_integrations: None) -> None:
 
 @pytest.fixture
 async def mqtt(
-    mqtt_mock: MqttMockHAClient, mqtt_client_mock: MqttMockPahoClient
+    hass: HomeAssistant, mqtt_mock: MqttMockHAClient, mqtt_client_mock: MqttMockPahoClient
 ) -> AsyncGenerator[MqttMockHAClient]:
-    """MQTT as Home Assistant's own, with its keep-alive timer stopped in the end as the real client does."""
+    """MQTT as Home Assistant's own, with its keep-alive timer stopped in the end as the real client does.
+
+    Skylapse is unloaded first: the harness unloads all at once, and a client that has left before Skylapse
+    unsubscribes waits for a timer that nobody ends.
+    """
     yield mqtt_mock
+    for entry in hass.config_entries.async_loaded_entries(DOMAIN):
+        await hass.config_entries.async_unload(entry.entry_id)
     mqtt_client_mock.on_socket_close(mqtt_client_mock, None, Mock(fileno=Mock(return_value=-1)))
 
 
