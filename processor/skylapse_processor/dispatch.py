@@ -29,13 +29,13 @@ from .promotion import MadeFilm
 from .retention import WindowKey
 from .store.films import StoredFilm
 from .store.jobtable import EndedRow
-from .store.rows import StoredFrame, Stretch
+from .store.rows import Stretch
 from .store.store import Store
 from .wish import FilmWish
 
 _log = logging.getLogger(__name__)
 
-Grown = Callable[[RenderSpec, Sequence[StoredFrame], Path], Awaitable[tuple[Product, ...]]]
+Grown = Callable[[RenderSpec, Path], Awaitable[tuple[Product, ...]]]
 
 REMEMBER = timedelta(days=14)
 """How long frames that come late still remake the film of their window."""
@@ -327,11 +327,8 @@ class Dispatch:
         """Run one attempt at a job to its end; `plainly` leaves hardware alone."""
         folder = self._layout.render_folder(job.id, job.attempt)
         try:
-            frames = await asyncio.to_thread(self._footage.of, job.spec)
-            products = await self.grown(job.spec, frames, folder) or await self._executor.run(
-                job, frames, folder, lambda progress: self._hear_progress(job, progress), plainly=plainly
-            )
-            await self._promote(job, products)
+            grown = await self.grown(job.spec, folder)
+            await self._promote(job, grown or await self._rendered(job, folder, plainly=plainly))
         except Exception as error:  # noqa: BLE001 - whatever it is, the job is told and tried again
             reason = str(error) or type(error).__name__
             known = isinstance(error, ProcessorError)
@@ -342,6 +339,12 @@ class Dispatch:
             self._progress.pop(job.id, None)
             self.poke()
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _rendered(self, job: Job, folder: Path, *, plainly: bool) -> tuple[Product, ...]:
+        frames = await asyncio.to_thread(self._footage.of, job.spec)
+        return await self._executor.run(
+            job, frames, folder, lambda progress: self._hear_progress(job, progress), plainly=plainly
+        )
 
     async def _promote(self, job: Job, products: Sequence[Product]) -> None:
         """Make films of what an attempt brought, if that attempt still counts."""
@@ -449,9 +452,7 @@ class Dispatch:
         return sorted(self._layout.renders.iterdir()) if self._layout.renders.exists() else []
 
 
-async def _nothing_grown(
-    _spec: RenderSpec, _frames: Sequence[StoredFrame], _folder: Path
-) -> tuple[Product, ...]:
+async def _nothing_grown(_spec: RenderSpec, _folder: Path) -> tuple[Product, ...]:
     return ()
 
 

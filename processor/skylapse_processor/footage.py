@@ -1,7 +1,7 @@
 """Which stored frames a film is made of, and what a wish becomes in their light."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from skylapse_protocol.identifiers import CameraName
@@ -14,7 +14,7 @@ from .recipe import steps_of
 from .recipe.groups import MERGING
 from .request import SIZES, distinct
 from .seasons import Seasons, same_light
-from .store.rows import FrameRole, FrameState, Selection, StoredFrame
+from .store.rows import Batch, FrameRole, FrameState, Selection, StoredFrame
 from .store.store import Store
 from .wish import FilmWish
 
@@ -31,14 +31,14 @@ class Footage:
 
         Raises RequestError where what is stored makes no such film.
         """
-        selection = _selection(wish, wish.day)
+        selection = leading(wish, wish.day)
         light = same_light(steps_of(wish.recipe, wish.parameters)) if wish.from_at else None
-        frames = self._take(selection, light)
+        batches = self._batches(selection, light)
         for beside in wish.cameras[1:]:
             other = replace(selection, camera=CameraName.parse(beside))
             if not self._catalogue.frames(other, 1):
                 raise RequestError("cameras", f"{beside} has no stored frame in what was asked for")
-        good = [frame for frame in frames if frame.state != FrameState.BAD]
+        good = [batch for batch in batches if not batch.bad]
         spec = wish.spec(good)
         if lonely := one_frame_alone(spec, good):
             raise RequestError("recipe", lonely)
@@ -48,11 +48,16 @@ class Footage:
                 f"{spec.recipe} needs brackets, and {spec.camera} has taken none in what was asked for:"
                 " give its profile bracket_ev or focus_bracket",
             )
-        return sized(spec, good), len(frames)
+        return sized(spec, good), sum(batch.frames for batch in batches)
+
+    def _batches(self, selection: Selection, light: Mapping[str, object] | None) -> tuple[Batch, ...]:
+        if light is None:
+            return self._catalogue.batches(selection)
+        return tuple(map(Batch.of, self._take(selection, light)))
 
     def of(self, spec: RenderSpec) -> tuple[StoredFrame, ...]:
         """Return the frames of a film; raise FilmError where they make none."""
-        selection = _selection(spec, None if spec.from_at else spec.day)
+        selection = leading(spec, None if spec.from_at else spec.day)
         light = same_light(steps_of(spec.recipe, spec.parameters)) if spec.from_at else None
         found = [
             frame for camera in spec.shown for frame in self._take(replace(selection, camera=camera), light)
@@ -75,15 +80,14 @@ class Footage:
         known = spec.recipe in recipe.RECIPES and SIZES.keys() >= {spec.size, *spec.also_sizes}
         if not spec.also_sizes or not known:
             return spec
-        frames = self._catalogue.frames(_selection(spec, spec.day))
-        return sized(spec, [frame for frame in frames if frame.state != FrameState.BAD])
+        return sized(spec, self._catalogue.batches(replace(leading(spec, spec.day), not_bad=True)))
 
     def is_of_one_profile(self, spec: RenderSpec) -> bool:
         """Tell whether the window of a film has frames of no other profile."""
-        beside = self._catalogue.frames(
+        beside = self._catalogue.batches(
             Selection(camera=spec.camera, day=spec.day, window=spec.window, role=FrameRole.LEADS)
         )
-        return len({frame.profile for frame in beside}) <= 1
+        return len({batch.profile for batch in beside}) <= 1
 
     def _members(self, selection: Selection) -> list[StoredFrame]:
         """Return what stands beside the middles of brackets; whatever is wrong with one, the others count."""
@@ -91,7 +95,8 @@ class Footage:
         return [frame for frame in found if frame.test_id is None]
 
 
-def _selection(film: FilmWish | RenderSpec, day: str | None) -> Selection:
+def leading(film: FilmWish | RenderSpec, day: str | None) -> Selection:
+    """Return the frames that ordinary films of a wish or a job are made of, bad ones included."""
     return Selection(
         camera=film.camera,
         day=day,
@@ -103,9 +108,11 @@ def _selection(film: FilmWish | RenderSpec, day: str | None) -> Selection:
     )
 
 
-def sized(spec: RenderSpec, frames: Sequence[StoredFrame]) -> RenderSpec:
+def sized(spec: RenderSpec, batches: Sequence[Batch]) -> RenderSpec:
     """Return a film without those of its further sizes that pictures like these would only repeat."""
-    sizes = Counter((frame.width, frame.height) for frame in frames)
+    sizes = Counter[tuple[int, int]]()
+    for batch in batches:
+        sizes[batch.width, batch.height] += batch.frames
     if not spec.also_sizes or not sizes:
         return spec
     cuts = tuple(step for step in steps_of(spec.recipe, spec.parameters) if step.kind == "crop")
@@ -115,7 +122,7 @@ def sized(spec: RenderSpec, frames: Sequence[StoredFrame]) -> RenderSpec:
     return replace(spec, also_sizes=tuple(also), left_out=left_out)
 
 
-def one_frame_alone(spec: RenderSpec, frames: Sequence[StoredFrame]) -> str:
+def one_frame_alone(spec: RenderSpec, frames: Sequence[Batch | StoredFrame]) -> str:
     """Say why a film of one frame a day would stand still; nothing where it does not."""
     if same_light(steps_of(spec.recipe, spec.parameters)) is None or len({f.day for f in frames}) > 1:
         return ""

@@ -2,8 +2,8 @@
 
 Reading order: `today_plan` (how frames are levelled without knowing the rest of the day), `today_cut` (from
 pictures to samples), `today_reel` (what lies on disk), `today_show` (what players get), `today_live` (what is
-known of each film), and this room, which follows the newest frames of every camera. What is asked of the
-catalogue is always what comes after the last closed segment: a long day costs as much a frame as a short one.
+known of each film), `today_frames` (which stored frames it is made of), and this room, which follows the
+newest frames of every camera.
 """
 
 import asyncio
@@ -13,27 +13,25 @@ import logging
 import secrets
 import shutil
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from itertools import takewhile
 from pathlib import Path
 
-from skylapse_protocol.identifiers import CameraName, FrameName
+from skylapse_protocol.identifiers import CameraName
 
 from . import mp4, today_show
 from .decode_scale import Box
 from .encode_preview import FRAMES
 from .errors import FilmError, NotFoundError, ProcessorError
-from .executor import Product, source_frame
+from .executor import Product
 from .frames import SourceFrame
-from .ingest import read_stored_record
 from .jobs import RenderSpec
 from .request import film_box
 from .retention import WindowKey
-from .store.rows import FrameRole, FrameState, Selection, StoredFrame
+from .store.rows import FrameRole
 from .store.store import Store
 from .today_cut import STEP, HurriedError, Lane
+from .today_frames import AT_ONCE, TodayFrames
 from .today_live import Live, in_haste, matching, stopped
 from .today_plan import AHEAD, GROUP, Aim, aims, follows, grows, on_grid, pace_of, spec_of
 from .today_reel import Picture, Piece, Reel, in_groups, window_of
@@ -41,8 +39,6 @@ from .today_show import LivePart, SoFar
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE = 4 * GROUP + AHEAD
-"""How many frames are asked of the catalogue at once; a film further behind is rendered."""
 _PARTS_KEPT = 128
 _SO_FAR_KEPT = 8
 _MANY = 900_000_000
@@ -63,6 +59,7 @@ class Today:
         self._believable = believable
         self._calibrated = calibrated
         self._catalogue = store.frames
+        self._frames = TodayFrames(store)
         self._jobs = store.jobs
         self._layout = store.layout
         self._disk = store.disk
@@ -101,7 +98,7 @@ class Today:
 
     async def of(self, camera: CameraName) -> Live:
         """Return the film of a camera that its newest frame belongs to; raise NotFoundError without one."""
-        newest = await asyncio.to_thread(self._newest, camera)
+        newest = await asyncio.to_thread(self._frames.newest, camera, self._believable(camera))
         if newest is None or newest.role is not FrameRole.LEADS:
             live = self._current.get(camera)
             if live is None:
@@ -127,8 +124,8 @@ class Today:
         async with live.showing:
             done = len(live.reel.segments)
             before, path_end = len(live.reel.frames), live.reel.path_end
-            pending = await asyncio.to_thread(self._pending, live)
-            if len(pending) >= _AT_ONCE:
+            pending = await asyncio.to_thread(self._frames.pending, live)
+            if len(pending) >= AT_ONCE:
                 pending = ()
             parts = [part for part in live.parts if part.segment >= done]
             shown = [name for part in parts for name in part.piece.frames]
@@ -192,27 +189,20 @@ class Today:
         live.so_far = dict([*live.so_far.items(), (version, found)][-_SO_FAR_KEPT:])
         return found, live.reel.media
 
-    async def finished(
-        self, spec: RenderSpec, frames: Sequence[StoredFrame], folder: Path
-    ) -> tuple[Product, ...]:
-        """Return the film of these frames where it has grown; nothing where it must be rendered."""
+    async def finished(self, spec: RenderSpec, folder: Path) -> tuple[Product, ...]:
+        """Return the film of a window where it has grown; nothing where it must be rendered."""
         live = await self._to_finish(spec)
         if live is None:
             return ()
         async with in_haste(live):
-            if live.gone:
+            ending = None if live.gone else await asyncio.to_thread(self._frames.ending, live, spec)
+            if ending is None:
                 return ()
-            names = [frame.name.stem for frame in frames]
-            done = len(live.reel.frames)
-            if tuple(names[:done]) != live.reel.frames or len(names) - done > _AT_ONCE:
-                return ()
-            rest = await asyncio.to_thread(self._sources, live, frames[done:])
-            still = await asyncio.to_thread(self._sources, live, frames[len(frames) // 2 :][:1])
             try:
-                await self._close_all(live, rest)
+                await self._close_all(live, ending.rest)
                 if not live.reel.levelled_as_a_render or live.reel.skipped or live.reel.picture is None:
                     return ()
-                product = await self._product(live, live.reel.picture, still[0], folder)
+                product = await self._product(live, live.reel.picture, ending.still, folder)
             except (ProcessorError, OSError) as error:
                 _log.warning("the film of today of %s is rendered instead: %s", spec.camera, error)
                 return ()
@@ -226,7 +216,7 @@ class Today:
         for folder in await asyncio.to_thread(self._folders):
             camera = CameraName(bridge=folder.parent.parent.name, camera=folder.parent.name)
             key = await asyncio.to_thread(window_of, folder)
-            if key is None or not await asyncio.to_thread(self._has_frames, camera, *key):
+            if key is None or not await asyncio.to_thread(self._frames.has_any, camera, *key):
                 keep = False
             else:
                 window = (camera, key[0], key[1] or "")
@@ -290,7 +280,7 @@ class Today:
             with contextlib.suppress(HurriedError):
                 if live.gone:
                     return
-                pending = await asyncio.to_thread(self._pending, live)
+                pending = await asyncio.to_thread(self._frames.pending, live)
                 if pending and live.ended:
                     live.ended = False
                     await asyncio.to_thread(live.reel.mark, ended=False)
@@ -299,7 +289,7 @@ class Today:
                     await self._close(
                         live, pending[:GROUP], aims(live.reel.path_end, pending[: GROUP + AHEAD])
                     )
-                    pending = await asyncio.to_thread(self._pending, live)
+                    pending = await asyncio.to_thread(self._frames.pending, live)
                 await self._rehearse(live, pending)
 
     async def _rehearse(self, live: Live, pending: Sequence[SourceFrame]) -> None:
@@ -421,53 +411,8 @@ class Today:
             content=content,
         )
 
-    def _newest(self, camera: CameraName) -> StoredFrame | None:
-        """Return a camera's newest frame, of a believable time where there is one."""
-        return self._catalogue.newest(camera, self._believable(camera))
-
-    def _pending(self, live: Live) -> tuple[SourceFrame, ...]:
-        """Return the frames after the last closed segment, up to the first that is not measured yet."""
-        spec, last = live.spec, live.reel.last
-        wanted = Selection(
-            camera=spec.camera,
-            day=spec.day,
-            window=spec.window,
-            profile=spec.profile,
-            role=FrameRole.LEADS,
-            after=FrameName.parse(f"{spec.camera}/{last}") if last else None,
-        )
-        good: list[StoredFrame] = []
-        while len(good) < _AT_ONCE:
-            found = self._catalogue.frames(wanted, _AT_ONCE)
-            measured = list(takewhile(lambda frame: frame.state is not FrameState.UNMEASURED, found))
-            good += [
-                frame
-                for frame in measured
-                if frame.state is not FrameState.BAD and frame.window == spec.window
-            ]
-            if len(measured) < _AT_ONCE:
-                break
-            wanted = replace(wanted, after=measured[-1].name)
-        return self._sources(live, good[:_AT_ONCE])
-
-    def _sources(self, live: Live, frames: Sequence[StoredFrame]) -> tuple[SourceFrame, ...]:
-        """Return stored frames as recipes see them; each record is read once."""
-        found = []
-        for frame in frames:
-            source = live.known.get(frame.name.stem)
-            if source is None:
-                record = read_stored_record(self._layout, frame)
-                source = live.known[frame.name.stem] = source_frame(self._layout, frame, record)
-            found.append(source)
-        return tuple(found)
-
     def _folders(self) -> list[Path]:
         return sorted(self._layout.today.glob("*/*/*"))
-
-    def _has_frames(self, camera: CameraName, day: str, window: str | None) -> bool:
-        return any(
-            stretch.frames and stretch.window == window for stretch in self._catalogue.stretches(camera, day)
-        )
 
 
 def _write(live: Live, pieces: Sequence[Piece], first: SourceFrame, number: int) -> None:

@@ -24,7 +24,7 @@ from .errors import RequestError
 from .jobs import RenderSpec
 from .recipe import DEFAULT, RECIPES, steps_of
 from .request import FEWEST_CELLS, MAX_ASKED_RATE, MIN_RATE, MOST_CELLS, SIZES
-from .store.rows import StoredFrame
+from .store.rows import Batch
 
 FIELDS = (
     "camera",
@@ -106,19 +106,19 @@ class FilmWish:
             raise RequestError("rate", "give one of rate, length_s and speed_up")
         steps_of(self.recipe, self.parameters)
 
-    def spec(self, frames: Sequence[StoredFrame]) -> RenderSpec:
-        """Return the film that these frames make; raise RequestError where there is none of them."""
-        if not frames:
+    def spec(self, batches: Sequence[Batch]) -> RenderSpec:
+        """Return the film that frames make, the newest last; raise RequestError where there are none."""
+        if not batches:
             raise RequestError("camera", f"{self.camera} has no stored frame in what was asked for")
         window = self.window
         if window is None and self.from_at is None:
-            window = _shared({frame.window for frame in frames})
+            window = _shared({batch.window for batch in batches})
         return RenderSpec(
             camera=self.camera,
-            day=self.day or frames[-1].day,
+            day=self.day or batches[-1].day,
             window=window,
-            schedule=_shared({frame.schedule for frame in frames}),
-            profile=self.profile or _shared({frame.profile for frame in frames}),
+            schedule=_shared({batch.schedule for batch in batches}),
+            profile=self.profile or _shared({batch.profile for batch in batches}),
             from_at=self.from_at,
             to_at=self.to_at,
             recipe=self.recipe,

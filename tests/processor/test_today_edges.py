@@ -10,7 +10,6 @@ import pytest
 
 from skylapse_processor.errors import FilmError
 from skylapse_processor.service import Service
-from skylapse_processor.store.rows import Selection
 from skylapse_processor.today_reel import Reel
 from skylapse_protocol.identifiers import CameraName
 from tests.support.waiting import until
@@ -68,8 +67,7 @@ async def test_nobody_draws_any_more_where_a_film_is_rendered_instead(
     monkeypatch.setattr(Reel, "finish", fail)
     monkeypatch.setattr(today._showing, "stills", draw)
     live = await today.of(camera)
-    frames = service._store.frames.frames(Selection(camera=camera, day=DAY))
-    assert await today.finished(live.spec, frames, tmp_path / "attempt") == ()
+    assert await today.finished(live.spec, tmp_path / "attempt") == ()
     order.append("answered")
     answered.set()
     assert order == ["drawn", "answered"]

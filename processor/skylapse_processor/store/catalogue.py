@@ -4,19 +4,21 @@ import itertools
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime
+from functools import lru_cache
 
 from skylapse_protocol.identifiers import CameraName, FrameName
 from skylapse_protocol.records import FrameRecord
 
 from ..clock import from_us, to_us
 from .database import Connection, Database, Row
-from .rows import FrameRole, FrameState, Selection, StoredFrame, Stretch, Totals, day_number, day_text
+from .rows import Batch, FrameRole, FrameState, Selection, StoredFrame, Stretch, Totals, day_number, day_text
 
-_FRAME = """
+_COLUMNS = """
     SELECT c.bridge, c.camera AS camera_id, f.captured_us, s.spool, f.seq, f.day, w.word AS window,
            k.word AS schedule, p.word AS profile, t.word AS test, f.state, f.bytes, f.width, f.height,
-           f.sha256, f.figures, f.role
-    FROM frames f
+           f.sha256, f.figures, f.role"""
+_SPOOLED = "frames f JOIN spools s ON s.id = f.spool"
+_FROM = """frames f
     JOIN cameras c ON c.id = f.camera
     JOIN spools s ON s.id = f.spool
     LEFT JOIN words w ON w.id = f.window
@@ -24,7 +26,10 @@ _FRAME = """
     LEFT JOIN words p ON p.id = f.profile
     LEFT JOIN words t ON t.id = f.test
 """
+_FRAME = f"{_COLUMNS} FROM {_FROM}"
+_IN_ORDER = "f.captured_us, f.spool, f.seq"
 _EVER_US = 2**63 - 1
+_STATES, _ROLES = tuple(FrameState), tuple(FrameRole)
 _IDENTITY = "c.bridge = ? AND c.camera = ? AND s.spool = ? AND f.seq = ?"
 
 
@@ -166,6 +171,35 @@ class Catalogue:
             rows = connection.execute(query, (*values, limit)).fetchall()
         return tuple(_frame(row) for row in rows)
 
+    def stems(self, wanted: Selection) -> tuple[str, ...]:
+        """Return the stems of the frames' names, in the order of their capture."""
+        query, values = _select("SELECT f.captured_us, s.spool, f.seq", _SPOOLED, wanted)
+        with self._database.reading() as connection:
+            rows = connection.execute(f"{query} ORDER BY {_IN_ORDER}", values).fetchall()
+        camera = wanted.camera
+        return tuple(
+            FrameName(camera=camera, captured_at=from_us(captured_us), spool=spool, seq=seq).stem
+            for captured_us, spool, seq in rows
+        )
+
+    def batches(self, wanted: Selection) -> tuple[Batch, ...]:
+        """Return the frames counted, those last that hold the newest: a long day is as short as any."""
+        query, values = _select(
+            "SELECT f.day, f.window, f.schedule, f.profile, f.state = 2 AS bad, f.width, f.height,"
+            " count(*) AS frames, max(f.captured_us) AS newest_us",
+            "frames f",
+            wanted,
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT x.day, w.word AS window, k.word AS schedule, p.word AS profile, x.bad, x.width,"
+                f" x.height, x.frames FROM ({query} GROUP BY 1, 2, 3, 4, 5, 6, 7) x"
+                " LEFT JOIN words w ON w.id = x.window LEFT JOIN words k ON k.id = x.schedule"
+                " LEFT JOIN words p ON p.id = x.profile ORDER BY x.newest_us",
+                values,
+            ).fetchall()
+        return tuple(_batch(row) for row in rows)
+
     def is_empty(self) -> bool:
         """Tell whether there is no frame at all."""
         with self._database.reading() as connection:
@@ -292,19 +326,28 @@ def _forget(connection: Connection, frames: Sequence[StoredFrame]) -> None:
 
 
 def frames_query(wanted: Selection) -> tuple[str, list[object]]:
-    """Return the statement that selects frames in order, with its values; the limit is the last of them.
+    """Return the statement that selects frames in order, with its values; the limit is the last of them."""
+    query, values = _select(_COLUMNS, _FROM, wanted)
+    return f"{query} ORDER BY {_IN_ORDER} LIMIT ?", values
+
+
+def _select(columns: str, tables: str, wanted: Selection) -> tuple[str, list[object]]:
+    """Return a statement over the frames that are meant, with its values.
 
     Left to itself SQLite walks the primary key, which is in order already, through all the days before.
     """
     where, values = _narrow(wanted)
     index = "frame_test" if wanted.test_id else "frame_day" if wanted.day else None
-    frames = _FRAME.replace("frames f", f"frames f INDEXED BY {index}") if index else _FRAME
-    return f"{frames} WHERE {where} ORDER BY f.captured_us, f.spool, f.seq LIMIT ?", values
+    if index:
+        tables = tables.replace("frames f", f"frames f INDEXED BY {index}")
+    return f"{columns} FROM {tables} WHERE {where}", values
 
 
 def _narrow(wanted: Selection) -> tuple[str, list[object]]:
     """Return a condition and its values."""
     where = "f.camera = (SELECT id FROM cameras WHERE bridge = ? AND camera = ?) AND f.state <> 3"
+    if wanted.not_bad:
+        where += " AND f.state <> 2"
     values: list[object] = [wanted.camera.bridge, wanted.camera.camera]
     for condition, value in (
         ("f.day = ?", wanted.day and day_number(wanted.day)),
@@ -325,10 +368,15 @@ def _narrow(wanted: Selection) -> tuple[str, list[object]]:
     return where, values
 
 
+@lru_cache
+def _camera(bridge: str, camera: str) -> CameraName:
+    return CameraName(bridge=bridge, camera=camera)
+
+
 def _frame(row: Row) -> StoredFrame:
     return StoredFrame(
         name=FrameName(
-            camera=CameraName(bridge=row["bridge"], camera=row["camera_id"]),
+            camera=_camera(row["bridge"], row["camera_id"]),
             captured_at=from_us(row["captured_us"]),
             spool=row["spool"],
             seq=row["seq"],
@@ -338,13 +386,26 @@ def _frame(row: Row) -> StoredFrame:
         schedule=row["schedule"],
         profile=row["profile"],
         test_id=row["test"],
-        state=FrameState(row["state"]),
+        state=_STATES[row["state"]],
         bytes=row["bytes"],
         width=row["width"],
         height=row["height"],
         sha256=row["sha256"].hex(),
         figures=row["figures"],
-        role=FrameRole(row["role"]),
+        role=_ROLES[row["role"]],
+    )
+
+
+def _batch(row: Row) -> Batch:
+    return Batch(
+        day=day_text(row["day"]),
+        window=row["window"],
+        schedule=row["schedule"],
+        profile=row["profile"],
+        bad=bool(row["bad"]),
+        width=row["width"],
+        height=row["height"],
+        frames=row["frames"],
     )
 
 

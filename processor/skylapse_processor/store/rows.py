@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from functools import lru_cache
 
 from skylapse_protocol.identifiers import CameraName, FrameName
 from skylapse_protocol.records import FrameRecord
@@ -82,6 +83,34 @@ class StoredFrame:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Frames that are alike in all that a film's wish looks at, counted."""
+
+    day: str
+    window: str | None
+    schedule: str | None
+    profile: str | None
+    bad: bool
+    width: int
+    height: int
+    frames: int
+
+    @classmethod
+    def of(cls, frame: StoredFrame) -> "Batch":
+        """Return one frame as a batch."""
+        return cls(
+            day=frame.day,
+            window=frame.window,
+            schedule=frame.schedule,
+            profile=frame.profile,
+            bad=frame.state is FrameState.BAD,
+            width=frame.width,
+            height=frame.height,
+            frames=1,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Stretch:
     """The frames of one camera, day, window and profile, counted."""
 
@@ -131,6 +160,8 @@ class Selection:
     test_id: str | None = None
     role: FrameRole | None = None
     after: FrameName | None = None
+    not_bad: bool = False
+    """Only what films do not leave out."""
 
 
 def _role(record: FrameRecord) -> FrameRole:
@@ -146,6 +177,7 @@ def day_number(day: str) -> int:
     return int(day.replace("-", ""))
 
 
+@lru_cache
 def day_text(number: int) -> str:
     """Return 20260601 as `2026-06-01`."""
     return f"{number // 10000:04d}-{number // 100 % 100:02d}-{number % 100:02d}"
