@@ -371,10 +371,13 @@ def filters(root: str) -> list[str]:
     """Return the subscriptions that together hear every sender but the brain, none of them twice.
 
     Announces come last: whoever is announced is known by then, and his entities need not be written twice.
+    Home Assistant listens for them too, to discover Skylapse, and subscribes anew in the order in which each
+    filter was first asked for. So they are heard by one of their own: `/#` covers the level above it as well.
     """
     wanted = {row.filter(root) for row in topics.TOPICS if row.sender != "brain"}
-    needed = [topic for topic in wanted if not any(_covers(other, topic) for other in wanted - {topic})]
-    return sorted(needed, key=lambda topic: (topic == topics.ANNOUNCE.filter(root), topic))
+    needed = {topic for topic in wanted if not any(_covers(other, topic) for other in wanted - {topic})}
+    announces = topics.ANNOUNCE.filter(root)
+    return [*sorted(needed - {announces}), f"{announces}/#"]
 
 
 def _covers(wide: str, narrow: str) -> bool:

@@ -1,11 +1,13 @@
 """Setting up, unloading, devices that come and go, what is hostile, what only a person can put right."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.mqtt import async_on_subscribe_done
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
@@ -23,6 +25,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 from pytest_homeassistant_custom_component.typing import (
     ClientSessionGenerator,
     MqttMockHAClient,
+    MqttMockPahoClient,
     WebSocketGenerator,
 )
 
@@ -30,7 +33,7 @@ from custom_components.skylapse import system_health
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.coordinator import LOAD_AGAIN_S
 from custom_components.skylapse.protocol import topics
-from tests.integration.brokerage import published
+from tests.integration.brokerage import PATIENCE_S, published
 from tests.integration.speakers import ANNOUNCE, FILM, HEALTH, WEST, Bridge, Processor
 from tests.integration.theatre import KEY, FakeProcessor
 
@@ -41,6 +44,33 @@ def device(hass: HomeAssistant, entry: MockConfigEntry, name: str) -> Any:
     return registry.async_get_child_device_by_identifier(
         key, entry.entry_id
     ) or registry.async_get_device_by_identifier(key, entry.entry_id)
+
+
+# ---------------------------------------------------------------- subscriptions
+
+
+async def test_who_is_announced_is_known_by_then_though_discovery_heard_announces_long_before(
+    hass: HomeAssistant, loaded: MockConfigEntry, mqtt_client_mock: MqttMockPahoClient, bridge: Bridge
+) -> None:
+    asked_for_all = asyncio.Event()
+    stop = async_on_subscribe_done(hass, "skylapse/+/announce/#", 1, asked_for_all.set)
+    async with asyncio.timeout(PATIENCE_S):
+        await asked_for_all.wait()
+    stop()
+    asked = [_topics(call) for call in mqtt_client_mock.subscribe.call_args_list]
+    order = [topic for each in asked for topic in each if topic.startswith("skylapse/+/")]
+    assert order[0] == "skylapse/+/announce"  # Home Assistant's own, by the manifest
+    assert order[-1] == "skylapse/+/announce/#"
+    assert "skylapse/+/+/state" in order
+    assert "skylapse/+/availability" in order
+    await bridge.arrive()
+    assert device(hass, loaded, "roof/west") is not None
+
+
+def _topics(call: Any) -> list[str]:
+    """Return what was asked for in one call: a single filter, or a list of them with their qualities."""
+    first = call.args[0]
+    return [first] if isinstance(first, str) else [topic for topic, _ in first]
 
 
 # ---------------------------------------------------------------- devices
