@@ -3,14 +3,17 @@
 import io
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from skylapse_bridge.camera.factory import CameraConfig, make_camera
-from skylapse_bridge.camera.folder import in_order
+from skylapse_bridge.camera.folder import Bookmark, in_order
 from skylapse_bridge.camera.port import PREVIEW_BYTES, Camera, CaptureSettings
 from skylapse_bridge.errors import CameraEndError, CameraLostError, UnsupportedError
 from tests.support.waiting import wait_until
@@ -241,6 +244,102 @@ def _until_time_of_files_moves(folder: Path) -> None:
         return probe.stat().st_ctime_ns > newest
 
     wait_until(younger, what="a younger file")
+
+
+def shoot(path: Path, second: int, *, exif: bool = True) -> None:
+    """A picture of a camera, whose width tells when it was taken."""
+    tags = taken_at(f"2024:06:19 20:33:{second:02}") if exif else None
+    path.write_bytes(picture(width=64 + 16 * second, exif=tags))
+
+
+def seconds(reel: Camera, number: int) -> list[int]:
+    """When the next pictures were taken."""
+    return [(reel.capture(SETTINGS).width - 64) // 16 for _ in range(number)]
+
+
+@pytest.mark.parametrize("exif", [True, False], ids=["with times", "without times"])
+def test_numbers_that_begin_anew_cost_no_picture_where_those_that_were_taken_are_deleted(
+    tmp_path: Path, *, exif: bool
+) -> None:
+    reel = camera(tmp_path)
+    for second, number in enumerate((9998, 9999, 1, 2)):
+        shoot(path := tmp_path / f"DSC_{number:04}.jpg", second, exif=exif)
+        bookmark = reel.capture(SETTINGS).bookmark
+        path.unlink()
+    for second, number in enumerate((3, 4, 5), 4):
+        shoot(tmp_path / f"DSC_{number:04}.jpg", second, exif=exif)
+    assert seconds(camera(tmp_path, bookmark), 3) == [4, 5, 6]
+
+
+def test_numbers_that_begin_anew_while_nobody_looks_cost_no_picture(tmp_path: Path) -> None:
+    shoot(tmp_path / "DSC_9998.jpg", 0)
+    shoot(tmp_path / "DSC_9999.jpg", 1)
+    reel = camera(tmp_path)
+    assert seconds(reel, 1) == [0]
+    bookmark = reel.capture(SETTINGS).bookmark
+    (tmp_path / "DSC_9999.jpg").unlink()
+    shoot(tmp_path / "DSC_0001.jpg", 2)
+    again = camera(tmp_path, bookmark)
+    assert seconds(again, 1) == [2]
+    with pytest.raises(CameraEndError):
+        again.capture(SETTINGS)
+
+
+def test_another_picture_under_the_name_of_the_bookmark_is_taken(tmp_path: Path) -> None:
+    shoot(tmp_path / "noon.jpg", 0)
+    bookmark = camera(tmp_path).capture(SETTINGS).bookmark
+    shoot(tmp_path / "dawn.jpg", 1)
+    shoot(tmp_path / "noon.jpg", 2)
+    assert seconds(camera(tmp_path, bookmark), 2) == [1, 2]
+
+
+def test_names_that_come_again_are_pictures_again_and_one_that_comes_back_is_not(tmp_path: Path) -> None:
+    shoot(one := tmp_path / "1.jpg", 1)
+    reel = camera(tmp_path)
+    assert seconds(reel, 1) == [1]
+    one.rename(tmp_path / "away")
+    with pytest.raises(CameraEndError):
+        reel.capture(SETTINGS)
+    (tmp_path / "away").rename(one)
+    with pytest.raises(CameraEndError):
+        reel.capture(SETTINGS)
+    one.unlink()
+    with pytest.raises(CameraEndError):
+        reel.capture(SETTINGS)
+    shoot(one, 2)
+    assert seconds(reel, 1) == [2]
+
+
+def test_a_picture_that_is_changed_where_it_stands_is_not_taken_again(tmp_path: Path) -> None:
+    shoot(one := tmp_path / "1.jpg", 1)
+    reel = camera(tmp_path)
+    assert seconds(reel, 1) == [1]
+    one.write_bytes(one.read_bytes() + b"tagged")
+    with pytest.raises(CameraEndError):
+        reel.capture(SETTINGS)
+    one.rename(tmp_path / "away")
+    with pytest.raises(CameraEndError):
+        reel.capture(SETTINGS)
+    (tmp_path / "away").rename(one)
+    with pytest.raises(CameraEndError):
+        reel.capture(SETTINGS)
+
+
+def test_pictures_before_a_bookmark_that_is_gone_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(tmp_path, "1.jpg", "2.jpg", "4.jpg")
+    assert bookmarks(camera(tmp_path, "3.jpg"), 1) == ["4.jpg"]
+    assert "left aside, for they belong before 3.jpg, which is gone: 2 pictures" in caplog.text
+
+
+@given(
+    name=st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1),
+    taken_at=st.none() | st.datetimes(min_value=datetime(1900, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 as hypothesis wants it
+)
+def test_a_bookmark_is_read_as_it_was_written(name: str, taken_at: datetime | None) -> None:
+    bookmark = Bookmark(name=name, taken_at=taken_at)
+    assert Bookmark.parse(str(bookmark)) == bookmark
 
 
 def test_a_picture_of_one_pixel_is_none(tmp_path: Path) -> None:

@@ -9,10 +9,15 @@ A file that is no whole JPEG is set aside until it has changed: another program 
 what changes while it is read is not taken either. With `take: newest` every picture is the newest one that
 was not taken yet, older ones are left out: for a folder into which another program photographs.
 
-The bookmark of a frame is the name of the file that is farthest in this order of those that were taken. After
-a restart the folder goes on behind it. A picture that belongs before it is taken where it comes while the
+The bookmark of a frame names the file that is farthest in this order of those that were taken. After a
+restart the folder goes on behind it. A picture that belongs before it is taken where it comes while the
 bridge runs; one that came while the bridge did not run is left aside, for nothing tells it from one that was
 taken. How many there may be is logged.
+
+Pictures may be deleted when they were taken, and names may come again, as those of a camera that counts to
+9999. A bookmark whose picture is gone keeps its place by its EXIF time, else by its name, and only until the
+next picture is taken: to lose none counts for more than to take none twice. Under the name of a picture that
+was seen to be gone, another one is new; the same one, as on a disk that comes back, is not.
 """
 
 import json
@@ -20,7 +25,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +83,31 @@ class Facts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Bookmark:
+    """A picture's place in the folder, also when it is gone: `<EXIF time>/<name>`, or its name alone."""
+
+    name: str
+    taken_at: datetime | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Bookmark":
+        """Return what was printed; no name of a file has a slash in it."""
+        moment, _, name = text.rpartition("/")
+        try:
+            return cls(name=name, taken_at=datetime.fromisoformat(moment).replace(tzinfo=UTC))
+        except ValueError:
+            return cls(name=name)
+
+    def __str__(self) -> str:
+        """Return what `parse` reads."""
+        return self.name if self.taken_at is None else f"{self.taken_at.isoformat()}/{self.name}"
+
+    def is_of(self, path: Path) -> bool:
+        """Tell whether this is the picture's own bookmark, and not that of an earlier one of its name."""
+        return self.name == path.name and path.is_file() and self.taken_at in (None, _time(path))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Picture:
     """A picture in memory."""
 
@@ -99,11 +129,12 @@ class FolderCamera:
         self._tone_curve: str | None = options.get("tone_curve")
         self._clock = clock
         self._waiting: list[Path] = []
-        self._seen: set[Path] = set()
+        self._seen: dict[Path, Signature] = {}
+        self._gone: set[Path] = set()
         self._aside: dict[Path, Signature] = {}
         self._next: Picture | None = None
         self._last_path: Path | None = None
-        self._farthest: Path | None = None
+        self._farthest: Bookmark | None = None
         self._model = "folder"
 
     def start(self, bookmark: str | None = None) -> None:
@@ -112,18 +143,17 @@ class FolderCamera:
             raise CameraLostError(f"{self._path} is no folder")
         self._next = None
         if bookmark is not None:
-            passed = behind(self._ordered(self._pictures()), bookmark)
-            self._seen, self._waiting = set(passed), []
-            self._farthest = self._path / bookmark
-            if not self._newest and (late := came_later(passed, self._farthest)):
-                words = "%s: left aside, for they belong before %s but came after it: %d pictures"
-                _LOGGER.warning(words, self._path, bookmark, late)
+            found, self._farthest = self._pictures(), Bookmark.parse(bookmark)
+            passed = behind(self._ordered(list(found)), self._farthest)
+            self._seen, self._waiting = {path: found[path] for path in passed}, []
+            if not self._newest:
+                self._tell_left_aside(passed, self._farthest)
         self._look()
 
     def stop(self) -> None:
         """Let go of the pictures in memory; the place in the folder is kept."""
         if self._next is not None:
-            self._seen.discard(self._next.path)
+            self._seen.pop(self._next.path, None)
             self._next = None
         self._let_wait()
 
@@ -158,8 +188,7 @@ class FolderCamera:
         """Return the next picture as one that was taken at this moment."""
         picture = self._peek()
         self._next, self._last_path = None, picture.path
-        known = [] if self._farthest is None else [self._farthest]
-        self._farthest = self._ordered([*known, picture.path])[-1]
+        self._farthest = self._farther(picture)
         facts = {field.name: getattr(picture.facts, field.name) for field in fields(Facts)}
         facts["tone_curve"] = facts["tone_curve"] or self._tone_curve
         return CapturedFrame(
@@ -168,7 +197,7 @@ class FolderCamera:
             height=picture.height,
             captured_at=settings.at,
             monotonic_ns=self._clock.monotonic_ns(),
-            bookmark=self._farthest.name,
+            bookmark=str(self._farthest),
             **facts,
         )
 
@@ -203,32 +232,63 @@ class FolderCamera:
             self._next = self._read(self._waiting.pop(0))
         return self._next
 
+    def _farther(self, picture: Picture) -> Bookmark:
+        """Return behind what to go on: one that is gone holds no place, for numbers and clocks begin anew."""
+        here = Bookmark(name=picture.path.name, taken_at=_time_in(picture.jpeg[:_HEAD_BYTES]))
+        if self._farthest is None:
+            return here
+        path = self._path / self._farthest.name
+        stands = self._farthest.is_of(path) and self._ordered([path, picture.path])[-1] == path
+        return self._farthest if stands else here
+
+    def _tell_left_aside(self, passed: list[Path], bookmark: Bookmark) -> None:
+        """Log how many pictures may never have been taken, and never will be."""
+        path = self._path / bookmark.name
+        late, why = len(passed), ", which is gone"
+        if bookmark.is_of(path):
+            late, why = came_later(passed, path), " but came after it"
+        if late:
+            words = "%s: left aside, for they belong before %s%s: %d pictures"
+            _LOGGER.warning(words, self._path, bookmark.name, why, late)
+
     def _let_wait(self) -> None:
         """Forget the line; whoever stands in it was not taken yet."""
-        self._seen.difference_update(self._waiting)
+        for path in self._waiting:
+            self._seen.pop(path, None)
         self._waiting = []
 
     def _look(self) -> None:
         """Line up the pictures that were not taken yet; all of them anew where the folder loops."""
         found = self._pictures()
-        if self._loop and self._seen.issuperset(found):
+        self._forget_replaced(found)
+        if self._loop and self._seen.keys() >= found.keys():
             self._seen.clear()
             self._farthest = None
         self._waiting = self._ordered([path for path in found if path not in self._seen])
         if self._newest:
             self._waiting.reverse()
-        self._seen.update(self._waiting)
+        self._seen.update({path: found[path] for path in self._waiting})
         if self._waiting:
             self._model = _model(self._waiting[0])
 
-    def _pictures(self) -> list[Path]:
+    def _forget_replaced(self, found: dict[Path, Signature]) -> None:
+        """Forget the pictures that were gone when another one now has their name."""
+        for path in self._gone & found.keys():
+            if found[path] != self._seen.get(path):
+                self._seen.pop(path, None)
+        self._seen.update({path: found[path] for path in self._seen.keys() & found.keys()})
+        self._gone = self._seen.keys() - found.keys()
+
+    def _pictures(self) -> dict[Path, Signature]:
         """Return the files that may be pictures, without those that were none and have not changed since."""
         try:
-            found = [path for path in self._path.iterdir() if path.suffix.lower() in _SUFFIXES]
-            self._aside = {path: known for path, known in self._aside.items() if known == _signature(path)}
-            return [path for path in found if path.is_file() and path not in self._aside]
+            names = [path for path in self._path.iterdir() if path.suffix.lower() in _SUFFIXES]
+            files = [(path, _signature(path)) for path in names if path.is_file()]
         except OSError as error:
             raise CameraLostError(f"{self._path} cannot be read: {error.strerror or error}") from error
+        found = {path: signature for path, signature in files if signature is not None}
+        self._aside = {path: known for path, known in self._aside.items() if known == found.get(path)}
+        return {path: signature for path, signature in found.items() if path not in self._aside}
 
     def _ordered(self, paths: list[Path]) -> list[Path]:
         """Return pictures as they are to be taken; as they were written where only the newest counts."""
@@ -245,7 +305,7 @@ class FolderCamera:
             _require_still(path, before)
         except (OSError, ValueError, CameraError) as error:
             _LOGGER.warning("%s is passed over: %s", path, error)
-            self._seen.discard(path)
+            self._seen.pop(path, None)
             if before is not None:
                 self._aside[path] = before
             return None
@@ -259,29 +319,32 @@ def make_camera(identity: CameraIdentity, options: Mapping[str, Any], clock: Clo
     return FolderCamera(identity, vol.Schema(OPTIONS)(dict(options)), clock)
 
 
-def behind(ordered: list[Path], bookmark: str) -> list[Path]:
-    """Return the pictures up to the bookmark; by name alone where the file itself is gone."""
-    names = [path.name for path in ordered]
-    if bookmark in names:
-        return ordered[: names.index(bookmark) + 1]
-    place = natural_key(Path(bookmark))
-    return [path for path in ordered if natural_key(path) <= place]
+def behind(ordered: list[Path], bookmark: Bookmark) -> list[Path]:
+    """Return the pictures up to the bookmark; where its own is gone, by EXIF times, else by names alone."""
+    own = [number for number, path in enumerate(ordered) if bookmark.is_of(path)]
+    if own:
+        return ordered[: own[0] + 1]
+    place = natural_key(Path(bookmark.name))
+    times = _times(ordered)
+    if bookmark.taken_at is None or times is None:
+        return [path for path in ordered if natural_key(path) <= place]
+    here = bookmark.taken_at, place
+    return [path for path, at in zip(ordered, times, strict=True) if (at, natural_key(path)) <= here]
 
 
 def came_later(passed: list[Path], bookmark: Path) -> int:
-    """Return how many pictures came into the folder after the bookmark's own, 0 where that one is gone."""
+    """Return how many pictures came into the folder after the bookmark's own."""
     came_ns = _came_ns(bookmark)
-    return sum(_came_ns(path) > came_ns for path in passed) if came_ns else 0
+    return sum(_came_ns(path) > came_ns for path in passed)
 
 
 def in_order(paths: list[Path]) -> list[Path]:
     """Return pictures in the order of their EXIF times where all have one, else of their names."""
     named = sorted(paths, key=natural_key)
-    times = [_time(path) for path in named]
-    known = [moment for moment in times if moment is not None]
-    if len(known) < len(named):
+    times = _times(named)
+    if times is None:
         return named
-    return [path for _, _, path in sorted(zip(known, range(len(named)), named, strict=True))]
+    return [path for _, _, path in sorted(zip(times, range(len(named)), named, strict=True))]
 
 
 def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
@@ -290,10 +353,23 @@ def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)
 
 
+def _times(paths: list[Path]) -> list[datetime] | None:
+    """Return the EXIF times of pictures, None where not all have one."""
+    times = [moment for path in paths if (moment := _time(path)) is not None]
+    return times if len(times) == len(paths) else None
+
+
 def _time(path: Path) -> datetime | None:
     try:
-        return exif.original_time(_head(path))
-    except (OSError, ValueError):
+        return _time_in(_head(path))
+    except OSError:
+        return None
+
+
+def _time_in(head: bytes) -> datetime | None:
+    try:
+        return exif.original_time(head)
+    except ValueError:
         return None
 
 
