@@ -87,7 +87,7 @@ class Dispatch:
         self._progress: dict[str, JobState] = {}
         self._heard: dict[CameraName, tuple[EndedWindow, ...]] = {}
         """What each camera said last, for it says so again with every frame."""
-        self._seen: dict[WindowKey, tuple[int, datetime]] = {}
+        self._seen: dict[WindowKey, tuple[tuple[int, int], datetime]] = {}
         self._told_at = datetime.min.replace(tzinfo=UTC)
         self._task: asyncio.Task[None] | None = None
 
@@ -263,7 +263,8 @@ class Dispatch:
                 for spec in settle.starts
             ]
             row = rows_by_key[settle.window.camera, settle.window.day, settle.window.window]
-            await asyncio.wrap_future(self._table.settle(row, settle.frames, remade=settle.remade, jobs=new))
+            noted = self._table.settle(row, settle.frames, settle.bad, remade=settle.remade, jobs=new)
+            await asyncio.wrap_future(noted)
             for job in new:
                 self._announce(job)
 
@@ -281,9 +282,9 @@ class Dispatch:
     ) -> WindowFacts:
         key = (row.camera, row.day, row.window)
         stretches = counts.get(key, ())
-        total = sum(stretch.frames + stretch.gone for stretch in stretches)
-        if self._seen.get(key, (None, now))[0] != total:
-            self._seen[key] = (total, now)
+        stand = (row.stored, row.unmeasured)
+        if self._seen.get(key, (None, now))[0] != stand:
+            self._seen[key] = (stand, now)
         return WindowFacts(
             camera=row.camera,
             day=row.day,
@@ -294,8 +295,11 @@ class Dispatch:
             dropped=row.dropped,
             heard_at=row.heard_at,
             settled_frames=row.settled_frames,
+            settled_bad=row.settled_bad,
             remade=row.remade,
-            frames=total,
+            frames=row.stored,
+            bad=row.bad,
+            unmeasured=row.unmeasured,
             leading={stretch.profile: stretch.leading for stretch in stretches},
             quiet_since=self._seen[key][1],
         )

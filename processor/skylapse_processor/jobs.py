@@ -1,8 +1,9 @@
 """What is to be rendered when: orders, ended windows, stored counts and a clock in, instructions out.
 
-Pure: no clock, no file, no broker. A window's films start when it has ended and none of its frames is
-pending, at the latest `late_after` after the processor heard of its end; frames that come later remake them
-once. After that a window is left alone, whatever becomes of the orders.
+Pure: no clock, no file, no broker. A window's films start when it has ended, none of its frames is pending
+and all have been measured, at the latest `late_after` after the processor heard of its end. Frames that come
+later, or turn out bad when the films stand, remake them once. After that a window is left alone, whatever
+becomes of the orders.
 
 A job is `queued → running → done`, or `failed` after too many failures, or `cancelled`. Each start raises
 `attempt`, the fencing token: what an older attempt brings counts for nothing. Whoever runs it holds a lease
@@ -120,18 +121,33 @@ class WindowFacts:
     heard_at: datetime
     settled_frames: int | None = None
     """Frames that were stored when its films were started; None before."""
+    settled_bad: int | None = None
+    """Of those, how many had turned out bad; None before, and where an older release started them."""
     remade: bool = False
     frames: int
     """All frames that are stored: those of tests, brackets and raw pictures count, as the bridge counts."""
     leading: Mapping[str | None, int]
     """Of them, for each profile, those that films are made of."""
+    bad: int = 0
+    """Of all frames, those that turned out bad."""
+    unmeasured: int = 0
+    """Of all frames, those of which nobody knows yet."""
     quiet_since: datetime
-    """When the last of them came, or when the processor started."""
+    """When the last of them came or was measured, or when the processor started."""
 
     @property
     def complete(self) -> bool:
-        """Tell whether no frame is pending."""
-        return self.frames >= self.captured - self.dropped
+        """Tell whether no frame is pending, and none is unmeasured."""
+        return self.frames >= self.captured - self.dropped and not self.unmeasured
+
+    @property
+    def outdated(self) -> bool:
+        """Tell whether its films lack frames, or show some that have turned out bad since."""
+        if self.settled_frames is None:
+            return False
+        return self.frames > self.settled_frames or (
+            self.settled_bad is not None and self.bad > self.settled_bad
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,6 +156,7 @@ class Settle:
 
     window: WindowFacts
     frames: int
+    bad: int
     remade: bool
     starts: tuple[RenderSpec, ...]
 
@@ -156,6 +173,7 @@ def decide(
                 Settle(
                     window=window,
                     frames=window.frames,
+                    bad=window.bad,
                     remade=window.settled_frames is not None,
                     starts=tuple(spec for order in wanted for spec in _specs(order, window)),
                 )
@@ -168,7 +186,7 @@ def _is_due(window: WindowFacts, now: datetime, late_after: timedelta) -> bool:
         return False
     if window.settled_frames is None:
         return window.complete or now >= window.heard_at + late_after
-    if window.remade or window.frames <= window.settled_frames:
+    if window.remade or not window.outdated:
         return False
     return window.complete or now >= window.quiet_since + late_after
 

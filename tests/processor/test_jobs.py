@@ -83,6 +83,26 @@ def test_late_frames_remake_the_film_once() -> None:
     assert decide([ORDER], [replace(whole, remade=True)], NOON + LATE) == ()
 
 
+def test_frames_that_nobody_has_judged_are_waited_for_at_most_a_quarter_of_an_hour() -> None:
+    early, late = NOON + LATE - timedelta(seconds=1), NOON + LATE
+    behind = window(unmeasured=1)
+    assert decide([ORDER], [behind], early) == ()
+    assert films(decide([ORDER], [behind], late)) == ["f"], "a stuck measurer stops no film"
+    assert films(decide([ORDER], [window(bad=3)], NOON)) == ["f"]
+
+
+def test_frames_that_turn_out_bad_remake_the_film_once() -> None:
+    made = window(settled_frames=10, settled_bad=1, bad=1, unmeasured=2)
+    assert decide([ORDER], [made], NOON + LATE) == (), "the film leaves out all that is bad"
+    one_is = replace(made, bad=2, unmeasured=1)
+    assert decide([ORDER], [one_is], NOON + LATE - timedelta(seconds=1)) == (), "more may turn out bad"
+    assert len(decide([ORDER], [one_is], NOON + LATE)) == 1
+    (remake,) = decide([ORDER], [replace(one_is, unmeasured=0)], NOON)
+    assert (remake.bad, remake.remade) == (2, True)
+    assert decide([ORDER], [replace(one_is, remade=True)], NOON + LATE) == ()
+    assert decide([ORDER], [replace(one_is, settled_bad=None)], NOON + LATE) == (), "an older release's film"
+
+
 def test_changed_orders_leave_settled_windows_alone() -> None:
     settled = window(10, settled_frames=10)
     assert decide([replace(ORDER, size="720p")], [settled], NOON + LATE) == ()

@@ -1,15 +1,22 @@
 """Frames in, a film out: orders and an ended window over a real broker, and a film that players can fetch."""
 
 import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from skylapse_processor.jobs import Job, RenderSpec, start
+from skylapse_processor.service import Service
+from skylapse_processor.store.rows import StoredFrame
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import CameraState, Command, Counts, EndedWindow, Order, Orders
 from skylapse_protocol.topics import ORDERS, PROCESSOR_COMMAND, STATE
@@ -21,6 +28,7 @@ from .conftest import serving, write_config
 from .frames_made import DAY, frame, record_of
 from .listener import Listener
 from .pictures import develop, film_frames, jpeg
+from .test_ingest import white
 from .test_raw_pictures import dng, raw_frame
 
 ORDER = Order(camera="roof/west", schedule="sunset", size="480p", rate=12.0)
@@ -162,6 +170,58 @@ async def test_late_frames_remake_a_film_once(tmp_path: Path, broker: Broker, li
             await client.upload(*frame(seq))
         again = (await until(lambda: listener.on("skylapse/processor/film")[1:], timeout_s=60))[0]
         assert (again["change"], again["frames"], again["id"]) == ("changed", 4, told["id"])
+
+
+@contextmanager
+def measuring_held(service: Service) -> Iterator[threading.Event]:
+    """Nothing is measured until the event is set."""
+    go_on, look = threading.Event(), service._ingest._look
+
+    def wait_and_look(frame: StoredFrame) -> object:
+        go_on.wait(60)
+        return look(frame)
+
+    with patch.object(service._ingest, "_look", wait_and_look):
+        try:
+            yield go_on
+        finally:
+            go_on.set()
+
+
+async def bring_window(service: Service, client: Client) -> None:
+    """Have four frames, of which two turn out blank, and the end of their window."""
+    for data, record in (frame(1), white(2), frame(3), white(4)):
+        assert (await client.upload(data, record)).status == 201
+    await service._dispatch.hear_orders(Orders(revision=1, orders=(ORDER,)))
+    await service._dispatch.hear_state(CameraName.parse("roof/west"), ended(captured=4))
+
+
+async def films_of(client: Client, frames: int) -> list[dict[str, Any]] | None:
+    """Return the films, once the first of them has so many frames."""
+    films: list[dict[str, Any]] = (await client.get("films")).value["items"]
+    return films if films and films[0]["frames"] == frames else None
+
+
+async def test_no_film_is_started_from_frames_that_nobody_has_judged(tmp_path: Path) -> None:
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
+        with measuring_held(service) as go_on:
+            await bring_window(service, client)
+            await service._dispatch._settle_windows()
+            assert (await client.get("renders")).value["items"] == []
+            go_on.set()
+            await until(partial(films_of, client, 2), timeout_s=60)
+        assert await renders_are(client, ["done"])
+
+
+async def test_a_film_is_made_anew_without_frames_that_turn_out_bad(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "processor", renders={"late_after_s": 1})
+    async with serving(config) as (service, client):
+        with measuring_held(service) as go_on:
+            await bring_window(service, client)
+            (before,) = await until(partial(films_of, client, 4), timeout_s=60)
+            go_on.set()
+            (after,) = await until(partial(films_of, client, 2), timeout_s=60)
+        assert after["id"] == before["id"]
 
 
 async def test_a_render_is_answered_at_once_and_can_be_listed(

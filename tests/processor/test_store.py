@@ -19,7 +19,7 @@ from skylapse_processor.store.catalogue import Catalogue, frames_query
 from skylapse_processor.store.database import Connection, Database
 from skylapse_processor.store.figures import pack, unpack
 from skylapse_processor.store.films import FilmQuery, FilmTable, StoredFilm
-from skylapse_processor.store.jobtable import JobTable
+from skylapse_processor.store.jobtable import _ENDED, JobTable
 from skylapse_processor.store.rows import FrameRole, FrameState, Selection, StoredFrame, day_number, day_text
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import EndedWindow
@@ -175,7 +175,7 @@ def test_a_window_that_went_on_after_all_may_be_made_and_remade_again(database: 
     whole, later = replace(short, captured=12), START + timedelta(hours=1)
     table.hear_ended(WEST, [short], START).result()
     (row,) = table.ended(START)
-    table.settle(row, 3, remade=True, jobs=[]).result()
+    table.settle(row, 3, 0, remade=True, jobs=[]).result()
     table.hear_ended(WEST, [short], later).result()
     unchanged = table.ended(START)
     table.hear_ended(WEST, [whole], later).result()
@@ -184,6 +184,34 @@ def test_a_window_that_went_on_after_all_may_be_made_and_remade_again(database: 
     assert [(row.captured, row.remade, row.heard_at, row.settled_frames) for row in grown] == [
         (12, False, later, 3)
     ]
+
+
+def test_an_ended_window_knows_how_many_of_its_frames_wait_to_be_measured(database: Database) -> None:
+    catalogue, table = Catalogue(database), JobTable(database)
+    heard = EndedWindow(window="sunset", schedule="s", day=DAY, profiles=("f",), ended_at=START, captured=3)
+
+    def counted() -> list[tuple[int, int, int, int | None]]:
+        rows = table.ended(START)
+        return [(row.stored, row.bad, row.unmeasured, row.settled_bad) for row in rows]
+
+    table.hear_ended(WEST, [heard], START).result()
+    assert counted() == [(0, 0, 0, None)]
+    others = (stored(7, window="sunrise"), stored(8, day="2026-06-02"), stored(9, camera="east"))
+    for frame in (stored(1), stored(2, profile="a"), stored(3), *others):
+        catalogue.add(frame, START).result()
+    assert counted() == [(3, 0, 3, None)]
+    catalogue.settle(stored(1), FrameState.GOOD).result()
+    catalogue.settle(stored(2, profile="a"), FrameState.BAD).result()
+    table.settle(table.ended(START)[0], 3, 1, remade=False, jobs=[]).result()
+    assert counted() == [(3, 1, 1, 1)]
+
+
+def test_what_waits_to_be_measured_is_counted_in_an_index_alone(database: Database) -> None:
+    with database.reading() as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {_ENDED}").fetchall()
+    words = " ".join(row["detail"] for row in plan)
+    assert "USING COVERING INDEX frame_unmeasured (camera=? AND day=?)" in words, words
+    assert words.count("SEARCH stretches USING PRIMARY KEY (camera=? AND day=? AND window=?)") == 2, words
 
 
 def test_a_migration_that_fails_leaves_the_old_schema(

@@ -15,7 +15,13 @@ from ..jobs import Job, RenderSpec
 from .catalogue import camera_key
 from .database import Connection, Database, Row
 
-_ENDED = "SELECT e.*, c.bridge, c.camera AS camera_id FROM ended_windows e JOIN cameras c ON c.id = e.camera"
+_OF_IT = "camera = e.camera AND day = CAST(replace(e.day, '-', '') AS INTEGER) AND window = w.id"
+_ENDED = f"""
+    SELECT e.*, c.bridge, c.camera AS camera_id,
+        (SELECT ifnull(sum(frames + gone), 0) FROM stretches WHERE {_OF_IT}) AS stored,
+        (SELECT ifnull(sum(bad), 0) FROM stretches WHERE {_OF_IT}) AS bad,
+        (SELECT count(*) FROM frames INDEXED BY frame_unmeasured WHERE state = 0 AND {_OF_IT}) AS unmeasured
+    FROM ended_windows e JOIN cameras c ON c.id = e.camera LEFT JOIN words w ON w.word = e.window"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +37,12 @@ class EndedRow:
     dropped: int
     heard_at: datetime
     settled_frames: int | None
+    settled_bad: int | None
     remade: bool
+    stored: int
+    """Its frames that have come, those that are gone again included; the two below at the same moment."""
+    bad: int
+    unmeasured: int
 
 
 class JobTable:
@@ -92,8 +103,8 @@ class JobTable:
             key = camera_key(connection, camera)
             for window in windows:
                 connection.execute(
-                    "INSERT INTO ended_windows VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, 0) ON CONFLICT DO UPDATE"
-                    " SET captured = excluded.captured, dropped = excluded.dropped,"
+                    "INSERT INTO ended_windows VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, 0, NULL)"
+                    " ON CONFLICT DO UPDATE SET captured = excluded.captured, dropped = excluded.dropped,"
                     " remade = CASE WHEN excluded.captured > captured THEN 0 ELSE remade END,"
                     " heard_us = CASE WHEN excluded.captured > captured THEN excluded.heard_us"
                     " ELSE heard_us END",
@@ -112,14 +123,16 @@ class JobTable:
             rows = connection.execute(query, (to_us(since),)).fetchall()
         return tuple(_ended(row) for row in rows)
 
-    def settle(self, window: EndedRow, frames: int, *, remade: bool, jobs: Sequence[Job]) -> "Future[None]":
-        """Note that the films of a window were started, and queue their jobs, in one transaction."""
+    def settle(
+        self, window: EndedRow, frames: int, bad: int, *, remade: bool, jobs: Sequence[Job]
+    ) -> "Future[None]":
+        """Note of what the films of a window were started, and queue their jobs, in one transaction."""
 
         def work(connection: Connection) -> None:
             connection.execute(
-                "UPDATE ended_windows SET settled_frames = ?, remade = ?"
+                "UPDATE ended_windows SET settled_frames = ?, settled_bad = ?, remade = ?"
                 " WHERE camera = ? AND day = ? AND window = ?",
-                (frames, int(remade), camera_key(connection, window.camera), window.day, window.window),
+                (frames, bad, int(remade), camera_key(connection, window.camera), window.day, window.window),
             )
             for job in jobs:
                 _put(connection, job)
@@ -213,5 +226,9 @@ def _ended(row: Row) -> EndedRow:
         dropped=row["dropped"],
         heard_at=from_us(row["heard_us"]),
         settled_frames=row["settled_frames"],
+        settled_bad=row["settled_bad"],
         remade=bool(row["remade"]),
+        stored=row["stored"],
+        bad=row["bad"],
+        unmeasured=row["unmeasured"],
     )

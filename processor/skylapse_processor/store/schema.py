@@ -201,6 +201,11 @@ MIGRATIONS = (
     ) STRICT, WITHOUT ROWID;
     """,
     "ALTER TABLE jobs ADD COLUMN lease_us INTEGER NOT NULL DEFAULT 0;",
+    """
+    ALTER TABLE ended_windows ADD COLUMN settled_bad INTEGER;
+    DROP INDEX frame_unmeasured;
+    CREATE INDEX frame_unmeasured ON frames (camera, day, captured_us, window, state) WHERE state = 0;
+    """,
 )
 """Append only: what has been released is never edited."""
 
