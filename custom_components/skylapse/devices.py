@@ -1,6 +1,6 @@
-"""Devices: bridges with cameras as children, and the processor. They come and go with their announce."""
+"""Devices: bridges with cameras as children, and the processor. They come, change and go as announced."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
@@ -9,6 +9,7 @@ from homeassistant.helpers.device_registry import ChildDeviceInfo, DeviceEntryTy
 from .const import DOMAIN
 from .coordinator import SkylapseCoordinator
 from .facts import PROCESSOR, Subject
+from .protocol import topics
 
 if TYPE_CHECKING:
     from .data import SkylapseConfigEntry
@@ -20,16 +21,35 @@ MANUFACTURER = "Skylapse"
 def async_follow_devices(
     hass: HomeAssistant, entry: SkylapseConfigEntry, coordinator: SkylapseCoordinator
 ) -> None:
-    """Register what is present, now and whenever that changes; remove what is gone for good."""
+    """Register what is present, now and whenever what is announced of it changes; remove what is gone."""
+    described: dict[Subject, dict[str, Any]] = {}
+
+    @callback
+    def describe(subject: Subject) -> None:
+        info = device_info(hass, entry, coordinator, subject)
+        if described.get(subject) != (told := dict(info)):
+            described[subject] = told
+            _register(hass, entry, info)
 
     @callback
     def follow(came: set[Subject], went: set[Subject]) -> None:
         for subject in sorted(came, key=_parents_first):
-            _register(hass, entry, coordinator, subject)
+            describe(subject)
         for subject in sorted(went, key=_parents_first, reverse=True):
+            described.pop(subject, None)
             _remove(hass, entry, subject)
 
+    @callback
+    def happened(decoded: topics.Decoded) -> None:
+        if decoded.topic is topics.PROCESSOR_ANNOUNCE and PROCESSOR in described:
+            describe(PROCESSOR)
+        if decoded.topic is topics.ANNOUNCE:
+            bridge = decoded.ids["bridge"]
+            for subject in [each for each in described if each.id.partition("/")[0] == bridge]:
+                describe(subject)
+
     entry.async_on_unload(coordinator.async_listen_presence(follow))
+    entry.async_on_unload(coordinator.async_listen_happenings(happened))
 
 
 def device_info(
@@ -96,11 +116,8 @@ def _bridge_info(coordinator: SkylapseCoordinator, bridge: str) -> DeviceInfo:
     )
 
 
-def _register(
-    hass: HomeAssistant, entry: SkylapseConfigEntry, coordinator: SkylapseCoordinator, subject: Subject
-) -> None:
+def _register(hass: HomeAssistant, entry: SkylapseConfigEntry, info: DeviceInfo | ChildDeviceInfo) -> None:
     registry = dr.async_get(hass)
-    info = device_info(hass, entry, coordinator, subject)
     if "parent_device_id" in info:  # a dictionary on 2026.10, on 2026.11 a class that is asked like one
         registry.async_get_or_create_child(
             config_entry_id=entry.entry_id,

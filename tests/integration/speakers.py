@@ -228,12 +228,12 @@ class Processor:
         async_fire_mqtt_message(self.hass, row.name(), topics.encode(row, message))
         await asyncio.sleep(0)
 
-    def announce(self) -> None:
+    def announce(self, software: str = "0.1.0") -> None:
         """Publish the announce, and wait for nobody."""
         announce = ProcessorAnnounce(
             processor="house",
             name="House",
-            software="0.1.0",
+            software=software,
             schema_min=1,
             schema_max=1,
             boot_id="boot-p",
@@ -242,9 +242,9 @@ class Processor:
         payload = topics.encode(topics.PROCESSOR_ANNOUNCE, announce)
         async_fire_mqtt_message(self.hass, "skylapse/processor/announce", payload)
 
-    async def arrive(self) -> None:
+    async def arrive(self, software: str = "0.1.0") -> None:
         """Announce and come online."""
-        self.announce()
+        self.announce(software)
         await self.say(topics.PROCESSOR_AVAILABILITY, "online")
 
     async def tell_all(self) -> None:

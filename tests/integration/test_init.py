@@ -15,6 +15,7 @@ from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
+    async_capture_events,
     async_fire_mqtt_message,
     async_fire_time_changed,
 )
@@ -87,6 +88,23 @@ async def test_devices_come_without_a_click(
     assert ("mac", "dc:a6:32:01:02:03") in roof.connections
     assert (west.name, west.parent_device_id) == ("West", roof.id)
     assert (house.name, house.entry_type) == ("House", dr.DeviceEntryType.SERVICE)
+
+
+async def test_a_device_is_described_anew_when_another_version_or_name_is_announced(
+    hass: HomeAssistant, spoken: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    updates = async_capture_events(hass, dr.EVENT_DEVICE_REGISTRY_UPDATED)
+    await bridge.arrive()
+    await processor.arrive()
+    assert not updates
+    newer = replace(ANNOUNCE.host, model="Raspberry Pi 5")
+    await bridge.arrive(software="0.2.0", host=newer, cameras=(replace(WEST, name="Garden"),))
+    await processor.arrive("0.3.0")
+    roof, west, house = (device(hass, spoken, name) for name in ("roof", "roof/west", "processor"))
+    assert (roof.name, roof.model, roof.sw_version) == ("Roof", "Raspberry Pi 5", "0.2.0")
+    assert (west.name, west.parent_device_id) == ("Garden", roof.id)
+    assert house.sw_version == "0.3.0"
+    assert len(updates) == 3
 
 
 async def test_a_second_bridge_and_a_second_camera_need_no_reload(
