@@ -57,12 +57,20 @@ class Rounds:
         self._shooter = shooter
         self._voice = voice
         self._begun: dict[str, _Begun] = {}
+        self._waiting: dict[str, str] = {}
+        """By test, why it waits, as it was when it began to."""
 
-    def begin(self, tick: Tick) -> None:
-        """Forget tests that are over."""
-        running = {shot.round.experiment for shot in tick.shots if shot.round is not None}
+    def only(self, experiments: Iterable[str]) -> None:
+        """Hear which tests run; forget the others."""
+        running = set(experiments)
         self._begun = {key: begun for key, begun in self._begun.items() if key in running}
-        self._tell_well()
+        self._waiting = {key: reason for key, reason in self._waiting.items() if key in running}
+        self._tell()
+
+    def rest(self) -> None:
+        """Hear that no tick comes for now, or none of this interval: nothing waits for room in it."""
+        self._waiting.clear()
+        self._tell()
 
     def burst(self, tick: Tick, shot: Shot) -> int:
         """Return how many frames the interval is shared by that this one belongs to."""
@@ -114,21 +122,27 @@ class Rounds:
         return longest_s
 
     def _decide(self, turn: Round, needed_s: float, room_s: float) -> bool:
-        """Remember whether the round goes on; tell once that its test waits."""
+        """Remember whether the round goes on, and tell."""
         goes = needed_s <= room_s
         self._begun[turn.experiment] = _Begun(number=turn.number, goes=goes)
-        if not goes and self._voice.problem("test") is None:
-            self._voice.complain(
-                "test",
+        if goes:
+            self._waiting.pop(turn.experiment, None)
+        else:
+            self._waiting.setdefault(
+                turn.experiment,
                 f"the A/B test {turn.experiment} waits: an arm needs {needed_s:.1f} s for a frame, "
                 f"production leaves it {room_s:.1f} s of the interval",
             )
-        self._tell_well()
+        self._tell()
         return goes
 
-    def _tell_well(self) -> None:
-        if all(begun.goes for begun in self._begun.values()):
+    def _tell(self) -> None:
+        """Tell of the test that waits longest, once."""
+        reason = next(iter(self._waiting.values()), None)
+        if reason is None:
             self._voice.well("test")
+        elif reason != self._voice.problem("test"):
+            self._voice.complain("test", reason)
 
 
 def _room_s(interval_s: float, production_s: Sequence[float], frames: int) -> float:

@@ -295,7 +295,11 @@ class Runner:
         event: Event = Woken()
         while True:
             self._expect_round()
-            self._sequence, instructions = step(self._sequence, event, self._parts.clock.now())
+            now = self._parts.clock.now()
+            self._sequence, instructions = step(self._sequence, event, now)
+            self._rounds.only(experiment.id for experiment in running(self._sequence.snapshot, now))
+            if not self._sequence.shooting:
+                self._rounds.rest()
             self._parts.on_change(self.id)
             self.time.moved()
             event = Woken()
@@ -333,6 +337,7 @@ class Runner:
         window, at = turn.window, turn.at
         if turn.change == "ended":
             self._keep_time(Punctuality())
+            self._rounds.rest()
         try:
             if turn.change == "started":
                 await self._parts.outbox.run(lambda spool: spool.ledger.open_window(self.id, window))
@@ -368,7 +373,6 @@ class Runner:
             known = f"the snapshot knows none of {', '.join(shoot.window.profiles)}"
             self._voice.fail("capture_failed", misfit(self.plan, self.snapshot, shoot.at) or known)
         tick = Tick(shoot=shoot, shots=shots, plan=self.plan)
-        self._rounds.begin(tick)
         async with self.time.first():
             for shot in shots:
                 self._expect_round(shoot.window.interval_s)

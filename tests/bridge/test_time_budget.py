@@ -1,15 +1,17 @@
 """The interval's budget on the running bridge: exposures that last, and tests that take what is left."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from skylapse_bridge.service import Bridge
+from skylapse_protocol.messages import Command
 from skylapse_protocol.records import FrameRecord
 from skylapse_protocol.snapshot import Arm, Experiment, Profile, Snapshot
-from skylapse_protocol.topics import EVENT, FRAME, STATE
+from skylapse_protocol.topics import COMMAND, EVENT, FRAME, SNAPSHOT, STATE
 from tests.support.waiting import until
 
 from .conftest import House
@@ -140,3 +142,61 @@ async def test_arms_wait_for_room_and_that_is_told_once_until_they_have_it(house
     assert "the A/B test ab waits: an arm needs" in (told[-1] or "")
     assert len({error for error in told if error}) == 1
     assert not [event for event in house.listener.all(EVENT) if event.type == "capture_failed"]
+
+
+def withdraw_window(house: House) -> None:
+    """The window is over."""
+    house.deploy(None, with_test(profile("a")))
+
+
+def withdraw_test(house: House) -> None:
+    """The test is over."""
+    house.listener.say(SNAPSHOT, snapshot(), camera="west")
+
+
+def switch_off(house: House) -> None:
+    """Nothing is to be photographed."""
+    until_then = NIGHT + timedelta(hours=1)
+    order = Command(id="1", expires_at=until_then, name="set_enabled", args={"enabled": False})
+    house.listener.say(COMMAND, order, camera="west")
+
+
+@pytest.mark.parametrize("end", [withdraw_window, withdraw_test, switch_off])
+async def test_a_test_is_told_to_wait_no_longer_than_it_does(
+    house: House, end: Callable[[House], None]
+) -> None:
+    await wait_for_room(house, with_test(profile("a")))
+    end(house)
+    await until(lambda: "waits" not in last_error(house), what="the end of its waiting")
+
+
+async def test_of_two_tests_the_one_that_still_waits_is_told(house: House) -> None:
+    first, second = (
+        Experiment(id=name, arms=(Arm(test_id=f"arm-{name}", profile=profile(name)),))
+        for name in ("ab", "cd")
+    )
+    await wait_for_room(house, snapshot(experiments=(first, second)))
+    house.listener.say(SNAPSHOT, snapshot(experiments=(second,)), camera="west")
+    await until(lambda: "the A/B test cd waits" in last_error(house), what="the other one")
+
+
+async def wait_for_room(house: House, deployed: Snapshot) -> None:
+    """Photograph by night until test ab waits, and stop the clock between two ticks."""
+    house.clock.set(NIGHT)
+    bridge = await house.start()
+    house.deploy(plan(window(start=NIGHT, minutes=600)), deployed)
+    await house.photograph(1, step_s=1)
+    while "the A/B test ab waits" not in last_error(house):
+        await house.photograph(1, step_s=1)
+
+    def idle() -> bool:
+        if bridge._runners["west"]._due_s is not None:
+            house.clock.pass_time(1)
+        return bridge._runners["west"]._due_s is None
+
+    await until(idle, what="the end of a tick")
+
+
+def last_error(house: House) -> str:
+    """What stands in the camera's state."""
+    return house.listener.all(STATE)[-1].last_error or ""
