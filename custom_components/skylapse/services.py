@@ -67,6 +67,7 @@ ACTIONS = (
 def async_setup_services(hass: HomeAssistant) -> None:
     """Register the actions, whether or not an entry is loaded."""
     for action in ACTIONS:
+        schema = spoken(hass, action.name, action.schema)
         hass.services.async_register(
-            DOMAIN, action.name, action.handler, spoken(action.schema), supports_response=action.answers
+            DOMAIN, action.name, action.handler, schema, supports_response=action.answers
         )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.translation import async_load_integrations
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient, WebSocketGenerator
 
@@ -102,11 +103,11 @@ async def test_a_dry_run_answers_what_the_film_would_be(
     ("action", "given", "key", "words"),
     [
         ("render", {"day": "2026-06-20", "start": "2026-06-20 20:00"}, "day_and_start", "Day and start"),
-        ("render", {"rate": 24, "speed_up": 60}, "paces", "of rate, speed_up, leave out all but one"),
-        ("render", {"rate": 0.5}, "too_low", "rate is too low: it is at least 1"),
-        ("render", {"wait_s": 4000}, "too_high", "wait_s is too high: it is at most 3600"),
+        ("render", {"rate": 24, "speed_up": 60}, "paces", "of Frame rate, Speed-up, leave out all but one"),
+        ("render", {"rate": 0.5}, "too_low", "Frame rate is too low: it is at least 1"),
+        ("render", {"wait_s": 4000}, "too_high", "Wait is too high: it is at most 3600"),
         ("capture", {"colour_temperature_k": 5000, "colour_gains": [2, 2]}, "temperature_and_gains", "gains"),
-        ("capture", {"colour_gains": [2, 200]}, "too_high", "colour_gains.1 is too high"),
+        ("capture", {"colour_gains": [2, 200]}, "too_high", "Colour gains (2) is too high"),
         ("capture", {"gain": 4}, "time_without_gain", "belong together"),
         ("stop_ab_test", {"id": "one"}, "camera_and_id", "Camera and id"),
     ],
@@ -117,6 +118,16 @@ async def test_fields_that_cannot_be_meant_are_named_in_words(
     with pytest.raises(ServiceValidationError, match=re.escape(words)) as raised:
         await call(hass, action, camera="roof/west", **given)
     assert raised.value.translation_key == key
+
+
+async def test_fields_are_called_as_in_the_form_in_the_language_of_the_house(
+    hass: HomeAssistant, loaded: MockConfigEntry
+) -> None:
+    await hass.config.async_update(language="de")
+    await async_load_integrations(hass, {DOMAIN})  # as Home Assistant does once it runs
+    with pytest.raises(ServiceValidationError) as raised:
+        await call(hass, "capture", camera="roof/west", colour_gains=[2, 200])
+    assert raised.value.translation_placeholders == {"field": "Farbverstärkungen (2)", "limit": "32"}
 
 
 async def test_without_a_key_a_film_is_waited_for_all_the_same(
