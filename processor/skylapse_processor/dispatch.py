@@ -6,7 +6,7 @@ import logging
 import secrets
 import shutil
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -23,9 +23,9 @@ from .errors import NotFoundError, ProcessorError, RequestError
 from .executor import Executor, Product
 from .footage import Footage
 from .jobs import Job, RenderSpec, WindowFacts
-from .library import Library, content_of
+from .library import Library, content_of, plain_title
 from .progress import Progress
-from .promotion import MadeFilm
+from .promotion import MadeFilm, is_left
 from .retention import WindowKey
 from .store.films import StoredFilm
 from .store.jobtable import EndedRow
@@ -94,13 +94,13 @@ class Dispatch:
     async def start(self) -> None:
         """Take up what a kill interrupted, and begin."""
         left = await asyncio.to_thread(self._renders)
-        ended = {folder for folder in left if await self._library.resume(folder)}
+        ended = {folder for folder in left if await self._resumed(folder)}
         for job in await asyncio.to_thread(self._table.in_states, "running"):
             if self._layout.render_folder(job.id, job.attempt) in ended:
                 await self._change(job.id, lambda job: jobs.finish(job, job.attempt, self._clock()))
             else:
                 await self._change(job.id, lambda job: jobs.recover(job, self._clock()))
-        await asyncio.to_thread(self._clear_renders)
+        await asyncio.to_thread(self._clear_renders, ended)
         self._task = asyncio.create_task(self._work())
 
     async def stop(self) -> None:
@@ -331,6 +331,8 @@ class Dispatch:
         """Run one attempt at a job to its end; `plainly` leaves hardware alone."""
         folder = self._layout.render_folder(job.id, job.attempt)
         try:
+            if await self._left(job):
+                return
             grown = await self.grown(job.spec, folder)
             await self._promote(job, grown or await self._rendered(job, folder, plainly=plainly))
         except Exception as error:  # noqa: BLE001 - whatever it is, the job is told and tried again
@@ -342,7 +344,30 @@ class Dispatch:
             self._runs.pop(job.id, None)
             self._progress.pop(job.id, None)
             self.poke()
+            if not is_left(folder):
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _left(self, job: Job) -> bool:
+        """Do the rest of what attempts before had begun to make films of; tell whether films came of it."""
+        before = [self._layout.render_folder(job.id, attempt) for attempt in range(1, job.attempt)]
+        ended = [folder for folder in before if await self._library.resume(folder)]
+        if ended:
+            await self._finish(job, *ended)
+        return bool(ended)
+
+    async def _finish(self, job: Job, *folders: Path) -> None:
+        """Note that films have come of a job; then nothing is left to be done in these folders."""
+        await self._change(job.id, lambda now: jobs.finish(now, job.attempt, self._clock()))
+        for folder in folders:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _resumed(self, folder: Path) -> bool:
+        """Do the rest of what is left in a folder after a kill, if that can be done now."""
+        try:
+            return await self._library.resume(folder)
+        except (OSError, ProcessorError) as error:
+            _log.warning("%s: what is left there waits for the next start: %s", folder.name, error)
+            return False
 
     async def _rendered(self, job: Job, folder: Path, *, plainly: bool) -> tuple[Product, ...]:
         frames = await asyncio.to_thread(self._footage.of, job.spec)
@@ -374,7 +399,7 @@ class Dispatch:
             _log.warning("job %s: its films are brought to their places once more: %s", job.id, error)
             if not await self._library.resume(folder):
                 raise
-        await self._change(job.id, lambda now: jobs.finish(now, job.attempt, self._clock()))
+        await self._finish(job, folder)
 
     async def _made(self, whole: RenderSpec, product: Product) -> MadeFilm:
         """Return the film that one product is to become."""
@@ -446,10 +471,11 @@ class Dispatch:
     def _announce(self, job: Job) -> None:
         self._tell(self.state_of(job))
 
-    def _clear_renders(self) -> None:
-        """Remove what killed attempts left behind."""
+    def _clear_renders(self, ended: Collection[Path]) -> None:
+        """Remove what killed attempts left behind, but for what is to become films yet."""
         for folder in self._renders():
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder in ended or not is_left(folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _renders(self) -> list[Path]:
         """Return the folders of all attempts."""
@@ -458,17 +484,6 @@ class Dispatch:
 
 async def _nothing_grown(_spec: RenderSpec, _folder: Path) -> tuple[Product, ...]:
     return ()
-
-
-def plain_title(spec: RenderSpec) -> str:
-    """Return a title out of ids."""
-    return title_of(str(spec.camera), spec)
-
-
-def title_of(camera: str, spec: RenderSpec) -> str:
-    """Return a title for people: camera, day, schedule and profile, as far as they are known."""
-    schedule = (spec.schedule or "").replace("_", " ").replace("-", " ").capitalize()
-    return " · ".join(part for part in (camera, spec.day, schedule, spec.profile) if part)
 
 
 def _new_id() -> str:

@@ -4,16 +4,16 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.messages import Film
 
-from .errors import NotFoundError, RequestError
+from .errors import FilmError, NotFoundError, RequestError
 from .files import make_folder, sync_folder
-from .promotion import MadeFilm, read_back, write_down
+from .jobs import RenderSpec
+from .promotion import MadeFilm, cross_out, read_back, write_down
 from .store.films import StoredFilm
 from .store.store import Store
 
@@ -43,7 +43,7 @@ class Library:
         """Move finished films and their pictures into place, durably, and announce them.
 
         Their rows come together, or none does. What is to be done is written down in `folder` first: if a
-        kill comes in between, `resume` does the rest.
+        kill or a full disk comes in between, `resume` does the rest.
         """
         await asyncio.to_thread(write_down, folder, made)
         for each in made:
@@ -51,18 +51,38 @@ class Library:
         await self._put(made)
 
     async def resume(self, folder: Path) -> bool:
-        """Do the rest of what is written down in a folder; tell whether films have come of it."""
+        """Do the rest of what is written down in a folder; tell whether films have come of it.
+
+        Of what can never be whole any more nothing is left. Raises OSError or StoreError where the rest
+        cannot be done now: then it stays written down.
+        """
+        made: tuple[MadeFilm, ...] = ()
         try:
-            made = await asyncio.to_thread(read_back, folder)
+            made = await self._newest(await asyncio.to_thread(read_back, folder))
             for each in made:
                 await asyncio.to_thread(self._move_the_rest, each)
         except FileNotFoundError:
             return False
-        except (OSError, ValueError, LookupError, TypeError, ProtocolError) as error:
-            _log.warning("%s: what a kill left there is made anew (%s)", folder.name, error)
+        except (FilmError, ValueError, LookupError, TypeError, ProtocolError) as error:
+            _log.warning("%s: what was left there is made anew (%s)", folder.name, error)
+            for each in made:
+                if await asyncio.to_thread(self._films.find, each.film.id) is None:
+                    await asyncio.to_thread(self._unlink, each.film)
+            made = ()
+        if not made:
+            await asyncio.to_thread(cross_out, folder)
             return False
         await self._put(made)
         return True
+
+    async def _newest(self, made: Sequence[MadeFilm]) -> tuple[MadeFilm, ...]:
+        """Return the films that were not made anew since."""
+        known = [await asyncio.to_thread(self._films.find, each.film.id) for each in made]
+        return tuple(
+            each
+            for each, film in zip(made, known, strict=True)
+            if film is None or film.created_at <= each.film.created_at
+        )
 
     async def _put(self, made: Sequence[MadeFilm]) -> None:
         """Catalogue films that are in their places, and announce them."""
@@ -116,16 +136,16 @@ class Library:
         sync_folder(target.parent)
 
     def _move_the_rest(self, made: MadeFilm) -> None:
-        """Move what still lies in the attempt's folder; raise OSError where the film is not whole then."""
+        """Move what still lies in the attempt's folder; raise FilmError where the film is not whole then."""
         target = self.video(made.film)
         make_folder(target.parent, self._layout.root)
         for source, final in self._moves(made):
-            with suppress(FileNotFoundError):
+            if source.exists():
                 source.replace(final)
-            if not final.exists():
-                raise OSError(f"{source.name} is gone")
+            elif not final.exists():
+                raise FilmError(f"{source.name} is gone")
         if target.stat().st_ino != made.inode:
-            raise OSError(f"{target.name} is another film")
+            raise FilmError(f"{target.name} is another film")
         sync_folder(target.parent)
 
     def _moves(self, made: MadeFilm) -> Iterator[tuple[Path, Path]]:
@@ -176,6 +196,17 @@ def content_of(video: Path) -> str:
     """Return the first digits of a video's digest."""
     with video.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def plain_title(spec: RenderSpec) -> str:
+    """Return a title out of ids."""
+    return title_of(str(spec.camera), spec)
+
+
+def title_of(camera: str, spec: RenderSpec) -> str:
+    """Return a title for people: camera, day, schedule and profile, as far as they are known."""
+    schedule = (spec.schedule or "").replace("_", " ").replace("-", " ").capitalize()
+    return " · ".join(part for part in (camera, spec.day, schedule, spec.profile) if part)
 
 
 def _checked(name: str, value: object) -> object:

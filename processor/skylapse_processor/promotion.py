@@ -75,5 +75,15 @@ def read_back(folder: Path) -> tuple[MadeFilm, ...]:
     )
 
 
+def is_left(folder: Path) -> bool:
+    """Tell whether something is written down in a folder that is still to be done."""
+    return (folder / RECORD).exists()
+
+
+def cross_out(folder: Path) -> None:
+    """Note that nothing of what was written down in a folder is left to be done."""
+    (folder / RECORD).unlink(missing_ok=True)
+
+
 def _files(made: Sequence[MadeFilm]) -> Iterator[Path]:
     yield from (path for each in made for path in each.files if path is not None)

@@ -37,7 +37,7 @@ from .clock import Clock, utc_now
 from .commands import Commands
 from .compare import Comparer
 from .config import Config
-from .dispatch import Dispatch, title_of
+from .dispatch import Dispatch
 from .errors import ProcessorError
 from .executor import Executor
 from .export import Exporter
@@ -45,7 +45,7 @@ from .fleet import Fleet
 from .ingest import Ingest
 from .jobs import RenderSpec
 from .keys import Keys
-from .library import Library
+from .library import Library, title_of
 from .mqtt import Heard, Mqtt
 from .results.keeper import Keeper
 from .retention import due

@@ -14,12 +14,18 @@ import pytest
 
 from skylapse_processor import jobs
 from skylapse_processor.config import load
+from skylapse_processor.errors import NoRoomError
+from skylapse_processor.executor import Product
+from skylapse_processor.jobs import RenderSpec
 from skylapse_processor.library import Library
-from skylapse_processor.promotion import RECORD, MadeFilm
+from skylapse_processor.promotion import RECORD, MadeFilm, write_down
 from skylapse_processor.service import Service
+from skylapse_processor.store.films import FilmTable
 from skylapse_processor.store.store import Store
+from skylapse_processor.today import Today
 from tests.support.waiting import until
 
+from .client import Client
 from .conftest import serving, write_config
 from .frames_made import DAY, frame
 from .promoting import NOW, SPEC, STEPS, brought, job
@@ -77,6 +83,8 @@ async def test_what_is_not_whole_any_more_is_made_anew(tmp_path: Path, harm: str
         (film,) = (await client.get("films")).value["items"]
         assert film["id"] == SPEC.films[1]
         assert (await client.get("renders/job2")).value["state"] != "done"
+        stray = [path for path in (tmp_path / "processor/store/films").rglob("*") if SPEC.film in path.name]
+        assert stray == [], "a film without its row takes up room for ever"
 
 
 @pytest.mark.parametrize("before", ["third file", "last file", "rows"])
@@ -125,6 +133,86 @@ async def test_what_fails_once_on_the_way_to_its_place_is_tried_once_more(
     finally:
         store.stop()
     assert (done.status, videos) == ("done", ["new 1080p video", "new 720p video"])
+
+
+class FullDisk:
+    """A disk that takes no rows of films, so many times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+        self.refusals = 0
+        self.times = times
+        put = FilmTable.put
+
+        def refusing(table: FilmTable, films: Any) -> Any:
+            if self.refusals < self.times:
+                self.refusals += 1
+                raise NoRoomError("the disk is full")
+            return put(table, films)
+
+        monkeypatch.setattr(FilmTable, "put", refusing)
+
+
+async def asked(client: Client) -> str:
+    """Ask for the film of a day of one frame; return the job."""
+    assert (await client.upload(*frame(1))).status == 201
+    answer = await client.ask("POST", "renders", json={"camera": "roof/west", "day": DAY})
+    return str(answer.value["job"])
+
+
+async def test_what_a_full_disk_holds_up_becomes_a_film_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, config = FullDisk(monkeypatch, 1000), write_config(tmp_path / "processor")
+    films = tmp_path / "processor/store/films"
+    for _ in range(2):
+        async with serving(config) as (service, client):
+            if not disk.refusals:
+                job = await asked(client)
+                await until(partial(state_is, client, job, "failed"), timeout_s=30)
+            assert (await client.get("films")).value["items"] == [], "it starts, and shows no half of a film"
+            assert service._dispatch.current() is None
+    assert disk.refusals > jobs.MAX_FAILURES
+    disk.times = 0
+    async with serving(config) as (_service, client):
+        (film,) = (await client.get("films")).value["items"]
+        assert (await client.get(film["video"])).body[4:8] == b"ftyp"
+    assert len([path for path in films.rglob("*") if path.is_file()]) == len(FILES)
+    assert list((tmp_path / "processor/store/renders").iterdir()) == []
+
+
+async def test_the_next_attempt_does_not_make_again_what_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FullDisk(monkeypatch, 2)
+    made, finished = list[str](), Today.finished
+
+    async def finishing(today: Today, spec: RenderSpec, folder: Path) -> tuple[Product, ...]:
+        made.append(spec.film)
+        return await finished(today, spec, folder)
+
+    monkeypatch.setattr(Today, "finished", finishing)
+    async with serving(write_config(tmp_path / "processor")) as (_service, client):
+        job = await asked(client)
+        await until(partial(state_is, client, job, "done"), timeout_s=30)
+        (film,) = (await client.get("films")).value["items"]
+    assert made == [film["id"]]
+
+
+async def test_what_was_made_anew_since_is_not_taken_back(tmp_path: Path) -> None:
+    service = Service(load(write_config(tmp_path / "processor")))
+    store, library = service._store, service._library
+    store.start()
+    try:
+        old, new = job(1, SPEC), job(2, SPEC)
+        left, folder = (store.layout.render_folder(each.id, each.attempt) for each in (old, new))
+        await asyncio.wrap_future(store.jobs.put([new]))
+        write_down(left, [await service._dispatch._made(SPEC, product) for product in brought(left, "old")])
+        await service._dispatch._promote(new, brought(folder, "new"))
+        assert not await library.resume(left)
+        video = library.video(await library.find(SPEC.film)).read_text()
+    finally:
+        store.stop()
+    assert video == "new 1080p video"
 
 
 @pytest.mark.parametrize("times", [1, 2])
