@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,17 +12,14 @@ from homeassistant.components.blueprint.models import Blueprint
 from homeassistant.components.blueprint.schemas import BLUEPRINT_SCHEMA
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
-from homeassistant.util import dt as dt_util
 from homeassistant.util.yaml import load_yaml_dict
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
-    async_fire_time_changed,
     async_mock_service,
 )
 
-from custom_components.skylapse.protocol import topics
 from tests.blueprints.conftest import FOLDER
-from tests.integration.speakers import FILM, HEALTH, Bridge, Processor
+from tests.integration.speakers import FILM, Bridge, Processor
 
 FILES = sorted(FOLDER.glob("*.yaml"))
 
@@ -88,53 +84,3 @@ async def test_a_finished_film_reaches_the_phone_with_its_picture(
     assert sent[0].data["data"]["image"].startswith("/api/skylapse/film/00000000000000f1/")
     assert "authSig=" in sent[0].data["data"]["image"]
     assert sent[0].data["data"]["url"].split("?")[0].endswith("/film.mp4")
-
-
-async def test_a_bridge_that_stays_away_is_told_of_and_taken_back(
-    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, use: Callable[..., Any]
-) -> None:
-    told = async_mock_service(hass, "persistent_notification", "create")
-    taken_back = async_mock_service(hass, "persistent_notification", "dismiss")
-    await bridge.tell_all()
-    await use("camera_offline.yaml", connectivity=["binary_sensor.roof_connectivity"], minutes=5)
-    await bridge.say(topics.AVAILABILITY, "offline")
-    assert told == []
-    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=6))
-    await hass.async_block_till_done()
-    assert [call.data["message"] for call in told] == ["Roof has not been heard for 5 minutes."]
-    await bridge.say(topics.AVAILABILITY, "online")
-    assert [call.data["notification_id"] for call in taken_back] == [told[0].data["notification_id"]]
-
-
-async def test_frames_that_are_not_delivered_and_disks_that_fill_up_are_told_of(
-    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, use: Callable[..., Any]
-) -> None:
-    told = async_mock_service(hass, "persistent_notification", "create")
-    taken_back = async_mock_service(hass, "persistent_notification", "dismiss")
-    await bridge.tell_all()
-    await use(
-        "camera_offline.yaml",
-        connectivity=["binary_sensor.roof_connectivity"],
-        problems=["binary_sensor.roof_delivery"],
-        disks=["sensor.disk"],
-        minutes=5,
-    )
-    for free, unit in ((20_000, "MB"), ("unavailable", "MB"), (4_000, "MB")):
-        hass.states.async_set(
-            "sensor.disk", str(free), {"unit_of_measurement": unit, "friendly_name": "Disk"}
-        )
-    await bridge.say(topics.HEALTH, replace(HEALTH, uplink_problem="the key is wrong"))
-    assert told == []
-    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=6))
-    await hass.async_block_till_done()
-    assert sorted(call.data["message"] for call in told) == [
-        "Disk has only 4000 MB left.",
-        "Roof Delivery: the key is wrong.",
-    ]
-    await bridge.say(topics.HEALTH, HEALTH)
-    hass.states.async_set("sensor.disk", "6", {"unit_of_measurement": "GB"})
-    await hass.async_block_till_done()
-    assert {call.data["notification_id"] for call in taken_back} == {
-        "skylapse_binary_sensor.roof_delivery",
-        "skylapse_sensor.disk",
-    }
