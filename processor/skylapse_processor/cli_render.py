@@ -36,7 +36,7 @@ from .request import (
     from_json,
     to_json,
 )
-from .results.grid import render_grid
+from .results.grid import predict_grid, render_grid
 
 Work = Callable[[RenderRequest, Report, Cancelled], FilmResult | Prediction]
 _BAR = 30
@@ -213,9 +213,9 @@ def _work(arguments: argparse.Namespace) -> tuple[RenderRequest, Work]:
         request = replace(request, cells=tuple(_cell(folder) for folder in arguments.folder))
     if not request.cells:
         return request, predict if arguments.dry_run else render_film
-    if arguments.dry_run or request.also_sizes or request.stretch:
-        raise RequestError("", "a grid of cameras goes with none of --dry-run, --also and --stretch")
-    return request, render_grid
+    if request.also_sizes or request.stretch:
+        raise RequestError("", "a grid of cameras goes with neither --also nor --stretch")
+    return request, predict_grid if arguments.dry_run else render_grid
 
 
 def _cell(folder: Path) -> Cell:

@@ -102,24 +102,22 @@ class Executor:
         if encoder != self._encoder:
             _log.warning("job %s failed before: it is made by software, not by hardware", job.id)
         folder.mkdir(parents=True, exist_ok=True)
-        spec = job.spec
+        spec, camera = job.spec, str(job.spec.camera)
         sources = {
             frame.name: source_frame(self._layout, frame, read_stored_record(self._layout, frame))
             for frame in frames
         }
         by_camera = {
-            camera: tuple(source for name, source in sources.items() if name.camera == camera)
-            for camera in spec.shown
+            each: tuple(source for name, source in sources.items() if name.camera == each)
+            for each in spec.shown
         }
         request = RenderRequest(
             frames=by_camera[spec.camera],
-            cells=tuple(
-                Cell(name=str(camera), frames=by_camera[camera]) for camera in spec.shown if spec.cameras
-            ),
+            cells=tuple(Cell(name=str(each), frames=by_camera[each]) for each in spec.shown if spec.cameras),
             output=folder / "film.mp4",
             recipe=spec.recipe,
             parameters=spec.parameters,
-            files=self._calibration.get(str(spec.camera), CalibrationFiles()),
+            files=CalibrationFiles() if spec.cameras else self._calibration.get(camera, CalibrationFiles()),
             size=spec.size,
             also_sizes=spec.also_sizes,
             codec=spec.codec,
@@ -131,7 +129,7 @@ class Executor:
             poster=folder / "poster.jpg",
             thumbnail=folder / "thumb.jpg",
             preview=folder / "preview.webp",
-            metadata={"title": f"{spec.camera} {spec.day}", "camera": str(spec.camera), "day": spec.day},
+            metadata={"title": f"{camera} {spec.day}", "camera": camera, "day": spec.day},
         )
         (folder / "job.json").write_text(json.dumps(to_json(request)), encoding="utf-8")
         return request

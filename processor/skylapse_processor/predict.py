@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ _MANY_FRAMES = 300
 """Of a film of so many frames more is sampled: it sees more of a day. Both numbers are even."""
 ENOUGH_S = 3.0
 """Somebody waits: after so long, what has been sampled is enough, if it is as many stretches as these."""
-_ENOUGH_STRETCHES = 2
+ENOUGH_STRETCHES = 2
 _FRAME_BYTES = 20
 """What an index says of one frame."""
 _FILE_BYTES = 1500
@@ -113,7 +114,7 @@ def predict(
             size=each.size,
             width=each.box.width,
             height=each.box.height,
-            bytes=_bytes(way, [sample.films[number] for sample in samples]),
+            bytes=film_bytes(way.count, way.rate, [sample.films[number] for sample in samples]),
         )
         for number, each in enumerate(wanted)
     )
@@ -171,7 +172,7 @@ def _samples(
     failure: NoPicturesError | None = None
     ends = clock() + ENOUGH_S
     for stretch in stretches(len(way.plan.frames)):
-        if len(made) >= _ENOUGH_STRETCHES and clock() >= ends:
+        if len(made) >= ENOUGH_STRETCHES and clock() >= ends:
             break
         wanted = _sample(request, way, [way.plan.frames[number] for number in stretch], folder)
         try:
@@ -204,13 +205,13 @@ def _sample(
     )
 
 
-def _bytes(way: Course, films: Sequence[Sequence[int]]) -> int:
-    """Return how many bytes the film will have, from the packets of its samples."""
-    group = group_frames(way.rate)
+def film_bytes(count: int, rate: Fraction, films: Sequence[Sequence[int]]) -> int:
+    """Return how many bytes a film of so many frames will have, from the packets of its samples."""
+    group = group_frames(rate)
     keys = [size for film in films for size in film[::group]]
     others = [size for film in films for number, size in enumerate(film) if number % group]
-    groups = -(-way.count // group)
+    groups = -(-count // group)
     rest = sum(others) / len(others) if others else 0.0
     return round(
-        groups * sum(keys) / len(keys) + (way.count - groups) * rest + way.count * _FRAME_BYTES + _FILE_BYTES
+        groups * sum(keys) / len(keys) + (count - groups) * rest + count * _FRAME_BYTES + _FILE_BYTES
     )

@@ -22,7 +22,7 @@ from skylapse_protocol.identifiers import CameraName, parse_day
 from .encode_codecs import CODECS, H264
 from .errors import RequestError
 from .jobs import RenderSpec
-from .recipe import DEFAULT, RECIPES, steps_of
+from .recipe import DEFAULT, RECIPES, STEPS, steps_of
 from .request import FEWEST_CELLS, MAX_ASKED_RATE, MIN_RATE, MOST_CELLS, SIZES
 from .store.rows import Batch
 
@@ -104,7 +104,14 @@ class FilmWish:
             raise RequestError("day", "is missing: give day, window, or from and to")
         if sum(pace is not None for pace in (self.rate, self.length_s, self.speed_up)) > 1:
             raise RequestError("rate", "give one of rate, length_s and speed_up")
-        steps_of(self.recipe, self.parameters)
+        steps = steps_of(self.recipe, self.parameters)
+        alone = [step.kind for step in steps if STEPS[step.kind].alone]
+        if self.cameras and alone:
+            raise RequestError(
+                "recipe",
+                f"{self.recipe} with {', '.join(alone)} is for one camera: cameras side by side are levelled,"
+                " and no step looks at their pixels",
+            )
 
     def spec(self, batches: Sequence[Batch]) -> RenderSpec:
         """Return the film that frames make, the newest last; raise RequestError where there are none."""

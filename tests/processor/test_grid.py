@@ -15,7 +15,7 @@ from PIL import Image
 from skylapse_processor.errors import RequestError
 from skylapse_processor.frames import read_folder
 from skylapse_processor.request import Cell, FilmResult, RenderRequest
-from skylapse_processor.results.grid import axis_of, render_grid, shape_of
+from skylapse_processor.results.grid import axis_of, predict_grid, render_grid, shape_of
 from tests.support.waiting import until
 
 from .conftest import serving, write_config
@@ -46,12 +46,16 @@ def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
-def made(output: Path, *folders: Path, **how: object) -> FilmResult:
-    """Render a grid of folders."""
+def asked(output: Path, *folders: Path, **how: object) -> RenderRequest:
+    """Ask for a grid of folders."""
     cells = tuple(Cell(name=each.name, frames=read_folder(each).frames) for each in folders)
     words = {"recipe": "raw", "size": "source", "rate": 10, **how}
-    request = RenderRequest(frames=cells[0].frames, cells=cells, output=output, **words)  # type: ignore[arg-type]
-    return render_grid(request, lambda _progress: None, lambda: False)
+    return RenderRequest(frames=cells[0].frames, cells=cells, output=output, **words)  # type: ignore[arg-type]
+
+
+def made(output: Path, *folders: Path, **how: object) -> FilmResult:
+    """Render a grid of folders."""
+    return render_grid(asked(output, *folders, **how), lambda _progress: None, lambda: False)
 
 
 def shown(film: Path) -> np.ndarray:
@@ -150,6 +154,27 @@ def test_length_and_speed_count_the_common_time(tmp_path: Path) -> None:
     assert made(tmp_path / "b.mp4", *folders, rate=None, speed_up=100.0).rate == pytest.approx(10)
 
 
+def test_a_grid_is_foretold(tmp_path: Path) -> None:
+    folders = [folder(tmp_path / name, list(range(0, 3000, 10)), BRIGHT) for name in ("one", "two")]
+    noise = np.random.default_rng(1)
+    for path in sorted(path for each in folders for path in each.glob("*.jpg")):
+        Image.fromarray(noise.integers(0, 255, (*SIZE[::-1], 3), np.uint8)).save(path, quality=95)
+    wanted = asked(tmp_path / "grid.mp4", *folders, rate=None, length_s=12.0)
+    foretold = predict_grid(wanted, lambda _progress: None, lambda: False)
+    assert [each.name for each in tmp_path.iterdir() if each.is_file()] == []
+    film = render_grid(wanted, lambda _progress: None, lambda: False)
+    told = (foretold.frames, foretold.duration_s, foretold.rate, foretold.width, foretold.height)
+    assert told == (film.frames, film.duration_s, film.rate, film.width, film.height)
+    assert 24 <= foretold.sampled < 100
+    assert foretold.bytes == pytest.approx(film.bytes, rel=0.1)
+
+
+def test_a_short_grid_is_tried_out_whole(tmp_path: Path) -> None:
+    folders = [folder(tmp_path / name, list(range(0, 100, 10)), BRIGHT) for name in ("one", "two")]
+    foretold = predict_grid(asked(tmp_path / "grid.mp4", *folders), lambda _progress: None, lambda: False)
+    assert (foretold.frames, foretold.sampled) == (10, 10)
+
+
 def test_what_no_grid_can_be_made_of_is_refused(tmp_path: Path) -> None:
     one = folder(tmp_path / "one", [0, 10, 20], DARK)
     with pytest.raises(RequestError, match="a grid has 2 to 9"):
@@ -179,6 +204,13 @@ async def test_the_processor_makes_grids_of_its_cameras(tmp_path: Path) -> None:
         missing = {**wish, "cameras": ["roof/west", "roof/north"]}
         for refused in ({**wish, "camera": "roof/west"}, {**wish, "cameras": ["roof/west"]}, missing):
             assert (await client.ask("POST", "renders", json=refused)).status == 400
+        for recipe in ("steady", "hdr", "focus", "startrail", "season"):
+            lonely = await client.ask("POST", "renders", json={**wish, "recipe": recipe})
+            assert (lonely.status, lonely.value["field"]) == (400, "recipe")
+            assert "is for one camera" in lonely.value["detail"]
+        foretold = await client.ask("POST", "renders", json={**wish, "dry_run": True})
+        assert foretold.status == 200, foretold.value
+        assert [foretold.value[name] for name in ("frames", "width", "height")] == [8, 320, 90]
         assert (await client.ask("POST", "renders", json=wish)).status == 202
 
         async def film() -> dict[str, object] | None:

@@ -281,6 +281,9 @@ async def test_a_film_that_cannot_be_made_fails_after_three_attempts_and_holds_n
             await client.upload(*frame(seq, camera="east"))
         for picture in (tmp_path / "processor/store/frames/roof/west" / DAY).glob("*Z-*.jpg"):
             picture.write_bytes(b"eaten by a disk")
+        dry = await client.ask("POST", "renders", json={"camera": "roof/west", "day": DAY, "dry_run": True})
+        assert (dry.status, dry.value["type"]) == (422, "/problems/no-film")
+        assert "none of the pictures can be used" in dry.value["detail"]
         asked = [
             (await client.ask("POST", "renders", json={"camera": camera, "day": DAY, "size": "480p"})).value
             for camera in ("roof/west", "roof/east")
@@ -342,9 +345,13 @@ async def test_films_of_a_calibrated_camera_are_corrected_whoever_orders_them(
         for seq in range(1, 5):
             data = jpeg(develop(0.3 * fall, seed=seq))
             assert (await client.upload(data, record_of(data, seq))).status == 201
+            assert (await client.upload(*frame(seq, camera="east"))).status == 201
         listener.say(ORDERS, Orders(revision=1, orders=(ORDER,)))
         listener.say(STATE, ended(captured=4), bridge="roof", camera="west")
         await until(lambda: listener.on("skylapse/processor/film"), timeout_s=60)
+        grid = {"cameras": ["roof/west", "roof/east"], "day": DAY, "dry_run": True}
+        beside = await client.ask("POST", "renders", json=grid)
+        assert beside.status == 200, "cameras side by side are levelled, and not corrected"
         wish = {"camera": "roof/west", "day": DAY, "size": "480p", "recipe": "raw"}
         as_seen = await client.ask("POST", "renders", json=wish)
         command = Command(

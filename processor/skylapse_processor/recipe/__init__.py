@@ -41,6 +41,8 @@ class StepKind:
 
     run: Callable[..., Plan]
     parameters: Mapping[str, Parameter]
+    alone: bool = False
+    """Whether it looks at the pixels of one camera's film: a grid of cameras has no such step."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,18 +88,22 @@ STEPS: Mapping[str, StepKind] = {
         run=deflicker,
         parameters={"cap_ev": Number(low=0, high=1), "sigma_frames": Number(low=1, high=100)},
     ),
-    "focus": StepKind(run=focus, parameters={}),
-    "hdr": StepKind(run=hdr, parameters={"ghost_sigmas": Number(low=0, high=100), "align": Switch()}),
+    "focus": StepKind(run=focus, parameters={}, alone=True),
+    "hdr": StepKind(
+        run=hdr, parameters={"ghost_sigmas": Number(low=0, high=100), "align": Switch()}, alone=True
+    ),
     "correct": StepKind(run=correct, parameters={}),
     "lut": StepKind(run=lut, parameters={}),
     "tonemap": StepKind(run=tonemap, parameters={"local": Number(low=0, high=1)}),
     "stabilise": StepKind(
         run=stabilise,
         parameters={"limit": Number(low=0.001, high=0.1), "follow_frames": Number(low=0, high=500)},
+        alone=True,
     ),
     "denoise": StepKind(
         run=denoise,
         parameters={"method": Choice(words=METHODS), "radius": Number(low=1, high=3, whole=True)},
+        alone=True,
     ),
     "startrail": StepKind(
         run=startrail,
@@ -106,6 +112,7 @@ STEPS: Mapping[str, StepKind] = {
             "brighter_ev": Number(low=0.1, high=5),
             "tail": Number(low=0, high=10_000),
         },
+        alone=True,
     ),
     "season": StepKind(
         run=season,
@@ -114,6 +121,7 @@ STEPS: Mapping[str, StepKind] = {
             "sigma_days": Number(low=0, high=60),
             "cap_ev": Number(low=0, high=3),
         },
+        alone=True,
     ),
     "crop": StepKind(
         run=crop,
@@ -128,6 +136,7 @@ STEPS: Mapping[str, StepKind] = {
     "blend": StepKind(
         run=blend,
         parameters={"shutter_deg": Number(low=0, high=7200), "every": Number(low=1, high=1000, whole=True)},
+        alone=True,
     ),
     "interpolate": StepKind(
         run=interpolate,
@@ -137,6 +146,7 @@ STEPS: Mapping[str, StepKind] = {
             "method": Choice(words=WAYS),
             "surplus": Choice(words=SURPLUS),
         },
+        alone=True,
     ),
     "panzoom": StepKind(
         run=panzoom,
@@ -149,6 +159,7 @@ STEPS: Mapping[str, StepKind] = {
             "to_y": _SHARE,
             "easing": Choice(words=EASINGS),
         },
+        alone=True,
     ),
     "overlay": StepKind(
         run=overlay,

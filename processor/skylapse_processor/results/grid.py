@@ -8,24 +8,27 @@ pictures in flight are held.
 """
 
 import math
+import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skylapse_processor.course import course, gathered
 from skylapse_processor.decode_scale import Box, Planes, empty
-from skylapse_processor.encode import Converter, VideoFrame
+from skylapse_processor.encode import Converter, VideoFrame, packets
 from skylapse_processor.encode_codecs import Coding
 from skylapse_processor.encode_hardware import choose
 from skylapse_processor.encode_preview import Preview
 from skylapse_processor.encode_sizes import Print, Prints
 from skylapse_processor.errors import NoPicturesError, PictureError, RequestError
 from skylapse_processor.files import peak_rss_mb, write_asked
+from skylapse_processor.predict import ENOUGH_S, ENOUGH_STRETCHES, Prediction, film_bytes, stretches
 from skylapse_processor.progress import Meter
 from skylapse_processor.recipe.caption import Caption
 from skylapse_processor.recipe.look import Look, apply
@@ -123,23 +126,67 @@ def render_grid(request: RenderRequest, on_progress: Report, cancelled: Cancelle
 
     Raises RequestError, NoPicturesError, FilmError, FilmCheckError or CancelledError; then no output is left.
     """
-    started, cameras = time.monotonic(), request.cells
-    if not FEWEST_CELLS <= len(cameras) <= MOST_CELLS:
-        raise RequestError("cameras", f"are {len(cameras)}; a grid has {FEWEST_CELLS} to {MOST_CELLS}")
-    for camera in cameras:
-        check(replace(request, cells=(), frames=camera.frames, skipped=camera.skipped))
-    meter = Meter(on_progress)
+    started, meter = time.monotonic(), Meter(on_progress)
     meter.plan("measure", "render", "finish")
-    box = _cell_box(cameras[0], request, len(cameras))
-    cells = [_cell(camera, request, box, meter, cancelled) for camera in cameras]
-    made = _Grid(cells, request, box, meter, cancelled).make()
-    skipped = [(f"{camera.name}/{file}", reason) for camera in cameras for file, reason in camera.skipped]
+    made = _opened(request, meter, cancelled).make()
+    skipped = [
+        (f"{camera.name}/{file}", reason) for camera in request.cells for file, reason in camera.skipped
+    ]
     return replace(
         made,
         skipped=tuple(sorted((*skipped, *made.skipped))),
         seconds=round(time.monotonic() - started, 3),
         peak_rss_mb=peak_rss_mb(),
     )
+
+
+def predict_grid(
+    request: RenderRequest,
+    on_progress: Report,
+    cancelled: Cancelled,
+    clock: Callable[[], float] = time.monotonic,
+) -> Prediction:
+    """Return what a request's cells will make, from short samples as `predict` has them.
+
+    Raises what `render_grid` raises; no output is touched.
+    """
+    meter = Meter(on_progress)
+    meter.plan("measure")
+    grid = _opened(request, meter, cancelled)
+    films: list[tuple[int, ...]] = []
+    with tempfile.TemporaryDirectory(prefix="skylapse-predict-") as folder:
+        film = Path(folder) / "film.mp4"
+        trial, begins = grid.trial(film), clock()
+        for stretch in stretches(len(grid.ticks)):
+            if len(films) >= ENOUGH_STRETCHES and clock() >= begins + ENOUGH_S:
+                break
+            trial.make(stretch)
+            films.append(packets(film))
+        taken_s = clock() - begins
+    count, sampled = len(grid.ticks), sum(map(len, films))
+    return Prediction(
+        frames=count,
+        duration_s=round(float(count / grid.rate), 6),
+        rate=float(grid.rate),
+        width=grid.film.width,
+        height=grid.film.height,
+        bytes=film_bytes(count, grid.rate, films),
+        seconds=round(taken_s / sampled * count, 1),
+        peak_rss_mb=peak_rss_mb(),
+        sampled=sampled,
+    )
+
+
+def _opened(request: RenderRequest, meter: Meter, cancelled: Cancelled) -> "_Grid":
+    """Return a request's cells, ready to be shown."""
+    cameras = request.cells
+    if not FEWEST_CELLS <= len(cameras) <= MOST_CELLS:
+        raise RequestError("cameras", f"are {len(cameras)}; a grid has {FEWEST_CELLS} to {MOST_CELLS}")
+    for camera in cameras:
+        check(replace(request, cells=(), frames=camera.frames, skipped=camera.skipped))
+    box = _cell_box(cameras[0], request, len(cameras))
+    cells = [_cell(camera, request, box, meter, cancelled) for camera in cameras]
+    return _Grid(cells, request, box, meter, cancelled)
 
 
 def _cell_box(camera: Cell, request: RenderRequest, count: int) -> Box:
@@ -234,22 +281,31 @@ class _Grid:
         self._meter = meter
         self._cancelled = cancelled
         self._columns, rows = shape_of(len(cells))
-        self._film = Box(width=box.width * self._columns, height=box.height * rows)
+        self.film = Box(width=box.width * self._columns, height=box.height * rows)
         self._axis = axis_of([_times(cell.plan) for cell in cells])
+        self.rate, every = self._pace()
+        self.ticks = range(0, self._axis.count, every)
+        """Those that are shown."""
         self._local = threading.local()
         self._broken: dict[tuple[str, str], str] = {}
 
-    def make(self) -> FilmResult:
-        """Encode, check and put in place."""
-        rate, every = self._pace()
-        ticks = range(0, self._axis.count, every)
+    def trial(self, output: Path) -> "_Grid":
+        """Return the same to be tried out: into another file, in silence."""
+        request = replace(self._request, output=output, poster=None, thumbnail=None, preview=None)
+        meter = Meter(lambda _progress: None)
+        meter.plan("render", "finish")
+        return _Grid(self._cells, request, self._box, meter, self._cancelled)
+
+    def make(self, stretch: range | None = None) -> FilmResult:
+        """Encode all ticks, or a stretch of them, check and put in place."""
+        ticks = self.ticks if stretch is None else self.ticks[stretch.start : stretch.stop]
         encoder, notice = choose(self._request.codec, self._request.encoder)
         coding = Coding(codec=self._request.codec, encoder=encoder, threads=self._request.threads)
-        print_ = Print(size=self._request.size, box=self._film, output=self._request.output)
+        print_ = Print(size=self._request.size, box=self.film, output=self._request.output)
         poster: VideoFrame | None = None
         means: list[tuple[float, ...]] = []
         preview = Preview(0, len(ticks)) if self._request.preview else None
-        with Prints([print_], rate, coding) as films:
+        with Prints([print_], self.rate, coding) as films:
             self._meter.begin("render", len(ticks))
             for number, made in enumerate(in_order(self._picture, ticks, self._cancelled)):
                 films.write((made.frame,), number)
@@ -283,7 +339,7 @@ class _Grid:
             bytes=facts.bytes,
             width=facts.width,
             height=facts.height,
-            rate=float(rate),
+            rate=float(self.rate),
             flicker_mev=flicker,
             levelled_by=", ".join(sorted({cell.plan.levelled_by for cell in self._cells})),
             seconds=0.0,
@@ -308,7 +364,7 @@ class _Grid:
     def _picture(self, tick: int) -> _Made:
         if not hasattr(self._local, "converter"):
             self._local.converter, self._local.shown = Converter(), {}
-        canvas = empty(self._film)
+        canvas = empty(self.film)
         for plane in canvas.planes:
             plane[:] = 0
         log_means: list[float] = []

@@ -9,7 +9,16 @@ from aiohttp import web
 
 from skylapse_protocol.errors import ProtocolError
 
-from ..errors import NoRoomError, NotFoundError, ProcessorError, RequestError, StoreError
+from ..errors import (
+    BlindWorkerError,
+    FilmError,
+    LostError,
+    NoRoomError,
+    NotFoundError,
+    ProcessorError,
+    RequestError,
+    StoreError,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +36,7 @@ PROBLEMS = {
     "tus-version": (412, "Only tus 1.0.0 is spoken here"),
     "too-large": (413, "This is too large"),
     "media-type": (415, "Not this kind of content"),
+    "no-film": (422, "No film can be made of this"),
     "quarantined": (422, "Kept aside, not stored as a frame"),
     "taken-over": (423, "Another request has taken this upload over"),
     "damaged": (460, "The bytes are not those that were promised"),
@@ -85,6 +95,9 @@ _KINDS: dict[type[Exception], str] = {
     NotFoundError: "not-found",
     NoRoomError: "no-room",
     StoreError: "unavailable",
+    LostError: "unavailable",
+    BlindWorkerError: "unavailable",
+    FilmError: "no-film",
 }
 _OF_STATUS = {status: kind for kind, (status, _title) in PROBLEMS.items()}
 
