@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from skylapse_protocol.codec import parse_time
 
 from .decode import MAX_PIXELS, Pixels
+from .decode_ahead import Ahead, Follow
 from .errors import PictureError, unreadable
 
 THREADS = 2
@@ -68,10 +69,10 @@ class Recording:
         self._path = path
         self._container: av.container.InputContainer | None = None
         self._stream: VideoStream | None = None
+        self._ahead: Ahead | None = None
         self._first_s: float | None = None
-        self._wanted_s = 0.0
         self.broken = 0
-        """Packets that could not be decoded so far."""
+        """Packets that could not be decoded so far; those that need not be are not among them."""
 
     def __enter__(self) -> Self:
         """Open it; raise PictureError where it is no recording."""
@@ -89,19 +90,22 @@ class Recording:
             raise PictureError(self._path.name, f"has pictures above {MAX_PIXELS // 1_000_000} megapixels")
         context.thread_type = "AUTO"
         context.thread_count = THREADS
+        self._ahead = Ahead(self._path, self._container, self._stream)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close it."""
+        if self._ahead is not None:
+            self._ahead.close()
         if self._container is not None:
             self._container.close()
 
     @property
     def facts(self) -> VideoFacts:
         """What its head says."""
-        container, stream = self._opened()
+        container, stream, _ = self._opened()
         duration = (container.duration or 0) / av.time_base
         return VideoFacts(
             codec=stream.codec_context.name,
@@ -113,7 +117,10 @@ class Recording:
         )
 
     def shots(self) -> Iterator[Shot]:
-        """Yield every frame that can be decoded, in the order in which they are shown."""
+        """Yield every frame that is wanted and can be decoded, in the order in which they are shown.
+
+        Frames that are not wanted may come, too, where others are decoded from them.
+        """
         rate = max(self.facts.rate, 1.0)
         for number, frame in enumerate(self._frames()):
             time_s = frame.time if frame.pts is not None else number / rate
@@ -121,40 +128,32 @@ class Recording:
             self._first_s = first_s
             yield Shot(number=number, time_s=max(time_s - first_s, 0.0), frame=frame)
 
-    def skip_to(self, time_s: float) -> None:
-        """Leave out frames before a moment that no other frame is decoded from: they cost nothing then."""
-        self._wanted_s = time_s
+    def want(self, from_s: float, follow: Follow | None = None) -> None:
+        """Say from when on frames are wanted: what need not be decoded for them is left out.
 
-    def jump(self, time_s: float) -> None:
-        """Go on at the last key frame before a moment, without decoding what lies between."""
-        container, stream = self._opened()
-        if stream.time_base is not None:
-            place = int(((self._first_s or 0.0) + time_s) / stream.time_base)
-            container.seek(place, stream=stream, backward=True)
+        With `follow`, the first of them is wanted and then those from when it says on, given the time of the
+        first. To be called once the first frame of all has come.
+        """
+        _, _, ahead = self._opened()
+        first_s = self._first_s or 0.0
+        after = None if follow is None else lambda time_s: first_s + follow(time_s - first_s)
+        ahead.want(first_s + from_s, after)
 
     def _frames(self) -> Iterator[VideoFrame]:
         """Decode packet by packet, so that a broken one costs no more than itself."""
-        container, stream = self._opened()
-        packets = container.demux(stream)
+        _, _, ahead = self._opened()
         while True:
             try:
-                packet = next(packets, None)
+                packet = ahead.next()
             except av.FFmpegError:
                 self._lose()
                 continue
             if packet is None:
                 return
-            stream.codec_context.skip_frame = "NONREF" if self._is_early(packet) else "DEFAULT"
             try:
                 yield from packet.decode()
             except av.FFmpegError:
                 self._lose()
-
-    def _is_early(self, packet: "av.Packet[VideoStream]") -> bool:
-        """Tell whether a packet's frame is shown before what is wanted next."""
-        if packet.pts is None or self._first_s is None or packet.time_base is None:
-            return False
-        return float(packet.pts * packet.time_base) - self._first_s < self._wanted_s
 
     def _lose(self) -> None:
         """Count a broken packet; give up on a recording that is nothing else."""
@@ -162,10 +161,10 @@ class Recording:
         if self.broken > _MANY_BROKEN:
             raise PictureError(self._path.name, f"has more than {_MANY_BROKEN} broken packets")
 
-    def _opened(self) -> tuple["av.container.InputContainer", VideoStream]:
-        if self._container is None or self._stream is None:
+    def _opened(self) -> tuple["av.container.InputContainer", VideoStream, Ahead]:
+        if self._container is None or self._stream is None or self._ahead is None:
             raise PictureError(self._path.name, "is not open")
-        return self._container, self._stream
+        return self._container, self._stream, self._ahead
 
 
 class Darkroom:

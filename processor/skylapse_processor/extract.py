@@ -2,13 +2,14 @@
 
 `rate`, `every_s` and `count` ask for moments, even in time; the frame nearest after each is taken or, with
 `sharp`, the sharpest of those that are nearer to this moment than to another. `scene` takes a frame whenever
-the picture has changed by so much since the last one taken. Between moments that lie far apart nothing is
-decoded but from the last key frame on.
+the picture has changed by so much since the last one taken. Between moments nothing is decoded but what the
+frames that are taken are decoded from; `sharp` and `scene` look at every frame.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 
 from skylapse_protocol.codec import format_time
 
+from .decode_ahead import Follow
 from .decode_video import Darkroom, Grey, Recording, Shot, VideoFacts
 from .errors import RequestError
 
@@ -29,8 +31,6 @@ LIMITS: Mapping[str, tuple[float, float, str]] = {
 }
 """How frames can be asked for: from, to, and what is counted."""
 
-_JUMP_S = 4.0
-"""Moments so far apart are jumped to; key frames lie two seconds apart in most recordings, ten at most."""
 _BLANK_CODES = 2.0
 _FROZEN_CODES = 0.02
 _BLURRED = 0.4
@@ -91,7 +91,7 @@ class Report:
     facts: VideoFacts
     taken: tuple[Taken, ...]
     broken: int
-    """Packets that could not be decoded."""
+    """Packets that could not be decoded, of those that had to be."""
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
@@ -157,34 +157,44 @@ def _step_s(facts: VideoFacts, wish: ExtractWish) -> float:
     return max(end_s - wish.from_s, 1e-3) / wish.count
 
 
-def _span(recording: Recording, wish: ExtractWish) -> Iterator[Shot]:
+def _span(recording: Recording, wish: ExtractWish, follow: Follow | None = None) -> Iterator[Shot]:
     """Yield the frames between from and to."""
-    if wish.from_s > _JUMP_S:
-        recording.jump(wish.from_s)
-    half_s = 0.5 / max(recording.facts.rate, 1.0)
-    for shot in recording.shots():
+    half_s = _half_s(recording.facts)
+    for number, shot in enumerate(recording.shots()):
+        if number == 0:
+            recording.want(wish.from_s - half_s, follow)
         if wish.to_s is not None and shot.time_s >= wish.to_s - half_s:
             return
         if shot.time_s >= wish.from_s - half_s:
             yield shot
 
 
+def _half_s(facts: VideoFacts) -> float:
+    """Return half the time of a frame: one that is so little early counts as being there."""
+    return 0.5 / max(facts.rate, 1.0)
+
+
 def _at_moments(recording: Recording, wish: ExtractWish, step_s: float) -> Iterator[Shot]:
     """Yield the first frame at or after each moment."""
-    half_s = 0.5 / max(recording.facts.rate, 1.0)
-    number, shots = 0, _span(recording, wish)
-    while (shot := next(shots, None)) is not None:
-        moment_s = wish.from_s + number * step_s
-        if shot.time_s < moment_s - half_s:
+    half_s = _half_s(recording.facts)
+
+    def follow(time_s: float) -> float:
+        """Return from when on a frame is taken after that of this time; never, when all have been."""
+        number = int((time_s + half_s - wish.from_s) / step_s) + 1
+        if wish.count is not None and number >= wish.count:
+            return inf
+        next_s = wish.from_s + number * step_s
+        return inf if wish.to_s is not None and next_s >= wish.to_s else next_s - half_s
+
+    wanted_s = wish.from_s - half_s
+    for shot in _span(recording, wish, follow):
+        if shot.time_s < wanted_s:
             continue
         yield shot
-        number = int((shot.time_s + half_s - wish.from_s) / step_s) + 1
-        if wish.count is not None and number >= wish.count:
+        wanted_s = follow(shot.time_s)
+        if wanted_s == inf:
             return
-        next_s = wish.from_s + number * step_s
-        recording.skip_to(next_s - half_s)
-        if step_s > _JUMP_S:
-            recording.jump(next_s)
+        recording.want(wanted_s, follow)
 
 
 def _sharpest(recording: Recording, wish: ExtractWish, step_s: float) -> Iterator[Shot]:
