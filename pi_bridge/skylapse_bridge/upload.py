@@ -33,6 +33,8 @@ _AT_ONCE = 6
 """So many frames are on their way at most, of all cameras together."""
 _AGAIN_S = 300.0
 """How long a frame waits that alone stands in the way: refused, or on a bad spot of the disk."""
+_DOUBLED_AT_MOST = 20
+"""So often a pause is doubled; no number of failures is too large to reckon with."""
 _CONNECT_S = 10.0
 _SILENCE_S = 60.0
 
@@ -139,7 +141,8 @@ class Uploader:
         """Wait for something new; after failures for the next attempt, however much there is to deliver."""
         event, wait_s = self._wake, None
         if self._failures:
-            longest_s = min(self._pace.first_s * 2 ** (self._failures - 1), self._pace.longest_s)
+            doubled = min(self._failures - 1, _DOUBLED_AT_MOST)
+            longest_s = min(self._pace.first_s * 2**doubled, self._pace.longest_s)
             event, wait_s = self._hurry, longest_s * random.uniform(0.5, 1.0)  # noqa: S311 no secret
         elif self._refusals:
             wait_s = max(min(each.again_s for each in self._refusals.values()) - _monotonic(), 0.0)
@@ -167,6 +170,9 @@ class Uploader:
             held = skip | {frame.id for frame in frames}
             self._refusals = {number: each for number, each in self._refusals.items() if number in held}
         if not frames:
+            self._failures = 0
+            if self._url is not None:
+                self._obstacle = None
             return False
         key = await asyncio.to_thread(self._read_key)
         if key is None:

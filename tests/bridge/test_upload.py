@@ -174,6 +174,17 @@ async def test_the_key_goes_to_no_other_origin(delivery: Delivery, server: TusSe
     await other.stop()
 
 
+async def test_a_processor_that_is_away_for_days_is_waited_for(delivery: Delivery, server: TusServer) -> None:
+    async def after_days(_request: object) -> web.Response:
+        delivery.uploader._failures = 5_000
+        return web.Response(status=503)
+
+    server.faults = [after_days]
+    await delivery.add()
+    await delivery.settle()
+    assert server.frames == [1]
+
+
 async def test_an_upload_that_the_processor_forgot_is_begun_again(
     delivery: Delivery, server: TusServer
 ) -> None:
@@ -273,6 +284,19 @@ async def test_a_damaged_file_is_dropped_and_the_rest_arrives(delivery: Delivery
     assert await delivery.counts() == Counts(captured=3, delivered=2, dropped=1)
     assert sorted(server.frames) == [1, 3]
     assert [path.name for path in delivery.folder.rglob("damaged/*")] == [frames[1].path.name]
+
+
+async def test_where_nothing_waits_any_more_nothing_is_in_the_way(
+    delivery: Delivery, server: TusServer
+) -> None:
+    server.standing_fault = answering(507)
+    await delivery.add()
+    await until(lambda: "507" in (delivery.uploader.problem or ""), what="the trouble")
+    (frame,) = await delivery.outbox.run(lambda spool: spool.pending(9))
+    frame.path.unlink()
+    await delivery.settle()
+    await until(lambda: delivery.uploader.problem is None, what="the end of the trouble")
+    assert await delivery.counts() == Counts(captured=1, dropped=1)
 
 
 async def test_a_disk_that_cannot_be_read_for_a_moment_loses_nothing(
