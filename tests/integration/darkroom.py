@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, override
@@ -115,6 +116,8 @@ class Depot:
         self.refused: set[int] = set()
         """Numbers of frames that it will not have."""
         self.asked = 0
+        self.meanwhile: Callable[[], object] | None = None
+        """What happens while it takes a frame, None where nothing does."""
         self.taken: list[tuple[str, int]] = []
         """The requests that came, each with how many bytes were taken of it."""
         self.cuts: list[int] = []
@@ -160,6 +163,8 @@ class Depot:
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         self.asked += 1
+        if self.meanwhile is not None:
+            self.meanwhile()
         words = dict(pair.split(" ") for pair in request.headers["Upload-Metadata"].split(","))
         record = read_record(json.loads(base64.b64decode(words["record"])))
         assert base64.b64decode(words["sha256"]).decode() == record.sha256

@@ -26,6 +26,7 @@ from tests.integration.darkroom import (
     View,
     let_it_be,
     settle,
+    subentry_of,
 )
 from tests.integration.test_any_camera import GARDEN, OWN, noon, reload
 from tests.integration.test_any_camera_faults import failures, state
@@ -70,6 +71,24 @@ async def test_pauses_grow_and_the_order_stays(
     await noon(hass, freezer, 150)
     assert depot.numbers == [1, 2, 3]
     assert "reach the processor again" in caplog.text
+
+
+async def test_a_processor_that_takes_its_time_to_fail_is_given_a_pause_too(
+    hass: HomeAssistant,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    def hang() -> None:
+        depot.meanwhile = None
+        freezer.tick(70)
+
+    depot.always, depot.meanwhile = 507, hang
+    await noon(hass, freezer)
+    await noon(hass, freezer, 70)
+    assert depot.asked == 1
+    await noon(hass, freezer, 72)
+    assert depot.asked == 2
 
 
 async def test_a_processor_that_is_not_there_is_waited_for(
@@ -320,6 +339,22 @@ async def test_a_damaged_frame_is_given_up_and_counted(
     assert "is lost: its file is" in caplog.text
 
 
+async def test_where_nothing_waits_any_more_nothing_is_in_the_way(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    depot.always = 507
+    await noon(hass, freezer)
+    assert "answered 507" in last(mqtt, f"{OWN}/health").uplink_problem
+    (spool_folder(hass) / "frames" / "1.jpg").unlink()
+    await noon(hass, freezer, 3)
+    health = last(mqtt, f"{OWN}/health")
+    assert (health.spool_frames, health.uplink_problem) == (0, None)
+
+
 async def test_a_frame_that_cannot_be_read_now_is_tried_again(
     hass: HomeAssistant,
     mqtt: MqttMockHAClient,
@@ -351,6 +386,25 @@ async def test_a_spool_that_cannot_be_opened_stops_the_cameras_alone(
     await reload(hass, own_cameras)
     await noon(hass, freezer, 20)
     assert garden.taken == 1
+
+
+async def test_frames_in_a_spool_that_cannot_be_opened_are_left_there_though_their_camera_is_gone(
+    hass: HomeAssistant,
+    own_cameras: MockConfigEntry,
+    depot: Depot,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    depot.always = 507
+    await noon(hass, freezer)
+    assert await hass.config_entries.async_unload(own_cameras.entry_id)
+    hass.config_entries.async_remove_subentry(own_cameras, subentry_of(own_cameras, "garden"))
+    depot.always = None
+    with patch("pathlib.Path.mkdir", side_effect=OSError("read-only")):
+        assert await hass.config_entries.async_setup(own_cameras.entry_id)
+        await settle(hass)
+    freezer.tick(1)
+    await reload(hass, own_cameras)
+    assert depot.numbers == [1]
 
 
 async def test_a_broker_that_refuses_stops_nobody(

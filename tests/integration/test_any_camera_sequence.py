@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from homeassistant.core import HomeAssistant
@@ -302,6 +303,21 @@ def test_a_frame_that_cannot_be_deleted_is_told(tmp_path: Path, caplog: pytest.L
     (tmp_path / "frames" / "1.jpg").mkdir()
     files.remove_frames(tmp_path, [frame(1)[0]])
     assert "cannot be deleted" in caplog.text
+
+
+async def test_a_spool_that_opens_at_the_second_try_counts_every_frame_once(
+    hass: HomeAssistant, tmp_path: Path
+) -> None:
+    fill(tmp_path, 1, 2)
+    spool = Spool(hass, tmp_path)
+    with (
+        patch("pathlib.Path.replace", side_effect=OSError("no space")),
+        pytest.raises(SpoolError, match="no space"),
+    ):
+        await spool.async_open()
+    await spool.async_open()
+    size = sum(len(frame(number)[1]) for number in (1, 2))
+    assert (spool.totals().frames, spool.totals().bytes, spool.counts("garden").pending) == (2, size, 2)
 
 
 async def test_a_folder_that_is_none_is_an_error(hass: HomeAssistant, tmp_path: Path) -> None:

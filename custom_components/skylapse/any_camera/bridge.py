@@ -103,10 +103,12 @@ class OwnBridge:
         self._rests = False
         self._ends: list[CALLBACK_TYPE] = []
         self._following = asyncio.Lock()
+        self._follower: asyncio.Task[None] | None = None
         self._uploader = Uploader(hass, entry, self.spool, self._delivery_changed)
         self._desk = Desk(hass, self._sources, NAME, self._flush)
         self._states = Errand(hass, entry, "skylapse own states", self._tell_states)
         self._health = Errand(hass, entry, "skylapse own health", self._tell_health)
+        self._introduction = Errand(hass, entry, "skylapse introduction", self._introduce)
         self._parts = Parts(
             hass=hass,
             entry=entry,
@@ -130,36 +132,46 @@ class OwnBridge:
         left_behind = [camera for camera in self.spool.cameras if camera not in wanted]
         await _async_empty(self._hass, self._coordinator.root, left_behind, whole=not wanted)
         await self.async_follow()
-        if not wanted and self.spool.totals().frames == 0:
+        if not wanted and self._is_open and self.spool.totals().frames == 0:
             await self._hass.async_add_executor_job(files.remove_spool, self.spool.folder)
             self._is_open = False
 
     async def async_follow(self) -> None:
-        """Begin, end and rename cameras as the user's sources say."""
+        """Begin, end and rename cameras as the user's sources say; no further once this is to stop."""
         async with self._following:
-            wanted = read_sources(self._entry)
-            async_set_issue(
-                self._hass,
-                bool(wanted) and CONF_PROCESSOR_KEY not in self._entry.data,
-                "sources_without_processor",
-                BRIDGE,
+            if self._rests:
+                return
+            self._follower = self._entry.async_create_background_task(
+                self._hass, self._follow(), "skylapse own sources"
             )
-            went = [camera for camera in self._sources if camera not in wanted]
-            for camera in went:
-                self._sources.pop(camera).async_stop()
-                self._dirty.discard(camera)
-            if went:
-                await _async_empty(self._hass, self._coordinator.root, went, whole=not wanted)
-                await self.spool.async_recall(wanted)
-            changed = [spec for spec in wanted.values() if spec != self._spec(spec.id)]
-            if wanted and await self._async_open():
-                await self._async_listen()
-                for spec in changed:
-                    self._take_in(spec)
-                if changed or went:
-                    await self._introduce()
-            elif not wanted:
-                self._stop_listening()
+            await asyncio.wait([self._follower])
+            if not self._follower.cancelled():
+                self._follower.result()
+
+    async def _follow(self) -> None:
+        wanted = read_sources(self._entry)
+        async_set_issue(
+            self._hass,
+            bool(wanted) and CONF_PROCESSOR_KEY not in self._entry.data,
+            "sources_without_processor",
+            BRIDGE,
+        )
+        went = [camera for camera in self._sources if camera not in wanted]
+        for camera in went:
+            self._sources.pop(camera).async_stop()
+            self._dirty.discard(camera)
+        if went:
+            await _async_empty(self._hass, self._coordinator.root, went, whole=not wanted)
+            await self.spool.async_recall(wanted)
+        changed = [spec for spec in wanted.values() if spec != self._spec(spec.id)]
+        if wanted and await self._async_open():
+            await self._async_listen()
+            for spec in changed:
+                self._take_in(spec)
+            if changed or went:
+                await self._introduce()
+        elif not wanted:
+            self._stop_listening()
 
     async def async_stop(self) -> None:
         """Take no more pictures, and say so; what is being written is written to its end."""
@@ -177,9 +189,11 @@ class OwnBridge:
     def _rest(self) -> bool:
         """Take no more pictures; tell whether there is anybody to whom that is to be said."""
         was_resting, self._rests = self._rests, True
+        if self._follower is not None:
+            self._follower.cancel()
         for source in self._sources.values():
             source.async_stop()
-        for errand in (self._uploader, self._states, self._health):
+        for errand in (self._uploader, self._states, self._health, self._introduction):
             errand.async_stop()
         return bool(self._sources) and not was_resting
 
@@ -273,7 +287,7 @@ class OwnBridge:
     @callback
     def _connection_changed(self, connected: bool) -> None:  # noqa: FBT001 the signature is Home Assistant's
         if connected:
-            self._entry.async_create_background_task(self._hass, self._introduce(), "skylapse introduce")
+            self._introduction.async_ask()
 
     @callback
     def _processor_changed(self) -> None:

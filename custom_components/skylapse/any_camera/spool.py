@@ -59,14 +59,7 @@ class Spool:
 
     async def async_open(self) -> None:
         """Read what is there, and finish what a kill interrupted; raise SpoolError."""
-        found = await self._hass.async_add_executor_job(files.read_spool, self.folder)
-        self._ledger = _recovered(found)
-        gone = [record for record in found.records if record.seq in self._ledger.leaving]
-        for record in found.records:
-            if record not in gone:
-                self._take_in(record)
-        await self._remove(gone)
-        await self._write(self._ledger)
+        await self._alone(self._open())
 
     async def async_close(self) -> None:
         """Wait for what is being written. Then nothing is: the next spool of the folder gives the numbers."""
@@ -94,9 +87,8 @@ class Spool:
         await self._alone(self._leave([record], dropped=True))
 
     async def async_recall(self, cameras: Collection[str]) -> dict[str, Kept]:
-        """Return what was deployed last on these cameras; what others had is forgotten."""
-        async with self._lock:
-            return await self._hass.async_add_executor_job(deployed.recall, self.folder, cameras)
+        """Return what was deployed last on these cameras; what others had is forgotten. Raise SpoolError."""
+        return await self._alone(self._recall(cameras))
 
     async def async_keep(self, camera: str, kind: deployed.Kind, payload: bytes) -> None:
         """Keep what is deployed on a camera over a restart, nothing where it is empty; raise SpoolError."""
@@ -171,6 +163,17 @@ class Spool:
 
         return await asyncio.shield(self._hass.async_create_task(in_turn(), "skylapse spool"))
 
+    async def _open(self) -> None:
+        """Take in what is there when all else is done: what fails half-way may be tried again."""
+        found = await self._hass.async_add_executor_job(files.read_spool, self.folder)
+        ledger = _recovered(found)
+        await self._remove([record for record in found.records if record.seq in ledger.leaving])
+        await self._write(ledger)
+        self._ledger = ledger
+        for record in found.records:
+            if record.seq not in ledger.leaving:
+                self._take_in(record)
+
     async def _add(self, jpeg: bytes, describe: Callable[[str, int], FrameRecord]) -> FrameRecord:
         record = describe(self._id, self._ledger.next_seq)
         self._ledger = replace(self._ledger, next_seq=record.seq + 1)
@@ -199,6 +202,9 @@ class Spool:
 
     async def _keep(self, camera: str, kind: deployed.Kind, payload: bytes) -> None:
         await self._hass.async_add_executor_job(deployed.keep, self.folder, camera, kind, payload)
+
+    async def _recall(self, cameras: Collection[str]) -> dict[str, Kept]:
+        return await self._hass.async_add_executor_job(deployed.recall, self.folder, cameras)
 
     async def _leave(self, records: list[FrameRecord], *, dropped: bool) -> None:
         """Count frames as gone, then delete their files: a kill in between costs no count."""

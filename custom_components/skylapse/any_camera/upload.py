@@ -114,6 +114,7 @@ class Uploader:
             record = self._spool.oldest(later)
             if record is None:
                 self._failures = 0
+                self._tell(None)
                 return min(later.values(), default=None)
             self._spool.under_way = record.seq
             try:
@@ -121,7 +122,7 @@ class Uploader:
             except (SpoolError, UploadError) as error:
                 self._failures += 1
                 self._tell(str(error))
-                return now + self._pause()
+                return dt_util.utcnow() + self._pause()
             finally:
                 self._spool.under_way = None
 
