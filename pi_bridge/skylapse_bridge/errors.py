@@ -13,6 +13,7 @@ BridgeError
 │   └── UnsupportedError     it cannot do this at all
 ├── SpoolError               the outbox cannot be used
 │   ├── SpoolFullError       no room is left for another frame
+│   │   └── SpoolLimitError  by its limits: it is known when there is room again
 │   └── DamagedError         a frame's file is gone, or is not what was announced
 ├── UploadError              the processor did not take a frame; it stays in the spool
 │   ├── KeyRefusedError      the processor does not know the key
@@ -72,6 +73,10 @@ class SpoolError(BridgeError):
 
 class SpoolFullError(SpoolError):
     """No room is left for another frame."""
+
+
+class SpoolLimitError(SpoolFullError):
+    """The limits leave no room for another frame; whoever looks again sees when they do."""
 
 
 class DamagedError(SpoolError):

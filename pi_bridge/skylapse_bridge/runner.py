@@ -26,6 +26,7 @@ from .errors import (
     CameraLostError,
     SpoolError,
     SpoolFullError,
+    SpoolLimitError,
 )
 from .focusing import Focusing
 from .logs import about
@@ -185,8 +186,11 @@ class Runner:
 
     def room_changed(self, *, full: bool) -> None:
         """Hear that the spool is full or has room again."""
-        if full != self._sequence.full:
-            self._events.put_nowait(RoomChanged(full=full))
+        if full == self._sequence.full:
+            return
+        if not full:
+            self._voice.well("room")
+        self._events.put_nowait(RoomChanged(full=full))
 
     async def take(
         self, purpose: Callable[[], Purpose], until: datetime, *, override: bool = False
@@ -297,9 +301,7 @@ class Runner:
             self._expect_round()
             now = self._parts.clock.now()
             self._sequence, instructions = step(self._sequence, event, now)
-            self._rounds.only(experiment.id for experiment in running(self._sequence.snapshot, now))
-            if not self._sequence.shooting:
-                self._rounds.rest()
+            self._take_back(now)
             self._parts.on_change(self.id)
             self.time.moved()
             event = Woken()
@@ -315,6 +317,15 @@ class Runner:
                         await self._obey_turn(instruction)
                     case Skip():
                         self._miss(instruction)
+
+    def _take_back(self, now: datetime) -> None:
+        """Forget what is wrong with tests and profiles that nobody asks for any more."""
+        sequence = self._sequence
+        self._rounds.only(experiment.id for experiment in running(sequence.snapshot, now))
+        if not sequence.shooting:
+            self._rounds.rest()
+        if misfit(sequence.plan, sequence.snapshot, now) is None:
+            self._voice.well("profiles")
 
     async def _next_event(self, moment: datetime | None) -> Event:
         """Return the next event, `Woken` when the moment comes first."""
@@ -371,7 +382,9 @@ class Runner:
         shots = possible(shoot.shots, self.shooter.info)
         if not shots:
             known = f"the snapshot knows none of {', '.join(shoot.window.profiles)}"
-            self._voice.fail("capture_failed", misfit(self.plan, self.snapshot, shoot.at) or known)
+            self._voice.fail(
+                "capture_failed", misfit(self.plan, self.snapshot, shoot.at) or known, "profiles"
+            )
         tick = Tick(shoot=shoot, shots=shots, plan=self.plan)
         async with self.time.first():
             for shot in shots:
@@ -385,7 +398,8 @@ class Runner:
                     self._lose(error)
                     return
                 except SpoolFullError as error:
-                    self._voice.fail("capture_failed", str(error))
+                    limit = isinstance(error, SpoolLimitError)
+                    self._voice.fail("capture_failed", str(error), "room" if limit else "capture")
                     self.room_changed(full=True)
                     return
                 except BridgeError as error:

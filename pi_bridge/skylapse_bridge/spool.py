@@ -44,7 +44,7 @@ from skylapse_protocol.messages import Counts
 from skylapse_protocol.records import FrameRecord, read_record, write_record
 
 from .durable import make_folder
-from .errors import SpoolError, SpoolFullError
+from .errors import SpoolError, SpoolFullError, SpoolLimitError
 from .frame_files import (
     StoredFrame,
     file_name,
@@ -340,7 +340,7 @@ class Spool:
     # ------------------------------------------------------------------ room
 
     def make_room(self, size: int) -> None:
-        """Delete delivered frames until `size` bytes fit; raise SpoolFullError where they cannot."""
+        """Delete delivered frames until `size` bytes fit; raise SpoolLimitError where they cannot."""
         while (lack := self._lack(size)) is not None:
             oldest = self.all(
                 "SELECT id, file, bytes FROM frame WHERE state = 'delivered' ORDER BY id LIMIT 20"
@@ -350,7 +350,7 @@ class Spool:
                 continue
             victim = self._oldest_undelivered() if self._limits.on_full == "drop_oldest" else None
             if victim is None:
-                raise SpoolFullError(lack)
+                raise SpoolLimitError(lack)
             self.drop(victim, lack)
 
     def forget_old(self, now: datetime) -> None:

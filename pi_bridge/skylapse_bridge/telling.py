@@ -27,7 +27,7 @@ EventType = Literal[
     "settings_not_followed",
 ]
 
-Matter = Literal["capture", "pace", "settings", "focus", "plan", "snapshot", "test"]
+Matter = Literal["capture", "room", "profiles", "pace", "settings", "focus", "plan", "snapshot", "test"]
 """What a problem is about; it stands until this very matter is well again."""
 
 

@@ -325,6 +325,14 @@ def test_a_picture_that_is_changed_where_it_stands_is_not_taken_again(tmp_path: 
         reel.capture(SETTINGS)
 
 
+def test_a_picture_that_was_deleted_when_it_was_taken_is_seen_all_the_same(tmp_path: Path) -> None:
+    shoot(one := tmp_path / "1.jpg", 1)
+    reel = camera(tmp_path)
+    reel.capture(SETTINGS)
+    one.unlink()
+    assert Image.open(io.BytesIO(reel.preview())).size == (80, 48)
+
+
 def test_pictures_before_a_bookmark_that_is_gone_are_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

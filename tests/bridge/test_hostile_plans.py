@@ -171,7 +171,6 @@ async def test_a_plan_that_asks_for_a_profile_nobody_has_says_so_before_it_is_du
     await until(failed, what="the failure")
     before = len(house.listener.all(STATE))
     house.deploy(plan(window("always", minutes=300), revision=2), snapshot())
-    await house.photograph(1)
     await house.listener.next(STATE, after=before, plan_revision=2, last_error=nothing_but_late)
 
 

@@ -27,6 +27,7 @@ from skylapse_protocol.topics import (
 from tests.support.waiting import until
 
 from .conftest import House
+from .listener import nothing_but_late
 from .made import START, picture, plan, profile, snapshot, window
 from .tus_server import TusServer, answering
 
@@ -171,6 +172,7 @@ async def test_a_full_spool_stops_capture_and_room_starts_it_again(house: House)
     assert state.counts.captured == state.counts.pending > 0
     house.server.standing_fault = None
     await until(lambda: house.listener.all(STATE)[-1].capturing, what="room again")
+    assert nothing_but_late(house.listener.all(STATE)[-1].last_error)
     await house.photograph(1)
     assert house.listener.all(STATE)[-1].counts.dropped == 0
 

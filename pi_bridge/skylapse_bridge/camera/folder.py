@@ -133,7 +133,7 @@ class FolderCamera:
         self._gone: set[Path] = set()
         self._aside: dict[Path, Signature] = {}
         self._next: Picture | None = None
-        self._last_path: Path | None = None
+        self._last_jpeg: bytes | None = None
         self._farthest: Bookmark | None = None
         self._model = "folder"
 
@@ -187,7 +187,7 @@ class FolderCamera:
     def capture(self, settings: CaptureSettings) -> CapturedFrame:
         """Return the next picture as one that was taken at this moment."""
         picture = self._peek()
-        self._next, self._last_path = None, picture.path
+        self._next, self._last_jpeg = None, picture.jpeg
         self._farthest = self._farther(picture)
         facts = {field.name: getattr(picture.facts, field.name) for field in fields(Facts)}
         facts["tone_curve"] = facts["tone_curve"] or self._tone_curve
@@ -203,12 +203,7 @@ class FolderCamera:
 
     def preview(self) -> bytes:
         """Return the picture that was taken last, else the next one, small."""
-        if self._last_path is None:
-            return preview(self._peek().jpeg)
-        try:
-            return preview(self._last_path.read_bytes())
-        except OSError as error:
-            raise CameraError(f"{self._last_path} is gone: {error}") from error
+        return preview(self._last_jpeg or self._peek().jpeg)
 
     def focus(self, dioptre: float | None) -> float:
         """Refuse: a folder has no lens."""
