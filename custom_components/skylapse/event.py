@@ -6,7 +6,6 @@ from homeassistant.components.event import EventEntity, EventEntityDescription
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .configuration import read_schedules
 from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry
 from .entity import CameraEntity, async_follow
@@ -84,7 +83,7 @@ def _is_routine(coordinator: SkylapseCoordinator, message: object) -> bool:
     """Tell whether a frame is one of so many that telling of each would bury all else that happens."""
     if not isinstance(message, FrameRecord) or message.schedule is None:
         return False
-    schedule = read_schedules(coordinator.entry).get(message.schedule)
+    schedule = coordinator.entry.runtime_data.specs.schedules.get(message.schedule)
     return schedule is not None and schedule.interval_s < TOLD_INTERVAL_S
 
 

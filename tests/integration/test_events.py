@@ -1,9 +1,11 @@
 """What happens, as people see it in the logbook and build upon: the event entity."""
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
+from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -58,6 +60,21 @@ async def test_frames_that_come_often_are_no_events(
     found = hass.states.get(entity)
     assert found is not None
     assert (found.attributes["event_type"], found.attributes["schedule"]) == ("capture_completed", "hourly")
+
+
+async def test_a_schedule_that_cannot_be_read_is_not_told_of_with_every_frame(
+    hass: HomeAssistant, spoken: MockConfigEntry, bridge: Bridge, caplog: pytest.LogCaptureFixture
+) -> None:
+    sunset = next(each for each in spoken.subentries.values() if each.unique_id == "sunset")
+    data = MappingProxyType({**sunset.data, "duration_min": 5000})
+    broken = ConfigSubentry(data=data, subentry_type="schedule", title="Broken", unique_id="broken")
+    hass.config_entries.async_add_subentry(spoken, broken)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert "Schedule broken cannot be read" in caplog.text
+    caplog.clear()
+    for seq in range(241, 244):
+        await bridge.say(topics.FRAME, replace(FRAME, seq=seq, schedule="broken"))
+    assert "cannot be read" not in caplog.text
 
 
 async def test_old_news_that_a_broker_kept_are_no_events(
