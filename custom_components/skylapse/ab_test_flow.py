@@ -47,6 +47,7 @@ _ERROR_FIELDS = {
     "test_id_taken": "name",
 }
 """Where an error of the brain is shown that is none of the arms'."""
+_SIGNS = {True: "✓", False: "✗"}
 
 
 class AbTestFlow(ConfigSubentryFlow):
@@ -106,7 +107,7 @@ class AbTestFlow(ConfigSubentryFlow):
             data_schema=self.add_suggested_values_to_schema(probatio.Schema(asked), user_input or shown),
             description_placeholders={
                 "camera": test.camera,
-                "arms": _arms_in_words(entry, subentry.data["arms"]),
+                "arms": _arms_in_words(entry, subentry.data["arms"], words_of_choices(self.hass)),
                 "scores": _scores(test),
             },
             errors=errors,
@@ -183,15 +184,21 @@ def _end(given: Mapping[str, Any], usual: datetime) -> tuple[datetime, dict[str,
     return ends_at, {} if SHORTEST <= left <= LONGEST else {"ends_at": "end_range"}
 
 
-def _arms_in_words(entry: SkylapseConfigEntry, arms: list[Mapping[str, Any]]) -> str:
-    """Return arms as in `A: Mountain spot · B: Mountain spot (ev 0.2, curve warm)`."""
-    names = {spec.id: spec.name for spec in read_profiles(entry).values()}
-    words = []
+def _arms_in_words(entry: SkylapseConfigEntry, arms: list[Mapping[str, Any]], words: Words) -> str:
+    """Return arms as in `A: Mountain spot · B: Mountain spot (Curve Warm, Metering Centre)`."""
+    names = row_names(read_profiles(entry).values())
+    said = []
     for letter, arm in zip(LETTERS, arms, strict=False):
-        changes = ", ".join(f"{key} {value}" for key, value in arm.items() if key != "profile")
+        changes = ", ".join(_in_words(key, value, words) for key, value in arm.items() if key != "profile")
         name = names.get(arm["profile"], arm["profile"])
-        words.append(f"{letter.upper()}: {name}" + (f" ({changes})" if changes else ""))
-    return " · ".join(words)
+        said.append(f"{letter.upper()}: {name}" + (f" ({changes})" if changes else ""))
+    return " · ".join(said)
+
+
+def _in_words(key: str, value: Any, words: Words) -> str:
+    """Return a field of an arm as its form calls it, and its value."""
+    shown = _SIGNS[value] if isinstance(value, bool) else words.get(f"{key}.{value}", value)
+    return f"{words.get(f'ab_test_arm.fields.{key}.name', key)} {shown}"
 
 
 def _scores(test: AbTest) -> str:

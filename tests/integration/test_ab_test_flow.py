@@ -10,6 +10,7 @@ from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import UnknownFlow
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.translation import async_load_integrations
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
@@ -260,6 +261,28 @@ async def test_an_entry_that_is_not_loaded_starts_and_changes_nothing(
 # ---------------------------------------------------------------- changing
 
 
+@pytest.mark.parametrize(
+    ("language", "changes"),
+    [
+        ("en", "Exposure compensation 0.2, Curve Warm, Keep raw pictures ✓"),
+        ("de", "Belichtungskorrektur 0.2, Kurve Warm, Rohbilder behalten ✓"),
+    ],
+)
+async def test_a_tests_arms_are_told_in_the_words_of_their_form(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    spoken: MockConfigEntry,
+    bridge: Bridge,
+    language: str,
+    changes: str,
+) -> None:
+    hass.config.language = language
+    await async_load_integrations(hass, {DOMAIN})
+    subentry = await added(hass, mqtt, spoken, bridge, arms=[ARMS[0], {**ARMS[1], "raw": True}])
+    form = await spoken.start_subentry_reconfigure_flow(hass, subentry.subentry_id)
+    assert form["description_placeholders"]["arms"] == f"A: Mountain spot · B: Mountain spot ({changes})"
+
+
 async def test_a_tests_name_and_end_are_changed_without_a_new_test(
     hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge
 ) -> None:
@@ -267,7 +290,7 @@ async def test_a_tests_name_and_end_are_changed_without_a_new_test(
     form = await spoken.start_subentry_reconfigure_flow(hass, subentry.subentry_id)
     assert form["description_placeholders"] == {
         "camera": "roof/west",
-        "arms": "A: Mountain spot · B: Mountain spot (ev 0.2, curve warm)",
+        "arms": "A: Mountain spot · B: Mountain spot (Exposure compensation 0.2, Curve Warm)",
         "scores": "–",
     }
     assert {str(key) for key in form["data_schema"].schema} == {"name", "ends_at"}
