@@ -105,8 +105,11 @@ def test_what_is_no_whole_picture_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "2.jpg").write_bytes(picture()[:-30])
     (tmp_path / "3.jpg").write_bytes(b"text")
     (tmp_path / "4.jpg").write_bytes(picture(width=96))
+    (tmp_path / "5.jpg").mkdir()
     reel = camera(tmp_path)
     assert [reel.capture(SETTINGS).width for _ in range(2)] == [64, 96]
+    with pytest.raises(CameraEndError):
+        reel.capture(SETTINGS)
 
 
 def test_a_missing_and_an_empty_folder_are_told(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ was seen to be gone, another one is new; the same one, as on a disk that comes b
 import json
 import logging
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -278,12 +279,11 @@ class FolderCamera:
         """Return the files that may be pictures, without those that were none and have not changed since."""
         try:
             names = [path for path in self._path.iterdir() if path.suffix.lower() in _SUFFIXES]
-            files = [(path, _signature(path)) for path in names if path.is_file()]
         except OSError as error:
             raise CameraLostError(f"{self._path} cannot be read: {error.strerror or error}") from error
-        found = {path: signature for path, signature in files if signature is not None}
+        found = {path: known for path in names if (known := _signature(path)) is not None}
         self._aside = {path: known for path, known in self._aside.items() if known == found.get(path)}
-        return {path: signature for path, signature in found.items() if path not in self._aside}
+        return {path: known for path, known in found.items() if path not in self._aside}
 
     def _ordered(self, paths: list[Path]) -> list[Path]:
         """Return pictures as they are to be taken; as they were written where only the newest counts."""
@@ -381,12 +381,12 @@ def _head(path: Path) -> bytes:
 
 
 def _signature(path: Path) -> Signature | None:
-    """Return what tells whether a file has changed, None where it is gone."""
+    """Return what tells whether a file has changed, None where it is gone or no file."""
     try:
         facts = path.stat()
     except OSError:
         return None
-    return facts.st_size, facts.st_mtime_ns
+    return (facts.st_size, facts.st_mtime_ns) if stat.S_ISREG(facts.st_mode) else None
 
 
 def _require_still(path: Path, before: Signature | None) -> None:
