@@ -1,5 +1,6 @@
 """Results beside films in a running processor: they grow, are told of, served, deleted, and survive kills."""
 
+import asyncio
 import errno
 import io
 import sqlite3
@@ -28,6 +29,7 @@ from tests.support.waiting import until
 from .client import Client
 from .conftest import serving, write_config
 from .evenings_made import Camera, evening, every
+from .frames_made import frame
 from .listener import Listener
 from .program import Processor
 from .test_kills import deliver
@@ -218,9 +220,9 @@ async def test_an_evening_is_scored_and_the_score_says_why(
         heard = await until(told, timeout_s=20)
     assert sunset["day"] == DAY
     assert 0 < sunset["score"] < 1
-    for frame in sunset["frames"]:
-        parts = frame["colour"] * frame["warmth"] * frame["clouds"] * frame["exposure"]
-        assert frame["worth"] == pytest.approx(parts, abs=0.001)
+    for each in sunset["frames"]:
+        parts = each["colour"] * each["warmth"] * each["clouds"] * each["exposure"]
+        assert each["worth"] == pytest.approx(parts, abs=0.001)
     assert [said["change"] for said in heard] == ["added"] + ["changed"] * (len(heard) - 1)
     assert (heard[-1]["id"], heard[-1]["picture"]) == (keogram["id"], keogram["picture"])
 
@@ -267,6 +269,32 @@ async def test_what_cannot_be_made_is_not_tried_without_end(
         before = looked
         await until(lambda: looked >= before + 5, timeout_s=20)
     assert tried == 1
+
+
+async def test_a_day_that_fails_leaves_the_results_of_others_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = Press.publish
+
+    def torn(press: Press, day: Day) -> list[Told]:
+        told = publish(press, day)
+        if day.camera.camera == "east":
+            raise OSError(errno.EIO, "Input/output error")
+        return told
+
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
+        keeper = service._keeper
+        async with keeper._alone:
+            for camera in ("west", "east"):
+                assert (await client.upload(*frame(1, camera=camera))).status == 201
+            await until(lambda: len(keeper._fresh) == 2)
+            while await keeper._step():
+                pass
+            monkeypatch.setattr(Press, "publish", torn)
+            told = await asyncio.to_thread(keeper._publish_due)
+            again = [key for key, growing in keeper._days.items() if growing.dirty]
+    assert {str(each.result.camera) for each in told} == {"roof/west"}
+    assert [str(camera) for camera, _day in again] == ["roof/east"], "what failed is tried again"
 
 
 async def test_pictures_are_served_to_whoever_has_them_already(running: Client) -> None:

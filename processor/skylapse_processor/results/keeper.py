@@ -210,20 +210,40 @@ class Keeper:
         return missed
 
     def _publish_due(self) -> list[Told]:
-        """Publish every day that has changed and was not published lately, once its missed frames are in."""
+        """Publish every day that has changed and was not published lately, once its missed frames are in.
+
+        A day that fails takes nothing from the others: what has been published is told.
+        """
         now, told = self._clock(), list[Told]()
         waiting = {*self._behind, *((frame.name.camera, frame.day) for frame in list(self._missed)[:1])}
         for key, growing in list(self._days.items()):
             if key in waiting:
                 continue
-            if growing.dirty and _is_due(growing.published_at, now, self._every):
-                growing.published_at = now  # what fails is tried again no sooner than what succeeds
-                told += self._press.publish(growing.day)
-                growing.dirty = False
-            if growing.undecided and now >= growing.chosen_at + self._every * _BEST_EVERY:
-                growing.chosen_at = now
-                told += self._press.choose_best(*key)
-                growing.undecided = False
+            for publish in (self._publish, self._choose_best):
+                try:
+                    told += publish(growing, now)
+                except NoRoomError as error:
+                    _log.warning("results wait for room: %s", error)
+                except Exception:  # noqa: BLE001 - one odd day must not end the results of all others
+                    _log.exception("results of %s, %s could not be made; they are tried again", *key)
+        return told
+
+    def _publish(self, growing: _Growing, now: datetime) -> list[Told]:
+        """Publish what grows through a day, if that is due."""
+        if not growing.dirty or not _is_due(growing.published_at, now, self._every):
+            return []
+        growing.published_at = now  # what fails is tried again no sooner than what succeeds
+        told = self._press.publish(growing.day)
+        growing.dirty = False
+        return told
+
+    def _choose_best(self, growing: _Growing, now: datetime) -> list[Told]:
+        """Choose a day's best frames anew, if that is due."""
+        if not growing.undecided or now < growing.chosen_at + self._every * _BEST_EVERY:
+            return []
+        growing.chosen_at = now
+        told = self._press.choose_best(growing.day.camera, growing.day.day)
+        growing.undecided = False
         return told
 
     def _recent(self) -> list[Key]:
