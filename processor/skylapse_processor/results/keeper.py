@@ -2,7 +2,8 @@
 
 One frame after the other, in one thread beside the event loop. Frames that were just measured come first;
 what a kill, a deletion or an older release left undone is made up for between them, newest day first. A
-result is published when its first frame has come, then at most once in `every_s` while it grows.
+result is published when its first frame has come, then at most once in `every_s` while it grows, and a moment
+after a frame: at the end of a long day its film is made first, and drawing takes time from it.
 """
 
 import asyncio
@@ -34,6 +35,8 @@ _BEST_EVERY = 10
 _OPEN = 8
 """Days that are held in memory: a few megabytes each."""
 _TICK_S = 0.25
+_AFTER = timedelta(seconds=2)
+"""A frame that has come is drawn so much later, or sooner where results are to be published more often."""
 
 Key = tuple[CameraName, str]
 
@@ -43,11 +46,30 @@ class _Growing:
     """A day in memory, and what is still to be told of it."""
 
     day: Day
-    dirty: bool = False
+    dirty_since: datetime | None = None
     published_at: datetime | None = None
     undecided: bool = False
     """Whether frames have come since the best were chosen."""
     chosen_at: datetime
+
+    def soil(self, now: datetime) -> None:
+        """Note that there is something to publish."""
+        self.dirty_since = self.dirty_since or now
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is something to publish."""
+        return self.dirty_since is not None
+
+    def is_fresh(self, now: datetime, every: timedelta) -> bool:
+        """Tell whether a frame has come this moment."""
+        return self.dirty_since is not None and now < self.dirty_since + min(every, _AFTER)
+
+    def is_due(self, now: datetime, every: timedelta) -> bool:
+        """Tell whether there is something to publish, and it has waited long enough."""
+        if self.published_at is None:
+            return self.dirty
+        return self.dirty and now >= self.published_at + every and not self.is_fresh(now, every)
 
 
 class Keeper:
@@ -172,8 +194,9 @@ class Keeper:
         except (ProcessorError, OSError) as error:
             _log.warning("%s is left out of results: %s", frame.name, error)
             return
-        growing.dirty |= taken
-        growing.undecided |= taken
+        if taken:
+            growing.soil(self._clock())
+            growing.undecided = True
 
     def _open(self, camera: CameraName, day: str) -> _Growing:
         """Return a day, read from disk if need be; those that nobody asked for lately are let go."""
@@ -205,7 +228,7 @@ class Keeper:
         found = self._catalogue.frames(Selection(camera=camera, day=day, role=FrameRole.LEADS))
         good = [frame for frame in found if frame.state is FrameState.GOOD]
         missed = [frame for frame in good if not growing.day.ledger.holds(frame.name)]
-        growing.dirty = True
+        growing.soil(self._clock())
         growing.undecided |= bool(good) and self._press.is_behind(camera, day, len(good))
         return missed
 
@@ -230,16 +253,17 @@ class Keeper:
 
     def _publish(self, growing: _Growing, now: datetime) -> list[Told]:
         """Publish what grows through a day, if that is due."""
-        if not growing.dirty or not _is_due(growing.published_at, now, self._every):
+        if not growing.is_due(now, self._every):
             return []
         growing.published_at = now  # what fails is tried again no sooner than what succeeds
         told = self._press.publish(growing.day)
-        growing.dirty = False
+        growing.dirty_since = None
         return told
 
     def _choose_best(self, growing: _Growing, now: datetime) -> list[Told]:
         """Choose a day's best frames anew, if that is due."""
-        if not growing.undecided or now < growing.chosen_at + self._every * _BEST_EVERY:
+        waits = not growing.undecided or growing.is_fresh(now, self._every)
+        if waits or now < growing.chosen_at + self._every * _BEST_EVERY:
             return []
         growing.chosen_at = now
         told = self._press.choose_best(growing.day.camera, growing.day.day)
@@ -269,10 +293,6 @@ class Keeper:
             self._tell(self.message(each.result, each.change))
         for camera in {each.result.camera for each in told}:
             self.changed(camera)
-
-
-def _is_due(before: datetime | None, now: datetime, every: timedelta) -> bool:
-    return before is None or now >= before + every
 
 
 def _when(result: StoredResult) -> str:
