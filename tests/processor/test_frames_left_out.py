@@ -100,7 +100,7 @@ def told(recording: Recording, wish: ExtractWish) -> Told:
     return found
 
 
-def hold(path: Path) -> None:
+def check(path: Path) -> None:
     """Fail where what is left out changes what is taken."""
     for wish in WISHES:
         whole = told(Everything(path), wish)
@@ -111,7 +111,7 @@ def hold(path: Path) -> None:
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_what_is_left_out_changes_no_frame(tmp_path: Path, name: str) -> None:
     codec, file, uneven, words = RECORDINGS[name]
-    hold(record(tmp_path / file, codec, uneven, words))
+    check(record(tmp_path / file, codec, uneven, words))
 
 
 def test_what_an_edit_list_hides_stays_hidden(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_what_an_edit_list_hides_stays_hidden(tmp_path: Path) -> None:
     cut = tmp_path / "cut.mp4"
     copy = ["-ss", "0.7", "-i", str(path), "-c", "copy", str(cut)]
     subprocess.run([find_program("ffmpeg"), "-v", "error", *copy], check=True)
-    hold(cut)
+    check(cut)
 
 
 def test_damage_is_told_of_what_had_to_be_decoded(tmp_path: Path) -> None:
