@@ -310,6 +310,7 @@ class Service:
             case PLAN.path:
                 camera = CameraName(bridge=ids["bridge"], camera=ids["camera"])
                 plan = _of(message, Plan)
+                self._today.hear_windows(camera, plan.windows if plan is not None else ())
                 if plan is not None:
                     self._keeper.hear_zone(camera, plan.time_zone)
             case ORDERS.path:

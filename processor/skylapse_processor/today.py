@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from skylapse_protocol.identifiers import CameraName
+from skylapse_protocol.snapshot import Window
 
 from . import mp4, today_show
 from .decode_scale import Box
@@ -33,7 +34,7 @@ from .store.store import Store
 from .today_cut import STEP, HurriedError, Lane
 from .today_frames import AT_ONCE, TodayFrames
 from .today_live import Live, in_haste, matching, stopped
-from .today_plan import AHEAD, GROUP, Aim, aims, follows, grows, on_grid, pace_of, spec_of
+from .today_plan import AHEAD, GROUP, Aim, aims, ends_soon, follows, grows, on_grid, pace_of, spec_of
 from .today_reel import Picture, Piece, Reel, in_groups, window_of
 from .today_show import LivePart, SoFar
 
@@ -68,6 +69,7 @@ class Today:
         self._lives: dict[str, Live] = {}
         self._current: dict[CameraName, Live] = {}
         self._opening = asyncio.Lock()
+        self._windows: dict[CameraName, Sequence[Window]] = {}
         self._stirred: set[CameraName] = set()
         self._followers: dict[CameraName, asyncio.Task[None]] = {}
         self._serials = itertools.count(secrets.randbelow(_MANY) + 1)
@@ -89,6 +91,10 @@ class Today:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self._closing.stop)
         await asyncio.to_thread(self._showing.stop)
+
+    def hear_windows(self, camera: CameraName, windows: Sequence[Window]) -> None:
+        """Note when a camera's windows end, on the clock that its frames are taken by."""
+        self._windows[camera] = windows
 
     def stir(self, camera: CameraName) -> None:
         """Hear that a camera has new frames."""
@@ -298,6 +304,9 @@ class Today:
             return  # its film is rendered in the end, see `_to_finish`
         aimed = aims(live.reel.path_end, pending)
         live.rehearsed = matching(live.rehearsed, pending, aimed)
+        windows = self._windows.get(live.spec.camera, ())
+        if not pending or not ends_soon(live.spec, windows, pending[-1].captured_at):
+            return
         first = sum(len(piece.frames) for piece in live.rehearsed)
         while first + STEP + AHEAD <= len(pending):
             if live.hurried or live.spec.camera in self._stirred:

@@ -29,6 +29,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from fractions import Fraction
 from functools import lru_cache
 
@@ -36,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylapse_protocol.messages import Order
+from skylapse_protocol.snapshot import Window
 
 from .frames import SourceFrame
 from .jobs import RenderSpec
@@ -119,6 +121,16 @@ def pace_of(spec: RenderSpec) -> Fraction:
 def follows(spec: RenderSpec, before: RenderSpec) -> bool:
     """Tell whether a film is of another window or day, so that the one before is over."""
     return (spec.day, spec.window) != (before.day, before.window)
+
+
+def ends_soon(spec: RenderSpec, windows: Sequence[Window], newest: datetime) -> bool:
+    """Tell whether a film's window has but a segment's frames to come, or nobody knows when it ends."""
+    ends = [
+        window.ends_at - GROUP * timedelta(seconds=window.interval_s)
+        for window in windows
+        if (window.id, window.day) == (spec.window, spec.day)
+    ]
+    return not ends or newest >= max(ends)
 
 
 def is_exact(frame: SourceFrame) -> bool:

@@ -1,6 +1,7 @@
 """What was encoded ahead of the end of a film of today is let go of, and the film is none the worse."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -10,11 +11,15 @@ from skylapse_processor.service import Service
 from skylapse_processor.today_cut import STEP
 from skylapse_processor.today_plan import AHEAD, GROUP
 from skylapse_protocol.identifiers import CameraName
+from skylapse_protocol.snapshot import Plan, Window
+from skylapse_protocol.topics import PLAN
+from tests.support.mosquitto import Broker
 from tests.support.waiting import until
 
 from .client import Client
 from .conftest import serving, write_config
-from .frames_made import DAY
+from .frames_made import DAY, START
+from .listener import Listener
 from .test_today import asked_for, deliver, shows
 
 WEST = CameraName.parse("roof/west")
@@ -39,7 +44,17 @@ async def grow(service: Service, client: Client, frames: int) -> None:
     """Deliver a day, and wait until all is rehearsed that can be; nobody looks at it."""
     await deliver(client, *range(1, frames + 1))
     ready = (frames - AHEAD) % GROUP // STEP * STEP
-    await until(lambda: rehearsed(service) == ready and not service._today._followers, timeout_s=30)
+    await until(partial(rests, service, ready), timeout_s=30)
+
+
+def rests(service: Service, ready: int) -> bool:
+    """Tell whether so many frames are rehearsed, and nothing more is to be done."""
+    return rehearsed(service) == ready and not service._today._followers
+
+
+def knows(service: Service, window: Window) -> bool:
+    """Tell whether it was heard when a window ends."""
+    return service._today._windows.get(WEST) == (window,)
 
 
 async def go_on(client: Client) -> None:
@@ -89,6 +104,30 @@ async def test_a_frame_that_comes_late_lets_go_of_what_it_makes_wrong(served: tu
     await deliver(client, 8)
     await until(lambda: rehearsed(service) == 3 * STEP and not service._today._followers, timeout_s=30)
     assert (await asked_for(client, SHORT))[0] == list(range(1, SHORT + 1))
+
+
+async def test_nothing_is_rehearsed_before_the_end_of_a_window_is_near(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    async with serving(write_config(tmp_path / "processor", broker)) as (service, client):
+        for revision, to_come, ready in ((1, 600, 0), (2, GROUP, 3 * STEP)):
+            ends_at = START + timedelta(seconds=15 * (SHORT + to_come))
+            window = Window(
+                id="sunset",
+                schedule="sunset",
+                day=DAY,
+                starts_at=START,
+                ends_at=ends_at,
+                interval_s=15.0,
+                profiles=("f",),
+            )
+            plan = Plan(revision=revision, created_at=START, time_zone="UTC", windows=(window,))
+            listener.say(PLAN, plan, bridge="roof", camera="west")
+            await until(partial(knows, service, window), timeout_s=20)
+            await deliver(client, *(range(1, SHORT + 1) if revision == 1 else [SHORT + 1]))
+            await until(partial(shows, client, SHORT + revision - 1), timeout_s=30)
+            await until(partial(rests, service, ready), timeout_s=30)
+        assert (await asked_for(client, SHORT + 1))[0] == list(range(1, SHORT + 2))
 
 
 async def test_nothing_is_rehearsed_of_a_film_that_is_rendered_in_the_end(
