@@ -1,9 +1,12 @@
 """Results in the gallery, in a real browser: among the films of their day, opened and closed by keyboard."""
 
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from playwright.async_api import Browser, Page
 
+from skylapse_processor.store.results import StoredResult
+from skylapse_protocol.identifiers import CameraName
 from tests.support.waiting import until
 
 from .conftest import serving, write_config
@@ -56,3 +59,38 @@ async def test_keograms_and_best_frames_are_shown_under_their_day(tmp_path: Path
         await page.set_viewport_size({"width": 360, "height": 740})
         assert await page.evaluate("() => document.documentElement.scrollWidth") == 360
         assert faults == []
+
+
+async def test_older_results_come_with_older_films(tmp_path: Path, browser: Browser) -> None:
+    first, now = date(2025, 1, 1), datetime(2026, 6, 1, tzinfo=UTC)
+    days = [f"{first + timedelta(days=number)}" for number in range(305)]
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
+        for number, day in enumerate(days):
+            result = StoredResult(
+                id=f"{number:016x}",
+                camera=CameraName.parse("roof/west"),
+                day=day,
+                kind="keogram",
+                title="Keogram",
+                frames=9,
+                width=16,
+                height=9,
+                bytes=1,
+                content="0",
+                created_at=now,
+                changed_at=now,
+            )
+            service._store.results.put(result)
+        page = await browser.new_page(viewport={"width": 1280, "height": 800})
+        shown = "all => all.map((each) => each.closest('.day').dataset.day)"
+        await sign_in(page, service.base_url, client.key)
+        assert await page.eval_on_selector_all("[data-result]", shown) == days[:4:-1]
+        await page.click("#more")
+        await page.wait_for_selector("#more", state="hidden")
+        assert await page.eval_on_selector_all("[data-result]", shown) == days[::-1]
+        await page.fill("#words", "no such film")
+        await page.wait_for_selector("#nothing:not([hidden])")
+        assert await page.query_selector("[data-result]") is None
+        await page.fill("#words", "")
+        await page.wait_for_selector("#more:not([hidden])")
+        assert len(await page.query_selector_all("[data-result]")) == 300

@@ -1,15 +1,16 @@
 // The gallery: films by day, filtered by camera and words, played in a dialog. It asks the same API as everybody.
 
-import { sectionOf, showResults } from "./results.js";
+import { appendResults, sectionOf } from "./results.js";
 import { hideToday, showToday } from "./today.js";
 
 const API = "api/v1/";
 const RENDERS_EVERY_MS = 4000;
+const PAGES = { films: 60, results: 300 };  // of what a day has, results are about five times as many
 
 const $ = (id) => document.getElementById(id);
 const made = (template) => $(template).content.firstElementChild.cloneNode(true);
 
-const state = { camera: null, films: [], cursor: null, request: 0, shown: -1, timer: 0 };
+const state = { camera: null, films: [], next: { films: null, results: null }, request: 0, shown: -1, timer: 0 };
 
 class Refused extends Error {}
 
@@ -117,36 +118,39 @@ function tellApart() {
   }
 }
 
+const NONE = { items: [], next: null };
+
+const words = () => $("words").value.trim();
+
+// The next page of a list; an empty one where there is no next.
+async function page(list, { fresh, ...asked }) {
+  if (!fresh && !state.next[list]) return NONE;
+  const query = new URLSearchParams({ limit: PAGES[list], ...asked });
+  if (state.camera) query.set("camera", state.camera);
+  if (!fresh) query.set("cursor", state.next[list]);
+  return ask(`${list}?${query}`);
+}
+
 async function load({ fresh }) {
   const request = ++state.request;
-  const query = new URLSearchParams({ limit: "60" });
-  if (state.camera) query.set("camera", state.camera);
-  if ($("words").value.trim()) query.set("q", $("words").value.trim());
-  if ($("pinned").checked) query.set("pinned", "true");
-  if (!fresh && state.cursor) query.set("cursor", state.cursor);
-  const page = await ask(`films?${query}`);
+  const asked = { ...(words() && { q: words() }), ...($("pinned").checked && { pinned: "true" }) };
+  const narrowed = Object.keys(asked).length > 0;  // results have neither words nor pins
+  const [films, results] = await Promise.all([
+    page("films", { fresh, ...asked }), narrowed ? NONE : page("results", { fresh }),
+  ]);
   if (request !== state.request) return;
   if (fresh) {
     state.films = [];
     $("films").replaceChildren();
   }
-  append(page.items);
-  state.cursor = page.next;
-  $("more").hidden = !page.next;
-  const filtered = state.camera || $("words").value.trim() || $("pinned").checked;
-  if (fresh) await loadResults(request);
+  append(films.items);
+  state.next = { films: films.next, results: results.next };
+  appendResults(results.items, { address, nameOfDay });
+  $("more").hidden = !state.next.films && !state.next.results;
   $("nothing").hidden = state.films.length > 0 || $("films").childElementCount > 0;
-  $("nothing").textContent = filtered
+  $("nothing").textContent = narrowed || state.camera
     ? "No film fits."
     : "No films yet. The first one appears here when a window has ended and its frames have come in.";
-}
-
-async function loadResults(request) {
-  if ($("words").value.trim() || $("pinned").checked) return;
-  const query = new URLSearchParams({ limit: "200" });
-  if (state.camera) query.set("camera", state.camera);
-  const { items } = await ask(`results?${query}`);
-  if (request === state.request) showResults(items, { address, nameOfDay });
 }
 
 // ---------------------------------------------------------------- cameras and renders

@@ -42,9 +42,9 @@ function card(result, address) {
   return element;
 }
 
-export function showResults(results, { address, nameOfDay }) {
-  for (const old of $("films").querySelectorAll("[data-result]")) old.remove();
+export function appendResults(results, { address, nameOfDay }) {
   for (const result of results) {
+    if ($("films").querySelector(`[data-result="${result.id}"]`)) continue;  // it has moved meanwhile
     const year = result.kind === "keogram_year" ? result.day.slice(0, 4) : null;
     const section = year ? sectionOf(year, year) : sectionOf(result.day, nameOfDay(result.day));
     section.querySelector(".grid").append(card(result, address));
