@@ -74,7 +74,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: SkylapseConfigEntry) ->
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
     await entry.runtime_data.own_bridge.async_stop()
-    await entry.runtime_data.deployer.async_save()
+    await entry.runtime_data.deployer.async_stop()
     return True
 
 

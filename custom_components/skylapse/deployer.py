@@ -121,6 +121,8 @@ class Deployer:
     async def _deploy(self) -> None:
         async with self._lock:
             self._scheduled = False
+            if self._stopped:
+                return
             configuration = self.configuration = read_configuration(self.hass, self.entry)
             cameras = [facts for facts in self.coordinator.system.cameras.values() if facts.info]
             now = dt_util.utcnow()
@@ -133,7 +135,7 @@ class Deployer:
             await self._publish(topics.ORDERS, orders)
             await self._publish_uplinks()
             self._wake_at_next_renewal(cameras, now)
-            self._store.async_delay_save(self._kept, _SAVE_DELAY_S)
+            self._save_soon()
 
     @callback
     def async_listen(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
@@ -179,11 +181,19 @@ class Deployer:
                 await self._empty(topics.UPLINK, bridge=bridge)
             for name in cameras:
                 await self._forget_camera(name)
-            self._store.async_delay_save(self._kept, _SAVE_DELAY_S)
+            self._save_soon()
 
-    async def async_save(self) -> None:
-        """Write the ledger now."""
-        await self._store.async_save(self._kept())
+    async def async_stop(self) -> None:
+        """Deploy no more, and write the ledger when what is under way has been deployed."""
+        self._stop()
+        async with self._lock:
+            await self._store.async_save(self._kept())
+
+    @callback
+    def _save_soon(self) -> None:
+        """Write the ledger before long; once stopped, `async_stop` writes it, and nobody after that."""
+        if not self._stopped:
+            self._store.async_delay_save(self._kept, _SAVE_DELAY_S)
 
     def _kept(self) -> dict[str, Any]:
         return self.ledger.write()

@@ -125,13 +125,13 @@ async def test_a_source_that_comes_while_it_stops_is_begun_by_the_next_start_alo
 async def test_one_that_stops_while_it_introduces_itself_does_not_say_that_it_is_there(
     hass: HomeAssistant, mqtt: MqttMockHAClient, own_cameras: MockConfigEntry
 ) -> None:
-    async def save_late() -> None:
+    async def stop_late() -> None:
         slow.goes_on.set()
         under_way = [task for task in asyncio.all_tasks() if task.get_name().startswith("skylapse intro")]
         await asyncio.gather(*under_way, return_exceptions=True)
 
     deployer = own_cameras.runtime_data.deployer
-    with slow_broker(f"{OWN}/announce") as slow, patch.object(deployer, "async_save", save_late):
+    with slow_broker(f"{OWN}/announce") as slow, patch.object(deployer, "async_stop", stop_late):
         async_dispatcher_send(hass, MQTT_CONNECTION_STATE, True)
         await slow.reached.wait()
         assert await hass.config_entries.async_unload(own_cameras.entry_id)

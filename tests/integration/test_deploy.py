@@ -1,7 +1,9 @@
 """Snapshot, plan, orders and uplink: what is published, when, and what never is twice."""
 
 import asyncio
+import json
 import threading
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -246,33 +248,74 @@ async def test_what_cannot_be_published_is_told_and_tried_again(
     assert last(mqtt, PLAN).revision == 1
 
 
+@pytest.fixture
+async def deploying(hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge) -> AsyncGenerator[None]:
+    """A bridge has come, and what is compiled for it is ready only when the deployer is to stop."""
+    compiling, stopping = asyncio.Event(), threading.Event()
+    deployer = loaded.runtime_data.deployer
+    stop = deployer.async_stop
+
+    def compile_late(*facts: Any) -> Any:
+        hass.loop.call_soon_threadsafe(compiling.set)
+        assert stopping.wait(60)
+        return compile_camera(*facts)
+
+    async def stop_then() -> None:
+        stopping.set()
+        await stop()
+
+    with (
+        patch("custom_components.skylapse.deployer.compile_camera", compile_late),
+        patch.object(deployer, "async_stop", stop_then),
+    ):
+        await bridge.tell(topics.ANNOUNCE, bridge.announce)
+        await compiling.wait()
+        yield
+
+
 async def test_unloaded_while_it_deploys_it_does_not_wake_again(
     hass: HomeAssistant,
     mqtt: MqttMockHAClient,
     loaded: MockConfigEntry,
     bridge: Bridge,
     freezer: FrozenDateTimeFactory,
+    deploying: None,
 ) -> None:
-    await bridge.arrive()
-    deployer = loaded.runtime_data.deployer
-    compiling, unloaded = asyncio.Event(), threading.Event()
-
-    def compile_late(*facts: Any) -> Any:
-        hass.loop.call_soon_threadsafe(compiling.set)
-        assert unloaded.wait(60)
-        return compile_camera(*facts)
-
-    with patch("custom_components.skylapse.deployer.compile_camera", compile_late):
-        deploying = hass.async_create_task(deployer.async_deploy())
-        await compiling.wait()
-        assert await hass.config_entries.async_unload(loaded.entry_id)
-        unloaded.set()
-        await deploying
+    assert await hass.config_entries.async_unload(loaded.entry_id)
     plans = len(published(mqtt, PLAN))
     freezer.tick(timedelta(hours=7))
     async_fire_time_changed(hass)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert len(published(mqtt, PLAN)) == plans
+
+
+async def test_removed_while_it_deploys_it_leaves_no_ledger(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    mqtt: MqttMockHAClient,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    deploying: None,
+) -> None:
+    await hass.config_entries.async_remove(loaded.entry_id)
+    assert len(published(mqtt, PLAN)) == 1
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=10))
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert f"{DOMAIN}.ledger" not in hass_storage
+
+
+async def test_reloaded_while_it_deploys_no_revision_is_given_twice(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    deploying: None,
+) -> None:
+    sunset = subentry(loaded, "sunset")
+    hass.config_entries.async_update_subentry(loaded, sunset, data={**sunset.data, "interval_s": 7})
+    await reload(hass, loaded)
+    await bridge.arrive()
+    assert [json.loads(plan)["revision"] for plan in published(mqtt, PLAN)] == [1, 2]
 
 
 async def test_a_snapshot_that_is_too_large_is_told_and_the_old_one_stays(
