@@ -39,6 +39,10 @@ def taken_at(text: str, *, exposure_s: float = 0.02) -> Image.Exif:
     return tags
 
 
+def at_second(second: int) -> Image.Exif:
+    return taken_at(f"2026:06:19 20:33:{second:02}")
+
+
 def test_names_are_ordered_as_people_count(tmp_path: Path) -> None:
     for name in ("p10.jpg", "p9.jpg", "p1.JPG", "notes.txt"):
         (tmp_path / name).write_bytes(picture())
@@ -205,6 +209,40 @@ def test_the_newest_picture_is_taken_and_older_ones_are_left_out(tmp_path: Path)
     again = camera(tmp_path, "layer_5.jpg", take="newest")
     with pytest.raises(CameraEndError):
         again.capture(SETTINGS)
+
+
+def test_with_due_a_frame_shows_what_its_time_says_at_any_pace(tmp_path: Path) -> None:
+    shots = {second: picture(level=20 * second, exif=at_second(second)) for second in range(1, 10)}
+    for second, shot in shots.items():
+        (tmp_path / f"{second}.jpg").write_bytes(shot)
+    reel = camera(tmp_path, take="due", at_end="loop")
+
+    def taken(second: int) -> bytes:
+        settings = CaptureSettings(at=datetime(2026, 6, 19, 20, 33, second, tzinfo=UTC))
+        reel.meter(settings)
+        return reel.capture(settings).jpeg
+
+    assert reel.capabilities().width == 64
+    with pytest.raises(CameraEndError, match="no other picture by 2026-06-19 20:33:00"):
+        taken(0)
+    assert [taken(second) for second in (1, 2, 5)] == [shots[second] for second in (1, 2, 5)]
+    with pytest.raises(CameraEndError):
+        taken(5)
+    (tmp_path / "8.jpg").write_bytes(b"torn")
+    assert [taken(second) for second in (8, 30)] == [shots[7], shots[9]]
+    with pytest.raises(CameraEndError):
+        taken(40)
+
+
+def test_with_due_a_bridge_that_starts_anew_goes_on_behind_its_bookmark(tmp_path: Path) -> None:
+    for second in (1, 2, 3):
+        (tmp_path / f"{second}.jpg").write_bytes(picture(level=50 * second, exif=at_second(second)))
+    settings = [CaptureSettings(at=datetime(2026, 6, 19, 20, 33, second, tzinfo=UTC)) for second in range(4)]
+    bookmark = camera(tmp_path, take="due").capture(settings[2]).bookmark
+    reel = camera(tmp_path, bookmark, take="due")
+    with pytest.raises(CameraEndError):
+        reel.capture(settings[2])
+    assert reel.capture(settings[3]).jpeg == picture(level=150, exif=at_second(3))
 
 
 def test_pictures_that_nobody_knows_the_curve_of_get_that_of_the_configuration(tmp_path: Path) -> None:

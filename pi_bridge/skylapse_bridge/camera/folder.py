@@ -7,7 +7,10 @@ the end the folder is looked through again for new pictures; `at_end: loop` begi
 
 A file that is no whole JPEG is set aside until it has changed: another program may still be writing it, and
 what changes while it is read is not taken either. With `take: newest` every picture is the newest one that
-was not taken yet, older ones are left out: for a folder into which another program photographs.
+was not taken yet, older ones are left out: for a folder into which another program photographs. With
+`take: due` it is the last one that was there by the moment of the tick, as the EXIF times tell it (zones are
+left aside, none is UTC); earlier ones are left out, later ones wait: for a day that is lived through again on
+a simulated clock, at whatever pace, so that a frame shows what its time says.
 
 The bookmark of a frame names the file that is farthest in this order of those that were taken. After a
 restart the folder goes on behind it. A picture that belongs before it is taken where it comes while the
@@ -27,6 +30,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +52,7 @@ from .port import CapturedFrame, CaptureSettings, FocusFigure, SmallFrame
 OPTIONS = {
     vol.Required("path"): vol.All(str, vol.Length(min=1)),
     vol.Optional("at_end", default="stop"): vol.In(["stop", "loop"]),
-    vol.Optional("take", default="all"): vol.In(["all", "newest"]),
+    vol.Optional("take", default="all"): vol.In(["all", "newest", "due"]),
     # Of pictures whose sidecar names none.
     vol.Optional("tone_curve"): vol.In(sorted(CURVES)),
 }
@@ -125,8 +129,8 @@ class FolderCamera:
     def __init__(self, identity: CameraIdentity, options: Mapping[str, Any], clock: Clock) -> None:
         self._identity = identity
         self._path = Path(options["path"])
-        self._loop = options["at_end"] == "loop"
-        self._newest = options["take"] == "newest"
+        self._newest, self._due = options["take"] == "newest", options["take"] == "due"
+        self._loop = options["at_end"] == "loop" and not self._due
         self._tone_curve: str | None = options.get("tone_curve")
         self._clock = clock
         self._waiting: list[Path] = []
@@ -170,9 +174,9 @@ class FolderCamera:
             height=picture.height,
         )
 
-    def meter(self, settings: CaptureSettings) -> SmallFrame:  # noqa: ARG002 a folder cannot be set
+    def meter(self, settings: CaptureSettings) -> SmallFrame:
         """Return the next picture, small."""
-        picture = self._peek()
+        picture = self._peek(settings.at)
         small = small_picture(picture.jpeg)
         facts = picture.facts
         return SmallFrame(
@@ -187,7 +191,7 @@ class FolderCamera:
 
     def capture(self, settings: CaptureSettings) -> CapturedFrame:
         """Return the next picture as one that was taken at this moment."""
-        picture = self._peek()
+        picture = self._peek(settings.at)
         self._next, self._last_jpeg = None, picture.jpeg
         self._farthest = self._farther(picture)
         facts = {field.name: getattr(picture.facts, field.name) for field in fields(Facts)}
@@ -214,8 +218,10 @@ class FolderCamera:
         """Refuse: a folder has no lens."""
         raise UnsupportedError(f"a folder has no focus ({settings.focus_dioptre})")
 
-    def _peek(self) -> Picture:
-        """Return the next picture without taking it; raise CameraEndError where there is none."""
+    def _peek(self, at: datetime | None = None) -> Picture:
+        """Return the next picture without taking it; raise CameraEndError where none is there, or none due."""
+        if self._due and at is not None:
+            return self._peek_due(at)
         looked = False
         if self._newest and self._next is None:
             self._let_wait()
@@ -226,6 +232,18 @@ class FolderCamera:
             if not self._waiting:
                 raise CameraEndError(f"{self._path} has no more pictures")
             self._next = self._read(self._waiting.pop(0))
+        return self._next
+
+    def _peek_due(self, at: datetime) -> Picture:
+        """Return the last picture that was there by then; raise CameraEndError where no other one came."""
+        if not self._waiting:
+            self._look()
+        due = list(takewhile(lambda path: not _comes_after(at, _time(path)), self._waiting))
+        del self._waiting[: len(due)]
+        read = (picture for path in reversed(due) if (picture := self._read(path)) is not None)
+        self._next = next(read, self._next)
+        if self._next is None or _comes_after(at, _time_in(self._next.jpeg[:_HEAD_BYTES])):
+            raise CameraEndError(f"{self._path} has no other picture by {at:%Y-%m-%d %H:%M:%S} UTC")
         return self._next
 
     def _farther(self, picture: Picture) -> Bookmark:
@@ -352,6 +370,11 @@ def _times(paths: list[Path]) -> list[datetime] | None:
     """Return the EXIF times of pictures, None where not all have one."""
     times = [moment for path in paths if (moment := _time(path)) is not None]
     return times if len(times) == len(paths) else None
+
+
+def _comes_after(at: datetime, taken_at: datetime | None) -> bool:
+    """Tell whether a picture is of later; one without a time, as a torn one, keeps nobody waiting."""
+    return taken_at is not None and taken_at > at
 
 
 def _time(path: Path) -> datetime | None:
