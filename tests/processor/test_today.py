@@ -21,7 +21,6 @@ from PIL import Image
 from skylapse_processor.decode_scale import Box
 from skylapse_processor.frames import SourceFrame
 from skylapse_processor.service import Service
-from skylapse_processor.store.rows import Selection
 from skylapse_processor.today_cut import STEP, Lane
 from skylapse_processor.today_plan import AHEAD, GROUP, PathEnd
 from skylapse_processor.today_reel import Picture, Piece, Reel
@@ -332,33 +331,6 @@ async def test_a_frame_out_of_turn_takes_its_place_and_a_late_one_makes_a_render
     numbers, keys = await asked_for(client, LONG)
     assert numbers == list(range(1, LONG + 1))
     assert keys != GROWN
-
-
-async def test_a_frame_that_is_gone_at_the_end_is_in_no_film(served: tuple[Service, Client]) -> None:
-    service, client = served
-    await deliver(client, *range(1, LONG + 1))
-    await until(partial(closes, client, 1), timeout_s=20)
-    there = list(range(1, LONG + 1))
-    for seq in (LONG - 1, 3):
-        found = service._store.frames.find(CameraName.parse("roof/west"), record_of(b"x", seq).spool, seq)
-        assert found is not None
-        service._store.layout.picture(found.name, found.day).unlink()
-        await asyncio.wrap_future(service._store.frames.forget([found]))
-        there.remove(seq)
-        numbers, keys = await asked_for(client, len(there))
-        assert numbers == there
-        assert (keys == GROWN) == (seq > GROUP), "what is encoded already is rendered without it"
-
-
-async def test_a_film_whose_frames_are_all_gone_is_not_made(served: tuple[Service, Client]) -> None:
-    service, client = served
-    await deliver(client, *range(1, LONG + 1))
-    await until(partial(closes, client, 1), timeout_s=20)
-    camera = CameraName.parse("roof/west")
-    live = await service._today.of(camera)
-    catalogue = service._store.frames
-    await asyncio.wrap_future(catalogue.forget(catalogue.frames(Selection(camera=camera))))
-    assert await service._today.finished(live.spec, live.reel.folder) == ()
 
 
 async def test_many_frames_that_are_not_its_own_do_not_hold_it_up(

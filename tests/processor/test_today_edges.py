@@ -1,5 +1,6 @@
 """The film of today where something is wrong: a clock that was ahead, a disk that takes nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import partial
@@ -10,6 +11,8 @@ import pytest
 
 from skylapse_processor.errors import FilmError
 from skylapse_processor.service import Service
+from skylapse_processor.store.rows import Selection
+from skylapse_processor.today_plan import GROUP
 from skylapse_processor.today_reel import Reel
 from skylapse_protocol.identifiers import CameraName
 from tests.support.waiting import until
@@ -89,3 +92,30 @@ async def test_a_disk_that_does_not_take_it_costs_no_frame_and_no_film(
     await deliver(client, LONG + 1)
     await until(partial(closes, client, 1), timeout_s=20)
     assert await asked_for(client, LONG + 1) == (list(range(1, LONG + 2)), GROWN)
+
+
+async def test_a_frame_that_is_gone_at_the_end_is_in_no_film(served: tuple[Service, Client]) -> None:
+    service, client = served
+    await deliver(client, *range(1, LONG + 1))
+    await until(partial(closes, client, 1), timeout_s=20)
+    there = list(range(1, LONG + 1))
+    for seq in (LONG - 1, 3):
+        found = service._store.frames.find(CameraName.parse("roof/west"), record_of(b"x", seq).spool, seq)
+        assert found is not None
+        service._store.layout.picture(found.name, found.day).unlink()
+        await asyncio.wrap_future(service._store.frames.forget([found]))
+        there.remove(seq)
+        numbers, keys = await asked_for(client, len(there))
+        assert numbers == there
+        assert (keys == GROWN) == (seq > GROUP), "what is encoded already is rendered without it"
+
+
+async def test_a_film_whose_frames_are_all_gone_is_not_made(served: tuple[Service, Client]) -> None:
+    service, client = served
+    await deliver(client, *range(1, LONG + 1))
+    await until(partial(closes, client, 1), timeout_s=20)
+    camera = CameraName.parse("roof/west")
+    live = await service._today.of(camera)
+    catalogue = service._store.frames
+    await asyncio.wrap_future(catalogue.forget(catalogue.frames(Selection(camera=camera))))
+    assert await service._today.finished(live.spec, live.reel.folder) == ()
