@@ -219,7 +219,7 @@ class FolderCamera:
         raise UnsupportedError(f"a folder has no focus ({settings.focus_dioptre})")
 
     def _peek(self, at: datetime | None = None) -> Picture:
-        """Return the next picture without taking it; raise CameraEndError where none is there, or none due."""
+        """Return the next picture without taking it; raise CameraEndError for want of one, or of one due."""
         if self._due and at is not None:
             return self._peek_due(at)
         looked = False
