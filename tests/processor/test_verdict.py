@@ -14,6 +14,8 @@ SHAPE = (162, 288, 3)
 DAY = Facts(captured_at=NOON, exposure_ev=10.0, elevation_deg=40.0)
 NIGHT = Facts(captured_at=NOON, exposure_ev=27.0, elevation_deg=-30.0)
 NOBODY_KNOWS = Facts(captured_at=NOON)
+LONG = Facts(captured_at=NOON, exposure_ev=27.0, elevation_deg=40.0)
+"""As an exposure that finds no light by day."""
 
 
 def noise(level: float, deviation: float) -> Codes:
@@ -33,7 +35,8 @@ def flat(*colour: int) -> Codes:
         (noise(255, 1), DAY, "white"),
         (noise(255, 1), NOBODY_KNOWS, "white"),
         (noise(1, 0.5), DAY, "black"),
-        (noise(9, 5), Facts(captured_at=NOON, exposure_ev=27.0, elevation_deg=40.0), "capped"),
+        (noise(9, 5), LONG, "capped"),
+        (noise(30, 15), LONG, "capped"),
         (flat(190, 40, 200), DAY, "one even colour"),
         (flat(128, 128, 128), NIGHT, "one even colour"),
         (flat(0, 0, 0), NOBODY_KNOWS, "black"),
@@ -55,8 +58,16 @@ def test_what_shows_nothing_is_blank(pixels: Codes, facts: Facts, reason: str) -
         (flat(0, 0, 0), NIGHT),
         (noise(3, 2), NOBODY_KNOWS),
         (noise(140, 3), DAY),
+        (pixels_at(NOON)[0], LONG),
     ],
-    ids=["starless night", "dark night", "short exposure at night", "dark, no facts", "in a cloud"],
+    ids=[
+        "starless night",
+        "dark night",
+        "short exposure at night",
+        "dark, no facts",
+        "in a cloud",
+        "lit through a grey filter",
+    ],
 )
 def test_an_honest_picture_is_not_blank_however_little_it_shows(pixels: Codes, facts: Facts) -> None:
     assert Watch().see(glance_at(pixels), facts).kind == "good"

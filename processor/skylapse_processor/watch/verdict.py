@@ -19,6 +19,9 @@ _DARK, _WHITE = 6.0, 0.97
 _SUN_IS_UP_DEG, _SUN_IS_DOWN_DEG = 1.0, -4.0
 _CAPPED_LOG2_LUX = 0.0
 """One lux: with the sun up the darkest storm leaves a hundred."""
+_LIT = 48.0
+"""Codes: under a cap a sensor shows noise, dark at any gain; a brighter picture was lit, if only through a
+grey filter of ten stops or at another hour than its record says."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +43,8 @@ def blank(glance: Glance, facts: Facts) -> str | None:
         return "the picture is white"
     elevation = facts.elevation_deg
     up = elevation is not None and elevation > _SUN_IS_UP_DEG
-    if up and (lux := facts.log2_lux(glance.measured.log_mean)) is not None and lux < _CAPPED_LOG2_LUX:
+    lux = facts.log2_lux(glance.measured.log_mean)
+    if up and glance.level < _LIT and lux is not None and lux < _CAPPED_LOG2_LUX:
         return "the sun is up, but no light has reached the sensor: the lens may be capped"
     if flat and glance.level > _DARK:
         return "the picture is one even colour"
