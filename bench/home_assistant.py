@@ -60,6 +60,8 @@ FOLDERS = ("", "films", "films/b0/c0", "films/b0/c0/2026", "films/b0/c0/2026-10"
 SEARCHES = ("sunset", "last week", "2026-06", "june", "camera 3 clean 2025", "nothing that there is", "")
 SETTLED_S = 6.0
 """Home Assistant is through with what a new entry sets off."""
+LEFT_S = 2.0
+"""Home Assistant has unsubscribed, so that all of the fifty cameras is retained, as it is where it starts."""
 _PAGE = 200
 _SERENE = "autosave_on_changes false\nlog_type error\n"
 """As brokers are in houses: what is kept is not written at every message."""
@@ -80,6 +82,7 @@ async def _run(work: Path) -> list[Figure]:
             entry = await confirm_discovery(house, "skylapse", {"processor_key": KEY})
             await asyncio.sleep(SETTLED_S)
             await house.post("/api/bench/unload", {})
+            await asyncio.sleep(LEFT_S)
             speaker.introduce_cameras()
             return [
                 *await _set_up(house),
