@@ -43,7 +43,7 @@ class Result:
 
 async def show(system: System, screen: Screen, kept: Path) -> Result:
     """Wait for the evening to pass and for the first film; keep the film and answer the figures."""
-    evening_s = system.plan.evening.real_s
+    evening_s = system.evening.real_s
     film = await until(
         lambda: _first_film(system, screen), timeout_s=evening_s + FILM_S, what="the first film"
     )
@@ -80,7 +80,7 @@ async def _first_film(system: System, screen: Screen) -> Film | None:
 
 def _progress(system: System) -> str:
     heard = system.watch.heard
-    minutes = system.plan.evening.minutes_from_sunset(system.anchor, datetime.now(UTC))
+    minutes = system.evening.minutes_from_sunset(system.anchor, datetime.now(UTC))
     frames = f"{heard.captured} frames, {heard.stored} stored, {heard.pending} on the way"
     running = [
         f"film of {job.camera} {job.percent:.0f} %" for job in heard.jobs.values() if job.state == "running"

@@ -1,6 +1,7 @@
 """One evening at one place, and the clock that runs through it many times as fast as life."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +13,13 @@ from .home_assistant import Place
 
 LAKE = Place(latitude=46.6863, longitude=7.8632, elevation_m=568, time_zone="Europe/Zurich")
 EVENING = date(2026, 9, 12)
+_SLOWEST = 10.0
+"""So many times as fast as life at least: nobody waits longer for a demo than a quarter of an hour."""
+_PICTURES_A_TICK = 3.0
+"""What a tick costs, in the time that a picture for the folder camera is made in: a larger one is computed,
+two are metered, delivered, decoded and measured."""
+_SPARE = timedelta(minutes=1)
+"""Home Assistant's sunset may be seconds away from this one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +54,19 @@ class Evening:
     def frames(self) -> int:
         """How many frames a camera takes in the window, about."""
         return round(2 * self.around_min * 60 / self.interval_s)
+
+    @property
+    def moments(self) -> tuple[datetime, int]:
+        """The first tick that a folder of pictures is to hold, and how many follow it with itself."""
+        interval = timedelta(seconds=self.interval_s)
+        begins, ends = self.sunset_at - timedelta(minutes=self.around_min) - _SPARE, self.ends_at + _SPARE
+        first = datetime.fromtimestamp(begins.timestamp() // self.interval_s * self.interval_s, UTC)
+        return first, math.ceil((ends - first) / interval)
+
+    def at_pace(self, picture_s: float) -> "Evening":
+        """Return the evening as fast as a machine keeps up with that makes a picture in so many seconds."""
+        kept_up = self.interval_s / (_PICTURES_A_TICK * max(picture_s, 1e-3))
+        return replace(self, rate=min(self.rate, max(kept_up, _SLOWEST)))
 
     @property
     def real_s(self) -> float:

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from .watch import Watch
 BRIDGE = "demo"
 TWIN = "lake"
 FOLDER = "pictures"
+PICTURES = "pictures"
 STORE_CLIENT = "demo"
-_PICTURES_S = 240.0
+_PICTURES_S = 600.0
 _CAMERAS_S = 30.0
 
 
@@ -34,10 +35,8 @@ class Plan:
     evening: Evening = field(default_factory=Evening)
     width: int = 1920
     height: int = 1080
-    pictures: int = 240
-    """How many pictures are made for the folder camera to replay."""
     own_pictures: Path | None = None
-    """A folder of pictures that it replays instead."""
+    """A folder of pictures that the folder camera replays, one a tick, instead of those made for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +64,8 @@ class System:
 
     def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
         self.plan = plan
+        self.evening = plan.evening
+        """As fast as this machine keeps up with, once that is known."""
         self.anchor = datetime.now(UTC)
         self.rig = Rig(plan.folder, bridge=BRIDGE)
         self.house = HomeAssistant(plan.folder / "home-assistant", place=plan.evening.place)
@@ -167,10 +168,13 @@ class System:
         )
         if self._painter.exit_code:
             raise ProgramError(self._painter.tail())
+        self.evening = self.plan.evening.at_pace(_seconds_a_picture(self.plan.folder / "pictures"))
+        if self.evening.rate < self.plan.evening.rate:
+            self._say(f"this machine keeps up with {self.evening.rate:.0f} times the speed of life")
 
     async def _start_bridge(self) -> None:
         self.anchor = datetime.now(UTC)
-        self.rig.start_bridge(self._cameras(), clock=self.plan.evening.clock(self.anchor))
+        self.rig.start_bridge(self._cameras(), clock=self.evening.clock(self.anchor))
         heard = self.watch.heard
         await until(
             lambda: len(heard.cameras) == 2 or died(self.rig.bridge),
@@ -191,24 +195,23 @@ class System:
             "latitude": place.latitude,
             "longitude": place.longitude,
         }
-        return [
-            twin,
-            {
-                "id": FOLDER,
-                "driver": "folder",
-                "name": "Pictures",
-                "path": str(self.plan.own_pictures or "pictures"),
-            },
-        ]
+        own = self.plan.own_pictures
+        shown = {"path": str(own)} if own else {"path": PICTURES, "take": "due"}
+        return [twin, {"id": FOLDER, "driver": "folder", "name": "Pictures", **shown}]
 
 
 def _twin_arguments(plan: Plan) -> list[str]:
-    """The pictures of the folder camera: the same evening, another landscape, a smaller camera."""
+    """The pictures of the folder camera: the same evening tick by tick, another landscape, smaller."""
     evening = plan.evening
-    start = evening.ends_at - timedelta(minutes=2 * evening.around_min)
-    step_s = 2 * evening.around_min * 60 / plan.pictures
+    first, count = evening.moments
     return [
-        *("twin", "--out", "pictures", "--frames", str(plan.pictures), "--size", "1280x720", "--seed", "7"),
-        *("--start", start.isoformat(), "--interval", f"{step_s:g}", "--sensor", "imx219"),
+        *("twin", "--out", PICTURES, "--frames", str(count), "--size", "1280x720", "--seed", "7"),
+        *("--start", first.isoformat(), "--interval", f"{evening.interval_s:g}", "--sensor", "imx219"),
         *("--latitude", str(evening.place.latitude), "--longitude", str(evening.place.longitude)),
     ]
+
+
+def _seconds_a_picture(folder: Path) -> float:
+    """How long each of these pictures took to be made; 0 where fewer than two were."""
+    made = sorted(path.stat().st_mtime for path in folder.glob("*.jpg"))
+    return (made[-1] - made[0]) / (len(made) - 1) if len(made) > 1 else 0.0

@@ -47,7 +47,7 @@ def every_camera_has_a_film(system: System) -> bool:
 async def shown() -> AsyncIterator[Shown]:
     """The demo, up to its first film and on."""
     screen = Screen()
-    plan = Plan(folder=KEPT / "demo", evening=EVENING, width=1280, height=720, pictures=40)
+    plan = Plan(folder=KEPT / "demo", evening=EVENING, width=1280, height=720)
     system = System(plan, screen.say)
     try:
         await system.start()
