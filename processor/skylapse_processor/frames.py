@@ -52,6 +52,8 @@ class ExposureFacts:
     """Red and blue, relative to green."""
     tone_curve: str = SRGB
     sun_elevation_deg: float | None = None
+    lux: float | None = None
+    """What the camera's meter read, above zero."""
     rounded_ev: float = 0.0
     """How far rounding may have moved the exposure, ±EV; 0 for a record: it holds what was delivered."""
 
@@ -268,6 +270,9 @@ def _merge(record: Mapping[str, Any], exif: ExposureFacts | None) -> ExposureFac
     if isinstance(gains, list | tuple) and len(gains) == 2:
         red, blue = _number(gains[0]), _number(gains[1])
         facts = replace(facts, colour_gains=(red, blue) if red and blue else None)
+    lux = _number(record.get("lux"))
+    if lux is not None:
+        facts = replace(facts, lux=lux)
     elevation = record.get("sun_elevation_deg")
     if isinstance(elevation, int | float) and math.isfinite(elevation):
         facts = replace(facts, sun_elevation_deg=float(elevation))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from .deflicker import believed_exposure, estimate_exposure
+from .gaps import bridged
 from .groups import EXPOSURES, offset
 from .plan import Curve, Plan, brightened_ev
 from .smooth import target
@@ -17,13 +18,15 @@ as a plain Gaussian of 30 would, and bends less light where the ramp sets in."""
 def level(plan: Plan, *, sigma_frames: float = SIGMA_FRAMES) -> Plan:
     """Return the plan with every frame brought to a smooth target of exposure.
 
-    What a picture of a bracket was exposed more or less on purpose is no part of the target.
+    What a picture of a bracket was exposed more or less on purpose is no part of the target. Where frames
+    are missing, the film goes on as bright as it stopped.
     """
     exposure, levelled_by = believed_exposure(plan, sigma_frames)
     if exposure is None:
         return plan
     meant = np.array([offset(frame, EXPOSURES) for frame in plan.frames])
-    change = target(plan.position, exposure - meant, sigma_frames) - exposure
+    wanted = target(plan.position, exposure - meant, sigma_frames)
+    change = bridged(plan, exposure, meant, wanted, sigma_frames) - exposure
     return replace(plan, gain_ev=plan.gain_ev + change[:, None], levelled_by=levelled_by)
 
 

@@ -19,6 +19,9 @@ Curve = NDArray[np.float64]
 
 MIN_INTERVAL_S = 1e-3
 GAP_CAP = 1000.0
+GAP = 3.0
+"""So many times as long as nine in ten pauses between frames is a gap: a pause between brackets is none."""
+_MOST_PAUSES = 0.9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +30,7 @@ class Plan:
 
     frames: tuple[SourceFrame, ...]
     position: Curve
-    """When each frame was taken, in intervals (the median time between frames), shape (n,)."""
+    """When each frame was taken, in intervals (the mean pause between frames, but for gaps), shape (n,)."""
     log_mean: Curve
     """log2 of the linear mean luminance as photographed, NaN where nobody measured it, shape (n,)."""
     colour_ev: Curve
@@ -104,11 +107,24 @@ def positions(frames: tuple[SourceFrame, ...]) -> Curve:
         return index
     seconds = np.array([moment.timestamp() for moment in known])
     steps = np.diff(seconds)
-    interval = float(np.median(steps))
+    interval = float(steps[steps <= GAP * _long_pause(steps)].mean())
     if interval < MIN_INTERVAL_S or steps.min() < 0:
         return index
     even = np.clip(steps / interval, 0.0, GAP_CAP)
     return np.concatenate([[0.0], np.cumsum(even)])
+
+
+def after_gaps(plan: Plan) -> NDArray[np.intp]:
+    """Return the numbers of the frames that come after a gap."""
+    pauses = np.diff(plan.position)
+    if not len(pauses):
+        return np.empty(0, dtype=np.intp)
+    return np.flatnonzero(pauses > GAP * max(1.0, _long_pause(pauses))) + 1
+
+
+def _long_pause(pauses: Curve) -> float:
+    """Return the pause that nine in ten are no longer than."""
+    return float(np.quantile(pauses, _MOST_PAUSES, method="lower"))
 
 
 def brightened_ev(plan: Plan, gain_ev: Curve) -> Curve:

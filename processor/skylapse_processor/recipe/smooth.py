@@ -1,7 +1,7 @@
 """Smoothing of curves over the frames of a film: local polynomials with Gaussian weights.
 
 A Gaussian mean lags on a ramp and bends at both ends of a film; a line or a parabola fitted with the same
-weights does neither. Positions are in intervals (the median time between frames), so that a gap counts as
+weights does neither. Positions are in intervals (the mean pause between frames), so that a gap counts as
 long as it was.
 """
 
