@@ -1,5 +1,6 @@
 """What a source does next, and what the spool finds again: decided without a clock, read from plain files."""
 
+import asyncio
 import hashlib
 import json
 import shutil
@@ -318,6 +319,24 @@ async def test_a_spool_that_opens_at_the_second_try_counts_every_frame_once(
     await spool.async_open()
     size = sum(len(frame(number)[1]) for number in (1, 2))
     assert (spool.totals().frames, spool.totals().bytes, spool.counts("garden").pending) == (2, size, 2)
+
+
+async def test_a_closed_spool_says_so_to_who_waits_and_to_nobody_else(
+    hass: HomeAssistant, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = Spool(hass, tmp_path)
+    await spool.async_open()
+    async with spool._lock:
+        closing = hass.async_create_task(spool.async_close())
+        keeping = hass.async_create_task(spool.async_keep("garden", "plan", b"{}"))
+        keeping.cancel()
+        await asyncio.wait([keeping])
+    await closing
+    await hass.async_block_till_done()
+    assert "closed" not in caplog.text
+    assert not (tmp_path / "deployed").exists()
+    with pytest.raises(SpoolError, match="closed"):
+        await spool.async_keep("garden", "plan", b"{}")
 
 
 async def test_a_folder_that_is_none_is_an_error(hass: HomeAssistant, tmp_path: Path) -> None:

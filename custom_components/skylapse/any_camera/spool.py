@@ -154,14 +154,18 @@ class Spool:
     async def _alone[T](self, work: Coroutine[Any, Any, T]) -> T:
         """Do one thing after the other, each to its end: files are whole whoever stops waiting for them."""
 
-        async def in_turn() -> T:
+        async def in_turn() -> tuple[T] | None:
+            """Return None where the spool is closed: that is no error where nobody waits any more."""
             async with self._lock:
                 if self._is_closed:
                     work.close()
-                    raise SpoolError("the spool is closed")
-                return await work
+                    return None
+                return (await work,)
 
-        return await asyncio.shield(self._hass.async_create_task(in_turn(), "skylapse spool"))
+        done = await asyncio.shield(self._hass.async_create_task(in_turn(), "skylapse spool"))
+        if done is None:
+            raise SpoolError("the spool is closed")
+        return done[0]
 
     async def _open(self) -> None:
         """Take in what is there when all else is done: what fails half-way may be tried again."""
