@@ -119,8 +119,12 @@ class SkylapseCoordinator:
 
     @callback
     def _wake(self, subject: Subject) -> None:
+        """Call whoever listens to a subject; one that fails keeps no other from hearing."""
         for listener in tuple(self._listeners.get(subject, ())):
-            listener()
+            try:
+                listener()
+            except Exception:  # noqa: BLE001 anybody may listen, and fail in any way
+                LOGGER.exception("What is new of %s could not be shown", subject)
 
     async def async_until(self, subject: Subject, is_so: Callable[[], bool], limit_s: float | None) -> bool:
         """Wait until facts of a subject make something so; tell whether they did within the limit."""

@@ -55,8 +55,9 @@ class Pace:
 
     @callback
     def _turn(self) -> None:
-        turn = list(self._waiting)[:PER_TURN]
-        for subject in turn:
+        self._timer = None
+        for subject in list(self._waiting)[:PER_TURN]:
             del self._waiting[subject]
             self._wake(subject)
-        self._timer = self._loop.call_later(TURN_S, self._turn) if self._waiting else None
+        if self._waiting and self._timer is None:
+            self._timer = self._loop.call_later(TURN_S, self._turn)

@@ -21,6 +21,9 @@ class SensorRow[F](SensorEntityDescription):
     """Known from the processor, whoever's device it belongs to: it is there while a bridge is away."""
 
 
-def booted(at: datetime, uptime_s: float) -> datetime:
-    """Return when a program began that ran for so long at a moment."""
-    return at - timedelta(seconds=uptime_s)
+def booted(at: datetime, uptime_s: float) -> datetime | None:
+    """Return when a program began that ran for so long at a moment, None before all calendars."""
+    try:
+        return at - timedelta(seconds=uptime_s)
+    except OverflowError:
+        return None

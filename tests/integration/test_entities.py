@@ -356,6 +356,14 @@ async def test_the_job_that_runs_is_shown_with_its_step(
     assert "camera" not in attributes(hass, entity)
 
 
+async def test_an_uptime_beyond_all_calendars_is_not_known(
+    hass: HomeAssistant, all_enabled: None, spoken: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    await bridge.say(topics.HEALTH, replace(HEALTH, uptime_s=1e300))
+    await processor.say(topics.PROCESSOR_HEALTH, ProcessorHealth(at=NOW, uptime_s=1e11))
+    assert [state(hass, f"sensor.{each}_uptime") for each in ("roof", "house")] == [STATE_UNKNOWN] * 2
+
+
 async def test_a_bridge_counts_the_frames_of_all_its_cameras(
     hass: HomeAssistant, spoken: MockConfigEntry, bridge: Bridge
 ) -> None:

@@ -59,6 +59,28 @@ async def test_whoever_waits_is_woken_once_for_all_that_was_said() -> None:
     assert len(woken) == BURST, "and nobody any more"
 
 
+async def test_a_turn_that_fails_is_not_the_last() -> None:
+    everybody = subjects(BURST + 3 * PER_TURN)
+    woken: set[Subject] = set()
+    failed, all_woken = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, _context: failed.set())
+
+    def wake(subject: Subject) -> None:
+        woken.add(subject)
+        if len(woken) == BURST + 1:
+            raise ValueError
+        if woken == everybody:
+            all_woken.set()
+
+    pace = Pace(loop, wake)
+    pace.tell(everybody)
+    await failed.wait()
+    pace.tell(set())
+    async with asyncio.timeout(20):
+        await all_woken.wait()
+
+
 @pytest.fixture
 def little_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a rush begin with the fifth message."""
@@ -90,3 +112,31 @@ async def test_a_rush_ends_with_the_newest_state_shown(
         await shown.wait()
     stop()
     assert writes < last, "the states between were left out"
+
+
+async def test_one_listener_that_fails_keeps_nobody_from_hearing(
+    hass: HomeAssistant, little_is_much: None, spoken: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    shown = asyncio.Event()
+    west = Subject(kind="camera", id="roof/west")
+
+    @callback
+    def look(event: Event[EventStateChangedData]) -> None:
+        state = event.data["new_state"]
+        if state is not None and state.state == "40":
+            shown.set()
+
+    def fail() -> None:
+        raise OverflowError
+
+    coordinator = spoken.runtime_data.coordinator
+    stops = [coordinator.async_listen(west, fail), async_track_state_change_event(hass, CAPTURED, look)]
+    for number in range(41):
+        state = replace(STATE, counts=Counts(captured=number, delivered=number))
+        topic = topics.STATE.name(bridge="roof", camera="west")
+        async_fire_mqtt_message(hass, topic, topics.encode(topics.STATE, state, topic))
+    async with asyncio.timeout(20):
+        await shown.wait()
+    for stop in stops:
+        stop()
+    assert "What is new of Subject(kind='camera', id='roof/west') could not be shown" in caplog.text
