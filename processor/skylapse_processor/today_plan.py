@@ -21,6 +21,9 @@ frames, strays 0.3, 0.5 and 0.8 EV from the render's target (rms), and keeps 0.6
 all of them at 20. With 12 frames ahead it has 3.6 mEV. 24 are few enough to be encoded in the time that a
 finished film may take.
 
+A path knows no time: after a gap it would run on as if the light had waited, and the film would leap. So what
+it follows is moved there by as much as the light, and the film goes on as bright as it stopped.
+
 Colour gains are levelled like exposure. A film's shoulder (`recipe/look.py`) begins at its brightest gain,
 which nobody knows yet: here it begins at the brightest so far, and comes back slowly.
 """
@@ -41,6 +44,8 @@ from skylapse_protocol.snapshot import Window
 
 from .frames import SourceFrame
 from .jobs import RenderSpec
+from .recipe.gaps import LONGEST
+from .recipe.plan import GAP
 from .request import DEFAULT_RATE, MAX_RATE, MIN_RATE, SIZES
 from .store.rows import StoredFrame
 
@@ -50,6 +55,8 @@ GROUP = 24
 """How many frames a closed segment has."""
 STIFFNESS = 18.0
 """How many frames a turn of the target takes, about."""
+_PAUSES = 4
+"""The longest of so many tells a gap from a frame that came late."""
 _ORDER = 2
 """Of the differences along a path that are its bends."""
 _WHITE_DOWN_EV = 0.01
@@ -60,6 +67,18 @@ Three = tuple[float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Moment:
+    """When a path's last frame was taken, and in what light."""
+
+    at_s: float | None = None
+    """Seconds since 1970; null before the first frame and where nobody knows."""
+    pauses_s: tuple[float, ...] = ()
+    """Between the last frames, gaps left aside."""
+    light_ev: tuple[float | None, float | None] = (None, None)
+    """As the picture tells, as the meter tells: each as far as a constant of its own."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PathEnd:
     """Where the decided path ends: what the next decision goes on from."""
 
@@ -67,6 +86,9 @@ class PathEnd:
     """Of the last two frames: exposure, red gain and blue gain, in EV; none before the first decision."""
     seen: Three = (0.0, 0.0, 0.0)
     """The last that was known of each."""
+    moved: Three = (0.0, 0.0, 0.0)
+    """What gaps have added to each so far."""
+    last: Moment = Moment()
     white_ev: float = 0.0
     """The brightest light that the shoulder leaves room for."""
 
@@ -146,7 +168,7 @@ def has_colour(frame: SourceFrame) -> bool:
 
 def aims(path_end: PathEnd, frames: Sequence[SourceFrame]) -> tuple[Aim, ...]:
     """Return the aim of every frame that follows on a path; the last AHEAD of them may yet change."""
-    values, known, seen = _values(path_end.seen, frames)
+    values, known, ends = _values(path_end, frames)
     targets = _path(path_end.targets, values)
     found, white_ev = [], path_end.white_ev
     for index in range(len(frames)):
@@ -154,23 +176,50 @@ def aims(path_end: PathEnd, frames: Sequence[SourceFrame]) -> tuple[Aim, ...]:
         gains = (float(change[0] + change[1]), float(change[0]), float(change[0] + change[2]))
         white_ev = max(0.0, *gains, white_ev - _WHITE_DOWN_EV)
         decided = [*path_end.targets, *(_three(row) for row in targets[max(0, index - 1) : index + 1])]
-        after = PathEnd(targets=tuple(decided[-2:]), seen=seen[index], white_ev=white_ev)
+        after = replace(ends[index], targets=tuple(decided[-2:]), white_ev=white_ev)
         found.append(Aim(gain_ev=gains, white_ev=white_ev, after=after))
     return tuple(found)
 
 
-def _values(seen: Three, frames: Sequence[SourceFrame]) -> tuple[Curve, NDArray[np.bool_], list[Three]]:
-    """Return what is known of each frame, what is not standing as it was last seen."""
-    values, known, after = np.zeros((len(frames), 3)), np.zeros((len(frames), 3), dtype=np.bool_), []
+def _values(end: PathEnd, frames: Sequence[SourceFrame]) -> tuple[Curve, NDArray[np.bool_], list[PathEnd]]:
+    """Return what the path follows of each frame, what is not standing as it was last seen, and the ends."""
+    values, known, ends = np.zeros((len(frames), 3)), np.zeros((len(frames), 3), dtype=np.bool_), []
     for index, frame in enumerate(frames):
         exposure = frame.facts.exposure_ev if frame.facts else None
         colours = frame.facts.colour_gains if frame.facts else None
         logs = [math.log2(colour) for colour in colours] if colours else [None, None]
         facts = (exposure, *logs)
-        seen = _three([last if fact is None else fact for fact, last in zip(facts, seen, strict=True)])
-        values[index], known[index] = seen, [fact is not None for fact in facts]
-        after.append(seen)
-    return values, known, after
+        seen = _three([last if fact is None else fact for fact, last in zip(facts, end.seen, strict=True)])
+        end = _moved(replace(end, seen=seen), end.seen, frame)
+        values[index] = np.add(seen, end.moved)
+        known[index] = [fact is not None for fact in facts]
+        ends.append(end)
+    return values, known, ends
+
+
+def _moved(end: PathEnd, before: Three, frame: SourceFrame) -> PathEnd:
+    """Return the end with a frame's moment, moved by the light's step where it comes after a gap."""
+    at_s = frame.captured_at.timestamp() if frame.captured_at else None
+    pause_s = None if at_s is None or end.last.at_s is None else at_s - end.last.at_s
+    pauses_s, usual_s = end.last.pauses_s, max(end.last.pauses_s, default=math.inf)
+    light_ev = _light_ev(frame)
+    if pause_s is None or pause_s <= GAP * usual_s:
+        pauses_s = (*pauses_s, *([] if pause_s is None else [pause_s]))[-_PAUSES:]
+        return replace(end, last=Moment(at_s=at_s, pauses_s=pauses_s, light_ev=light_ev))
+    answered = [old - new for old, new in zip(before, end.seen, strict=True)]
+    lights = zip(end.last.light_ev, light_ev, strict=True)
+    steps = [new - old for old, new in lights if old is not None and new is not None]
+    if steps and pause_s < LONGEST * usual_s:
+        answered[0] = steps[0]
+    moved = _three([was + step for was, step in zip(end.moved, answered, strict=True)])
+    return replace(end, moved=moved, last=Moment(at_s=at_s, pauses_s=pauses_s, light_ev=light_ev))
+
+
+def _light_ev(frame: SourceFrame) -> tuple[float | None, float | None]:
+    facts = frame.facts
+    exposure = facts.exposure_ev if facts else None
+    seen = frame.measured.log_mean - exposure if frame.measured and exposure is not None else None
+    return seen, math.log2(facts.lux) if facts and facts.lux else None
 
 
 def _path(decided: Sequence[Three], values: Curve) -> Curve:

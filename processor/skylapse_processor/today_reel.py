@@ -32,7 +32,7 @@ from .encode_segments import examine_ends
 from .errors import FilmError
 from .files import make_folder, sync_file, sync_folder
 from .recipe.smooth import flicker_mev
-from .today_plan import GROUP, Aim, PathEnd, Three
+from .today_plan import GROUP, Aim, Moment, PathEnd, Three
 
 HEAD_BYTES = 256 * 1024
 """Room for the head of a film of some sixty thousand frames."""
@@ -122,16 +122,13 @@ class Reel:
             return
         good, size = 0, self._media.stat().st_size
         for line in self._journal.read_bytes().splitlines(keepends=True):
-            value = _line(line)
-            if value is None:
-                break
-            if self.picture is None:
-                self.picture = _picture(value)
+            said = _read(line, first=self.picture is None)
+            if isinstance(said, Picture):
+                self.picture = said
+            elif said is not None and said.end <= size:
+                self.segments = (*self.segments, said)
             else:
-                segment = _segment(value)
-                if segment.end > size:
-                    break
-                self.segments = (*self.segments, segment)
+                break
             good += len(line)
         os.truncate(self._journal, good)
         if size != self.end:
@@ -352,6 +349,15 @@ def _line(line: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def _read(line: bytes, *, first: bool) -> Picture | Segment | None:
+    """Return what a line says; null where it was cut short, or another release wrote it."""
+    value = _line(line)
+    try:
+        return None if value is None else _picture(value) if first else _segment(value)
+    except (LookupError, TypeError, ValueError):
+        return None
+
+
 def _picture_line(picture: Picture) -> dict[str, Any]:
     return {
         "day": picture.day,
@@ -389,6 +395,10 @@ def _segment_line(segment: Segment) -> dict[str, Any]:
         "coloured": segment.coloured,
         "targets": after.targets,
         "seen": after.seen,
+        "moved": after.moved,
+        "at_s": after.last.at_s,
+        "pauses_s": after.last.pauses_s,
+        "light_ev": after.last.light_ev,
         "white_ev": after.white_ev,
         "sha256": segment.sha256,
     }
@@ -398,6 +408,12 @@ def _segment(value: Mapping[str, Any]) -> Segment:
     after = PathEnd(
         targets=tuple((row[0], row[1], row[2]) for row in value["targets"]),
         seen=(value["seen"][0], value["seen"][1], value["seen"][2]),
+        moved=(value["moved"][0], value["moved"][1], value["moved"][2]),
+        last=Moment(
+            at_s=value["at_s"],
+            pauses_s=tuple(value["pauses_s"]),
+            light_ev=(value["light_ev"][0], value["light_ev"][1]),
+        ),
         white_ev=value["white_ev"],
     )
     return Segment(

@@ -418,7 +418,8 @@ async def test_what_a_kill_cut_short_is_made_again(tmp_path: Path) -> None:
         assert (await asked_for(client, LONG))[0] == list(range(1, LONG + 1))
 
 
-def test_a_damaged_journal_cuts_no_finished_film(tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", [b'{"dama', b'{"frames": ["b"], "of": "another release"}\n', b"[2]\n"])
+def test_a_damaged_journal_cuts_no_finished_film(tmp_path: Path, line: bytes) -> None:
     folder = tmp_path / "today/roof/west/0123456789abcdef"
     box, whole = Box(width=64, height=48), Fraction(30)
     reel = Reel(folder, tmp_path)
@@ -441,7 +442,7 @@ def test_a_damaged_journal_cuts_no_finished_film(tmp_path: Path) -> None:
     film = tmp_path / "film.mp4"
     film.hardlink_to(reel.media)
     whole_bytes, journal = film.stat().st_size, folder / "journal"
-    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:2]) + b'{"dama')
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:2]) + line)
     again = Reel(folder, tmp_path)
     again.open()
     assert (again.frames, film.stat().st_size) == (("a",), whole_bytes)

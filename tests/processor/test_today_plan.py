@@ -17,11 +17,16 @@ from skylapse_processor.encode import Converter
 from skylapse_processor.encode_segments import Coded, encode_group
 from skylapse_processor.frames import ExposureFacts, SourceFrame
 from skylapse_processor.jobs import RenderSpec
+from skylapse_processor.recipe.plan import Plan
 from skylapse_processor.recipe.smooth import flicker_mev
 from skylapse_processor.store.rows import FrameState, StoredFrame
 from skylapse_processor.today_plan import AHEAD, GROUP, Aim, PathEnd, aims, grows, is_exact, pace_of, spec_of
+from skylapse_processor.today_reel import Picture, Piece, Reel
 from skylapse_protocol.identifiers import CameraName, FrameName
 from skylapse_protocol.messages import Order
+
+from .evenings import planned, shown, without
+from .pictures import Evening, evening
 
 BOX = Box(width=160, height=90)
 RATE = Fraction(30)
@@ -89,6 +94,47 @@ def test_a_frame_without_a_record_is_left_as_it_is_and_moves_nothing() -> None:
     assert found[30].gain_ev == (0.0, 0.0, 0.0)
     assert np.abs([aim.gain_ev for aim in found]).max() < 1e-9
     assert [is_exact(frame) for frame in without].count(False) == 1
+
+
+def gone_for(missing: int, told_by: str, first: int = 100) -> tuple[Evening, Plan]:
+    """An evening that lacks frames from the first, and the plan of the rest."""
+    seen = evening(240)
+    return seen, without(planned(seen, told_by=told_by), first, missing)
+
+
+@pytest.mark.parametrize("told_by", ["lux", "nothing"])
+@pytest.mark.parametrize("missing", [20, 40, 80])
+def test_after_a_gap_the_film_goes_on_as_bright_as_it_stopped(told_by: str, missing: int) -> None:
+    seen, plan = gone_for(missing, told_by)
+    gains_ev = np.array([aim.gain_ev for aim in aims(PathEnd(), plan.frames)])
+    film = shown(replace(plan, gain_ev=gains_ev), seen)
+    assert abs(film[100:104].mean() - film[96:100].mean()) < (0.4 if told_by == "nothing" else 0.15)
+    assert flicker_mev(film) < 30
+
+
+def test_a_gap_is_known_again_after_a_restart_between(tmp_path: Path) -> None:
+    _, plan = gone_for(40, "lux")
+    whole = aims(PathEnd(), plan.frames)
+    reel = Reel(tmp_path / "reel", tmp_path)
+    reel.begin(Picture(day="2026-06-01", window=None, box=BOX, source=(160, 90), rate=RATE, sps=b"", pps=b""))
+    gains = tuple(aim.gain_ev for aim in whole[:100])
+    names = tuple(frame.name for frame in plan.frames[:100])
+    piece = Piece(
+        frames=names,
+        samples=tuple(b"x" for _ in names),
+        log_means=(0.0,) * 100,
+        small=(),
+        gains=gains,
+        exact=100,
+        coloured=0,
+        after=whole[99].after,
+        sps=b"",
+        pps=b"",
+    )
+    reel.close(piece)
+    again = Reel(tmp_path / "reel", tmp_path)
+    again.open()
+    assert aims(again.path_end, plan.frames[100:]) == whole[100:]
 
 
 def test_the_shoulder_begins_at_the_brightest_gain_and_comes_back_slowly() -> None:
