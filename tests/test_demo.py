@@ -33,6 +33,22 @@ def test_the_cameras_clock_reaches_sunset_when_the_evening_says() -> None:
     assert datetime.fromisoformat(clock["start"]) == evening.sunset_at - timedelta(minutes=66)
 
 
+@pytest.mark.parametrize(("picture_s", "rate"), [(0.0, 60), (0.04, 60), (0.1, 50), (0.25, 20), (9.0, 10)])
+def test_a_slow_machine_gets_a_slower_evening(picture_s: float, rate: float) -> None:
+    evening = Evening().at_pace(picture_s)
+    assert evening.rate == pytest.approx(rate)
+    assert evening.real_s == pytest.approx(126 * 60 / rate)
+
+
+def test_every_tick_of_the_window_has_a_picture() -> None:
+    evening = Evening()
+    first, count = evening.moments
+    last = first + (count - 1) * timedelta(seconds=evening.interval_s)
+    assert first.timestamp() % evening.interval_s == 0
+    assert first < evening.sunset_at - timedelta(minutes=60) < evening.ends_at < last
+    assert evening.frames < count < evening.frames + 12
+
+
 def test_forms_are_filled_with_answers_then_with_what_they_suggest() -> None:
     form: list[dict[str, Any]] = [
         {"name": "broker", "required": True},

@@ -1,6 +1,10 @@
 """The whole system: real cameras' software, broker, processor, Home Assistant 2026.11 and Chromium."""
 
+import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -35,6 +39,15 @@ async def test_the_evening_becomes_a_film_of_all_its_frames(shown: Shown) -> Non
         frames = sum(1 for _ in film.decode(stream))
         assert stream.codec_context.name == "h264"
     assert 0.9 * EVENING.frames <= frames <= EVENING.frames + 1
+
+
+async def test_a_picture_and_its_time_belong_together(shown: Shown) -> None:
+    folder = shown.system.plan.folder
+    light = {facts["captured_at"]: facts["lux"] for facts in _facts(folder / "pictures")}
+    stored = list(_facts(folder / "store/frames/demo/pictures"))
+    assert len(stored) > 0.8 * EVENING.frames
+    for record in stored:
+        assert record["lux"] == pytest.approx(light[record["captured_at"]])
 
 
 async def test_the_bridge_appears_as_devices_with_entities(shown: Shown) -> None:
@@ -79,3 +92,8 @@ async def test_a_dashboard_shows_the_cameras(shown: Shown, page: Page) -> None:
         card = page.locator("skylapse-card").filter(has=page.get_by_role("heading", name=name, exact=True))
         await expect(card.locator(".stage img")).to_be_visible()
     await page.screenshot(path=KEPT / "dashboard.png")
+
+
+def _facts(folder: Path) -> Iterator[dict[str, Any]]:
+    for sidecar in folder.rglob("*.json"):
+        yield json.loads(sidecar.read_text("utf-8"))
