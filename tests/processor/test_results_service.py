@@ -4,6 +4,7 @@ import asyncio
 import errno
 import io
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from skylapse_processor.results.ledger import ROWS, Ledger
 from skylapse_processor.results.press import Press, Told
 from skylapse_processor.store.store import Store
 from skylapse_protocol.identifiers import CameraName
+from skylapse_protocol.messages import Result
 from skylapse_protocol.records import FrameRecord
 from tests.support.mosquitto import Broker
 from tests.support.waiting import until
@@ -295,6 +297,29 @@ async def test_a_day_that_fails_leaves_the_results_of_others_told(
             again = [key for key, growing in keeper._days.items() if growing.dirty]
     assert {str(each.result.camera) for each in told} == {"roof/west"}
     assert [str(camera) for camera, _day in again] == ["roof/east"], "what failed is tried again"
+
+
+async def test_what_is_being_drawn_at_the_end_is_told_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish, begun, go_on = Press.publish, threading.Event(), threading.Event()
+
+    def slow(press: Press, day: Day) -> list[Told]:
+        begun.set()
+        go_on.wait(20)
+        return publish(press, day)
+
+    said: list[Result] = []
+    monkeypatch.setattr(Press, "publish", slow)
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
+        monkeypatch.setattr(service._keeper, "_tell", said.append)
+        assert (await client.upload(*frame(1))).status == 201
+        await until(begun.is_set, timeout_s=20)
+        ending = asyncio.create_task(service._keeper.stop())
+        await asyncio.sleep(0)
+        go_on.set()
+        await ending
+    assert "keogram" in [each.kind for each in said]
 
 
 async def test_pictures_are_served_to_whoever_has_them_already(running: Client) -> None:

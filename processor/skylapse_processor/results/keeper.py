@@ -93,6 +93,7 @@ class Keeper:
         self._missed: deque[StoredFrame] = deque()
         self._wake = asyncio.Event()
         self._alone = asyncio.Lock()
+        self._ending = False
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -101,9 +102,10 @@ class Keeper:
         self._task = asyncio.create_task(self._work())
 
     async def stop(self) -> None:
-        """End; what has not been published is made up for after the next start."""
+        """End, once what is being published is told; the rest is made up for after the next start."""
+        self._ending = True
+        self._wake.set()
         if self._task is not None:
-            self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     def hear(self, frame: StoredFrame) -> None:
@@ -153,7 +155,7 @@ class Keeper:
         )
 
     async def _work(self) -> None:
-        while True:
+        while not self._ending:
             try:
                 async with self._alone:
                     busy = await self._step()
@@ -240,6 +242,8 @@ class Keeper:
         now, told = self._clock(), list[Told]()
         waiting = {*self._behind, *((frame.name.camera, frame.day) for frame in list(self._missed)[:1])}
         for key, growing in list(self._days.items()):
+            if self._ending:
+                break
             if key in waiting:
                 continue
             for publish in (self._publish, self._choose_best):
