@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
@@ -18,6 +19,7 @@ import cv2
 
 from . import recipe
 from .calibration import KINDS, CalibrationFiles
+from .claim import claimed
 from .encode_codecs import CODECS, ENCODERS, H264, THREADS
 from .errors import CancelledError, ProcessorError, RequestError, unreadable
 from .files import write_asked
@@ -163,7 +165,8 @@ def run_render(arguments: argparse.Namespace) -> int:
         if arguments.write_job is not None:
             write_asked(arguments.write_job, json.dumps(to_json(request)).encode())
             return 0
-        result = work(request, _reporter(arguments), stop.is_set)
+        with nullcontext() if arguments.dry_run else claimed(request):
+            result = work(request, _reporter(arguments), stop.is_set)
     except CancelledError:
         _say(sys.stderr, "skylapse-processor: render: cancelled")
         return _CANCELLED

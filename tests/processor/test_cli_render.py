@@ -174,7 +174,7 @@ def test_a_terminated_render_leaves_no_file(tmp_path: Path) -> None:
                 break
         program.communicate(timeout=60)
     assert program.returncode == 130
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_steps_are_changed_by_words(tmp_path: Path) -> None:
@@ -255,3 +255,55 @@ def test_a_place_where_no_still_can_be_is_told_in_words(tmp_path: Path, option: 
     done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4", option, still)
     assert done.returncode == 1
     assert done.stderr == f"skylapse-processor: render: {still}: cannot be written (File exists)\n"
+
+
+def test_of_two_renders_of_one_film_the_later_gives_way_at_once(tmp_path: Path) -> None:
+    write_evening(tmp_path / "in", evening(24), facts="records")
+    words = [*PROGRAM, str(tmp_path / "in"), "-o", str(tmp_path / "film.mp4")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:
+        while not list(tmp_path.glob("film.mp4.*")):
+            assert first.poll() is None, first.communicate()
+        first.send_signal(signal.SIGSTOP)
+        second = _run(tmp_path / "in", "-o", tmp_path / "film.mp4")
+        other = _run(tmp_path / "in", "-o", tmp_path / "other.mp4", "--size", "480p")
+        first.send_signal(signal.SIGCONT)
+        _, said = first.communicate(timeout=120)
+    assert second.returncode == 1
+    assert second.stderr == (
+        f"skylapse-processor: render: {tmp_path}/film.mp4: another render is writing this film\n"
+    )
+    assert other.returncode == 0, other.stderr
+    assert first.returncode == 0, said
+    assert examine(tmp_path / "film.mp4").frames == 24
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mp4", "in", "other.mp4"]
+
+
+def test_a_render_that_was_killed_stands_in_nobodys_way(tmp_path: Path) -> None:
+    write_evening(tmp_path / "in", evening(24), facts="records")
+    words = [*PROGRAM, str(tmp_path / "in"), "-o", str(tmp_path / "film.mp4")]
+    with subprocess.Popen(words) as first:
+        while not list(tmp_path.glob("film.mp4.work*")):
+            assert first.poll() is None
+        first.kill()
+    done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mp4", "in"]
+
+
+def test_one_folder_is_made_for_a_film_and_no_path_of_them(tmp_path: Path) -> None:
+    write_plain(tmp_path / "in", 1)
+    done = _run(tmp_path / "in", "-o", tmp_path / "no" / "such" / "film.mp4")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"skylapse-processor: render: -o: {tmp_path}/no/such/film.mp4 cannot be made: "
+        f"there is no folder {tmp_path}/no\n"
+    )
+    assert not (tmp_path / "no").exists()
+    poster = tmp_path / "no" / "such" / "poster.jpg"
+    assert "--poster: " in _run(tmp_path / "in", "-o", tmp_path / "film.mp4", "--poster", poster).stderr
+    assert _run(tmp_path / "in", "-o", tmp_path / "new" / "film.mp4").returncode == 0
+    assert examine(tmp_path / "new" / "film.mp4").frames == 1
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "1.jpg").write_bytes(b"broken")
+    assert _run(tmp_path / "broken", "-o", tmp_path / "vain" / "film.mp4").returncode == 1
+    assert not (tmp_path / "vain").exists()
