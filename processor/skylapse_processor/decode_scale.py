@@ -19,6 +19,8 @@ Planes = tuple[Plane, Plane, Plane]
 
 _PLANE_ORDER = (2, 0, 1)
 """Where red, green and blue lie among FFmpeg's planes: it stores green, blue, red."""
+_ROUNDED_PX, _ROUNDED = 4, 0.01
+"""How much of a picture may be cut off where its shape and a box's differ by no more than rounding."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,17 +39,40 @@ def crop(pixels: AnyPixels, window: Window) -> AnyPixels:
 
 
 def inside(width: int, height: int, box: Box) -> Box:
-    """Return the largest size of this shape in the box; the box itself where that is off by rounding."""
-    scale = min(box.width / width, box.height / height)
-    fitted = Box(width=max(1, round(width * scale)), height=max(1, round(height * scale)))
-    if abs(fitted.width - box.width) <= 2 and abs(fitted.height - box.height) <= 2:
+    """Return the largest size of this shape in the box; the box itself where its shape is off by rounding."""
+    if _fills(width, height, box):
         return box
-    return fitted
+    scale = min(box.width / width, box.height / height)
+    return Box(width=max(1, round(width * scale)), height=max(1, round(height * scale)))
+
+
+def _fills(width: int, height: int, box: Box) -> bool:
+    """Say whether a picture that covers the box sticks out by no more than even sides and layers round."""
+    scale = _covering(width, height, box)
+    return all(
+        length * scale - side <= max(_ROUNDED_PX, _ROUNDED * side)
+        for length, side in ((width, box.width), (height, box.height))
+    )
+
+
+def _covering(width: int, height: int, box: Box) -> float:
+    return max(box.width / width, box.height / height)
+
+
+def _cut(pixels: AnyPixels, box: Box) -> AnyPixels:
+    """Leave out at its edges what of a picture sticks out of the box that it is to cover."""
+    height, width = pixels.shape[:2]
+    scale = _covering(width, height, box)
+    columns, rows = min(width, round(box.width / scale)), min(height, round(box.height / scale))
+    left, top = (width - columns) // 2, (height - rows) // 2
+    return pixels[top : top + rows, left : left + columns]
 
 
 def deep_planes(pixels: DeepPixels, box: Box) -> tuple[DeepPixels, ...]:
     """Return a picture in the box as planes of sixteen bits, with black bars where its shape differs."""
     size = inside(pixels.shape[1], pixels.shape[0], box)
+    if size == box:
+        pixels = _cut(pixels, box)
     smaller = size.width < pixels.shape[1]
     way = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     scaled = np.asarray(cv2.resize(pixels, (size.width, size.height), interpolation=way), dtype=np.uint16)
@@ -82,6 +107,9 @@ class Scaler:
         """Return the picture in the box, with black bars where its shape differs."""
         height, width = pixels.shape[:2]
         size = inside(width, height, self._box)
+        if size == self._box:
+            pixels = _cut(pixels, size)
+            height, width = pixels.shape[:2]
         if size == self._box and (width, height) != (size.width, size.height):
             return _canvas(self._scaled(pixels, size))
         canvas = empty(self._box)

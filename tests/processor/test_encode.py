@@ -2,16 +2,22 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from skylapse_processor.decode_scale import Box, Scaler, crop, inside
+from skylapse_processor.decode_scale import Box, Scaler, crop, deep_planes, inside
 from skylapse_processor.encode import Converter, FilmWriter, examine
 from skylapse_processor.errors import FilmCheckError, FilmError
+from skylapse_processor.recipe.crop import ASPECTS
 from skylapse_processor.recipe.window import WHOLE, Window
-from skylapse_processor.studio import Scratch
+from skylapse_processor.request import SIZES, film_box
+from skylapse_processor.studio import Scratch, large_box
 
 from .pictures import develop, film_frames, scene, tags_of
 
@@ -104,6 +110,38 @@ def test_another_shape_gets_black_bars() -> None:
     large = Scaler(BOX).canvas(np.full((400, 200, 3), 255, dtype=np.uint8))
     assert [int(plane[45, 2]) for plane in large.planes] == [0, 0, 0]
     assert min(int(plane[45, 80]) for plane in large.planes) >= 254
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    width=st.integers(160, 1400),
+    height=st.integers(160, 1400),
+    size=st.sampled_from([*SIZES]),
+    aspect=st.sampled_from([*ASPECTS.values()]),
+    oversize=st.sampled_from([1.0, 1.25, 2.0]),
+)
+@example(width=1280, height=720, size="480p", aspect=2.39, oversize=1.0)
+@example(width=960, height=540, size="480p", aspect=2.39, oversize=2.0)
+def test_a_film_of_white_pictures_is_white_to_its_edges(
+    width: int, height: int, size: str, aspect: float | None, oversize: float
+) -> None:
+    shown = crop(np.full((height, width, 3), 255, dtype=np.uint8), Window(aspect=aspect))
+    film = film_box(size, shown.shape[1], shown.shape[0])
+    box = large_box(film, (shown.shape[1], shown.shape[0]), oversize)
+    eight = Scaler(box).canvas(shown).planes
+    sixteen = deep_planes(shown.astype(np.uint16) * 257, box)
+    planes: list[NDArray[Any]] = [*eight, *(plane // 257 for plane in sixteen)]
+    for plane in planes:
+        assert plane.shape == (box.height, box.width)
+        edges = (plane[0], plane[-1], plane[:, 0], plane[:, -1])
+        assert min(int(edge.min()) for edge in edges) >= 254
+
+
+def test_a_picture_is_cut_by_a_pixel_and_not_squeezed_where_its_film_has_even_sides() -> None:
+    ring = np.zeros((268, 640, 3), dtype=np.uint8)
+    ring[134 - 100 : 134 + 100, 320 - 100 : 320 + 100] = 255
+    seen = Scaler(Box(width=426, height=176)).canvas(ring).planes[0] > 127
+    assert abs(int(seen.any(axis=0).sum()) - int(seen.any(axis=1).sum())) <= 1
 
 
 def test_scaling_keeps_the_mean_of_a_picture() -> None:
