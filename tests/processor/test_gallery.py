@@ -151,7 +151,22 @@ async def test_the_film_of_today_goes_on_where_frames_have_come(tmp_path: Path, 
         await page.keyboard.press("Enter")
         await page.wait_for_selector(".growing")
         assert await page.inner_text(".growing .detail") == "30 frames so far"
-        await page.click(".growing")
+        data = picture(1, size=(640, 360))
+        await client.upload(data, record_of(data, 1, bridge="lake", camera="pier", spool="00" * 8))
+        await page.reload()
+        await page.wait_for_selector(".growing >> nth=1")
+        await page.fill("#words", "west")
+        await page.wait_for_selector(".growing[data-camera='lake/pier']", state="hidden")
+        assert await page.is_visible(".growing[data-camera='roof/west']")
+        await page.fill("#words", "")
+        await page.click(".camera:has-text('lake/pier')")
+        await page.wait_for_selector(".growing[data-camera='roof/west']", state="hidden")
+        assert await page.is_visible(".growing[data-camera='lake/pier']")
+        await page.check("#pinned")
+        await page.wait_for_selector("#today", state="hidden")
+        await page.uncheck("#pinned")
+        await page.click(".camera:has-text('roof/west')")
+        await page.click(".growing[data-camera='roof/west']")
         lasts = "() => document.getElementById('today-video').duration || 0"
         at = "() => document.getElementById('today-video').currentTime"
         assert abs(await until(lambda: page.evaluate(lasts), timeout_s=20) - 1.0) < 0.01

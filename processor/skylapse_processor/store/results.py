@@ -15,6 +15,8 @@ from .database import Connection, Database, Row
 
 Kind = Literal["keogram", "keogram_year", "startrail", "best_frame"]
 
+_WORDS = "r.title || ' ' || r.day || ' ' || c.bridge || '/' || c.camera"
+"""What a search looks at, beside the names that people call cameras."""
 _RESULT = "SELECT r.*, c.bridge, c.camera AS camera_id FROM results r JOIN cameras c ON c.id = r.camera"
 
 
@@ -48,12 +50,21 @@ class StoredResult:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Word:
+    """One of a search: a result fits that has it, or is of a camera whose name has it."""
+
+    text: str
+    cameras: tuple[CameraName, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ResultQuery:
     """Which results are meant: what is None does not narrow."""
 
     camera: CameraName | None = None
     day: str | None = None
     kind: str | None = None
+    words: tuple[Word, ...] = ()
     after: tuple[str, str, int, str] | None = None
 
 
@@ -99,6 +110,10 @@ class ResultTable:
             if value is not None:
                 where += f" AND r.{name} = ?"
                 values.append(value)
+        for word in wanted.words:
+            named = ", ".join("?" for _ in word.cameras)
+            where += f" AND (instr(lower({_WORDS}), ?) > 0 OR c.bridge || '/' || c.camera IN ({named}))"
+            values += [word.text.lower(), *map(str, word.cameras)]
         if wanted.after is not None:
             day, *rest = wanted.after
             where += " AND (r.day < ? OR (r.day = ? AND (r.kind, r.rank, r.id) > (?, ?, ?)))"

@@ -64,6 +64,7 @@ _ASSETS = {
     "gallery.js": "text/javascript",
     "results.js": "text/javascript",
     "today.js": "text/javascript",
+    "words.js": "text/javascript",
     "gallery.css": "text/css",
     "icon.svg": "image/svg+xml",
 }

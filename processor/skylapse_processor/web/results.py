@@ -12,7 +12,7 @@ from skylapse_protocol.identifiers import CameraName, parse_day, parse_film
 
 from ..errors import NotFoundError, RequestError
 from ..results.keeper import Keeper
-from ..store.results import Evening, Kind, ResultQuery, StoredResult
+from ..store.results import Evening, Kind, ResultQuery, StoredResult, Word
 from ..store.store import Store
 from .frames import IMMUTABLE, camera_of
 from .paging import page, page_size, read_cursor, write_cursor
@@ -26,13 +26,15 @@ class Results:
 
     def __init__(self, store: Store, keeper: Keeper) -> None:
         self._table = store.results
+        self._catalogue = store.frames
         self._layout = store.layout
         self._keeper = keeper
 
     async def list(self, request: web.Request) -> web.Response:
-        """GET /results?camera=&day=&kind=&cursor=, newest day first."""
+        """GET /results?camera=&day=&kind=&q=&cursor=, newest day first."""
         limit = page_size(request)
-        found = await asyncio.to_thread(self._table.list, _query(request), limit + 1)
+        words = await asyncio.to_thread(self._words, request.query.get("q", ""))
+        found = await asyncio.to_thread(self._table.list, _query(request, words), limit + 1)
         cursor = write_cursor(*found[limit - 1].place) if len(found) > limit else None
         return page([self._item(result) for result in found[:limit]], cursor)
 
@@ -65,6 +67,15 @@ class Results:
         cursor = write_cursor(found[limit - 1].day) if len(found) > limit else None
         return page([_evening(camera, evening) for evening in found[:limit]], cursor)
 
+    def _words(self, asked: str) -> tuple[Word, ...]:
+        """Return the words of a search, each with the cameras that people call so."""
+        texts = asked.split()[:10]
+        names = {camera: self._keeper.name(camera).lower() for camera in self._catalogue.cameras() if texts}
+        return tuple(
+            Word(text=text, cameras=tuple(camera for camera, name in names.items() if text.lower() in name))
+            for text in texts
+        )
+
     def _item(self, result: StoredResult) -> dict[str, Any]:
         said = dict(write(self._keeper.message(result, "added")))
         details = {name: value for name, value in result.details.items() if name not in _INNER}
@@ -89,7 +100,7 @@ def _file(request: web.Request, result: StoredResult, path: Path) -> web.StreamR
     return web.FileResponse(path, headers={"Cache-Control": cache, "Content-Type": "image/jpeg"})
 
 
-def _query(request: web.Request) -> ResultQuery:
+def _query(request: web.Request, words: tuple[Word, ...]) -> ResultQuery:
     query = request.query
     kind = query.get("kind") or None
     if kind is not None and kind not in get_args(Kind):
@@ -99,6 +110,7 @@ def _query(request: web.Request) -> ResultQuery:
         camera=camera_of(query["camera"]) if query.get("camera") else None,
         day=parse_day(query["day"]) if query.get("day") else None,
         kind=kind,
+        words=words,
         after=(str(after[0]), str(after[1]), int(after[2]), str(after[3])) if after else None,
     )
 

@@ -241,7 +241,7 @@ def _results(results: Results) -> list[Route]:
             path="/results",
             handler=results.list,
             summary="Keograms, star trails and best frames, newest day first",
-            query=("camera", "day", "kind", *_PAGE),
+            query=("camera", "day", "kind", "q", *_PAGE),
             schema="Results",
         ),
         Route(method="GET", path=one, handler=results.get, summary="A result", schema="Result"),

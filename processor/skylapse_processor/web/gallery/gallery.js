@@ -1,7 +1,8 @@
 // The gallery: films by day, filtered by camera and words, played in a dialog. It asks the same API as everybody.
 
 import { appendResults, sectionOf } from "./results.js";
-import { hideToday, showToday } from "./today.js";
+import { hideToday, narrowToday, showToday } from "./today.js";
+import { asAsked, dress, figure, frames, moment, nameOfDay, say } from "./words.js";
 
 const API = "api/v1/";
 const RENDERS_EVERY_MS = 4000;
@@ -31,17 +32,6 @@ const address = (path) => path.replace(/^\//, "");
 
 // ---------------------------------------------------------------- words
 
-const dayName = new Intl.DateTimeFormat(undefined, {
-  weekday: "long", year: "numeric", month: "long", day: "numeric", timeZone: "UTC",
-});
-const number = new Intl.NumberFormat();
-
-const moment = new Intl.DateTimeFormat(undefined, {
-  month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
-});
-
-const nameOfDay = (day) => dayName.format(new Date(`${day}T00:00:00Z`));
-
 function length(seconds) {
   const whole = Math.max(1, Math.round(seconds));
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
@@ -51,10 +41,8 @@ function size(bytes) {
   const units = ["B", "KB", "MB", "GB", "TB"];
   let value = bytes, unit = 0;
   while (value >= 1000 && unit < units.length - 1) { value /= 1000; unit += 1; }
-  return `${value < 10 && unit ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+  return `${figure(value, value < 10 && unit ? 1 : 0)} ${units[unit]}`;
 }
-
-const frames = (count) => `${number.format(count)} ${count === 1 ? "frame" : "frames"}`;
 
 const CODECS = { h264: "H.264", h265: "H.265", av1: "AV1" };
 
@@ -64,15 +52,15 @@ const shape = (film) => `${film.width} × ${film.height}`;
 
 const coded = (film) => CODECS[film.codec] ?? film.codec;
 
-const madeAt = (film) => moment.format(new Date(film.created_at));
+const madeAt = (film) => say("made", { moment: moment(film.created_at) });
 
 const TELLING = [(film) => film.recipe, shape, coded];
 
 function facts(film) {
-  const parts = [nameOfDay(film.day), frames(film.frames), `${film.rate.toFixed(0)} a second`,
-    shape(film), size(film.bytes), coded(film), `recipe ${film.recipe}`, `made ${madeAt(film)}`];
-  if (film.skipped) parts.push(`${film.skipped} left out`);
-  if (film.flicker_mev !== null) parts.push(`flicker ${film.flicker_mev.toFixed(1)} mEV`);
+  const parts = [nameOfDay(film.day), frames(film.frames), say("rate", { count: figure(film.rate) }),
+    shape(film), size(film.bytes), coded(film), say("recipe", { name: film.recipe }), madeAt(film)];
+  if (film.skipped) parts.push(say("leftOut", { count: figure(film.skipped) }));
+  if (film.flicker_mev !== null) parts.push(say("flicker", { count: figure(film.flicker_mev, 1) }));
   return parts.join(" · ");
 }
 
@@ -112,7 +100,7 @@ function tellApart() {
     const told = films.map((film) => words(film).join());
     for (const [index, film] of films.entries()) {
       const twin = told.indexOf(told[index]) !== told.lastIndexOf(told[index]);
-      const detail = [...words(film), ...(twin ? [`made ${madeAt(film)}`] : []), frames(film.frames)];
+      const detail = [...words(film), ...(twin ? [madeAt(film)] : []), frames(film.frames)];
       document.querySelector(`[data-film="${film.id}"] .detail`).textContent = detail.join(" · ");
     }
   }
@@ -134,9 +122,11 @@ async function page(list, { fresh, ...asked }) {
 async function load({ fresh }) {
   const request = ++state.request;
   const asked = { ...(words() && { q: words() }), ...($("pinned").checked && { pinned: "true" }) };
-  const narrowed = Object.keys(asked).length > 0;  // results have neither words nor pins
+  const narrowed = Object.keys(asked).length > 0;
+  narrow();
   const [films, results] = await Promise.all([
-    page("films", { fresh, ...asked }), narrowed ? NONE : page("results", { fresh }),
+    page("films", { fresh, ...asked }),
+    asked.pinned ? NONE : page("results", { fresh, ...(asked.q && { q: asAsked(asked.q) }) }),  // none has a pin
   ]);
   if (request !== state.request) return;
   if (fresh) {
@@ -145,13 +135,13 @@ async function load({ fresh }) {
   }
   append(films.items);
   state.next = { films: films.next, results: results.next };
-  appendResults(results.items, { address, nameOfDay });
+  appendResults(results.items, { address });
   $("more").hidden = !state.next.films && !state.next.results;
   $("nothing").hidden = state.films.length > 0 || $("films").childElementCount > 0;
-  $("nothing").textContent = narrowed || state.camera
-    ? "No film fits."
-    : "No films yet. The first one appears here when a window has ended and its frames have come in.";
+  $("nothing").textContent = say(narrowed || state.camera ? "noneFits" : "noneYet");
 }
+
+const narrow = () => narrowToday({ camera: state.camera, words: words(), pinned: $("pinned").checked });
 
 // ---------------------------------------------------------------- cameras and renders
 
@@ -174,6 +164,7 @@ async function loadCameras() {
     return element;
   }));
   await showToday(items, { ask, address, guard, Refused });
+  narrow();
 }
 
 async function loadRenders() {
@@ -183,8 +174,9 @@ async function loadRenders() {
   $("renders").hidden = open.length === 0;
   $("renders").replaceChildren(...open.map((item) => {
     const element = made("render");
-    const word = item.state === "queued" ? "waits" : `${Math.round(item.percent)} %`;
-    element.querySelector("span").textContent = `A film of ${item.camera}, ${item.asked.day}: ${word}`;
+    const word = item.state === "queued" ? say("waits") : `${figure(item.percent)} %`;
+    const said = { camera: item.camera, day: item.asked.day, state: word };
+    element.querySelector("span").textContent = say("renders", said);
     element.querySelector("progress").value = item.percent;
     return element;
   }));
@@ -212,7 +204,7 @@ function show(index) {
 
 function showPin(film) {
   $("pin").setAttribute("aria-pressed", String(film.pinned));
-  $("pin").textContent = film.pinned ? "★ Pinned" : "☆ Pin";
+  $("pin").textContent = film.pinned ? `★ ${say("pinned")}` : `☆ ${say("pin")}`;
 }
 
 async function pin() {
@@ -255,7 +247,7 @@ async function showGallery() {
 function guard(promise) {
   return promise.catch((error) => {
     if (error instanceof Refused) return showSignIn();
-    $("nothing").textContent = `This did not work: ${error.message}`;
+    $("nothing").textContent = say("failed", { reason: error.message });
     $("nothing").hidden = false;
     return undefined;
   });
@@ -267,8 +259,8 @@ async function signIn(event) {
     await send("session", "POST", { key: $("key").value });
   } catch (error) {
     $("refused").textContent = error instanceof Refused
-      ? "This key is not known, or it was revoked."
-      : `This did not work: ${error.message}`;
+      ? say("keyRefused")
+      : say("failed", { reason: error.message });
     $("refused").hidden = false;
     return;
   }
@@ -306,4 +298,5 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+dress(document);
 guard(showGallery());

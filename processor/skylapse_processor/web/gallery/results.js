@@ -1,11 +1,8 @@
 // Keograms, star trails and best frames among the films of their day.
 
-const $ = (id) => document.getElementById(id);
+import { KINDS, days, figure, frames, nameOfDay, say } from "./words.js";
 
-const NAMES = {
-  keogram: "Keogram", keogram_year: "Keogram of the year", startrail: "Star trail", best_frame: "Best frame",
-};
-const number = new Intl.NumberFormat();
+const $ = (id) => document.getElementById(id);
 
 // Sections stand newest first; a year comes after the last of its days.
 export function sectionOf(day, heading) {
@@ -19,30 +16,38 @@ export function sectionOf(day, heading) {
   return section;
 }
 
+// A title is the camera's name, the kind in English and the day; a name may hold the same sign.
+const cameraOf = (result) => result.title.split(" · ").slice(0, -2).join(" · ");
+
+const whenOf = (result) => result.title.split(" · ").at(-1);
+
 function detail(result) {
-  const what = result.kind === "keogram_year" ? "day" : "frame";
-  const count = `${number.format(result.frames)} ${what}${result.frames === 1 ? "" : "s"}`;
-  return result.kind === "best_frame" ? `best ${result.rank} of ${count}` : count;
+  if (result.kind === "keogram_year") return days(result.frames);
+  const count = frames(result.frames);
+  const best = { rank: figure(result.rank), count: figure(result.frames), frames: count };
+  return result.kind === "best_frame" ? say("best", best) : count;
 }
 
 function card(result, address) {
+  const name = `${cameraOf(result)} · ${KINDS[result.kind] ?? result.kind}`;
+  const title = `${name} · ${whenOf(result)}`;
   const element = $("result").content.firstElementChild.cloneNode(true);
   element.classList.toggle("wide", result.kind.startsWith("keogram"));
   element.querySelector("img").src = address(result.thumb);
-  element.querySelector("img").alt = result.title;
-  element.querySelector(".name").textContent = NAMES[result.kind] ?? result.title;
+  element.querySelector("img").alt = title;
+  element.querySelector(".name").textContent = name;
   element.querySelector(".detail").textContent = detail(result);
   element.dataset.result = result.id;
   element.addEventListener("click", () => {
     $("still-picture").src = address(result.picture);
-    $("still-picture").alt = result.title;
-    $("still-title").textContent = result.title;
+    $("still-picture").alt = title;
+    $("still-title").textContent = title;
     $("still").showModal();
   });
   return element;
 }
 
-export function appendResults(results, { address, nameOfDay }) {
+export function appendResults(results, { address }) {
   for (const result of results) {
     if ($("films").querySelector(`[data-result="${result.id}"]`)) continue;  // it has moved meanwhile
     const year = result.kind === "keogram_year" ? result.day.slice(0, 4) : null;

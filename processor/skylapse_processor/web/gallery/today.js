@@ -1,15 +1,13 @@
 // The films of today: a card a camera, and a player that goes on where new frames have come.
 
+import { frames, say } from "./words.js";
+
 const $ = (id) => document.getElementById(id);
 const LOOK_AGAIN_MS = 2000;
 
-const number = new Intl.NumberFormat();
 const playing = { camera: null, film: null, ended: false, timer: 0, tools: null };
 
-function words(film) {
-  const count = `${number.format(film.frames)} ${film.frames === 1 ? "frame" : "frames"}`;
-  return film.ended ? count : `${count} so far`;
-}
+const words = (film) => (film.ended ? frames(film.frames) : say("soFar", { frames: frames(film.frames) }));
 
 // Shows a card for every camera that has a film of today; `tools` are the gallery's own ask, address and guard.
 export async function showToday(cameras, tools) {
@@ -22,8 +20,18 @@ export async function showToday(cameras, tools) {
     return film && film.frames > 0 && !film.ended ? card(item, film) : null;
   });
   const cards = (await Promise.all(asked)).filter(Boolean);
-  $("today").hidden = cards.length === 0;
   $("today").querySelector(".grid").replaceChildren(...cards);
+}
+
+// Leaves the films that a choice of camera and words means; none of them is pinned.
+export function narrowToday({ camera, words: asked, pinned }) {
+  const cards = [...$("today").querySelectorAll(".growing")];
+  for (const element of cards) {
+    const said = `${element.dataset.camera} ${element.querySelector(".name").textContent}`.toLowerCase();
+    const fits = asked.toLowerCase().split(/\s+/).every((word) => said.includes(word));
+    element.hidden = pinned || !fits || (camera !== null && camera !== element.dataset.camera);
+  }
+  $("today").hidden = cards.every((element) => element.hidden);
 }
 
 export function hideToday() {
@@ -35,8 +43,9 @@ export function hideToday() {
 function card(item, film) {
   const element = $("card").content.firstElementChild.cloneNode(true);
   element.className = "growing";
+  element.dataset.camera = item.camera;
   element.querySelector("img").src = playing.tools.address(item.last_frame.thumb);
-  element.querySelector(".length").textContent = "live";
+  element.querySelector(".length").textContent = say("live");
   element.querySelector(".name").textContent = item.name;
   element.querySelector(".detail").textContent = words(film);
   element.addEventListener("click", () => open(item, film));
@@ -45,7 +54,7 @@ function card(item, film) {
 
 function open(item, film) {
   playing.camera = item.camera;
-  $("today-title").textContent = `${item.name}, today`;
+  $("today-title").textContent = say("todayOf", { camera: item.name });
   $("today-player").showModal();
   show(film, 0);
 }
