@@ -133,7 +133,7 @@ tools: .tools/bin/mosquitto .tools/bin/mosquitto_sub .tools/bin/mosquitto_pub .t
 # ---------------------------------------------------------------- what people run
 
 .PHONY: demo
-demo: venv venv-ha .tools/bin/mosquitto  ## the whole system and one sunset at sixty times its speed (ONCE=1: end with the film)
+demo: venv venv-ha .tools/bin/mosquitto  ## the whole system and one sunset at up to sixty times its speed (ONCE=1: end with the film)
 	@.venv/bin/python -m demo $(if $(ONCE),--once) $(if $(PICTURES),--pictures "$(PICTURES)")
 
 .PHONY: bench

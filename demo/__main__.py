@@ -1,4 +1,4 @@
-"""`make demo`: the whole of Skylapse on one machine, and one sunset at sixty times its speed.
+"""`make demo`: the whole of Skylapse on one machine, and one sunset at up to sixty times its speed.
 
 With --once it ends by itself when the first film can be fetched through Home Assistant, and prints one line
 of JSON.

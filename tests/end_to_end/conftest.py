@@ -26,7 +26,7 @@ CHROMIUM = [
 ]
 PATIENCE_MS = 45_000
 expect.set_options(timeout=PATIENCE_MS)
-EVENING = Evening(around_min=7)
+EVENING = Evening(around_min=6)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
