@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -111,7 +112,7 @@ async def test_a_result_names_its_camera_and_is_found_by_words(tmp_path: Path, b
             "nowhere": [],
         }.items():
             await page.fill("#words", words)
-            await until(lambda found=found: shows(page, found))
+            await until(partial(shows, page, found))
         assert await page.inner_text("#nothing") == "Nothing fits."
 
 
