@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from PIL import Image
 from .decode import Pixels
 from .decode_video import Darkroom, Grey, Recording, Shot, VideoFacts
 from .errors import ProcessorError, RequestError, unreadable
-from .extract import ExtractWish, Report, Taken, captured_at, chosen, file_name, judged, sharpness
+from .extract import ExtractWish, Report, Taken, captured_at, chosen, file_name, judged, problem_of, sharpness
 
 REPORT = "report.json"
 _FORMATS = ("jpg", "png")
@@ -101,13 +102,13 @@ def extract(video: Path, folder: Path, wish: ExtractWish, write: Write) -> Repor
     _make_room(folder)
     with Recording(video) as recording:
         facts = recording.facts
-        kept = list(_in_order(chosen(recording, wish), _Desk(folder, write, facts)))
+        kept = list(_watched(_in_order(chosen(recording, wish), _Desk(folder, write, facts))))
         if not kept:
             raise RequestError("", f"{video.name} has no frame in what was asked for")
         broken = recording.broken
     report = Report(
         facts=facts,
-        taken=judged([taken for taken, _ in kept], [tiny for _, tiny in kept]),
+        taken=judged(kept),
         broken=broken,
         seconds=round(time.monotonic() - started, 2),
     )
@@ -133,7 +134,7 @@ class _Desk:
         room: Darkroom = self._own.room
         grey = room.grey(shot.frame)
         try:
-            path = self._write(room.pixels(shot.frame), self._folder / file_name(number, "")[:6])
+            path = self._write(room.pixels(shot.frame), self._folder / file_name(number))
             taken = _taken(path, self._facts, shot.time_s, grey)
         except OSError as error:
             why = f"{self._folder} cannot be written ({unreadable(error)})"
@@ -152,6 +153,14 @@ def _in_order(shots: Iterator[Shot], desk: _Desk) -> Iterator[tuple[Taken, Grey]
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _watched(frames: Iterator[tuple[Taken, Grey]]) -> Iterator[Taken]:
+    """Yield frames with what their pictures tell beside the one before: no more than two are held."""
+    before: Grey | None = None
+    for taken, tiny in frames:
+        yield replace(taken, problem=problem_of(tiny, before))
+        before = tiny
 
 
 def _make_room(folder: Path) -> None:

@@ -7,10 +7,9 @@ frames that are taken are decoded from; `sharp` and `scene` look at every frame.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from math import inf
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -116,19 +115,25 @@ def chosen(recording: Recording, wish: ExtractWish) -> Iterator[Shot]:
     return _at_moments(recording, wish, step_s)
 
 
-def judged(taken: Sequence[Taken], greys: Sequence[Grey]) -> tuple[Taken, ...]:
-    """Return the frames with what is wrong with each; `greys` are tiny pictures of them, in this order."""
+def problem_of(grey: Grey, before: Grey | None) -> str | None:
+    """Return what is wrong with a tiny picture, seen beside that of the frame before it."""
+    if float(grey.std()) < _BLANK_CODES:
+        return "shows nothing"
+    if before is not None and _difference(grey, before) < _FROZEN_CODES:
+        return "is the same as the one before it"
+    return None
+
+
+def judged(taken: Sequence[Taken]) -> tuple[Taken, ...]:
+    """Return the frames with those told that are blurred beside their neighbours."""
     found = []
     for number, frame in enumerate(taken):
         around = taken[max(number - _NEIGHBOURS, 0) : number + _NEIGHBOURS + 1]
-        problem = None
-        if float(greys[number].std()) < _BLANK_CODES:
-            problem = "shows nothing"
-        elif number and _difference(greys[number], greys[number - 1]) < _FROZEN_CODES:
-            problem = "is the same as the one before it"
-        elif frame.sharpness < _BLURRED * median(one.sharpness for one in around):
-            problem = "is blurred beside its neighbours"
-        found.append(Taken(**{**asdict(frame), "problem": problem}))
+        is_blurred = frame.sharpness < _BLURRED * median(one.sharpness for one in around)
+        if frame.problem is None and is_blurred:
+            found.append(replace(frame, problem="is blurred beside its neighbours"))
+        else:
+            found.append(frame)
     return tuple(found)
 
 
@@ -142,9 +147,9 @@ def sharpness(grey: Grey) -> float:
     return float(cv2.Laplacian(grey, cv2.CV_32F).var())
 
 
-def file_name(number: int, suffix: str) -> str:
-    """Return the name of the n-th frame; names sort as frames do."""
-    return str(Path(f"{number + 1:06d}").with_suffix(suffix))
+def file_name(number: int) -> str:
+    """Return the name of the n-th frame without its ending; in natural order names sort as frames do."""
+    return f"{number + 1:06d}"
 
 
 def _step_s(facts: VideoFacts, wish: ExtractWish) -> float:

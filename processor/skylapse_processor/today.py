@@ -33,15 +33,15 @@ from .store.rows import FrameRole
 from .store.store import Store
 from .today_cut import STEP, HurriedError, Lane
 from .today_frames import AT_ONCE, TodayFrames
-from .today_live import Live, in_haste, matching, stopped
+from .today_live import Live, in_haste, latest, matching, stopped
 from .today_plan import AHEAD, GROUP, Aim, aims, ends_soon, follows, grows, on_grid, pace_of, spec_of
 from .today_reel import Picture, Piece, Reel, in_groups, window_of
 from .today_show import LivePart, SoFar
 
 _log = logging.getLogger(__name__)
 
-_PARTS_KEPT = 128
-_SO_FAR_KEPT = 8
+_KEPT_BYTES = 16_000_000
+"""Of a film, for slow players: of parts, and again of films so far."""
 _MANY = 900_000_000
 """Parts are counted from below this: players keep what they fetched before a restart, under its name."""
 
@@ -128,9 +128,13 @@ class Today:
     async def show(self, live: Live) -> None:
         """See to it that every frame that has been measured is to be seen."""
         async with live.showing:
-            done = len(live.reel.segments)
-            before, path_end = len(live.reel.frames), live.reel.path_end
-            pending = await asyncio.to_thread(self._frames.pending, live)
+            done = -1
+            while done != len(
+                live.reel.segments
+            ):  # one that is closed meanwhile has some of the pending frames
+                done = len(live.reel.segments)
+                before, path_end = len(live.reel.frames), live.reel.path_end
+                pending = await asyncio.to_thread(self._frames.pending, live)
             if len(pending) >= AT_ONCE:
                 pending = ()
             parts = [part for part in live.parts if part.segment >= done]
@@ -153,7 +157,9 @@ class Today:
             closed = len(live.reel.segments)
             live.parts = [part for part in parts if part.segment >= closed]
             live.kept |= {part.serial: part for part in parts}
-            live.kept = dict(list(live.kept.items())[-_PARTS_KEPT:])
+            live.kept = latest(
+                live.kept, lambda part: sum(map(len, part.piece.samples)), _KEPT_BYTES, fewest=len(parts)
+            )
 
     def playlist(self, live: Live) -> str:
         """Return the playlist of what is to be seen."""
@@ -192,7 +198,8 @@ class Today:
             found = today_show.so_far(live.track, live.reel, live.parts, title)
         if found is None:
             raise NotFoundError(f"{live.spec.camera} has no such film of today")
-        live.so_far = dict([*live.so_far.items(), (version, found)][-_SO_FAR_KEPT:])
+        live.so_far[version] = found
+        live.so_far = latest(live.so_far, lambda film: film.size - film.end, _KEPT_BYTES, fewest=2)
         return found, live.reel.media
 
     async def finished(self, spec: RenderSpec, folder: Path) -> tuple[Product, ...]:

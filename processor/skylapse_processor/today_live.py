@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TypeVar
 
 from . import mp4
 from .frames import SourceFrame
@@ -11,6 +13,9 @@ from .jobs import RenderSpec
 from .today_plan import Aim
 from .today_reel import Piece, Reel
 from .today_show import LivePart, SoFar
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -65,6 +70,15 @@ def matching(pieces: Sequence[Piece], frames: Sequence[SourceFrame], aimed: Sequ
         good.append(piece)
         first = past
     return good
+
+
+def latest(
+    kept: dict[Key, Value], size: Callable[[Value], int], most_bytes: int, *, fewest: int
+) -> dict[Key, Value]:
+    """Return the newest of what is kept that fit into so many bytes, and the fewest whatever their size."""
+    sizes = accumulate(size(value) for value in reversed(kept.values()))
+    count = max(fewest, sum(1 for total in sizes if total <= most_bytes))
+    return dict(list(kept.items())[-count:]) if count else {}
 
 
 @contextlib.asynccontextmanager

@@ -145,14 +145,14 @@ def follows(spec: RenderSpec, before: RenderSpec) -> bool:
     return (spec.day, spec.window) != (before.day, before.window)
 
 
-def ends_soon(spec: RenderSpec, windows: Sequence[Window], newest: datetime) -> bool:
+def ends_soon(spec: RenderSpec, windows: Sequence[Window], newest: datetime | None) -> bool:
     """Tell whether a film's window has but a segment's frames to come, or nobody knows when it ends."""
     ends = [
         window.ends_at - GROUP * timedelta(seconds=window.interval_s)
         for window in windows
         if (window.id, window.day) == (spec.window, spec.day)
     ]
-    return not ends or newest >= max(ends)
+    return not ends or newest is None or newest >= max(ends)
 
 
 def is_exact(frame: SourceFrame) -> bool:

@@ -181,7 +181,7 @@ async def test_whoever_is_in_the_middle_of_a_forgotten_version_gets_no_bytes_of_
     served: tuple[Service, Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _service, client = served
-    monkeypatch.setattr("skylapse_processor.today._SO_FAR_KEPT", 2)
+    monkeypatch.setattr("skylapse_processor.today._KEPT_BYTES", 0)
     await deliver(client, 1)
     first = await until(partial(shows, client, 1), timeout_s=20)
     whole = (await client.get(first["video"])).body

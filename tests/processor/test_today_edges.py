@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from aiohttp import ClientError
 
 from skylapse_processor.errors import FilmError
 from skylapse_processor.service import Service
@@ -20,7 +21,7 @@ from tests.support.waiting import until
 from .client import Client
 from .conftest import serving, write_config
 from .frames_made import DAY, record_of
-from .test_today import GROWN, LONG, asked_for, closes, deliver, fetched, marked, playlist, seen, shows
+from .test_today import GROWN, LONG, TODAY, asked_for, closes, deliver, fetched, marked, playlist, seen, shows
 
 
 @pytest.fixture
@@ -119,3 +120,16 @@ async def test_a_film_whose_frames_are_all_gone_is_not_made(served: tuple[Servic
     catalogue = service._store.frames
     await asyncio.wrap_future(catalogue.forget(catalogue.frames(Selection(camera=camera))))
     assert await service._today.finished(live.spec, live.reel.folder) == ()
+
+
+async def test_a_player_is_let_go_when_the_film_that_it_reads_is_gone(
+    served: tuple[Service, Client], tmp_path: Path
+) -> None:
+    _, client = served
+    await deliver(client, *range(1, LONG + 1))
+    await until(partial(closes, client, 1), timeout_s=20)
+    item = (await client.get(TODAY)).value
+    (media,) = (tmp_path / "processor/store/today").rglob("media")
+    media.write_bytes(b"")
+    with pytest.raises(ClientError):
+        await client.get(item["video"])

@@ -6,12 +6,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skylapse_processor.decode_scale import Box
 from skylapse_processor.frames import read_folder
 from skylapse_processor.jobs import RenderSpec
 from skylapse_processor.today_cut import STEP, HurriedError, Lane
-from skylapse_processor.today_live import Live, in_haste, matching
+from skylapse_processor.today_live import Live, in_haste, latest, matching
 from skylapse_processor.today_plan import AHEAD, GROUP, PathEnd, aims
 from skylapse_processor.today_reel import Piece, Reel, in_groups
 from skylapse_protocol.identifiers import CameraName
@@ -106,3 +108,12 @@ def told(piece: Piece) -> tuple[object, ...]:
     """All of a piece but its samples."""
     levelled = piece.log_means, piece.gains, piece.exact, piece.coloured, piece.after
     return (piece.frames, piece.skipped, piece.small, piece.sps, piece.pps, *levelled)
+
+
+@given(st.lists(st.integers(0, 9), max_size=30), st.integers(0, 40), st.integers(0, 5))
+def test_what_is_kept_for_slow_players_has_an_end(sizes: list[int], most_bytes: int, fewest: int) -> None:
+    kept = dict(enumerate(sizes))
+    left = latest(kept, lambda size: size, most_bytes, fewest=fewest)
+    assert list(left.items()) == list(kept.items())[len(kept) - len(left) :]
+    assert len(left) >= min(fewest, len(kept))
+    assert sum(left.values()) <= most_bytes or len(left) <= fewest

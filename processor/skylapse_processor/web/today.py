@@ -103,6 +103,10 @@ async def _ranged(request: web.Request, film: SoFar, samples: int | None) -> web
         await response.prepare(request)
         while request.method != "HEAD" and first < past:
             piece = await asyncio.to_thread(_read, film, samples, first, min(past, first + _CHUNK))
+            if not piece:  # the film was begun anew: what was promised will not come
+                if request.transport is not None:
+                    request.transport.abort()
+                return response
             await response.write(piece)
             first += len(piece)
         await response.write_eof()
