@@ -1,7 +1,7 @@
 """Keograms: time goes on evenly, gaps stay, order and repeats do not matter, a torn file costs a column."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -165,15 +165,17 @@ def test_marks_stand_beside_the_pixels_and_a_year_is_made_again_of_pictures_that
 
 
 def test_a_year_has_hours_beside_it_and_months_below() -> None:
-    pixels = year.draw(year.empty(2026))
-    marked = marks.about_a_year(pixels, 2026, 365)
+    pixels = year.draw(year.empty(2026), 2026)
+    marked = marks.about_a_year(pixels, date(2026, 1, 1), 365)
     rows, margin = marked.shape[0] - year.CELLS, marked.shape[1] - pixels.shape[1]
     assert (marked[: year.CELLS, margin:] == pixels).all()
     assert (marked[year.CELLS // 2, :margin] == marks.INK).all(axis=1).any()
     july = margin + round(181 / 365 * pixels.shape[1])
     assert (marked[year.CELLS, july] == marks.INK).all()
     assert rows < 60
-    assert marks.about_a_year(pixels[:, :3], 2026, 1).shape[1] == margin + 3
+    assert marks.about_a_year(pixels[:, :3], date(2026, 1, 1), 1).shape[1] == margin + 3
+    few = [mark.label for mark in marks.months(date(2026, 6, 1), 61)]
+    assert few == ["06-01", "06-11", "06-21", "07-01", "07-11", "07-21"]
 
 
 def test_a_gap_is_as_wide_as_it_was_long() -> None:
@@ -280,7 +282,20 @@ def test_a_year_has_each_frame_at_its_day_and_local_time() -> None:
     assert hours.max() == pytest.approx(12.0, abs=0.1)
     assert (table[table[..., 3] > 0][:, :3] == 80).all()
     assert (year.enter(table, 2026, day, 7200) == table).all()
-    assert year.draw(table).shape == (year.CELLS, 3 * 365, 3)
+    assert year.draw(year.empty(2026), 2026).shape == (year.CELLS, 3 * 365, 3)
+
+
+def test_a_year_of_one_day_is_its_month_and_shows_where_no_picture_is_yet() -> None:
+    day = keogram.draw(columns([*range(0, 60 * 4, 5)], [80] * 48))
+    table = year.enter(year.empty(2026), 2026, day, 7200)
+    assert year.months(table, 2026) == (date(2026, 6, 1), 30)
+    picture = year.draw(table, 2026)
+    wide = keogram.NARROWEST // 30
+    assert picture.shape == (year.CELLS, 30 * wide, 3)
+    first = (START.day - 1) * wide
+    assert (picture[year.CELLS * 10 // 24, first : first + wide] == 80).all()
+    assert (picture[0, first : first + wide] == keogram.GAP).all(), "an hour without a picture"
+    assert (np.delete(picture, slice(first, first + wide), axis=1) == year.EMPTY).all()
 
 
 def test_frames_after_midnight_belong_to_the_next_column_and_the_next_year() -> None:

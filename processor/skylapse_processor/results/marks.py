@@ -24,6 +24,8 @@ _SMALLEST_PX, _COLUMNS_A_PX = 13, 100
 """A wide picture is shown smaller: its letters are larger."""
 _WEIGHT = 400
 _YEAR_HOURS = (0, 6, 12, 18)
+_FEW_DAYS = 62
+_TENTH_DAYS = (1, 11, 21)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,8 +64,8 @@ def below_a_day(pixels: Pixels, start_s: float, end_s: float, zone: tzinfo) -> P
     return np.concatenate([pixels, _scale(width, size, marks)])
 
 
-def about_a_year(pixels: Pixels, year: int, days: int) -> Pixels:
-    """Return the picture of the first days of a year, with hours beside it and months below it."""
+def about_a_year(pixels: Pixels, begins: date, days: int) -> Pixels:
+    """Return the picture of some days of a year, with hours beside it and months or days below it."""
     rows, width = pixels.shape[:2]
     size = _SMALLEST_PX
     margin = _width("00:00", size) + 2 * size
@@ -72,12 +74,21 @@ def about_a_year(pixels: Pixels, year: int, days: int) -> Pixels:
         row = round(rows * hour / 24)
         aside[row : row + 1, margin - size // 2 :] = INK
         _write(aside, f"{hour:02d}:00", (size // 2, min(row + size, rows - 2)), size)
-    firsts = [date(year, month, 1) for month in range(1, 13)]
-    shares = [(first - firsts[0]) / timedelta(days=days) for first in firsts]
-    marks = [Mark(share=share, label=f"{month:02d}") for month, share in enumerate(shares, 1) if share < 1.0]
-    below = _scale(width, size, marks, first=True)
+    below = _scale(width, size, months(begins, days), first=True)
     corner = _ground(below.shape[0], margin)
     return np.concatenate([np.concatenate([aside, pixels], axis=1), np.concatenate([corner, below], axis=1)])
+
+
+def months(begins: date, days: int) -> list[Mark]:
+    """Return the marks of some days of a year: of each month, and of every tenth day where months are few."""
+    few = days <= _FEW_DAYS
+    marked = _TENTH_DAYS if few else _TENTH_DAYS[:1]
+    each = [begins + timedelta(days=past) for past in range(days)]
+    return [
+        Mark(share=past / days, label=f"{day:%m-%d}" if few else f"{day:%m}")
+        for past, day in enumerate(each)
+        if day.day in marked
+    ]
 
 
 def _scale(width: int, size: int, marks: Sequence[Mark], *, first: bool = False) -> Pixels:

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -196,8 +196,7 @@ class Press:
             shown = np.flatnonzero(table[..., 3].any(axis=0))
             if not len(shown):
                 continue
-            last = date.fromordinal(date(number, 1, 1).toordinal() + int(shown[-1]))
-            yield from self._keep(camera, _of_year(number, year.draw(table, last), len(shown)))
+            yield from self._keep(camera, _of_year(number, table, len(shown)))
 
     def _year_again(self, camera: CameraName, number: int) -> year.Table:
         """Return the table of a year out of the pictures of its days."""
@@ -308,8 +307,9 @@ def _of_night(day: Day, trail: Pixels) -> _Still:
     )
 
 
-def _of_year(number: int, pixels: Pixels, days: int) -> _Still:
-    marked = about_a_year(pixels, number, pixels.shape[1] // year.WIDER)
+def _of_year(number: int, table: year.Table, days: int) -> _Still:
+    pixels = year.draw(table, number)
+    marked = about_a_year(pixels, *year.months(table, number))
     return _Still(
         kind="keogram_year",
         day=f"{number}-01-01",

@@ -1,11 +1,12 @@
 """Keogram of a year: one column a day, midnight at the top and at the bottom, local time.
 
 Made of the keograms of its days: each cell is the mean light of the column that was taken at its time of
-day. Of a year what is kept is this table alone; it can be made again of the days' pictures.
+day. It is drawn in whole months, and a day without a picture is lighter than an hour without one. Of a year
+what is kept is this table alone; it can be made again of the days' pictures.
 """
 
 import calendar
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,15 @@ from numpy.typing import NDArray
 from skylapse_processor import tone
 from skylapse_processor.decode import Pixels
 
-from .keogram import GAP, Keogram
+from .keogram import GAP, NARROWEST, Keogram
 from .ledger import ROWS
 
 CELLS = 480
 """Rows: three minutes each."""
 WIDER = 3
-"""Columns a day."""
+"""Columns a day, or more while there are few of them."""
+EMPTY = (58, 60, 74)
+"""Red, green and blue of a day that has no picture, or none yet."""
 _DAY_S = 86_400
 
 Table = NDArray[np.uint8]
@@ -56,12 +59,25 @@ def enter(table: Table, year: int, keogram: Keogram, local_offset_s: int) -> Tab
     return entered
 
 
-def draw(table: Table, until: date | None = None) -> Pixels:
-    """Return the picture of a year, of days up to and including `until`."""
-    days = table.shape[1] if until is None else until.timetuple().tm_yday
-    part = table[:, :days]
-    pixels = np.where(part[..., 3:] > 0, part[..., :3], np.array(GAP, dtype=np.uint8))
-    return np.repeat(pixels, WIDER, axis=1)
+def months(table: Table, number: int) -> tuple[date, int]:
+    """Return where the months begin that have a picture, and how many days they are; the year if none has."""
+    shown = np.flatnonzero(table[..., 3].any(axis=0))
+    first, last = (int(shown[0]), int(shown[-1])) if len(shown) else (0, table.shape[1] - 1)
+    begins = (date(number, 1, 1) + timedelta(days=first)).replace(day=1)
+    ends = date(number, 1, 1) + timedelta(days=last)
+    ends = ends.replace(day=calendar.monthrange(number, ends.month)[1])
+    return begins, (ends - begins).days + 1
+
+
+def draw(table: Table, number: int) -> Pixels:
+    """Return the picture of a year: the months from the first to the last that have a picture."""
+    begins, days = months(table, number)
+    first = begins.timetuple().tm_yday - 1
+    part = table[:, first : first + days]
+    seen = part[..., 3:] > 0
+    gap, none = np.array(GAP, dtype=np.uint8), np.array(EMPTY, dtype=np.uint8)
+    ground = np.where(seen.any(axis=0, keepdims=True), gap, none)
+    return np.repeat(np.where(seen, part[..., :3], ground), max(WIDER, NARROWEST // days), axis=1)
 
 
 def seen_again(pixels: Pixels, start_s: float, end_s: float) -> Keogram:
