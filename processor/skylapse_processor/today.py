@@ -129,9 +129,7 @@ class Today:
         """See to it that every frame that has been measured is to be seen."""
         async with live.showing:
             done = -1
-            while done != len(
-                live.reel.segments
-            ):  # one that is closed meanwhile has some of the pending frames
+            while done != len(live.reel.segments):  # what is closed meanwhile is pending no more
                 done = len(live.reel.segments)
                 before, path_end = len(live.reel.frames), live.reel.path_end
                 pending = await asyncio.to_thread(self._frames.pending, live)
@@ -156,10 +154,9 @@ class Today:
                     )
             closed = len(live.reel.segments)
             live.parts = [part for part in parts if part.segment >= closed]
-            live.kept |= {part.serial: part for part in parts}
-            live.kept = latest(
-                live.kept, lambda part: sum(map(len, part.piece.samples)), _KEPT_BYTES, fewest=len(parts)
-            )
+            new = {part.serial: part for part in parts}
+            old = {serial: part for serial, part in live.kept.items() if serial not in new}
+            live.kept = latest({**old, **new}, lambda part: len(part.data), _KEPT_BYTES, fewest=len(new))
 
     def playlist(self, live: Live) -> str:
         """Return the playlist of what is to be seen."""
