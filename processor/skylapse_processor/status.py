@@ -14,8 +14,9 @@ from .clock import Clock
 from .config import Config
 from .dispatch import Dispatch
 from .errors import StoreError
+from .results import sunset
 from .store.files import Room, room
-from .store.results import ResultQuery
+from .store.results import Evening, ResultQuery
 from .store.store import Store
 
 
@@ -106,7 +107,7 @@ class Status:
             lens=lens,
             lens_faults=faults,
             bad_today=totals.bad_last_day,
-            sunset_score=evening[0].score if evening else None,
+            sunset_score=_score(evening[0]) if evening else None,
             keogram=keograms[0].id if keograms else None,
             film_of_today=self.film_of_today(camera),
         )
@@ -157,3 +158,7 @@ class Status:
     def _used_bytes(self) -> int:
         _films, film_bytes = self._films.count()
         return film_bytes + self._catalogue.totals().bytes
+
+
+def _score(evening: Evening) -> float | None:
+    return sunset.told(evening.score, evening.details["evenings_before"])

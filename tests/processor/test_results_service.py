@@ -21,6 +21,8 @@ from skylapse_processor.results.day import Day
 from skylapse_processor.results.keeper import Keeper
 from skylapse_processor.results.ledger import ROWS, Ledger
 from skylapse_processor.results.press import Press, Told
+from skylapse_processor.service import Service
+from skylapse_processor.store.results import Evening
 from skylapse_processor.store.store import Store
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import Result
@@ -181,22 +183,40 @@ async def test_a_frame_that_comes_late_lands_in_its_place(running: Client) -> No
 async def test_a_star_trail_grows_through_the_night_and_leaves_out_what_is_no_dark_sky(
     running: Client,
 ) -> None:
-    for data, record in [*dusk(3), *night(4)]:
+    frames = night(14)
+    for data, record in [*dusk(3), *frames[:9]]:
         await running.upload(data, record)
-    early = await pixels(running, await shown(running, "startrail", 4))
-    for data, record in night(8)[4:]:
+    await shown(running, "keogram", 12)
+    assert await results(running, kind="startrail") == [], "so few are no trail"
+    await running.upload(*frames[9])
+    early = await pixels(running, await shown(running, "startrail", 10))
+    for data, record in frames[10:]:
         await running.upload(data, record)
-    trail = await shown(running, "startrail", 8)
+    trail = await shown(running, "startrail", 14)
     late = await pixels(running, trail)
     assert (trail["width"], trail["height"]) == (320, 180)
     assert (late > 40).sum() > 1.1 * (early > 40).sum() > 0
+
+
+async def five_evenings(service: Service) -> None:
+    """Have a processor know the evenings before, among which another can be placed."""
+    for day in range(27, 32):
+        evening = Evening(
+            camera=CameraName.parse("roof/west"),
+            day=f"2026-05-{day}",
+            worth=0.1,
+            score=0.5,
+            details={"frames": [], "evenings_before": day - 27},
+        )
+        await asyncio.wrap_future(service._store.results.put_evening(evening))
 
 
 async def test_an_evening_is_scored_and_the_score_says_why(
     tmp_path: Path, broker: Broker, listener: Listener
 ) -> None:
     config = write_config(tmp_path / "processor", broker, results=QUICKLY)
-    async with serving(config) as (_service, client):
+    async with serving(config) as (service, client):
+        await five_evenings(service)
         for data, record in dusk():
             await client.upload(data, record)
 
@@ -206,7 +226,7 @@ async def test_an_evening_is_scored_and_the_score_says_why(
 
         await until(judged, timeout_s=20)
         keogram = await shown(client, "keogram", 12)
-        (sunset,) = await judged()
+        sunset, *_ = await judged()
 
         def stated() -> bool:
             states = listener.on("skylapse/processor/roof/west/state")
@@ -386,10 +406,10 @@ async def test_what_was_deleted_stays_deleted(running: Client, tmp_path: Path) -
 async def test_what_somebody_deleted_on_the_disk_is_made_again(tmp_path: Path, lost: str) -> None:
     config = write_config(tmp_path / "processor", results=QUICKLY)
     async with serving(config) as (_service, client):
-        for data, record in [*dusk(), *night(4)]:
+        for data, record in [*dusk(), *night(10)]:
             await client.upload(data, record)
-        before = await pixels(client, await shown(client, "keogram", 16))
-        trail = await pixels(client, await shown(client, "startrail", 4))
+        before = await pixels(client, await shown(client, "keogram", 22))
+        trail = await pixels(client, await shown(client, "startrail", 10))
     for path in (tmp_path / "processor" / "store" / "results").rglob(lost):
         if path.is_file():
             path.unlink()
@@ -401,8 +421,8 @@ async def test_what_somebody_deleted_on_the_disk_is_made_again(tmp_path: Path, l
             return answers == [200, 200]
 
         await until(again, timeout_s=20)
-        assert (await pixels(client, await shown(client, "keogram", 16)) == before).all()
-        assert (await pixels(client, await shown(client, "startrail", 4)) == trail).all()
+        assert (await pixels(client, await shown(client, "keogram", 22)) == before).all()
+        assert (await pixels(client, await shown(client, "startrail", 10)) == trail).all()
 
 
 async def test_the_year_is_made_again_of_the_days_that_are_left(tmp_path: Path) -> None:
@@ -426,12 +446,12 @@ async def test_the_year_is_made_again_of_the_days_that_are_left(tmp_path: Path) 
 
 
 async def test_kills_while_frames_come_in_cost_no_result_anything(tmp_path: Path) -> None:
-    frames = [*dusk(16, timedelta(minutes=2)), *night(6)]
+    frames = [*dusk(16, timedelta(minutes=2)), *night(10)]
     async with serving(write_config(tmp_path / "calm", results=QUICKLY)) as (_service, calm):
         for data, record in frames:
             await calm.upload(data, record)
-        expected = await pixels(calm, await shown(calm, "keogram", 22))
-        expected_trail = await pixels(calm, await shown(calm, "startrail", 6))
+        expected = await pixels(calm, await shown(calm, "keogram", 26))
+        expected_trail = await pixels(calm, await shown(calm, "startrail", 10))
     processor = Processor(write_config(tmp_path / "processor", results=QUICKLY))
     processor.start()
     try:
@@ -441,14 +461,15 @@ async def test_kills_while_frames_come_in_cost_no_result_anything(tmp_path: Path
                 if number in KILLED_AT:
                     processor.program.kill()
                     processor.start()
-            keogram = await pixels(client, await shown(client, "keogram", 22))
-            trail = await pixels(client, await shown(client, "startrail", 6))
+            keogram = await pixels(client, await shown(client, "keogram", 26))
+            trail = await pixels(client, await shown(client, "startrail", 10))
             (sunset,) = (await client.get("cameras/roof/west/sunsets")).value["items"]
     finally:
         processor.program.stop()
     assert (keogram == expected).all()
     assert (trail == expected_trail).all()
     assert len({frame["frame"] for frame in sunset["frames"]}) == 3
+    assert (sunset["evenings_before"], sunset["score"]) == (0, None)
     catalogue = sqlite3.connect(processor.folder / "store" / "state" / "catalogue.db")
     assert catalogue.execute("SELECT count(*) FROM results WHERE kind = 'keogram'").fetchone() == (1,)
     catalogue.close()

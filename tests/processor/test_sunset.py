@@ -75,6 +75,11 @@ def test_the_score_is_a_place_among_the_evenings_before() -> None:
     assert 0.3 < sunset.score(0.12, []) < 0.7
 
 
+def test_no_share_is_told_of_evenings_that_nobody_knows() -> None:
+    assert [sunset.told(0.8, known) for known in (0, 4)] == [None, None]
+    assert [sunset.told(0.8, known) for known in (5, 60)] == [0.8, 0.8]
+
+
 @given(st.floats(0, 1), st.floats(0, 1), st.lists(st.floats(0, 1), max_size=60))
 def test_a_better_evening_never_scores_less(one: float, other: float, before: list[float]) -> None:
     low, high = sorted((one, other))

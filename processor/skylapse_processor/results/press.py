@@ -25,7 +25,7 @@ from skylapse_processor.store.store import Store
 from skylapse_protocol.codec import format_time
 from skylapse_protocol.identifiers import CameraName
 
-from . import best, keogram, sunset, year
+from . import best, keogram, startrail, sunset, year
 from .day import Day
 from .marks import about_a_year, below_a_day
 
@@ -101,7 +101,8 @@ class Press:
             zone = self.zones.get(day.camera) or timezone(timedelta(seconds=offset_s))
             told += self._keep(day.camera, _of_day(day, drawn, offset_s, zone))
             told += self._year(day.camera, drawn, offset_s)
-        if day.trail is not None and not self._shows(day, "startrail", day.ledger.in_trail):
+        enough = day.ledger.in_trail >= startrail.FEWEST
+        if day.trail is not None and enough and not self._shows(day, "startrail", day.ledger.in_trail):
             told += self._keep(day.camera, _of_night(day, day.trail))
         return told
 

@@ -14,6 +14,8 @@ from skylapse_processor.decode import Pixels
 from skylapse_processor.measure import Measurement
 
 LONG_SIDE = 1920
+FEWEST = 10
+"""Fewer frames with stars draw dots, and no trails."""
 DARK_BELOW_DEG = -12.0
 """The sun's elevation at the end of nautical twilight."""
 BRIGHTEST_EV = -3.0

@@ -13,7 +13,8 @@ Each frame with the sun from 6° above to 6° under the western horizon is judge
 
 Their product is the frame's worth; the evening's is the mean of its best three. Light, lens and landscape
 differ from camera to camera, so the score is the share of the camera's last sixty evenings that this one
-beats, drawn towards a worth that most cameras would call middling while few evenings are known.
+beats, drawn towards a worth that most cameras would call middling while few evenings are known. Until five
+are known there is no share to tell.
 
 The sky is the upper half of the picture, less what is much darker than most of it: ridges and trees.
 """
@@ -33,6 +34,8 @@ HIGHEST_DEG, LOWEST_DEG = 6.0, -6.0
 BEST = 3
 """So many frames stand for an evening."""
 EVENINGS = 60
+FEWEST_EVENINGS = 5
+"""So many evenings before an evening are wanted to tell what share of them it beats."""
 
 _COLUMNS = 160
 _SKY = 0.5
@@ -109,6 +112,11 @@ def score(worth: float, before: Sequence[float]) -> float:
     guess = worth / (worth + _MIDDLING)
     beaten = sum(1.0 if worth > other else 0.5 if worth == other else 0.0 for other in before)
     return (beaten + _PRIOR * guess) / (len(before) + _PRIOR)
+
+
+def told(score: float, evenings_before: int) -> float | None:
+    """Return the score as it is told: not at all while hardly any evenings are known."""
+    return score if evenings_before >= FEWEST_EVENINGS else None
 
 
 def _colours(chroma: NDArray[np.float32]) -> tuple[float, float]:

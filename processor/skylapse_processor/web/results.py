@@ -11,6 +11,7 @@ from skylapse_protocol.errors import ProtocolError
 from skylapse_protocol.identifiers import CameraName, parse_day, parse_film
 
 from ..errors import NotFoundError, RequestError
+from ..results import sunset
 from ..results.keeper import Keeper
 from ..store.results import Evening, Kind, ResultQuery, StoredResult, Word
 from ..store.store import Store
@@ -121,7 +122,7 @@ def _evening(camera: CameraName, evening: Evening) -> dict[str, Any]:
     return {
         "camera": str(camera),
         "day": evening.day,
-        "score": evening.score,
+        "score": sunset.told(evening.score, evening.details["evenings_before"]),
         "worth": evening.worth,
         "evenings_before": evening.details["evenings_before"],
         "frames": frames,
