@@ -158,6 +158,28 @@ async def test_late_frames_of_a_window_that_is_over_are_no_problem(
     assert (state(mqtt).active_window, state(mqtt).last_error) == (None, None)
 
 
+async def test_late_frames_hide_no_other_problem(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    async_fire_mqtt_message(hass, f"{GARDEN}/plan/set", "no plan")
+    await settle(hass)
+    refused = state(mqtt).last_error
+    assert refused is not None
+    garden.waiting = asyncio.Event()
+    freezer.move_to(NOON)
+    async_fire_time_changed(hass, NOON)
+    await garden.asked.wait()
+    freezer.move_to(NOON + timedelta(seconds=85))
+    garden.waiting.set()
+    await settle(hass)
+    assert ("tick_skipped", "3 too late since 2026-06-21 10:00:20 UTC") in events(mqtt)
+    assert state(mqtt).last_error == refused
+
+
 async def test_a_camera_that_stays_slow_is_logged_once(
     hass: HomeAssistant,
     mqtt: MqttMockHAClient,

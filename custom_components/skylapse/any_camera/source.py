@@ -138,10 +138,16 @@ class Source:
             snapshot_version=sequence.snapshot.version if sequence.snapshot else None,
             plan_revision=sequence.plan.revision if sequence.plan else None,
             next_capture_at=sequence.next_tick_at(now),
-            last_error=next(reversed(self._problems.values()), None),
+            last_error=self._last_error,
             counts=spool.counts(self.spec.id),
             ended_windows=spool.ended_windows(self.spec.id),
         )
+
+    @property
+    def _last_error(self) -> str | None:
+        """The newest problem that stands; late frames are told where nothing else is wrong."""
+        others = [reason for matter, reason in self._problems.items() if matter != "pace"]
+        return others[-1] if others else self._problems.get("pace")
 
     # ------------------------------------------------------------------ what others ask for
 
