@@ -53,6 +53,8 @@ class Course:
             measured,
             length_s=self.plan.length_s,
             title=self.plan.title,
+            camera=self.plan.camera,
+            zone=self.plan.zone,
             calibration=self.plan.calibration,
         )
         return recipe.cook(asked, self.steps)
@@ -107,6 +109,8 @@ def _asked(plan: Plan, request: RenderRequest) -> Plan:
         plan,
         length_s=request.length_s,
         title=request.metadata.get("title", ""),
+        camera=request.camera,
+        zone=request.time_zone,
         calibration=request.calibration,
     )
 

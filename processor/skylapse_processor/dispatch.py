@@ -20,10 +20,10 @@ from skylapse_protocol.messages import CameraState, EndedWindow, JobState, Order
 from . import jobs
 from .clock import Clock
 from .errors import NotFoundError, ProcessorError, RequestError
-from .executor import Executor, Product
+from .executor import Executor, Product, Words, plain_words
 from .footage import Footage
 from .jobs import Job, RenderSpec, WindowFacts
-from .library import Library, content_of, plain_title
+from .library import Library, content_of
 from .progress import Progress
 from .promotion import MadeFilm, is_left
 from .retention import WindowKey
@@ -77,7 +77,8 @@ class Dispatch:
         self._tell = tell
         self._workers = workers
         self._late_after = late_after
-        self.title: Callable[[RenderSpec], str] = plain_title
+        self.words: Callable[[RenderSpec], Words] = plain_words
+        """Returns what people call a film and its cameras."""
         self.grown: Grown = _nothing_grown
         """Returns what has grown while the frames came in; nothing where a film must be rendered."""
         self._wake = asyncio.Event()
@@ -152,7 +153,7 @@ class Dispatch:
         async with self._predicting:
             try:
                 frames = await asyncio.to_thread(self._footage.of, job.spec)
-                foretold = await self._executor.predict(job, frames, folder)
+                foretold = await self._executor.predict(job, frames, folder, await self._words(job.spec))
                 return {**foretold, "left_out": write(job.spec.left_out)}
             finally:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -372,7 +373,12 @@ class Dispatch:
     async def _rendered(self, job: Job, folder: Path, *, plainly: bool) -> tuple[Product, ...]:
         frames = await asyncio.to_thread(self._footage.of, job.spec)
         return await self._executor.run(
-            job, frames, folder, lambda progress: self._hear_progress(job, progress), plainly=plainly
+            job,
+            frames,
+            folder,
+            lambda progress: self._hear_progress(job, progress),
+            await self._words(job.spec),
+            plainly=plainly,
         )
 
     async def _promote(self, job: Job, products: Sequence[Product]) -> None:
@@ -404,7 +410,7 @@ class Dispatch:
     async def _made(self, whole: RenderSpec, product: Product) -> MadeFilm:
         """Return the film that one product is to become."""
         spec = whole if product.size == whole.size else whole.at(product.size)
-        title = await asyncio.to_thread(self._title_of, spec)
+        title = (await self._words(spec)).title
         content = product.content
         if content is None:
             content = await asyncio.to_thread(content_of, product.video)
@@ -438,10 +444,10 @@ class Dispatch:
             preview=product.preview,
         )
 
-    def _title_of(self, spec: RenderSpec) -> str:
+    async def _words(self, spec: RenderSpec) -> Words:
         """Name a film; its profile only where the window has frames of another one, too."""
-        alone = self._footage.is_of_one_profile(spec)
-        return self.title(replace(spec, profile=None) if alone else spec)
+        alone = await asyncio.to_thread(self._footage.is_of_one_profile, spec)
+        return await asyncio.to_thread(self.words, replace(spec, profile=None) if alone else spec)
 
     def _hear_progress(self, job: Job, progress: Progress) -> None:
         state = JobState(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.records import FrameRecord, write_record
 
 from .calibration import NO_CALIBRATION, CalibrationFiles
@@ -19,7 +20,8 @@ from .errors import FilmError
 from .fleet import Fleet
 from .frames import SourceFrame, facts_of_record
 from .ingest import figures_of, read_stored_record
-from .jobs import Job
+from .jobs import Job, RenderSpec
+from .library import title_of
 from .progress import Progress
 from .request import Cell, RenderRequest, at_size, to_json
 from .store.layout import Layout
@@ -50,6 +52,23 @@ class Product:
     """First digits of a digest of the video, where whoever made it knows one."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Words:
+    """What people call a film and its cameras, and where these stand."""
+
+    title: str
+    cameras: tuple[str, ...]
+    """One a camera that the film shows."""
+    time_zone: str = ""
+    """Of the first camera; empty where nobody says."""
+
+
+def plain_words(spec: RenderSpec) -> Words:
+    """Return words out of ids."""
+    cameras = tuple(map(str, spec.shown))
+    return Words(title=title_of(" + ".join(cameras), spec), cameras=cameras)
+
+
 class Executor:
     """Has the films of jobs made."""
 
@@ -74,6 +93,7 @@ class Executor:
         frames: Sequence[StoredFrame],
         folder: Path,
         tell: Callable[[Progress], None],
+        words: Words,
         *,
         plainly: bool,
     ) -> tuple[Product, ...]:
@@ -81,7 +101,7 @@ class Executor:
 
         After an attempt that failed it is made `plainly`, without hardware: that may be the fault.
         """
-        request = await asyncio.to_thread(self._prepare, job, frames, folder, plainly=plainly)
+        request = await asyncio.to_thread(self._prepare, job, frames, folder, words, plainly=plainly)
         result, made_in = await self._fleet.make(folder, f"{job.id}-{job.attempt}", tell)
         for notice in result["noticed"]:
             _log.info("job %s: %s %s", job.id, notice["file"], notice["reason"])
@@ -89,13 +109,15 @@ class Executor:
             _log.warning("job %s: %s is left out: %s", job.id, left_out["file"], left_out["reason"])
         return products(moved(request, made_in), result)
 
-    async def predict(self, job: Job, frames: Sequence[StoredFrame], folder: Path) -> dict[str, Any]:
+    async def predict(
+        self, job: Job, frames: Sequence[StoredFrame], folder: Path, words: Words
+    ) -> dict[str, Any]:
         """Return what rendering would bring, as JSON values; raise FilmError as it would."""
-        await asyncio.to_thread(self._prepare, job, frames, folder, plainly=False)
+        await asyncio.to_thread(self._prepare, job, frames, folder, words, plainly=False)
         return dict(await self._fleet.run("render", "--job", str(folder / "job.json"), "--dry-run"))
 
     def _prepare(
-        self, job: Job, frames: Sequence[StoredFrame], folder: Path, *, plainly: bool
+        self, job: Job, frames: Sequence[StoredFrame], folder: Path, words: Words, *, plainly: bool
     ) -> RenderRequest:
         """Write the job file."""
         encoder = "software" if plainly else self._encoder
@@ -113,7 +135,11 @@ class Executor:
         }
         request = RenderRequest(
             frames=by_camera[spec.camera],
-            cells=tuple(Cell(name=str(each), frames=by_camera[each]) for each in spec.shown if spec.cameras),
+            cells=tuple(
+                Cell(name=name, frames=by_camera[each])
+                for name, each in zip(_apart(words.cameras, spec.shown), spec.shown, strict=True)
+                if spec.cameras
+            ),
             output=folder / "film.mp4",
             recipe=spec.recipe,
             parameters=spec.parameters,
@@ -129,10 +155,17 @@ class Executor:
             poster=folder / "poster.jpg",
             thumbnail=folder / "thumb.jpg",
             preview=folder / "preview.webp",
-            metadata={"title": f"{camera} {spec.day}", "camera": camera, "day": spec.day},
+            metadata={"title": words.title, "camera": camera, "day": spec.day},
+            camera=words.cameras[0],
+            time_zone=words.time_zone,
         )
         (folder / "job.json").write_text(json.dumps(to_json(request)), encoding="utf-8")
         return request
+
+
+def _apart(names: Sequence[str], cameras: Sequence[CameraName]) -> tuple[str, ...]:
+    """Return what tells cameras apart: their names, or their ids where two have the same name."""
+    return tuple(names) if len({*names}) == len(names) else tuple(map(str, cameras))
 
 
 def source_frame(layout: Layout, frame: StoredFrame, record: FrameRecord | None) -> SourceFrame:

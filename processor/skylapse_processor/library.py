@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from skylapse_protocol.errors import ProtocolError
-from skylapse_protocol.messages import Film
+from skylapse_protocol.messages import Film, Order
 
 from .errors import FilmError, NotFoundError, RequestError
 from .files import make_folder, sync_folder
@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 Change = Literal["added", "changed", "removed"]
 
 _MAX_TEXT = 200
+_LONGEST_NAME = 80
 
 
 class Library:
@@ -198,14 +199,23 @@ def content_of(video: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
-def plain_title(spec: RenderSpec) -> str:
-    """Return a title out of ids."""
-    return title_of(str(spec.camera), spec)
+def schedule_name(orders: Sequence[Order], spec: RenderSpec) -> str:
+    """Return what people call the schedule of a film, on one line; empty where no order says so."""
+    named = (
+        order.schedule_name
+        for order in orders
+        if order.schedule == spec.schedule and order.camera == str(spec.camera)
+    )
+    words = " ".join(next(named, "").split())
+    return "".join(letter for letter in words if letter.isprintable())[:_LONGEST_NAME]
 
 
-def title_of(camera: str, spec: RenderSpec) -> str:
-    """Return a title for people: camera, day, schedule and profile, as far as they are known."""
-    schedule = (spec.schedule or "").replace("_", " ").replace("-", " ").capitalize()
+def title_of(camera: str, spec: RenderSpec, schedule: str = "") -> str:
+    """Return a title for people: camera, day, schedule and profile, as far as they are known.
+
+    Where nobody says what the schedule is called, its id tells.
+    """
+    schedule = schedule or (spec.schedule or "").replace("_", " ").replace("-", " ").capitalize()
     return " · ".join(part for part in (camera, spec.day, schedule, spec.profile) if part)
 
 

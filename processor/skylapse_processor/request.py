@@ -89,6 +89,10 @@ class RenderRequest:
     """A small moving picture, a .webp."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Written into the file: title, camera, day …"""
+    camera: str = ""
+    """What people call the camera; empty where nobody says."""
+    time_zone: str = ""
+    """Name of the one in which the camera stands; empty where nobody says."""
     skipped: tuple[tuple[str, str], ...] = ()
     """Files that were found unusable before, with the reason; repeated in the result."""
     noticed: tuple[tuple[str, str], ...] = ()
@@ -307,6 +311,8 @@ def to_json(request: RenderRequest) -> dict[str, Any]:
         "thumbnail": str(request.thumbnail) if request.thumbnail else None,
         "preview": str(request.preview) if request.preview else None,
         "metadata": dict(request.metadata),
+        "camera": request.camera,
+        "time_zone": request.time_zone,
         "skipped": [list(pair) for pair in request.skipped],
         "noticed": [list(pair) for pair in request.noticed],
         "calibration": request.files.as_json(),
@@ -344,6 +350,8 @@ def from_json(text: str) -> RenderRequest:
             thumbnail=_maybe(Path, value.get("thumbnail")),
             preview=_maybe(Path, value.get("preview")),
             metadata={str(name): str(word) for name, word in (value.get("metadata") or {}).items()},
+            camera=str(value.get("camera") or ""),
+            time_zone=str(value.get("time_zone") or ""),
             skipped=tuple((str(file), str(why)) for file, why in value.get("skipped") or ()),
             noticed=tuple((str(file), str(why)) for file, why in value.get("noticed") or ()),
             files=CalibrationFiles.of(value.get("calibration") or {}),

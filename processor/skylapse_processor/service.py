@@ -39,13 +39,13 @@ from .compare import Comparer
 from .config import Config
 from .dispatch import Dispatch
 from .errors import ProcessorError
-from .executor import Executor
+from .executor import Executor, Words
 from .export import Exporter
 from .fleet import Fleet
 from .ingest import Ingest
 from .jobs import RenderSpec
 from .keys import Keys
-from .library import Library, title_of
+from .library import Library, schedule_name, title_of
 from .mqtt import Heard, Mqtt
 from .results.keeper import Keeper
 from .retention import due
@@ -113,7 +113,7 @@ class Service:
             workers=config.renders.workers,
             late_after=timedelta(seconds=config.renders.late_after_s),
         )
-        self._dispatch.title = self._title
+        self._dispatch.words = self._words
         self._today = Today(
             self._store,
             self._bridges.believable,
@@ -242,8 +242,11 @@ class Service:
         addresses = [address for address in self._runner.addresses if isinstance(address, tuple)]
         self.port = int(addresses[0][1]) if addresses else self._config.http.port
 
-    def _title(self, spec: RenderSpec) -> str:
-        return title_of(" + ".join(self._bridges.name(camera) for camera in spec.shown), spec)
+    def _words(self, spec: RenderSpec) -> Words:
+        names = tuple(map(self._bridges.name, spec.shown))
+        zone = self._keeper.zone(spec.camera)
+        schedule = schedule_name(self._store.jobs.orders().orders, spec)
+        return Words(title=title_of(" + ".join(names), spec, schedule), cameras=names, time_zone=zone)
 
     def _on_stored(self, camera: CameraName) -> None:
         self._changed.add(camera)

@@ -362,6 +362,8 @@ class Order:
     rate: float = 24.0
     retention_days: int | None = None
     """How long frames are kept; null keeps them for ever."""
+    schedule_name: str = ""
+    """What people call the schedule, for the titles of its films; empty leaves its id."""
 
     def __post_init__(self) -> None:
         """Refuse orders for no camera."""

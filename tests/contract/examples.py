@@ -278,7 +278,10 @@ EXAMPLES: dict[str, Any] = {
         left_s=4.4,
         left_out=(LeftOut(size="2160p", why="the pictures are no larger than 1920 × 1080"),),
     ),
-    "orders": Orders(revision=4, orders=(Order(camera="roof/west", schedule="sunset", retention_days=365),)),
+    "orders": Orders(
+        revision=4,
+        orders=(Order(camera="roof/west", schedule="sunset", retention_days=365, schedule_name="Sunset"),),
+    ),
     "plan": Plan(
         revision=17,
         created_at=NOW,

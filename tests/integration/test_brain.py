@@ -373,6 +373,7 @@ def test_orders_name_every_camera_and_every_schedule_with_a_film() -> None:
         ("roof/west", "sunset"),
     ]
     order = orders.orders[0]
+    assert order.schedule_name == schedules[0].name
     assert (order.size, order.also_sizes, order.codec) == ("2160p", ("720p",), "h265")
     assert (order.rate, order.retention_days) == (30.0, 90)
     assert compile_orders(CONFIGURATION, [], ledger, JUNE).revision == 2

@@ -22,7 +22,7 @@ from skylapse_processor.encode_codecs import CODECS, HARDWARE, Coding
 from skylapse_processor.encode_hardware import choose, encodes_here
 from skylapse_processor.encode_sizes import Print, Prints
 from skylapse_processor.errors import FilmError
-from skylapse_processor.executor import Executor
+from skylapse_processor.executor import Executor, Words
 from skylapse_processor.fleet import Fleet
 from skylapse_processor.frames import read_folder
 from skylapse_processor.jobs import Job, RenderSpec
@@ -226,8 +226,9 @@ def test_a_job_that_failed_leaves_hardware_alone(tmp_path: Path, caplog: pytest.
     now = datetime(2026, 6, 2, tzinfo=UTC)
     spec = RenderSpec(camera=CameraName(bridge="roof", camera="west"), day="2026-06-01")
     fresh = Job(id="j", origin="request", spec=spec, status="queued", created_at=now, changed_at=now)
-    assert executor._prepare(fresh, (), tmp_path, plainly=False).encoder == "vaapi"
-    assert executor._prepare(fresh, (), tmp_path, plainly=True).encoder == "software"
+    words = Words(title="West", cameras=("West",))
+    assert executor._prepare(fresh, (), tmp_path, words, plainly=False).encoder == "vaapi"
+    assert executor._prepare(fresh, (), tmp_path, words, plainly=True).encoder == "software"
     assert "job j failed before: it is made by software, not by hardware" in caplog.text
 
 

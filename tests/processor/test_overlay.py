@@ -1,5 +1,7 @@
 """Words upon the film: what they say, where they stand, and that nothing else is touched."""
 
+import json
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from skylapse_processor.recipe.overlay import overlay
 from skylapse_processor.recipe.plan import make
 from skylapse_processor.recipe.tokens import fill, parse
 from skylapse_processor.render import FilmResult, RenderRequest, render_film
+from skylapse_processor.request import from_json, to_json
 
 from .pictures import START, evening, film_frames, write_evening
 
@@ -82,6 +85,28 @@ def _film(folder: Path, **parameters: Any) -> FilmResult:
         frames=read_folder(folder).frames, output=folder.parent / "film.mp4", parameters=parameters
     )
     return render_film(request, lambda _: None, lambda: False)
+
+
+def test_a_camera_is_called_as_people_call_it_and_its_time_is_that_on_its_wall(tmp_path: Path) -> None:
+    write_evening(tmp_path / "in", evening(1), facts="records", size=(480, 270))
+    frames = read_folder(tmp_path / "in").frames
+    shown = []
+    for text in ("{camera} {time}, {title}", "Lake 20:00, Evening"):
+        request = RenderRequest(
+            frames=frames,
+            output=tmp_path / "film.mp4",
+            parameters={"overlay": {"text": text, "size": 0.1}},
+            metadata={"title": "Evening"},
+            camera="Lake",
+            time_zone="Europe/Zurich",
+        )
+        assert from_json(json.dumps(to_json(request))) == request, "as the processor hands it on"
+        render_film(request, lambda _: None, lambda: False)
+        shown.append(film_frames(tmp_path / "film.mp4")[0])
+    assert (shown[0] == shown[1]).all()
+    plan = replace(make((FRAME,)), zone="Europe/Zurich")
+    own = overlay(plan, text="{time}", zone="Asia/Tokyo").captions[0]
+    assert own.words(FRAME, 0) == "03:00", "who asks for a zone gets it"
 
 
 def test_captions_stand_where_they_are_asked_for_and_touch_nothing_else(tmp_path: Path) -> None:

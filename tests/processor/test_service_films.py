@@ -14,12 +14,24 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
+from skylapse_processor.executor import Words
 from skylapse_processor.jobs import Job, RenderSpec, start
 from skylapse_processor.service import Service
 from skylapse_processor.store.rows import StoredFrame
 from skylapse_protocol.identifiers import CameraName
-from skylapse_protocol.messages import CameraState, Command, Counts, EndedWindow, Order, Orders
-from skylapse_protocol.topics import ORDERS, PROCESSOR_COMMAND, STATE
+from skylapse_protocol.messages import (
+    BridgeAnnounce,
+    CameraInfo,
+    CameraState,
+    Command,
+    Counts,
+    EndedWindow,
+    Host,
+    Order,
+    Orders,
+)
+from skylapse_protocol.snapshot import Plan
+from skylapse_protocol.topics import ANNOUNCE, ORDERS, PLAN, PROCESSOR_COMMAND, STATE
 from tests.support.mosquitto import Broker
 from tests.support.waiting import until
 
@@ -27,7 +39,7 @@ from .client import Client
 from .conftest import serving, write_config
 from .frames_made import DAY, frame, record_of
 from .listener import Listener
-from .pictures import develop, film_frames, jpeg
+from .pictures import develop, film_frames, jpeg, tags_of
 from .test_ingest import white
 from .test_raw_pictures import dng, raw_frame
 
@@ -135,6 +147,37 @@ async def test_a_film_is_made_of_production_frames_and_starts_when_all_frames_ar
         assert asked.value["film"] == told["id"], "whoever asks for the day gets that film"
         jobs = (await client.get("renders")).value["items"]
         assert [job["frames"] for job in jobs] == [7, 7]
+
+
+async def test_a_film_is_called_the_same_in_its_file_and_by_the_names_that_people_gave(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    order = replace(ORDER, recipe="cinematic", schedule_name=" Würzburg\n<b>Morgen</b> ")
+    known = CameraInfo(id="west", name="Lake", model="twin", driver="twin", width=64, height=36)
+    announce = BridgeAnnounce(
+        bridge="roof",
+        name="Roof",
+        software="1",
+        schema_min=1,
+        schema_max=1,
+        boot_id="b",
+        host=Host(model="m", os="o", python="3"),
+        cameras=(known,),
+    )
+    plan = Plan(revision=1, created_at=datetime.now(UTC), time_zone="Europe/Zurich", windows=())
+    title = f"Lake · {DAY} · Würzburg <b>Morgen</b>"
+    async with serving(write_config(tmp_path / "processor", broker)) as (service, client):
+        listener.say(ANNOUNCE, announce, bridge="roof")
+        listener.say(PLAN, plan, bridge="roof", camera="west")
+        listener.say(ORDERS, Orders(revision=1, orders=(order,)))
+        assert (await client.upload(*frame(1))).status == 201
+        spec = RenderSpec(camera=CameraName(bridge="roof", camera="west"), day=DAY, schedule="sunset")
+        wanted = Words(title=title, cameras=("Lake",), time_zone="Europe/Zurich")
+        await until(lambda: service._words(spec) == wanted)
+        listener.say(STATE, ended(captured=1), bridge="roof", camera="west")
+        told = (await until(lambda: listener.on("skylapse/processor/film"), timeout_s=60))[0]
+        (tmp_path / "film.mp4").write_bytes((await client.get(told["video"])).body)
+        assert told["title"] == tags_of(tmp_path / "film.mp4")["title"] == title
 
 
 async def test_no_film_is_made_of_nothing_but_a_test(

@@ -111,6 +111,7 @@ def compile_orders(
         Order(
             camera=camera,
             schedule=schedule.id,
+            schedule_name=schedule.name,
             recipe=schedule.recipe,
             size=schedule.size,
             also_sizes=tuple(size for size in schedule.also_sizes if size != schedule.size),

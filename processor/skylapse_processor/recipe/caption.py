@@ -51,6 +51,8 @@ class Caption:
     lines: tuple[tuple[tokens.Snippet, ...], ...]
     zone: tzinfo | None
     title: str
+    camera: str = ""
+    """What people call the camera; empty where nobody says."""
     position: str
     size: float
     """Height of a letter's line, as a share of the picture's height."""
@@ -59,7 +61,7 @@ class Caption:
 
     def words(self, frame: SourceFrame, number: int) -> str:
         """Return what stands on frame `number` of the film, counted from 0."""
-        return tokens.fill(self.lines, frame, number, self.zone, self.title)[:_LONGEST]
+        return tokens.fill(self.lines, frame, number, self.zone, self.title, self.camera)[:_LONGEST]
 
     def draw(
         self, planes: tuple[NDArray[np.uint8], ...], frame: SourceFrame, number: int, fade: float

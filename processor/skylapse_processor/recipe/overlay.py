@@ -1,9 +1,10 @@
 """Overlay: words upon the film, such as the time, the exposure, the sun or what a sensor said.
 
 `text` holds tokens in braces (see `tokens`); a backslash and an n begin a new line. `zone` names the time
-zone in which times are shown, empty is the machine's own. `size` is the height of a line as a share of the
-picture's height, `position` one of nine places, `colour` six hexadecimal digits. `title` is what `{title}`
-shows, by default the film's own title. Captions fade with the picture, and their light counts for no flicker.
+zone in which times are shown; empty is the camera's, and the machine's own where that is not known. `size` is
+the height of a line as a share of the picture's height, `position` one of nine places, `colour` six
+hexadecimal digits. `title` is what `{title}` shows, by default the film's own title. Captions fade with the
+picture, and their light counts for no flicker.
 """
 
 import re
@@ -39,8 +40,9 @@ def overlay(
             raise RequestError("parameters.overlay.text", f"knows no {{{token}}}; there are {names}")
     caption = Caption(
         lines=lines,
-        zone=zone_of(zone),
+        zone=zone_of(zone or plan.zone),
         title=title or plan.title,
+        camera=plan.camera,
         position=position,
         size=size,
         opacity=opacity,

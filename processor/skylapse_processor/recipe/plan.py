@@ -55,6 +55,10 @@ class Plan:
     """What is written upon every frame, in this order."""
     title: str = ""
     """Of the film, where somebody gave it one."""
+    camera: str = ""
+    """What people call the camera; empty where nobody says."""
+    zone: str = ""
+    """Name of the time zone in which the camera stands; empty where nobody says."""
     length_s: float | None = None
     """How long the film is asked to be."""
     rate: float | None = None

@@ -68,10 +68,18 @@ def known(frames: Sequence[SourceFrame]) -> frozenset[str]:
 
 
 def fill(
-    lines: Sequence[Sequence[Snippet]], frame: SourceFrame, number: int, zone: tzinfo | None, title: str
+    lines: Sequence[Sequence[Snippet]],
+    frame: SourceFrame,
+    number: int,
+    zone: tzinfo | None,
+    title: str,
+    camera: str = "",
 ) -> str:
-    """Return the words of a caption for one frame, its `number` counted from 0."""
-    values = _Values(frame, number, zone, title)
+    """Return the words of a caption for one frame, its `number` counted from 0.
+
+    Without a name for people, the camera is called as its records call it.
+    """
+    values = _Values(frame, number, zone, title, camera)
     shown = []
     for line in lines:
         said = [(snippet.words, values.said(snippet) if snippet.token else "") for snippet in line]
@@ -95,11 +103,12 @@ def flat(record: Mapping[str, Any], before: str = "", depth: int = 0) -> dict[st
 class _Values:
     """What is known of one frame."""
 
-    def __init__(self, frame: SourceFrame, number: int, zone: tzinfo | None, title: str) -> None:
+    def __init__(self, frame: SourceFrame, number: int, zone: tzinfo | None, title: str, camera: str) -> None:
         self._frame = frame
         self._number = number
         self._zone = zone
         self._title = title
+        self._name = camera
 
     def said(self, snippet: Snippet) -> str:
         """Return a token's value in words."""
@@ -127,7 +136,7 @@ class _Values:
             "captured_at": lambda: self._frame.captured_at,
             "frame": lambda: self._number + 1,
             "title": lambda: self._title,
-            "camera": self._camera,
+            "camera": lambda: self._name or self._camera(),
             "exposure": lambda: None if facts.exposure_us is None else facts.exposure_us / 1e6,
             "gain": lambda: facts.gain,
             "iso": lambda: None if facts.gain is None else 100 * facts.gain,

@@ -120,6 +120,11 @@ class Keeper:
             if time_zone:
                 self._press.zones[camera] = ZoneInfo(time_zone)
 
+    def zone(self, camera: CameraName) -> str:
+        """Return the name of a camera's time zone; empty where nobody told."""
+        zone = self._press.zones.get(camera)
+        return str(zone.key) if zone is not None else ""
+
     async def find(self, result: str) -> StoredResult:
         """Return a result; raise NotFoundError where there is none."""
         found = await asyncio.to_thread(self._table.find, result)
