@@ -15,6 +15,9 @@ from . import mp4
 from .today_plan import GROUP
 from .today_reel import HEAD_BYTES, Piece, Reel
 
+_AGAIN_S = 10.0
+"""Players ask for the playlist again after about half as long where nothing has come: a film grows slowly."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LivePart:
@@ -57,7 +60,7 @@ def playlist(film: str, reel: Reel, parts: Sequence[LivePart], rate: Fraction, *
     lines = [
         "#EXTM3U",
         "#EXT-X-VERSION:9",
-        f"#EXT-X-TARGETDURATION:{max(1, round(whole_s + 0.499))}",
+        f"#EXT-X-TARGETDURATION:{round(max(_AGAIN_S, whole_s + 0.499))}",
         "#EXT-X-INDEPENDENT-SEGMENTS",
         "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES",
         f"#EXT-X-SERVER-CONTROL:PART-HOLD-BACK={3 * whole_s:.6f}",

@@ -129,6 +129,29 @@ async def test_nothing_sticks_out_on_a_phone(tmp_path: Path, browser: Browser) -
         assert await page.evaluate("() => document.getElementById('player').scrollWidth") <= 360
 
 
+async def test_a_film_of_one_frame_is_shown_as_a_picture_until_there_are_more(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
+        page = await browser.new_page(viewport={"width": 360, "height": 740}, color_scheme="dark")
+        data = picture(1, size=(640, 360))
+        await client.upload(data, record_of(data, 1))
+        await page.goto(service.base_url)
+        await page.fill("#key", client.key)
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector(".growing")
+        await page.click(".growing")
+        wide = "() => document.getElementById('today-still').naturalWidth"
+        assert await until(lambda: page.evaluate(wide)) == 640
+        assert not await page.is_visible("#today-video")
+        await page.screenshot(path=str(tmp_path / "one.png"))
+        for seq in range(2, 6):
+            data = picture(seq, size=(640, 360))
+            await client.upload(data, record_of(data, seq))
+        await page.wait_for_selector("#today-video", state="visible")
+        assert not await page.is_visible("#today-still")
+
+
 async def test_the_film_of_today_goes_on_where_frames_have_come(tmp_path: Path, browser: Browser) -> None:
     async with serving(write_config(tmp_path / "processor")) as (service, client):
 

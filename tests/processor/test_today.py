@@ -140,6 +140,7 @@ async def test_segments_close_behind_the_newest_frames_and_players_go_on_over_th
     await until(partial(shows, client, LONG), timeout_s=20)
     await until(partial(closes, client, 1), timeout_s=20)
     late = await playlist(client)
+    assert "#EXT-X-TARGETDURATION:10\n" in early, "players ask no more often than the film can grow"
     assert "#EXT-X-ENDLIST" not in late
     assert "#EXT-X-PLAYLIST-TYPE" not in early + late, "segments are replaced"
     assert seen(await fetched(client, late))[0] == list(range(1, LONG + 1))

@@ -4,8 +4,10 @@ import { frames, say } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const LOOK_AGAIN_MS = 2000;
+const LOOK_SELDOM_MS = 60_000;  // where nothing has come for long
+const FEWEST = 4;  // fewer are shown as the picture that they are: players wait for more
 
-const playing = { camera: null, film: null, ended: false, timer: 0, tools: null };
+const playing = { camera: null, film: null, still: null, wait: LOOK_AGAIN_MS, timer: 0, tools: null };
 
 const words = (film) => (film.ended ? frames(film.frames) : say("soFar", { frames: frames(film.frames) }));
 
@@ -54,6 +56,9 @@ function card(item, film) {
 
 function open(item, film) {
   playing.camera = item.camera;
+  const { media_type: type, picture, thumb } = item.last_frame;  // browsers show JPEGs
+  playing.still = playing.tools.address(type === "image/jpeg" ? picture : thumb);
+  playing.wait = LOOK_AGAIN_MS;
   $("today-title").textContent = say("todayOf", { camera: item.name });
   $("today-player").showModal();
   show(film, 0);
@@ -64,9 +69,23 @@ function show(film, from) {
   playing.film = film;
   $("today-facts").textContent = words(film);
   const video = $("today-video");
+  video.hidden = film.frames < FEWEST;
+  $("today-still").hidden = !video.hidden;
+  if (video.hidden) {
+    $("today-still").src = playing.still;
+    lookAgain();
+    return;
+  }
   video.src = playing.tools.address(film.video);
   video.currentTime = from;
   video.play().catch(() => {});
+}
+
+// Looks again later each time, until something has come.
+function lookAgain() {
+  clearTimeout(playing.timer);
+  playing.timer = setTimeout(() => playing.tools.guard(goOn()), playing.wait);
+  playing.wait = Math.min(2 * playing.wait, LOOK_SELDOM_MS);
 }
 
 async function goOn() {
@@ -75,8 +94,10 @@ async function goOn() {
   const before = playing.film;
   const film = await playing.tools.ask(`cameras/${playing.camera}/today`);
   if (!$("today-player").open) return;
-  if (film.film === before.film && film.frames > before.frames) show(film, before.duration_s);
-  else if (!film.ended) playing.timer = setTimeout(() => playing.tools.guard(goOn()), LOOK_AGAIN_MS);
+  if (film.film === before.film && film.frames > before.frames) {
+    playing.wait = LOOK_AGAIN_MS;
+    show(film, before.frames < FEWEST ? 0 : before.duration_s);
+  } else if (!film.ended) lookAgain();
 }
 
 // What breaks off is opened anew where it stood: a version that is forgotten has no more bytes.
