@@ -93,3 +93,24 @@ def test_without_a_good_frame_there_is_none() -> None:
 def test_the_choice_does_not_depend_on_the_order_of_frames_with_other_names() -> None:
     renamed = [replace(each, name=f"x-{each.name}") for each in day()]
     assert [each.name.removeprefix("x-") for each in choose(renamed)] == [each.name for each in choose(day())]
+
+
+def test_a_blue_noon_of_moving_clouds_does_not_take_the_places_of_morning_and_evening() -> None:
+    dice = np.random.default_rng(7)
+
+    def frame(number: int) -> Candidate:
+        noon = 60 <= number < 140
+        measured = replace(
+            GOOD,
+            log_mean=-2.0 if noon else -3.0,
+            blue_ev=0.8 if noon else 0.2,
+            colourfulness=float((45 if noon else 32) + dice.normal()),
+            sharpness=float(100 + dice.normal()),
+            fingerprint=dice.bytes(8).hex(),
+        )
+        return Candidate(name=f"frame-{number:03d}", at_s=250.0 * number, measured=measured)
+
+    found = numbers([each.name for each in choose([frame(number) for number in range(200)])])
+    assert len(found) == BEST
+    assert sum(60 <= number < 140 for number in found) <= 4, found
+    assert (min(found) < 40, max(found) >= 160) == (True, True), found

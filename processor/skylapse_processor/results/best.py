@@ -24,6 +24,8 @@ _DARKEST_EV, _BRIGHTEST_EV = -7.0, -0.7
 _CLIPPED_HIGH, _CLIPPED_LOW = 0.08, 0.35
 _FEWEST_BITS = 3.0
 _CLOSEST = 0.12
+_FARTHEST = 3.0
+"""What is this far from all others is different enough: quality alone decides among such."""
 _HOURS = 3.0
 _STOPS = 4.0
 _CODES = 40.0
@@ -58,7 +60,7 @@ def choose(candidates: Sequence[Candidate], count: int = BEST) -> tuple[Chosen, 
     order = [int(np.argmax(quality))]
     nearest = np.linalg.norm(looks - looks[order[0]], axis=1)
     while len(order) < min(count, len(good)):
-        gain = quality * np.minimum(nearest, 1.0) * (nearest > _CLOSEST)
+        gain = quality * np.minimum(nearest, _FARTHEST) * (nearest > _CLOSEST)
         following = int(np.argmax(gain))
         if gain[following] <= 0.0:
             break
