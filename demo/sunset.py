@@ -15,7 +15,7 @@ LAKE = Place(latitude=46.6863, longitude=7.8632, elevation_m=568, time_zone="Eur
 EVENING = date(2026, 9, 12)
 _SLOWEST = 10.0
 """So many times as fast as life at least: nobody waits longer for a demo than a quarter of an hour."""
-_PICTURES_A_TICK = 3.0
+_PICTURES_A_TICK = 5.0
 """What a tick costs, in the time that a picture for the folder camera is made in: a larger one is computed,
 two are metered, delivered, decoded and measured."""
 _SPARE = timedelta(minutes=1)

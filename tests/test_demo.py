@@ -33,7 +33,7 @@ def test_the_cameras_clock_reaches_sunset_when_the_evening_says() -> None:
     assert datetime.fromisoformat(clock["start"]) == evening.sunset_at - timedelta(minutes=66)
 
 
-@pytest.mark.parametrize(("picture_s", "rate"), [(0.0, 60), (0.04, 60), (0.1, 50), (0.25, 20), (9.0, 10)])
+@pytest.mark.parametrize(("picture_s", "rate"), [(0.0, 60), (0.04, 60), (0.1, 30), (0.25, 12), (9.0, 10)])
 def test_a_slow_machine_gets_a_slower_evening(picture_s: float, rate: float) -> None:
     evening = Evening().at_pace(picture_s)
     assert evening.rate == pytest.approx(rate)
