@@ -19,7 +19,7 @@ from skylapse_protocol.messages import CameraState, EndedWindow, JobState, Order
 
 from . import jobs
 from .clock import Clock
-from .errors import NotFoundError, ProcessorError, RequestError
+from .errors import NoPicturesError, NotFoundError, ProcessorError, RequestError
 from .executor import Executor, Product, Words, plain_words
 from .footage import Footage
 from .jobs import Job, RenderSpec, WindowFacts
@@ -340,7 +340,8 @@ class Dispatch:
             reason = str(error) or type(error).__name__
             known = isinstance(error, ProcessorError)
             _log.warning("job %s, attempt %d: %s", job.id, job.attempt, reason, exc_info=not known)
-            await self._change(job.id, lambda now: jobs.fail(now, job.attempt, reason, self._clock()))
+            most = 1 if isinstance(error, NoPicturesError) else jobs.MAX_FAILURES
+            await self._change(job.id, lambda now: jobs.fail(now, job.attempt, reason, self._clock(), most))
         finally:
             self._runs.pop(job.id, None)
             self._progress.pop(job.id, None)

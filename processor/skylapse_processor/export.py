@@ -126,7 +126,7 @@ class Exporter:
             if frame.state != FrameState.BAD and frame.role is not FrameRole.TEST
         )
         if not found:
-            raise NotFoundError(f"{wish.camera} has no stored frame in what was asked for")
+            raise NotFoundError(f"{wish.camera} has no stored frame {wish.where}")
         return found
 
     def _fill(self, folder: Path, frames: tuple[StoredFrame, ...], camera: str, *, link: bool) -> None:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from skylapse_protocol.identifiers import CameraName
 
 from . import recipe
-from .errors import FilmError, RequestError
+from .errors import FilmError, NoPicturesError, RequestError
+from .ingest import read_stored_record
 from .jobs import RenderSpec
 from .recipe import plan as plans
 from .recipe import steps_of
 from .recipe.groups import MERGING
+from .recipe.startrail import SUN_BELOW_DEG, why_no_trail
 from .request import SIZES, distinct
 from .seasons import Seasons, same_light
 from .store.rows import Batch, FrameRole, FrameState, Selection, StoredFrame
@@ -24,6 +26,7 @@ class Footage:
 
     def __init__(self, store: Store) -> None:
         self._catalogue = store.frames
+        self._layout = store.layout
         self._take = Seasons(store.frames, store.layout).frames
 
     def wished(self, wish: FilmWish) -> tuple[RenderSpec, int]:
@@ -37,11 +40,13 @@ class Footage:
         for beside in wish.cameras[1:]:
             other = replace(selection, camera=CameraName.parse(beside))
             if not self._catalogue.frames(other, 1):
-                raise RequestError("cameras", f"{beside} has no stored frame in what was asked for")
+                raise RequestError("cameras", f"{beside} has no stored frame {wish.where}")
         good = [batch for batch in batches if not batch.bad]
         spec = wish.spec(good)
         if lonely := one_frame_alone(spec, good):
             raise RequestError("recipe", lonely)
+        if nightless := self._nightless(spec, selection):
+            raise RequestError("recipe", nightless)
         if merges_brackets(spec) and not self._members(selection):
             raise RequestError(
                 "recipe",
@@ -67,6 +72,8 @@ class Footage:
             raise FilmError(f"{spec.camera}, {spec.day}: no frame is stored that a film could be made of")
         if lonely := one_frame_alone(spec, good):
             raise FilmError(f"{spec.camera}, {spec.day}: {lonely}")
+        if nightless := self._nightless(spec, selection):
+            raise NoPicturesError(f"{spec.camera}, {spec.day}: {nightless}")
         if not merges_brackets(spec):
             return good
         beside = self._members(selection)
@@ -88,6 +95,19 @@ class Footage:
             Selection(camera=spec.camera, day=spec.day, window=spec.window, role=FrameRole.LEADS)
         )
         return len({batch.profile for batch in beside}) <= 1
+
+    def _nightless(self, spec: RenderSpec, selection: Selection) -> str:
+        """Say why a star trail would have no night; nothing where it has one, or none is asked for."""
+        steps = steps_of(spec.recipe, spec.parameters)
+        trail = next((step.parameters for step in steps if step.kind == "startrail"), None)
+        if trail is None:
+            return ""
+        records = (
+            read_stored_record(self._layout, frame)
+            for frame in self._catalogue.frames(replace(selection, not_bad=True))
+        )
+        suns_deg = (record.sun_elevation_deg if record is not None else None for record in records)
+        return why_no_trail(suns_deg, float(str(trail.get("sun_below_deg", SUN_BELOW_DEG))))
 
     def _members(self, selection: Selection) -> list[StoredFrame]:
         """Return what stands beside the middles of brackets; whatever is wrong with one, the others count."""

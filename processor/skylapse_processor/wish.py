@@ -113,10 +113,24 @@ class FilmWish:
                 " and no step looks at their pixels",
             )
 
+    @property
+    def where(self) -> str:
+        """Say in which frames a film was looked for."""
+        ends = (self.from_at, self.to_at)
+        span = " to ".join(end.isoformat() for end in ends if end is not None)
+        said = (
+            self.day and f"of {self.day}",
+            span and f"from {span}",
+            self.window and f"in window {self.window}",
+            self.profile and f"of profile {self.profile}",
+        )
+        return " ".join(filter(None, said))
+
     def spec(self, batches: Sequence[Batch]) -> RenderSpec:
         """Return the film that frames make, the newest last; raise RequestError where there are none."""
         if not batches:
-            raise RequestError("camera", f"{self.camera} has no stored frame in what was asked for")
+            field = next(name for name in ("window", "profile", "from_at", "day") if getattr(self, name))
+            raise RequestError(field.removesuffix("_at"), f"{self.camera} has no stored frame {self.where}")
         window = self.window
         if window is None and self.from_at is None:
             window = _shared({batch.window for batch in batches})

@@ -139,6 +139,12 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any], str, str]] = [
     ("render", {}, "bad_request", "camera: is missing"),
     ("render", {"camera": "roof/west"}, "bad_request", "day: is missing"),
     ("render", {"camera": "roof/east", "day": DAY}, "bad_request", "roof/east has no stored frame"),
+    (
+        "render",
+        {"camera": "roof/west", "day": DAY, "window": "nope", "profile": "f"},
+        "bad_request",
+        f"window: roof/west has no stored frame of {DAY} in window nope of profile f",
+    ),
     ("render", {"camera": "../x", "day": DAY}, "bad_request", "camera:"),
     ("render", {"camera": "roof/west", "day": DAY, "recipe": "soup"}, "bad_request", "recipe: is none of"),
     (

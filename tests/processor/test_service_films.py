@@ -180,6 +180,23 @@ async def test_a_film_is_called_the_same_in_its_file_and_by_the_names_that_peopl
         assert told["title"] == tags_of(tmp_path / "film.mp4")["title"] == title
 
 
+async def test_a_star_trail_of_the_day_is_refused_at_once_and_never_tried_again(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    async with serving(write_config(tmp_path / "processor", broker)) as (_service, client):
+        for seq in (1, 2):
+            assert (await client.upload(*frame(seq, sun_elevation_deg=20.0))).status == 201
+        asked = await client.ask(
+            "POST", "renders", json={"camera": "roof/west", "day": DAY, "recipe": "startrail"}
+        )
+        assert asked.status == 400
+        assert "no star trail: fewer than 2 frames" in asked.value["detail"]
+        listener.say(ORDERS, Orders(revision=1, orders=(replace(ORDER, recipe="startrail"),)))
+        listener.say(STATE, ended(captured=2), bridge="roof", camera="west")
+        states = await until(partial(job_states, listener, last="failed"), timeout_s=30)
+        assert states == ["queued", "running", "failed"]
+
+
 async def test_no_film_is_made_of_nothing_but_a_test(
     tmp_path: Path, broker: Broker, listener: Listener
 ) -> None:

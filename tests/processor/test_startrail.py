@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +19,8 @@ from skylapse_processor.measure import Measurement, measure
 from skylapse_processor.recipe import cook, steps_of
 from skylapse_processor.recipe import plan as plans
 from skylapse_processor.recipe.layer import Layer, Light, Size
-from skylapse_processor.recipe.startrail import Trail
+from skylapse_processor.recipe.startrail import Trail, why_no_trail
+from skylapse_processor.recipe.startrail import startrail as trail_of
 from skylapse_processor.render import RenderRequest, render_film
 from skylapse_processor.results import startrail
 from skylapse_processor.stack import Stack
@@ -177,3 +179,26 @@ def test_a_film_of_trails_holds_the_night_alone(tmp_path: Path) -> None:
     made = render_film(request, lambda _progress: None, lambda: False)
     night_frames = sum((frame.facts.sun_elevation_deg or 0) <= -12 for frame in frames if frame.facts)
     assert made.frames == night_frames > 2
+
+
+@pytest.mark.parametrize(
+    ("suns_deg", "makes_one"),
+    [
+        ([], False),
+        ([-20.0], False),
+        ([-20.0, 5.0, -12.0], True),
+        ([-20.0, None, None], False),
+        ([None], False),
+        ([None, None], True),
+    ],
+)
+def test_a_trail_needs_two_frames_of_a_night_or_two_of_nobody_knows_when(
+    suns_deg: list[float | None], *, makes_one: bool
+) -> None:
+    assert bool(why_no_trail(suns_deg)) is not makes_one
+    frames = tuple(
+        SourceFrame(path=Path(f"{n}.jpg"), name=f"{n}.jpg", facts=ExposureFacts(sun_elevation_deg=sun))
+        for n, sun in enumerate(suns_deg)
+    )
+    with nullcontext() if makes_one else pytest.raises(NoPicturesError):
+        trail_of(plans.make(frames))

@@ -9,7 +9,7 @@ Parameters: `sun_below_deg` −18…0 (default −12), `brighter_ev` 0.1…5 sto
 (default 0: trails never fade).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,12 +53,31 @@ def startrail(
     """Return the plan of the night's frames with a trail upon them; raise NoPicturesError for no night."""
     kept = pick(plan, dark(plan, sun_below_deg, brighter_ev))
     if len(kept.frames) < _FEWEST:
-        raise NoPicturesError(
-            f"no star trail: fewer than {_FEWEST} frames were taken with the sun {-sun_below_deg:g}° or more"
-            " below the horizon"
-        )
+        raise NoPicturesError(_no_night(sun_below_deg))
     keeps = 0.5 ** (1.0 / tail) if tail else 1.0
     return replace(kept, layers=(*kept.layers, Trail(keeps=keeps)))
+
+
+def why_no_trail(suns_deg: Iterable[float | None], sun_below_deg: float = SUN_BELOW_DEG) -> str:
+    """Say why frames with the sun so high make no trail; nothing where they may.
+
+    Looks at no more of them than needed. As in `startrail`, all count as night where no frame knows the sun.
+    """
+    night, unknown, is_known = 0, 0, False
+    for sun in suns_deg:
+        is_known |= sun is not None
+        unknown += sun is None
+        night += sun is not None and sun <= sun_below_deg
+        if night >= _FEWEST:
+            return ""
+    return "" if unknown >= _FEWEST and not is_known else _no_night(sun_below_deg)
+
+
+def _no_night(sun_below_deg: float) -> str:
+    return (
+        f"no star trail: fewer than {_FEWEST} frames were taken with the sun {-sun_below_deg:g}° or more"
+        " below the horizon"
+    )
 
 
 def dark(plan: Plan, sun_below_deg: float, brighter_ev: float) -> NDArray[np.intp]:
