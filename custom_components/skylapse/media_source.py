@@ -28,7 +28,7 @@ from .media.files import IMAGE, MediaFile, film_file, frame_file, result_file
 from .media.frames import frames_folder, open_frames
 from .media.searching import search_in
 from .media.sections import open_section, section_folder
-from .media.today import open_today, today_folder
+from .media.today import has_hardly_begun, open_today, today_folder
 from .media_id import (
     SECTIONS,
     AbTestsId,
@@ -75,7 +75,10 @@ class SkylapseMediaSource(MediaSource):
             media = _parse(item.identifier)
             desk = await self._async_desk()
             if isinstance(media, TodayId) and desk.grows(str(media.camera)):
-                return PlayMedia(today_path(media.camera, "playlist.m3u8"), PLAYLIST)
+                newest = desk.newest_frame(str(media.camera))
+                if newest is None or not await has_hardly_begun(desk, media.camera):
+                    return PlayMedia(today_path(media.camera, "playlist.m3u8"), PLAYLIST)
+                media = FrameId(frame=newest)
             url, file = _played(desk, media)
         except BrowseError as error:
             raise Unresolvable(

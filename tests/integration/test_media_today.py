@@ -113,6 +113,25 @@ async def test_players_follow_the_playlist_without_signing_in(
     assert await (await client.get(found["url"])).text() == text, "a player sees no other names"
 
 
+async def test_a_film_of_one_frame_is_its_picture_until_there_are_more(
+    hass: HomeAssistant, growing: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    processor_server.playlist = '#EXT-X-PART:DURATION=0.033333,URI="00000000000000aa-000000-1-1.m4s"\n'
+    found = await media_source.async_resolve_media(hass, TODAY_URI, None)
+    assert (found.url, found.mime_type) == (f"/api/skylapse/frame/{FRAME.name}/picture.jpg", "image/jpeg")
+    processor_server.playlist = "#EXTINF:0.133333,\n00000000000000aa-000000-1-4.m4s\n"
+    found = await media_source.async_resolve_media(hass, TODAY_URI, None)
+    assert found.mime_type == "application/x-mpegURL"
+
+
+async def test_a_film_that_nobody_can_measure_is_left_to_the_player(
+    hass: HomeAssistant, growing: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    processor_server.broken = HTTPStatus.INTERNAL_SERVER_ERROR
+    found = await media_source.async_resolve_media(hass, TODAY_URI, None)
+    assert found.mime_type == "application/x-mpegURL"
+
+
 @pytest.mark.parametrize(
     ("camera", "file"),
     [("roof/east", "playlist.m3u8"), ("roof/west", "secrets.yaml"), ("roof/west", "../films/1-1.mp4")],

@@ -30,6 +30,7 @@ class FakeProcessor:
         self.results: dict[str, Result] = {}
         self.frames: list[dict[str, object]] = []
         self.broken: int | None = None
+        self.playlist = PLAYLIST
         self.films_answer: object = None
         """What the list of films answers with, instead of the films."""
         self.cut = False
@@ -130,7 +131,7 @@ class FakeProcessor:
         if request.match_info["camera"] != "west":
             return web.Response(status=404)
         if request.match_info["file"] == "playlist.m3u8":
-            return web.Response(text=PLAYLIST, content_type="application/vnd.apple.mpegurl")
+            return web.Response(text=self.playlist, content_type="application/vnd.apple.mpegurl")
         return web.Response(body=VIDEO, content_type="video/mp4")
 
     async def _picture(self, request: web.Request) -> web.Response:

@@ -15,6 +15,8 @@ const HAND_EVERY_MS = 1000;
 
 /* The address of a film is signed for a day; a player that asks on with an older one is taken for an intruder. */
 const FILM_ANEW_MS = 43_200_000;
+/* A film that has hardly begun is its newest picture, until it is asked for again. */
+const STILL_ANEW_MS = 10_000;
 
 const CARD_STYLE = `
   .stage { position: relative; background: #000; aspect-ratio: 16 / 9; display: grid; place-items: center; }
@@ -232,13 +234,18 @@ export class SkylapseCard extends Card {
     if (last?.attributes.media_content_id) {
       choices.push([last.attributes.media_content_id, last.attributes.title]);
     }
-    show(this._stage, h("p", { class: "message" }, t.loading));
+    if (!this._stage.querySelector(":scope > img")) {
+      show(this._stage, h("p", { class: "message" }, t.loading));
+    }
     let failure = null;
     for (const [mediaId, title] of choices) {
       try {
         const player = await makePlayer(this._hass, mediaId, `${this._camera.name}: ${title}`);
         if (this._asked === asked) {
           show(this._stage, player);
+          if (player.localName === "img") {
+            this._playedAt -= FILM_ANEW_MS - STILL_ANEW_MS;
+          }
         }
         return;
       } catch (error) {

@@ -31,6 +31,9 @@ export async function makePlayer(hass, mediaId, label) {
     Object.assign(player, { hass, url, controls: true, muted: true, playsInline: true, autoPlay: moves });
     return player;
   }
+  if (media.mime_type.startsWith("image/")) {
+    return h("img", { src: url, alt: label });
+  }
   const video = h("video", { src: url, controls: true, playsinline: true, autoplay: moves, "aria-label": label });
   video.muted = true;
   return video;

@@ -1,16 +1,32 @@
 """Everything of today: the films that grow, the films that are made, the results so far."""
 
+import re
 from collections.abc import Iterable
 
 from homeassistant.components.media_source import BrowseMediaSource
 from homeassistant.util import dt as dt_util
 
+from ..errors import ProcessorError
 from ..library import Index
 from ..media_id import LiveId
+from ..protocol.identifiers import CameraName
 from ..protocol.messages import Film, Result
 from .cards import film_card, folder, frame_thumbnail, result_card, today_card
 from .desk import Desk
 from .labels import film_titles
+
+_SHORTEST_S = 0.13
+"""Four frames at thirty a second: players wait for more of a film that is shorter."""
+_DURATION = re.compile(r"(?:#EXTINF:|#EXT-X-PART:DURATION=)([\d.]+)")
+
+
+async def has_hardly_begun(desk: Desk, camera: CameraName) -> bool:
+    """Tell whether the film that grows is too short to be played; not where the processor cannot say."""
+    try:
+        playlist = await desk.client.today_playlist(camera)
+    except ProcessorError:
+        return False
+    return sum(float(each) for each in _DURATION.findall(playlist)) < _SHORTEST_S
 
 
 def today_folder(desk: Desk) -> BrowseMediaSource:
