@@ -44,7 +44,8 @@ async def test_the_evening_becomes_a_film_of_all_its_frames(shown: Shown) -> Non
 async def test_a_picture_and_its_time_belong_together(shown: Shown) -> None:
     folder = shown.system.plan.folder
     light = {facts["captured_at"]: facts["lux"] for facts in _facts(folder / "pictures")}
-    stored = [facts for facts in _facts(folder / "store/frames/demo/pictures") if facts["window"]]
+    frames = _facts(folder / "store/frames/demo/pictures")
+    stored = [frame for frame in frames if frame["schedule"] == "sunset"]
     assert len(stored) > 0.8 * EVENING.frames
     for record in stored:
         assert record["lux"] == pytest.approx(light[record["captured_at"]])
