@@ -404,7 +404,7 @@ class StoreState:
     bad_today: int = 0
     """Frames of that day that are kept but left out of films."""
     sunset_score: float | None = None
-    """Of the day's sunset, 0…1, among this camera's own last sixty evenings; null without one."""
+    """Of the day's sunset, 0…1, among this camera's own last sixty evenings; null until five are known."""
     keogram: str | None = None
     """Id of the result that grows today."""
     film_of_today: str | None = None
