@@ -73,7 +73,7 @@ class Moment:
     at_s: float | None = None
     """Seconds since 1970; null before the first frame and where nobody knows."""
     pauses_s: tuple[float, ...] = ()
-    """Between the last frames, gaps left aside."""
+    """Between the last frames; a gap counts as the longest that is none, so that a new pace is learnt."""
     light_ev: tuple[float | None, float | None] = (None, None)
     """As the picture tells, as the meter tells: each as far as a constant of its own."""
 
@@ -203,8 +203,9 @@ def _moved(end: PathEnd, before: Three, frame: SourceFrame) -> PathEnd:
     pause_s = None if at_s is None or end.last.at_s is None else at_s - end.last.at_s
     pauses_s, usual_s = end.last.pauses_s, max(end.last.pauses_s, default=math.inf)
     light_ev = _light_ev(frame)
+    if pause_s is not None:
+        pauses_s = (*pauses_s, min(pause_s, GAP * usual_s))[-_PAUSES:]
     if pause_s is None or pause_s <= GAP * usual_s:
-        pauses_s = (*pauses_s, *([] if pause_s is None else [pause_s]))[-_PAUSES:]
         return replace(end, last=Moment(at_s=at_s, pauses_s=pauses_s, light_ev=light_ev))
     answered = [old - new for old, new in zip(before, end.seen, strict=True)]
     lights = zip(end.last.light_ev, light_ev, strict=True)

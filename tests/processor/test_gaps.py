@@ -45,6 +45,22 @@ def test_more_than_a_night_apart_are_two_films() -> None:
     assert evenings.gain_ev == pytest.approx(np.concatenate([first.gain_ev, second.gain_ev]), abs=1e-6)
 
 
+def test_a_gap_of_one_evening_changes_nothing_of_the_next() -> None:
+    seen = evening(COUNT)
+    plan = planned(seen, told_by="pictures")
+    evenings = tuple(
+        replace(frame, captured_at=frame.captured_at + timedelta(hours=22 * (number >= 120)))
+        for number, frame in enumerate(plan.frames)
+        if frame.captured_at is not None
+    )
+    whole, gapped = (
+        level(replace(make(tuple(evenings[number] for number in kept)), log_mean=plan.log_mean[kept]))
+        for kept in (np.arange(COUNT), np.delete(np.arange(COUNT), range(90, 105)))
+    )
+    assert gapped.gain_ev[-120:] == pytest.approx(whole.gain_ev[-120:], abs=1e-3)
+    assert np.abs(gapped.gain_ev[85:95] - whole.gain_ev[[*range(85, 90), *range(105, 110)]]).max() > 0.05
+
+
 def test_pauses_between_brackets_are_no_gaps() -> None:
     """Three pictures within three seconds, every minute: clouds over minutes stay in the film."""
     seen = evening(COUNT)

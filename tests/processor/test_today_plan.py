@@ -2,7 +2,7 @@
 
 import io
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
@@ -110,6 +110,24 @@ def test_after_a_gap_the_film_goes_on_as_bright_as_it_stopped(told_by: str, miss
     film = shown(replace(plan, gain_ev=gains_ev), seen)
     assert abs(film[100:104].mean() - film[96:100].mean()) < (0.4 if told_by == "nothing" else 0.15)
     assert flicker_mev(film) < 30
+
+
+def test_a_slower_pace_is_learnt_and_no_gap_after_the_first_frames() -> None:
+    seen = evening(240)
+    plan = planned(seen, told_by="lux")
+    slower = [
+        replace(
+            frame,
+            captured_at=plan.frames[0].captured_at + timedelta(seconds=15 * max(number, 4 * number - 360)),
+        )
+        for number, frame in enumerate(plan.frames)
+        if plan.frames[0].captured_at is not None
+    ]
+    found = aims(PathEnd(), slower)
+    at_the_turn = found[125].after.moved
+    assert [aim.after.moved for aim in found[126:]] == [at_the_turn] * 114
+    steady = aims(PathEnd(), plan.frames)
+    assert [aim.after.moved for aim in steady] == [(0.0, 0.0, 0.0)] * 240
 
 
 def test_a_gap_is_known_again_after_a_restart_between(tmp_path: Path) -> None:

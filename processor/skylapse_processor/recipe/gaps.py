@@ -27,7 +27,8 @@ def bridged(plan: Plan, exposure: Curve, meant: Curve, wanted: Curve, sigma_fram
     `meant` is by how much the camera exposed a picture more than its light asked for, on purpose.
     """
     edges = after_gaps(plan)
-    gaps = edges[plan.position[edges] - plan.position[edges - 1] < LONGEST]
+    is_bridged = plan.position[edges] - plan.position[edges - 1] < LONGEST
+    gaps, films = edges[is_bridged], np.concatenate([[0], edges[~is_bridged], [len(wanted)]])
     if not len(gaps):
         return wanted
     film = _light_ev(plan, exposure, meant) + wanted
@@ -40,7 +41,8 @@ def bridged(plan: Plan, exposure: Curve, meant: Curve, wanted: Curve, sigma_fram
     target = wanted.copy()
     reach = math.ceil(_REACH * sigma_frames)
     for gap in gaps:
-        near = np.arange(max(0, gap - reach), min(len(target), gap + reach))
+        first, past = films[np.searchsorted(films, gap, side="right") + np.array([-1, 0])]
+        near = np.arange(max(first, gap - reach), min(past, gap + reach))
         after = near >= gap
         away = np.where(after, near - gap, gap - 1 - near)
         share = np.where(after, -0.5, 0.5) * np.exp(-0.5 * (away / sigma_frames) ** 2)
