@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from .errors import FilmError, RequestError, unreadable
-from .request import RenderRequest, beside
+from .request import SIZES, RenderRequest, beside
 
 
 @contextmanager
@@ -29,7 +29,10 @@ def claimed(request: RenderRequest) -> Iterator[None]:
     ):
         if path is not None and not path.parent.is_dir() and not path.parent.parent.is_dir():
             raise RequestError(field, f"{path} cannot be made: there is no folder {path.parent.parent}")
-    films = (request.output, *(beside(request.output, size) for size in request.also_sizes))
+    if not request.output.name:
+        raise RequestError("output", f"{request.output} is no name for a film: it ends in .mp4")
+    also = [size for size in request.also_sizes if size in SIZES]
+    films = (request.output, *(beside(request.output, size) for size in also))
     with ExitStack() as held:
         held.enter_context(_folder(request.output))
         for film in films:

@@ -35,7 +35,7 @@ from .wish import FilmWish
 
 _log = logging.getLogger(__name__)
 
-Grown = Callable[[RenderSpec, Path], Awaitable[tuple[Product, ...]]]
+Grown = Callable[[RenderSpec, Path, str], Awaitable[tuple[Product, ...]]]
 
 REMEMBER = timedelta(days=14)
 """How long frames that come late still remake the film of their window."""
@@ -334,7 +334,7 @@ class Dispatch:
         try:
             if await self._left(job):
                 return
-            grown = await self.grown(job.spec, folder)
+            grown = await self.grown(job.spec, folder, (await self._words(job.spec)).title)
             await self._promote(job, grown or await self._rendered(job, folder, plainly=plainly))
         except Exception as error:  # noqa: BLE001 - whatever it is, the job is told and tried again
             reason = str(error) or type(error).__name__
@@ -489,7 +489,7 @@ class Dispatch:
         return sorted(self._layout.renders.iterdir()) if self._layout.renders.exists() else []
 
 
-async def _nothing_grown(_spec: RenderSpec, _folder: Path) -> tuple[Product, ...]:
+async def _nothing_grown(_spec: RenderSpec, _folder: Path, _title: str) -> tuple[Product, ...]:
     return ()
 
 

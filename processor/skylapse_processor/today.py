@@ -199,8 +199,8 @@ class Today:
         live.so_far = latest(live.so_far, lambda film: film.size - film.end, _KEPT_BYTES, fewest=2)
         return found, live.reel.media
 
-    async def finished(self, spec: RenderSpec, folder: Path) -> tuple[Product, ...]:
-        """Return the film of a window where it has grown; nothing where it must be rendered."""
+    async def finished(self, spec: RenderSpec, folder: Path, title: str) -> tuple[Product, ...]:
+        """Return the film of a window where it has grown, so called; nothing where it must be rendered."""
         live = await self._to_finish(spec)
         if live is None:
             return ()
@@ -212,7 +212,7 @@ class Today:
                 await self._close_all(live, ending.rest)
                 if not live.reel.levelled_as_a_render or live.reel.skipped or live.reel.picture is None:
                     return ()
-                product = await self._product(live, live.reel.picture, ending.still, folder)
+                product = await self._product(live, live.reel.picture, ending.still, folder, title)
             except (ProcessorError, OSError) as error:
                 _log.warning("the film of today of %s is rendered instead: %s", spec.camera, error)
                 return ()
@@ -377,7 +377,9 @@ class Today:
             return Box(width=live.track.width, height=live.track.height)
         return film_box(live.spec.size, *(first.size or (2, 2)))
 
-    async def _product(self, live: Live, picture: Picture, still: SourceFrame, folder: Path) -> Product:
+    async def _product(
+        self, live: Live, picture: Picture, still: SourceFrame, folder: Path, title: str
+    ) -> Product:
         """Make the film of what is closed, and its pictures beside it."""
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         film, poster, thumb, preview = (
@@ -385,7 +387,7 @@ class Today:
         )
         flicker_mev = live.reel.flicker_mev()
         words = {
-            "title": f"{live.spec.camera} {live.spec.day}",
+            "title": title,
             "camera": str(live.spec.camera),
             "day": live.spec.day,
             "recipe": live.spec.recipe,

@@ -176,7 +176,7 @@ async def test_what_is_not_there_is_a_problem_document(client: Client, path: str
         ("POST", "renders", {"json": {**WISH, "rate": "fast"}}, "rate"),
         ("POST", "renders", {"json": {**WISH, "rate": True}}, "rate"),
         ("POST", "renders", {"json": {**WISH, "window": "../x"}}, "window"),
-        ("POST", "renders", {"json": WISH}, "camera"),
+        ("POST", "renders", {"json": WISH}, "day"),
         ("POST", "session", {"json": {"key": 5}}, "key"),
     ],
 )

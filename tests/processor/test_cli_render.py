@@ -257,11 +257,19 @@ def test_a_place_where_no_still_can_be_is_told_in_words(tmp_path: Path, option: 
     assert done.stderr == f"skylapse-processor: render: {still}: cannot be written (File exists)\n"
 
 
+@pytest.mark.parametrize("words", [("-o", "."), ("-o", "/"), ("-o", "film.mp4", "--also", "a/b")])
+def test_what_can_be_no_name_is_refused_in_a_line(tmp_path: Path, words: tuple[str, ...]) -> None:
+    write_plain(tmp_path / "in", 1)
+    done = _run(tmp_path / "in", *words)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "no name for a film" in done.stderr or "'a/b' is none of" in done.stderr
+
+
 def test_of_two_renders_of_one_film_the_later_gives_way_at_once(tmp_path: Path) -> None:
     write_evening(tmp_path / "in", evening(24), facts="records")
     words = [*PROGRAM, str(tmp_path / "in"), "-o", str(tmp_path / "film.mp4")]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:
-        while not list(tmp_path.glob("film.mp4.*")):
+        while not list(tmp_path.glob("film.mp4.work*")):
             assert first.poll() is None, first.communicate()
         first.send_signal(signal.SIGSTOP)
         second = _run(tmp_path / "in", "-o", tmp_path / "film.mp4")

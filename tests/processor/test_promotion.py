@@ -186,9 +186,9 @@ async def test_the_next_attempt_does_not_make_again_what_is_made(
     FullDisk(monkeypatch, 2)
     made, finished = list[str](), Today.finished
 
-    async def finishing(today: Today, spec: RenderSpec, folder: Path) -> tuple[Product, ...]:
+    async def finishing(today: Today, spec: RenderSpec, folder: Path, title: str) -> tuple[Product, ...]:
         made.append(spec.film)
-        return await finished(today, spec, folder)
+        return await finished(today, spec, folder, title)
 
     monkeypatch.setattr(Today, "finished", finishing)
     async with serving(write_config(tmp_path / "processor")) as (_service, client):

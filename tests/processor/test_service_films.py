@@ -149,10 +149,11 @@ async def test_a_film_is_made_of_production_frames_and_starts_when_all_frames_ar
         assert [job["frames"] for job in jobs] == [7, 7]
 
 
+@pytest.mark.parametrize("recipe", ["clean", "cinematic"])
 async def test_a_film_is_called_the_same_in_its_file_and_by_the_names_that_people_gave(
-    tmp_path: Path, broker: Broker, listener: Listener
+    tmp_path: Path, broker: Broker, listener: Listener, recipe: str
 ) -> None:
-    order = replace(ORDER, recipe="cinematic", schedule_name=" Würzburg\n<b>Morgen</b> ")
+    order = replace(ORDER, recipe=recipe, schedule_name=" Würzburg\n<b>Morgen</b> ")
     known = CameraInfo(id="west", name="Lake", model="twin", driver="twin", width=64, height=36)
     announce = BridgeAnnounce(
         bridge="roof",
@@ -209,7 +210,7 @@ async def test_no_film_is_made_of_nothing_but_a_test(
         await service._dispatch._settle_windows()
         assert (await client.get("renders")).value["items"] == []
         asked = await client.ask("POST", "renders", json={"camera": "roof/west", "day": DAY})
-        assert (asked.status, asked.value["field"]) == (400, "camera")
+        assert (asked.status, asked.value["field"]) == (400, "day")
 
 
 async def renders_are(client: Client, states: list[str]) -> bool:

@@ -71,7 +71,7 @@ async def test_nobody_draws_any_more_where_a_film_is_rendered_instead(
     monkeypatch.setattr(Reel, "finish", fail)
     monkeypatch.setattr(today._showing, "stills", draw)
     live = await today.of(camera)
-    assert await today.finished(live.spec, tmp_path / "attempt") == ()
+    assert await today.finished(live.spec, tmp_path / "attempt", "Evening") == ()
     order.append("answered")
     answered.set()
     assert order == ["drawn", "answered"]
@@ -119,7 +119,7 @@ async def test_a_film_whose_frames_are_all_gone_is_not_made(served: tuple[Servic
     live = await service._today.of(camera)
     catalogue = service._store.frames
     await asyncio.wrap_future(catalogue.forget(catalogue.frames(Selection(camera=camera))))
-    assert await service._today.finished(live.spec, live.reel.folder) == ()
+    assert await service._today.finished(live.spec, live.reel.folder, "Evening") == ()
 
 
 async def test_a_player_is_let_go_when_the_film_that_it_reads_is_gone(

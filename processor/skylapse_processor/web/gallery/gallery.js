@@ -109,6 +109,7 @@ function tellApart() {
 const NONE = { items: [], next: null };
 
 const words = () => $("words").value.trim();
+const names = () => [...$("cameras").querySelectorAll(".name")].map((name) => name.textContent);
 
 // The next page of a list; an empty one where there is no next.
 async function page(list, { fresh, ...asked }) {
@@ -126,7 +127,7 @@ async function load({ fresh }) {
   narrow();
   const [films, results] = await Promise.all([
     page("films", { fresh, ...asked }),
-    asked.pinned ? NONE : page("results", { fresh, ...(asked.q && { q: asAsked(asked.q) }) }),  // none has a pin
+    asked.pinned ? NONE : page("results", { fresh, ...(asked.q && { q: asAsked(asked.q, names()) }) }),  // none has a pin
   ]);
   if (request !== state.request) return;
   if (fresh) {

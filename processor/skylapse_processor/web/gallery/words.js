@@ -71,11 +71,12 @@ const counted = (one, many) => (count) => say(count === 1 ? one : many, { count:
 export const frames = counted("frame", "frames");
 export const days = counted("day", "days");
 
-// A search for kinds of results in the words of the API, which knows English alone.
-export function asAsked(words) {
+// A search for kinds of results in the words of the API, which knows English alone; names stay what they are.
+export function asAsked(words, names) {
   const english = (word) => {
+    if (names.some((name) => name.toLowerCase().includes(word))) return word;
     const kinds = Object.entries(WORDS.kinds).map(([kind, said]) => [said.toLowerCase(), ENGLISH.kinds[kind]]);
-    const begun = (said) => WORDS !== ENGLISH && word.length > 2 && said.includes(word);
+    const begun = (said) => WORDS !== ENGLISH && word.length > 2 && said.split(" ").some((part) => part.startsWith(word));
     return kinds.find(([said]) => word.startsWith(said) || begun(said))?.[1] ?? word;
   };
   return words.toLowerCase().split(/\s+/).map(english).join(" ");
