@@ -1,13 +1,11 @@
 """Setting up, unloading, devices that come and go, what is hostile, what only a person can put right."""
 
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.components.mqtt import async_on_subscribe_done
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
@@ -37,6 +35,7 @@ from custom_components.skylapse.protocol import topics
 from tests.integration.brokerage import PATIENCE_S, published
 from tests.integration.speakers import ANNOUNCE, FILM, HEALTH, WEST, Bridge, Processor
 from tests.integration.theatre import KEY, FakeProcessor
+from tests.support.waiting import until
 
 
 def device(hass: HomeAssistant, entry: MockConfigEntry, name: str) -> Any:
@@ -53,17 +52,14 @@ def device(hass: HomeAssistant, entry: MockConfigEntry, name: str) -> Any:
 async def test_who_is_announced_is_known_by_then_though_discovery_heard_announces_long_before(
     hass: HomeAssistant, loaded: MockConfigEntry, mqtt_client_mock: MqttMockPahoClient, bridge: Bridge
 ) -> None:
-    asked_for_all = asyncio.Event()
-    stop = async_on_subscribe_done(hass, "skylapse/+/announce/#", 1, asked_for_all.set)
-    async with asyncio.timeout(PATIENCE_S):
-        await asked_for_all.wait()
-    stop()
-    asked = [_topics(call) for call in mqtt_client_mock.subscribe.call_args_list]
-    order = [topic for each in asked for topic in each if topic.startswith("skylapse/+/")]
-    assert order[0] == "skylapse/+/announce"  # Home Assistant's own, by the manifest
-    assert order[-1] == "skylapse/+/announce/#"
-    assert "skylapse/+/+/state" in order
-    assert "skylapse/+/availability" in order
+    def order() -> list[str]:
+        asked = [_topics(call) for call in mqtt_client_mock.subscribe.call_args_list]
+        return [topic for each in asked for topic in each if topic.startswith("skylapse/+/")]
+
+    await until(lambda: "skylapse/+/announce/#" in order(), timeout_s=PATIENCE_S)
+    assert order()[0] == "skylapse/+/announce"  # Home Assistant's own, by the manifest
+    assert order()[-1] == "skylapse/+/announce/#"
+    assert {"skylapse/+/+/state", "skylapse/+/availability"} <= set(order())
     await bridge.arrive()
     assert device(hass, loaded, "roof/west") is not None
 

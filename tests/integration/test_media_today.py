@@ -119,6 +119,8 @@ async def test_a_film_of_one_frame_is_its_picture_until_there_are_more(
     processor_server.playlist = '#EXT-X-PART:DURATION=0.033333,URI="00000000000000aa-000000-1-1.m4s"\n'
     found = await media_source.async_resolve_media(hass, TODAY_URI, None)
     assert (found.url, found.mime_type) == (f"/api/skylapse/frame/{FRAME.name}/picture.jpg", "image/jpeg")
+    on_a_screen = await media_source.async_resolve_media(hass, TODAY_URI, "media_player.tv")
+    assert on_a_screen.mime_type == "application/x-mpegURL", "a screen asks once"
     processor_server.playlist = "#EXTINF:0.133333,\n00000000000000aa-000000-1-4.m4s\n"
     found = await media_source.async_resolve_media(hass, TODAY_URI, None)
     assert found.mime_type == "application/x-mpegURL"

@@ -17,6 +17,7 @@ const HAND_EVERY_MS = 1000;
 const FILM_ANEW_MS = 43_200_000;
 /* A film that has hardly begun is its newest picture, until it is asked for again. */
 const STILL_ANEW_MS = 10_000;
+const STILL_ANEW_AT_MOST_MS = 60_000;
 
 const CARD_STYLE = `
   .stage { position: relative; background: #000; aspect-ratio: 16 / 9; display: grid; place-items: center; }
@@ -234,17 +235,21 @@ export class SkylapseCard extends Card {
     if (last?.attributes.media_content_id) {
       choices.push([last.attributes.media_content_id, last.attributes.title]);
     }
-    if (!this._stage.querySelector(":scope > img")) {
+    const shown = this._stage.querySelector(":scope > img");
+    if (!shown) {
       show(this._stage, h("p", { class: "message" }, t.loading));
     }
     let failure = null;
     for (const [mediaId, title] of choices) {
       try {
-        const player = await makePlayer(this._hass, mediaId, `${this._camera.name}: ${title}`);
+        const player = await makePlayer(this._hass, mediaId, `${this._camera.name}: ${title}`, shown);
         if (this._asked === asked) {
-          show(this._stage, player);
+          this._pause = player === shown ? Math.min(2 * this._pause, STILL_ANEW_AT_MOST_MS) : STILL_ANEW_MS;
+          if (player !== shown) {
+            show(this._stage, player);
+          }
           if (player.localName === "img") {
-            this._playedAt -= FILM_ANEW_MS - STILL_ANEW_MS;
+            this._playedAt -= FILM_ANEW_MS - this._pause;
           }
         }
         return;

@@ -20,8 +20,10 @@ async function hasPlayer() {
   return Promise.race([customElements.whenDefined("ha-hls-player").then(() => true), late]);
 }
 
-/* Make an element that plays media of the source: {element, mime_type}. */
-export async function makePlayer(hass, mediaId, label) {
+const pathOf = (url) => new URL(url, document.baseURI).pathname;
+
+/* Make an element that plays media of the source; a picture that `shown` shows already stays what it is. */
+export async function makePlayer(hass, mediaId, label, shown) {
   const media = await hass.callWS({ type: "media_source/resolve_media", media_content_id: mediaId });
   const url = hass.hassUrl ? hass.hassUrl(media.url) : media.url;
   const moves = !window.matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -32,6 +34,9 @@ export async function makePlayer(hass, mediaId, label) {
     return player;
   }
   if (media.mime_type.startsWith("image/")) {
+    if (shown?.localName === "img" && pathOf(shown.src) === pathOf(url)) {
+      return shown;
+    }
     return h("img", { src: url, alt: label });
   }
   const video = h("video", { src: url, controls: true, playsinline: true, autoplay: moves, "aria-label": label });
