@@ -186,8 +186,11 @@ async def wait_for_room(house: House, deployed: Snapshot) -> None:
     bridge = await house.start()
     house.deploy(plan(window(start=NIGHT, minutes=600)), deployed)
     await house.photograph(1, step_s=1)
-    while "the A/B test ab waits" not in last_error(house):
+    for _ in range(200):
+        if "the A/B test ab waits" in last_error(house):
+            break
         await house.photograph(1, step_s=1)
+    assert "the A/B test ab waits" in last_error(house)
 
     def idle() -> bool:
         if bridge._runners["west"]._due_s is not None:
