@@ -160,8 +160,8 @@ async def test_the_film_of_today_goes_on_where_frames_have_come(tmp_path: Path, 
                 data = picture(seq, size=(640, 360))
                 await client.upload(data, record_of(data, seq))
 
-        async def shows(frames: int) -> bool:
-            answer = await client.get("cameras/roof/west/today")
+        async def shows(frames: int, camera: str = "roof/west") -> bool:
+            answer = await client.get(f"cameras/{camera}/today")
             return answer.status == 200 and answer.value["frames"] == frames
 
         await deliver(1, 31)
@@ -176,6 +176,7 @@ async def test_the_film_of_today_goes_on_where_frames_have_come(tmp_path: Path, 
         assert await page.inner_text(".growing .detail") == "30 frames so far"
         data = picture(1, size=(640, 360))
         await client.upload(data, record_of(data, 1, bridge="lake", camera="pier", spool="00" * 8))
+        await until(lambda: shows(1, "lake/pier"), timeout_s=30)
         await page.reload()
         await page.wait_for_selector(".growing >> nth=1")
         await page.fill("#words", "west")
