@@ -129,6 +129,12 @@ async def test_nothing_sticks_out_on_a_phone(tmp_path: Path, browser: Browser) -
         assert await page.evaluate("() => document.getElementById('player').scrollWidth") <= 360
 
 
+async def shows(client: Client, camera: str, frames: int) -> bool:
+    """Whether a camera's film of today has so many frames."""
+    answer = await client.get(f"cameras/{camera}/today")
+    return answer.status == 200 and answer.value["frames"] == frames
+
+
 async def test_a_film_of_one_frame_is_shown_as_a_picture_until_there_are_more(
     tmp_path: Path, browser: Browser
 ) -> None:
@@ -136,6 +142,7 @@ async def test_a_film_of_one_frame_is_shown_as_a_picture_until_there_are_more(
         page = await browser.new_page(viewport={"width": 360, "height": 740}, color_scheme="dark")
         data = picture(1, size=(640, 360))
         await client.upload(data, record_of(data, 1))
+        await until(lambda: shows(client, "roof/west", 1), timeout_s=30)
         await page.goto(service.base_url)
         await page.fill("#key", client.key)
         await page.keyboard.press("Enter")
@@ -160,12 +167,8 @@ async def test_the_film_of_today_goes_on_where_frames_have_come(tmp_path: Path, 
                 data = picture(seq, size=(640, 360))
                 await client.upload(data, record_of(data, seq))
 
-        async def shows(frames: int, camera: str = "roof/west") -> bool:
-            answer = await client.get(f"cameras/{camera}/today")
-            return answer.status == 200 and answer.value["frames"] == frames
-
         await deliver(1, 31)
-        await until(lambda: shows(30), timeout_s=30)
+        await until(lambda: shows(client, "roof/west", 30), timeout_s=30)
         page = await browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="dark")
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
@@ -176,7 +179,7 @@ async def test_the_film_of_today_goes_on_where_frames_have_come(tmp_path: Path, 
         assert await page.inner_text(".growing .detail") == "30 frames so far"
         data = picture(1, size=(640, 360))
         await client.upload(data, record_of(data, 1, bridge="lake", camera="pier", spool="00" * 8))
-        await until(lambda: shows(1, "lake/pier"), timeout_s=30)
+        await until(lambda: shows(client, "lake/pier", 1), timeout_s=30)
         await page.reload()
         await page.wait_for_selector(".growing >> nth=1")
         await page.fill("#words", "west")
