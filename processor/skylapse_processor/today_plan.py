@@ -203,7 +203,7 @@ def _moved(end: PathEnd, before: Three, frame: SourceFrame) -> PathEnd:
     pause_s = None if at_s is None or end.last.at_s is None else at_s - end.last.at_s
     pauses_s, usual_s = end.last.pauses_s, max(end.last.pauses_s, default=math.inf)
     light_ev = _light_ev(frame)
-    if pause_s is not None:
+    if pause_s is not None and pause_s > 0:
         pauses_s = (*pauses_s, min(pause_s, GAP * usual_s))[-_PAUSES:]
     if pause_s is None or pause_s <= GAP * usual_s:
         return replace(end, last=Moment(at_s=at_s, pauses_s=pauses_s, light_ev=light_ev))

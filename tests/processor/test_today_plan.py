@@ -130,6 +130,12 @@ def test_a_slower_pace_is_learnt_and_no_gap_after_the_first_frames() -> None:
     assert [aim.after.moved for aim in steady] == [(0.0, 0.0, 0.0)] * 240
 
 
+def test_two_pictures_within_a_second_make_no_gaps_of_all_that_follow() -> None:
+    first, second, *rest = planned(evening(60), told_by="lux").frames
+    found = aims(PathEnd(), [first, replace(second, captured_at=first.captured_at), *rest])
+    assert {aim.after.moved for aim in found} == {(0.0, 0.0, 0.0)}
+
+
 def test_a_gap_is_known_again_after_a_restart_between(tmp_path: Path) -> None:
     _, plan = gone_for(40, "lux")
     whole = aims(PathEnd(), plan.frames)
