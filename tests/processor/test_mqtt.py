@@ -70,7 +70,8 @@ async def test_what_it_knows_is_retained_for_those_who_come_later(
     try:
         topics = ("announce", "availability", "health", "roof/west/state")
         await until(lambda: all(late.on(f"skylapse/processor/{topic}") for topic in topics))
-        assert all(retained for _topic, _value, retained in late.heard)
+        first = {topic: retained for topic, _value, retained in reversed(late.heard)}
+        assert all(first[f"skylapse/processor/{topic}"] for topic in topics)
         state = late.on("skylapse/processor/roof/west/state")[0]
         assert (state["day"], state["frames_today"]) == (DAY, 2)
         assert state["last_frame"] == str(frame(2)[1].name)
