@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final, override
@@ -37,7 +38,8 @@ _CHUNK = 256 * 1024
 _PLAYLIST = "playlist.m3u8"
 _FILE = re.compile(r"playlist\.m3u8|[0-9a-f]{16}(-\w+)+\.(mp4|m4s)")
 _NAMED = re.compile(r'(?<=URI=")[\w.-]+(?=")|^[\w.-]+$', re.MULTILINE)
-_GROWING = {hdrs.CACHE_CONTROL: "no-store", hdrs.CONTENT_TYPE: "application/vnd.apple.mpegurl"}
+_GROWING = {hdrs.CACHE_CONTROL: "private, no-cache"}
+_HLS = "application/vnd.apple.mpegurl"
 _RENEWED, _SIGNED = timedelta(hours=1), timedelta(hours=24)
 _ASKED = (hdrs.RANGE, hdrs.IF_RANGE, hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE)
 _ANSWERED = (
@@ -177,16 +179,15 @@ class TodayView(_View):
         self._signed: dict[str, str] = {}
         self._signed_until = dt_util.utcnow()
 
-    async def get(self, _request: web.Request, bridge: str, camera: str, file: str) -> web.Response:
-        """Answer with the playlist or a segment."""
+    async def get(self, request: web.Request, bridge: str, camera: str, file: str) -> web.Response:
+        """Answer with the playlist, where it is not the one that the player has, or a segment."""
         client = self._coordinator().client
         if client is None or not _FILE.fullmatch(file):
             raise web.HTTPNotFound
         try:
             name = CameraName.parse(f"{bridge}/{camera}")
             if file == _PLAYLIST:
-                text = await client.today_playlist(name)
-                return web.Response(text=self._sign(name, text), headers=_GROWING)
+                return _playlist(request, self._sign(name, await client.today_playlist(name)))
             segment = await client.today_segment(name, file)
         except (ProcessorMissingError, ProtocolError) as error:
             raise web.HTTPNotFound from error
@@ -207,6 +208,16 @@ class TodayView(_View):
             return self._signed[path]
 
         return _NAMED.sub(signed, playlist)
+
+
+def _playlist(request: web.Request, text: str) -> web.Response:
+    tag = sha256(text.encode()).hexdigest()[:32]
+    if any(each.value == tag for each in request.if_none_match or ()):
+        answer = web.Response(status=HTTPStatus.NOT_MODIFIED, headers=_GROWING)
+    else:
+        answer = web.Response(text=text, content_type=_HLS, headers=_GROWING)
+    answer.etag = tag
+    return answer
 
 
 async def _fetch(

@@ -113,6 +113,25 @@ async def test_players_follow_the_playlist_without_signing_in(
     assert await (await client.get(found["url"])).text() == text, "a player sees no other names"
 
 
+async def test_a_playlist_that_has_not_changed_is_not_sent_again(
+    hass: HomeAssistant,
+    growing: MockConfigEntry,
+    processor_server: FakeProcessor,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    client = await hass_client()
+    path = "/api/skylapse/today/roof/west/playlist.m3u8"
+    first = await client.get(path)
+    asked = {"If-None-Match": first.headers["ETag"]}
+    again = await client.get(path, headers=asked)
+    assert (again.status, await again.read()) == (HTTPStatus.NOT_MODIFIED, b"")
+    processor_server.playlist = "#EXTINF:0.133333,\n00000000000000aa-000000-1-4.m4s\n"
+    grown = await client.get(path, headers=asked)
+    assert grown.status == HTTPStatus.OK
+    assert "00000000000000aa-000000-1-4.m4s" in await grown.text()
+    assert grown.headers["ETag"] != first.headers["ETag"]
+
+
 async def test_a_film_of_one_frame_is_its_picture_until_there_are_more(
     hass: HomeAssistant, growing: MockConfigEntry, processor_server: FakeProcessor
 ) -> None:

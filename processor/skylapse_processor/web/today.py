@@ -1,7 +1,9 @@
 """The film of today: what it is, its playlist and segments, and the film so far with Range for any player."""
 
 import asyncio
+import hashlib
 import os
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
@@ -31,11 +33,20 @@ class TodayFilms:
         return web.json_response(_item(live), headers={"Cache-Control": "no-store"})
 
     async def playlist(self, request: web.Request) -> web.Response:
-        """GET /cameras/<bridge>/<camera>/today/playlist.m3u8."""
-        live = await self._shown(request)
-        return web.Response(
-            text=self._today.playlist(live), content_type=PLAYLIST, headers={"Cache-Control": "no-store"}
-        )
+        """GET /cameras/<bridge>/<camera>/today/playlist.m3u8; 304 where nothing has come.
+
+        A player asks every half target duration, and frames come far more seldom. Such an answer is not held
+        back until one comes (`CAN-BLOCK-RELOAD`): players give up waiting for it before most cameras capture.
+        """
+        text = self._today.playlist(await self._shown(request))
+        headers = {"Cache-Control": "private, no-cache"}
+        tag = hashlib.sha256(text.encode()).hexdigest()[:32]
+        if any(each.value == tag for each in request.if_none_match or ()):
+            answer = web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        else:
+            answer = web.Response(text=text, content_type=PLAYLIST, headers=headers)
+        answer.etag = tag
+        return answer
 
     async def segment(self, request: web.Request) -> web.Response:
         """GET /cameras/<bridge>/<camera>/today/<segment>: what the playlist names."""
