@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from skylapse_processor.measure import Measurement
 from skylapse_processor.results.best import BEST, Candidate, choose
@@ -114,3 +115,38 @@ def test_a_blue_noon_of_moving_clouds_does_not_take_the_places_of_morning_and_ev
     assert len(found) == BEST
     assert sum(60 <= number < 140 for number in found) <= 4, found
     assert (min(found) < 40, max(found) >= 160) == (True, True), found
+
+
+def from_five_to_nine(seed: int, *, red: float) -> list[Candidate]:
+    """A blue noon under moving clouds, with so red a sky at 6:12 and at 20:00."""
+    dice = np.random.default_rng(seed)
+    frames = []
+    for hour in np.arange(5, 21, 1 / 15):
+        noon = 1 / (1 + np.exp(-(60 * np.sin(np.pi * (hour - 5.5) / 15) - 20) / 5))
+        sky = red * float(np.exp(-(((hour - 6.2) / 0.5) ** 2)) + 1.3 * np.exp(-(((hour - 20) / 0.5) ** 2)))
+        measured = replace(
+            GOOD,
+            log_mean=-4.5 + 2.2 * noon + 0.8 * sky,
+            red_ev=0.8 * sky,
+            blue_ev=0.7 * noon,
+            colourfulness=20 + 25 * noon + 22 * sky + 2 * dice.normal(),
+            sharpness=85 + 20 * noon + 3 * dice.normal(),
+            entropy=6.3 + 0.8 * noon + 0.3 * sky + 0.05 * dice.normal(),
+            fingerprint=dice.bytes(8).hex(),
+        )
+        frames.append(Candidate(name=f"frame-{round(60 * hour):04d}", at_s=3600 * hour, measured=measured))
+    return frames
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_a_day_between_two_red_skies_both_are_among_the_best(seed: int) -> None:
+    chosen = numbers([each.name for each in choose(from_five_to_nine(seed, red=1.0))])
+    hours = [number / 60 for number in chosen]
+    assert len(hours) == BEST
+    assert min(hours) == pytest.approx(6.2, abs=0.5), "the sunrise"
+    assert max(hours) == pytest.approx(20.0, abs=0.5), "the sunset"
+    assert sum(9 <= hour <= 17 for hour in hours) <= BEST / 2 + 1, "half of the day"
+
+
+def test_a_grey_dusk_takes_the_place_of_no_blue_sky() -> None:
+    assert min(each.score for each in choose(from_five_to_nine(1, red=0.0))) > 0.5
