@@ -87,8 +87,16 @@ async def test_what_was_never_told_is_not_taken_back(
     assert told.made == []
 
 
+@pytest.mark.parametrize(
+    "states",
+    [
+        pytest.param(("unavailable", "on"), id="away"),
+        pytest.param(("unavailable", "off", "unavailable", "unknown", "on"), id="away twice"),
+        pytest.param(("unavailable", "off", "on"), id="wrong for a moment"),
+    ],
+)
 async def test_what_was_told_is_taken_back_even_if_its_sensor_was_away_meanwhile(
-    hass: HomeAssistant, told: Calls, use: Callable[..., Any]
+    hass: HomeAssistant, told: Calls, use: Callable[..., Any], states: tuple[str, ...]
 ) -> None:
     hass.states.async_set("binary_sensor.roof_connectivity", "on")
     await use(FILE, connectivity=["binary_sensor.roof_connectivity"], minutes=5)
@@ -96,6 +104,35 @@ async def test_what_was_told_is_taken_back_even_if_its_sensor_was_away_meanwhile
     await hass.async_block_till_done()
     await later(hass, 6)
     await told.soon(1)
-    for state in ("unavailable", "on"):
+    for state in states:
         hass.states.async_set("binary_sensor.roof_connectivity", state)
-    assert (await told.soon(2))[1:] == [(DISMISS, GONE)]
+    await hass.async_block_till_done()
+    assert told.made[1:] == [(DISMISS, GONE)]
+
+
+@pytest.mark.parametrize(
+    ("entity", "well", "wrong"),
+    [
+        ("binary_sensor.roof_connectivity", "on", "off"),
+        ("binary_sensor.roof_delivery", "off", "on"),
+        ("sensor.disk", "5", "4"),
+    ],
+)
+async def test_a_sensor_that_comes_back_wrong_is_taken_back_once(
+    hass: HomeAssistant, told: Calls, use: Callable[..., Any], entity: str, well: str, wrong: str
+) -> None:
+    hass.states.async_set(entity, well)
+    await use(FILE, **EVERYTHING)
+    hass.states.async_set(entity, wrong)
+    await hass.async_block_till_done()
+    await later(hass, 6)
+    await told.soon(1)
+    hass.states.async_set(entity, "unavailable")
+    hass.states.async_set(entity, wrong)
+    for _turn in range(100):
+        await later(hass, 6)
+    assert len(told.made) == 2
+    hass.states.async_set(entity, well)
+    await hass.async_block_till_done()
+    assert [action for action, _ in told.made] == [CREATE, CREATE, DISMISS]
+    assert {data["notification_id"] for _, data in told.made} == {f"skylapse_{entity}"}
