@@ -129,6 +129,8 @@ class Deployer:
             stamp_profiles(configuration, self.ledger, now)
             changed: set[Subject] = set()
             for camera in cameras:
+                if self._stopped:
+                    break
                 changed |= await self._deploy_camera(configuration, camera, now)
             self.coordinator.async_changed(changed)
             orders = compile_orders(configuration, (str(each.name) for each in cameras), self.ledger, now)
@@ -184,7 +186,7 @@ class Deployer:
             self._save_soon()
 
     async def async_stop(self) -> None:
-        """Deploy no more, and write the ledger when what is under way has been deployed."""
+        """Deploy to no further camera, and write the ledger when what is under way has been deployed."""
         self._stop()
         async with self._lock:
             await self._store.async_save(self._kept())

@@ -249,6 +249,12 @@ async def test_what_cannot_be_published_is_told_and_tried_again(
 
 
 @pytest.fixture
+def two_cameras(bridge: Bridge) -> None:
+    """The bridge has two cameras when it comes."""
+    bridge.announce = replace(bridge.announce, cameras=(WEST, replace(WEST, id="east", name="East")))
+
+
+@pytest.fixture
 async def deploying(hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge) -> AsyncGenerator[None]:
     """A bridge has come, and what is compiled for it is ready only when the deployer is to stop."""
     compiling, stopping = asyncio.Event(), threading.Event()
@@ -287,6 +293,25 @@ async def test_unloaded_while_it_deploys_it_does_not_wake_again(
     async_fire_time_changed(hass)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert len(published(mqtt, PLAN)) == plans
+
+
+async def test_unloaded_while_it_deploys_to_one_camera_it_turns_to_no_other(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    two_cameras: None,
+    deploying: None,
+) -> None:
+    def supplied() -> int:
+        return sum(published(mqtt, f"skylapse/roof/{camera}/plan/set") != [] for camera in ("west", "east"))
+
+    assert await hass.config_entries.async_unload(loaded.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert supplied() == 1
+    assert await hass.config_entries.async_setup(loaded.entry_id)
+    await bridge.arrive()
+    assert supplied() == 2
 
 
 async def test_removed_while_it_deploys_it_leaves_no_ledger(
