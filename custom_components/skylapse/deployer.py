@@ -129,8 +129,6 @@ class Deployer:
             stamp_profiles(configuration, self.ledger, now)
             changed: set[Subject] = set()
             for camera in cameras:
-                if self._stopped:
-                    break
                 changed |= await self._deploy_camera(configuration, camera, now)
             self.coordinator.async_changed(changed)
             orders = compile_orders(configuration, (str(each.name) for each in cameras), self.ledger, now)
@@ -203,7 +201,12 @@ class Deployer:
     async def _deploy_camera(
         self, configuration: Configuration, camera: CameraFacts, now: datetime
     ) -> set[Subject]:
-        """Deploy to one camera; return what changed by it, to be told when all have been deployed to."""
+        """Deploy to one camera; return what changed by it, to be told when all have been deployed to.
+
+        Once stopped, it is left as it is: whoever unloads the entry waits for the one under way alone.
+        """
+        if self._stopped:
+            return set()
         name = str(camera.name)
         ledger = Ledger(self.ledger.stamps)
         deployment: Deployment = await self.hass.async_add_executor_job(
