@@ -48,6 +48,11 @@ _ERROR_FIELDS = {
 }
 """Where an error of the brain is shown that is none of the arms'."""
 _SIGNS = {True: "✓", False: "✗"}
+_ROWS = {
+    "regions": "{left:g}–{right:g} × {top:g}–{bottom:g}",
+    "curve_points": "{lux:g} lx {kelvin:g} K",
+}
+"""How a row of a setting that is a list of rows is told."""
 
 
 class AbTestFlow(ConfigSubentryFlow):
@@ -197,8 +202,21 @@ def _arms_in_words(entry: SkylapseConfigEntry, arms: list[Mapping[str, Any]], wo
 
 def _in_words(key: str, value: Any, words: Words) -> str:
     """Return a field of an arm as its form calls it, and its value."""
-    shown = _SIGNS[value] if isinstance(value, bool) else words.get(f"{key}.{value}", value)
+    match value:
+        case bool():
+            shown = _SIGNS[value]
+        case list():
+            shown = " / ".join(_member(key, each) for each in value)
+        case _:
+            shown = words.get(f"{key}.{value}", value)
     return f"{words.get(f'ab_test_arm.fields.{key}.name', key)} {shown}"
+
+
+def _member(key: str, member: Any) -> str:
+    """Return one of several: an offset of a bracket, a region or a point of a curve."""
+    if key in _ROWS:
+        return _ROWS[key].format_map({name: float(figure) for name, figure in member.items()})
+    return f"{member:+g}"
 
 
 def _scores(test: AbTest) -> str:

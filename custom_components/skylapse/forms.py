@@ -22,7 +22,7 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.helpers.translation import async_get_cached_translations
 
-from .brain.curves import CURVES, HIGHEST_KELVIN, HIGHEST_LUX, LOWEST_KELVIN, LOWEST_LUX
+from .brain.curves import CURVES, HIGHEST_KELVIN, LOWEST_KELVIN
 from .brain.profiles import METERING, WHITE_BALANCE, ProfileSpec
 from .brain.schedules import ScheduleSpec
 from .configuration import read_schedules
@@ -45,17 +45,20 @@ def name_error(name: str) -> str | None:
 
 
 def region_fields() -> dict[str, ObjectSelectorField]:
-    """Return the fields of a metered region."""
-    share = number(0, 1, 0.01, None)
-    corners = {key: required(share) for key in ("left", "top", "right", "bottom")}
-    return {**corners, "weight": ObjectSelectorField(selector=number(0.1, 100, "any", None))}
+    """Return the fields of a metered region.
+
+    Home Assistant says of a figure in a row that it is out of range in English, and by its key. So here and
+    in a curve's points the brain looks at ranges, which has words for that in every language.
+    """
+    corners = {key: required(figure(0.01)) for key in ("left", "top", "right", "bottom")}
+    return {**corners, "weight": ObjectSelectorField(selector=figure("any"))}
 
 
 def point_fields() -> dict[str, ObjectSelectorField]:
     """Return the fields of a point of a curve."""
     return {
-        "lux": required(number(LOWEST_LUX, HIGHEST_LUX, "any", "lx")),
-        "kelvin": required(number(LOWEST_KELVIN, HIGHEST_KELVIN, 50, "K")),
+        "lux": required(figure("any", "lx")),
+        "kelvin": required(figure(50, "K")),
     }
 
 
@@ -146,7 +149,13 @@ def words_of_choices(hass: HomeAssistant) -> Words:
 
 def number(low: float, high: float, step: Any, unit: str | None) -> NumberSelector:
     """Return a field for a number in a range."""
-    config = NumberSelectorConfig(min=low, max=high, step=step, mode=NumberSelectorMode.BOX)
+    config = figure(step, unit).config
+    return NumberSelector({**config, "min": low, "max": high})
+
+
+def figure(step: Any, unit: str | None = None) -> NumberSelector:
+    """Return a field for any number."""
+    config = NumberSelectorConfig(step=step, mode=NumberSelectorMode.BOX)
     if unit is not None:
         config["unit_of_measurement"] = unit
     return NumberSelector(config)

@@ -15,6 +15,8 @@ from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
+from custom_components.skylapse.ab_test_flow import fields
+from custom_components.skylapse.actions.base import setting_fields
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.codec import parse_time, read, write
@@ -98,6 +100,18 @@ async def added(
     return tests_of(entry)[-1]
 
 
+async def started(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, bridge: Bridge, arms: list[dict[str, Any]]
+) -> None:
+    """Start the first test by the action, and let the camera take it."""
+    given = {"camera": "roof/west", "arms": arms, "id": "one"}
+    calling = hass.services.async_call(DOMAIN, "start_ab_test", given, blocking=True)
+    task = hass.async_create_background_task(calling, "start")
+    await obey(bridge, mqtt, 2)
+    await task
+    await hass.async_block_till_done()
+
+
 def compared(command: Command, winner: str | None = "b", score: float | None = 60.4) -> Reply:
     """Return what the processor answers."""
     wanted = read(Experiment, command.args["experiment"], "experiment")
@@ -149,14 +163,7 @@ async def test_a_test_ends_when_its_form_says(
 async def test_a_test_that_an_action_starts_is_a_subentry_too(
     hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge
 ) -> None:
-    arms = [{"profile": "Mountain spot"}, {"profile": "a"}]
-    calling = hass.services.async_call(
-        DOMAIN, "start_ab_test", {"camera": "roof/west", "arms": arms, "id": "one"}, blocking=True
-    )
-    task = hass.async_create_background_task(calling, "start")
-    await obey(bridge, mqtt, 2)
-    await task
-    await hass.async_block_till_done()
+    await started(hass, mqtt, bridge, [{"profile": "Mountain spot"}, {"profile": "a"}])
     (subentry,) = tests_of(spoken)
     assert (subentry.title, subentry.unique_id) == ("one", "ab_test/one")
     assert subentry.data["arms"] == [{"profile": "f"}, {"profile": "a"}]
@@ -279,6 +286,54 @@ async def test_a_tests_arms_are_told_in_the_words_of_their_form(
     hass.config.language = language
     await async_load_integrations(hass, {DOMAIN})
     subentry = await added(hass, mqtt, spoken, bridge, arms=[ARMS[0], {**ARMS[1], "raw": True}])
+    form = await spoken.start_subentry_reconfigure_flow(hass, subentry.subentry_id)
+    assert form["description_placeholders"]["arms"] == f"A: Mountain spot · B: Mountain spot ({changes})"
+
+
+ONLY_SPOKEN = {
+    "regions": [{"left": 0, "top": 0.5, "right": 1, "bottom": 0.75}],
+    "curve_points": [{"lux": 1, "kelvin": 4500}, {"lux": 400, "kelvin": 6000}],
+    "bracket_ev": [-2, 1],
+    "focus": "fixed",
+    "focus_dioptre": 0.5,
+    "focus_bracket": [0.25],
+}
+"""What the action changes in an arm and the form does not."""
+
+
+@pytest.mark.parametrize(
+    ("language", "changes"),
+    [
+        (
+            "en",
+            (
+                "Regions 0–1 × 0.5–0.75, Points of the curve 1 lx 4500 K / 400 lx 6000 K, "
+                "Exposure bracket -2 / +1, Focus Fixed, Focus distance 0.5, Focus bracket +0.25"
+            ),
+        ),
+        (
+            "de",
+            (
+                "Bereiche 0–1 × 0.5–0.75, Punkte der Kurve 1 lx 4500 K / 400 lx 6000 K, "
+                "Belichtungsreihe -2 / +1, Fokus Fest, Fokusentfernung 0.5, Fokusreihe +0.25"
+            ),
+        ),
+    ],
+)
+async def test_what_only_the_action_changes_is_told_in_words_too(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    spoken: MockConfigEntry,
+    bridge: Bridge,
+    language: str,
+    changes: str,
+) -> None:
+    hass.config.language = language
+    await async_load_integrations(hass, {DOMAIN})
+    arms_of_the_form = {str(key): field for key, field in fields((), []).items()}["arms"].config["fields"]
+    assert ONLY_SPOKEN.keys() == {str(each) for each in setting_fields()} - arms_of_the_form.keys()
+    await started(hass, mqtt, bridge, [{"profile": "f"}, {"profile": "f", **ONLY_SPOKEN}])
+    (subentry,) = tests_of(spoken)
     form = await spoken.start_subentry_reconfigure_flow(hass, subentry.subentry_id)
     assert form["description_placeholders"]["arms"] == f"A: Mountain spot · B: Mountain spot ({changes})"
 

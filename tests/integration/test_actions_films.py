@@ -128,6 +128,11 @@ async def test_fields_are_called_as_in_the_form_in_the_language_of_the_house(
     with pytest.raises(ServiceValidationError) as raised:
         await call(hass, "capture", camera="roof/west", colour_gains=[2, 200])
     assert raised.value.translation_placeholders == {"field": "Farbverstärkungen (2)", "limit": "32"}
+    with pytest.raises(ServiceValidationError) as raised:
+        await call(
+            hass, "start_ab_test", camera="roof/west", arms=[{"profile": "f"}, {"profile": "f", "ev": 6}]
+        )
+    assert raised.value.translation_placeholders == {"field": "Arme (2, Belichtungskorrektur)", "limit": "5"}
 
 
 async def test_without_a_key_a_film_is_waited_for_all_the_same(

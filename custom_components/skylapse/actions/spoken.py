@@ -3,7 +3,7 @@
 Only what somebody can do in a form is said so: two fields that exclude each other, and figures out of range.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import probatio
@@ -12,10 +12,11 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.translation import async_get_cached_translations
 
 from ..const import DOMAIN
+from ..forms import words_of_choices
 from .base import invalid
 
-type Called = Callable[[object], str]
-"""What a field is called in the form of its action."""
+type Called = Callable[..., str]
+"""What a field is called in the form of its action, and in brackets where in that."""
 
 
 def spoken(hass: HomeAssistant, action: str, schema: probatio.Schema) -> probatio.Schema:
@@ -35,9 +36,24 @@ def spoken(hass: HomeAssistant, action: str, schema: probatio.Schema) -> probati
 
 
 def _called(hass: HomeAssistant, action: str) -> Called:
-    """Return what tells how the fields of an action are called in Home Assistant's language."""
+    """Return what tells how the fields of an action are called in Home Assistant's language.
+
+    Within a field people count from one; only the arms of an A/B test have settings.
+    """
     words = async_get_cached_translations(hass, hass.config.language, "services", DOMAIN)
-    return lambda field: words.get(f"component.{DOMAIN}.services.{action}.fields.{field}.name", str(field))
+    settings = words_of_choices(hass)
+
+    def called(field: object, *inner: object) -> str:
+        name = words.get(f"component.{DOMAIN}.services.{action}.fields.{field}.name", str(field))
+        where = ", ".join(
+            str(each + 1)
+            if isinstance(each, int)
+            else settings.get(f"ab_test_arm.fields.{each}.name", str(each))
+            for each in inner
+        )
+        return f"{name} ({where})" if where else name
+
+    return called
 
 
 def _told(
@@ -46,18 +62,11 @@ def _told(
     if isinstance(error, probatio.ExclusiveInvalid | probatio.InclusiveInvalid):
         return _of_group(error.placeholders["group"], schema, given, called)
     if isinstance(error, probatio.RangeInvalid):
-        field = _place(error.path, called)
+        field = called(*error.path)
         if "min" in error.placeholders:
             return invalid("too_low", field=field, limit=str(error.placeholders["min"]))
         return invalid("too_high", field=field, limit=str(error.placeholders["max"]))
     return None
-
-
-def _place(path: Sequence[object], called: Called) -> str:
-    """Return where a figure stands: its field, and in brackets where in that; people count from one."""
-    field, *inner = path
-    where = ".".join(str(each + 1 if isinstance(each, int) else each) for each in inner)
-    return f"{called(field)} ({where})" if where else called(field)
 
 
 def _of_group(
