@@ -10,6 +10,7 @@ from . import recipe
 from .errors import FilmError, NoPicturesError, RequestError
 from .ingest import read_stored_record
 from .jobs import RenderSpec
+from .overlap import Overlaps
 from .recipe import plan as plans
 from .recipe import steps_of
 from .recipe.groups import MERGING
@@ -27,6 +28,7 @@ class Footage:
     def __init__(self, store: Store) -> None:
         self._catalogue = store.frames
         self._layout = store.layout
+        self._overlaps = Overlaps(store)
         self._take = Seasons(store.frames, store.layout).frames
 
     def wished(self, wish: FilmWish) -> tuple[RenderSpec, int]:
@@ -75,7 +77,7 @@ class Footage:
         if nightless := self._nightless(spec, selection):
             raise NoPicturesError(f"{spec.camera}, {spec.day}: {nightless}")
         if not merges_brackets(spec):
-            return good
+            return self._overlaps.filled(selection, good)
         beside = self._members(selection)
         return tuple(sorted((*good, *beside), key=lambda frame: (frame.name.captured_at, frame.name.seq)))
 

@@ -315,6 +315,7 @@ class Service:
                 plan = _of(message, Plan)
                 self._today.hear_windows(camera, plan.windows if plan is not None else ())
                 if plan is not None:
+                    await asyncio.wrap_future(self._store.windows.plan(camera, plan.windows))
                     self._keeper.hear_zone(camera, plan.time_zone)
             case ORDERS.path:
                 orders = _of(message, Orders) or Orders(revision=0, orders=())

@@ -16,6 +16,7 @@ from .footage import leading
 from .frames import SourceFrame
 from .ingest import read_stored_record
 from .jobs import RenderSpec
+from .overlap import Overlaps
 from .store.rows import FrameRole, FrameState, Selection, StoredFrame
 from .store.store import Store
 from .today_live import Live
@@ -42,6 +43,7 @@ class TodayFrames:
         """Remember where frames are stored."""
         self._catalogue = store.frames
         self._layout = store.layout
+        self._overlaps = Overlaps(store)
 
     def newest(self, camera: CameraName, until: datetime) -> StoredFrame | None:
         """Return a camera's newest frame, of a believable time where there is one."""
@@ -70,15 +72,24 @@ class TodayFrames:
             if len(measured) < AT_ONCE:
                 break
             wanted = replace(wanted, after=measured[-1].name)
+        if good:
+            until = good[:AT_ONCE][-1].name.captured_at
+            filled = self._overlaps.filled(wanted, good[:AT_ONCE], since=_last(live), until=until)
+            good = list(takewhile(lambda frame: frame.state is not FrameState.UNMEASURED, filled))
         return self._sources(live, good[:AT_ONCE])
 
     def ending(self, live: Live, spec: RenderSpec) -> Ending | None:
         """Return what is to be added to what has grown; null where a render would show other frames."""
         wanted = replace(leading(spec, spec.day), not_bad=True)
-        rest = self._catalogue.frames(replace(wanted, after=_last(live)), AT_ONCE + 1)
         done = live.reel.frames
+        if self._overlaps.lenders(wanted):
+            whole = self._overlaps.filled(wanted, self._catalogue.frames(wanted))
+            there, rest = tuple(frame.name.stem for frame in whole[: len(done)]), whole[len(done) :]
+        else:
+            rest = self._catalogue.frames(replace(wanted, after=_last(live)), AT_ONCE + 1)
+            there = self._catalogue.stems(wanted)[: len(done)]
         stems = (*done, *(frame.name.stem for frame in rest))
-        if not stems or len(rest) > AT_ONCE or self._catalogue.stems(wanted)[: len(done)] != done:
+        if not stems or len(rest) > AT_ONCE or there != done:
             return None
         middle = FrameName.parse(f"{spec.camera}/{stems[len(stems) // 2]}")
         still = self._catalogue.find(middle.camera, middle.spool, middle.seq)

@@ -206,6 +206,17 @@ MIGRATIONS = (
     DROP INDEX frame_unmeasured;
     CREATE INDEX frame_unmeasured ON frames (camera, day, captured_us, window, state) WHERE state = 0;
     """,
+    """
+    CREATE TABLE planned_windows (
+        camera INTEGER NOT NULL REFERENCES cameras (id),
+        day TEXT NOT NULL,
+        window TEXT NOT NULL,
+        starts_us INTEGER NOT NULL,
+        ends_us INTEGER NOT NULL,
+        interval_us INTEGER NOT NULL,
+        PRIMARY KEY (camera, day, window)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 """Append only: what has been released is never edited."""
 

@@ -11,6 +11,7 @@ from .jobtable import JobTable
 from .layout import Layout
 from .results import ResultTable
 from .watches import WatchTable
+from .windows import WindowTable
 
 
 class Store:
@@ -31,6 +32,7 @@ class Store:
         self.comparisons = ComparisonTable(self._database)
         self.results = ResultTable(self._database)
         self.watches = WatchTable(self._database)
+        self.windows = WindowTable(self._database)
 
     def start(self) -> None:
         """Open the catalogue and make the folders; raise StoreError where that cannot be done."""
