@@ -37,8 +37,6 @@ frontend:
 history:
 image:
 logbook:
-logger:
-  default: info
 media_source:
 recorder:
 system_health:
