@@ -119,12 +119,9 @@ class SkylapseCoordinator:
 
     @callback
     def _wake(self, subject: Subject) -> None:
-        """Call whoever listens to a subject; one that fails keeps no other from hearing."""
+        """Call whoever listens to a subject."""
         for listener in tuple(self._listeners.get(subject, ())):
-            try:
-                listener()
-            except Exception:  # noqa: BLE001 anybody may listen, and fail in any way
-                LOGGER.exception("What is new of %s could not be shown", subject)
+            _call(subject, listener)
 
     async def async_until(self, subject: Subject, is_so: Callable[[], bool], limit_s: float | None) -> bool:
         """Wait until facts of a subject make something so; tell whether they did within the limit."""
@@ -268,7 +265,7 @@ class SkylapseCoordinator:
         else:
             self._pace.tell(self._apply(decoded))
         for happening in (*self._happenings, *self._happenings_of.get(_camera_of(decoded), ())):
-            happening(decoded)
+            _call(decoded.topic.path, happening, decoded)
 
     def _apply(self, decoded: topics.Decoded) -> set[Subject]:
         if isinstance(decoded.message, Film):
@@ -300,7 +297,7 @@ class SkylapseCoordinator:
         for name in (subject.id for subject in came if subject.kind == "camera"):
             self.system.update_camera(name, film=self.library.newest(name))
         for listener in tuple(self._presence):
-            listener(came, went)
+            _call("who comes and goes", listener, came, went)
 
     @callback
     def _log_availability(self, before: dict[str, bool]) -> None:
@@ -402,6 +399,14 @@ def _camera_of(decoded: topics.Decoded) -> str:
 def _online(system: System) -> dict[str, bool]:
     bridges = {bridge.id: bridge.online for bridge in system.bridges.values()}
     return bridges | {PROCESSOR.id: system.processor.online}
+
+
+def _call(what: object, listener: Callable[..., None], *said: Any) -> None:
+    """Call a listener; one that fails keeps no other from hearing."""
+    try:
+        listener(*said)
+    except Exception:  # noqa: BLE001 anybody may listen, and fail in any way
+        LOGGER.exception("What is new of %s could not be shown", what)
 
 
 def _hang[T](listeners: list[T], listener: T) -> CALLBACK_TYPE:

@@ -107,7 +107,6 @@ def _bridge_info(coordinator: SkylapseCoordinator, bridge: str) -> DeviceInfo:
     host = announce.host
     return DeviceInfo(
         identifiers={(DOMAIN, bridge)},
-        connections={(dr.CONNECTION_NETWORK_MAC, host.mac)} if host.mac else set(),
         name=announce.name,
         manufacturer=MANUFACTURER,
         model=host.model,  # shown for the cameras as well: a child device holds no model of its own

@@ -147,7 +147,7 @@ async def test_fifty_cameras_come_and_go_without_a_word_in_the_log(
     cameras = tuple(replace(WEST, id=f"c{number}", name=f"Camera {number}") for number in range(10))
     bridges = [Bridge(hass) for _ in range(5)]
     for number, bridge in enumerate(bridges):
-        host = replace(bridge.announce.host, mac=None, serial=f"s{number}")
+        host = replace(bridge.announce.host, serial=f"s{number}")
         await bridge.arrive(bridge=f"b{number}", name=f"Bridge {number}", cameras=cameras, host=host)
     assert len(hass.states.async_entity_ids("event")) == 50
     assert hass.states.get("image.bridge_4_camera_9") is not None

@@ -81,7 +81,6 @@ async def test_devices_come_without_a_click(
     roof, west, house = (device(hass, loaded, name) for name in ("roof", "roof/west", "processor"))
     assert (roof.name, roof.model, roof.sw_version) == ("Roof", "Raspberry Pi 4", "0.1.0")
     assert roof.serial_number == "100000003d1d1c36"
-    assert ("mac", "dc:a6:32:01:02:03") in roof.connections
     assert (west.name, west.parent_device_id) == ("West", roof.id)
     assert (house.name, house.entry_type) == ("House", dr.DeviceEntryType.SERVICE)
 
@@ -108,10 +107,25 @@ async def test_a_second_bridge_and_a_second_camera_need_no_reload(
 ) -> None:
     await bridge.arrive()
     await bridge.arrive(cameras=(WEST, replace(WEST, id="east", name="East")))
-    await Bridge(hass).arrive(bridge="barn", name="Barn", host=replace(ANNOUNCE.host, mac=None))
+    await Bridge(hass).arrive(bridge="barn", name="Barn")
     for entity in ("image.roof_east", "image.barn_west", "sensor.barn_temperature"):
         assert hass.states.get(entity) is not None
     assert len(hass.states.async_entity_ids("event")) == 3
+
+
+async def test_two_bridges_that_tell_of_one_network_card_are_two_devices(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.tell_all()
+    entities = hass.states.async_entity_ids()
+    shed = Bridge(hass)
+    await shed.arrive(bridge="shed", name="Shed")
+    assert device(hass, loaded, "shed").id != device(hass, loaded, "roof").id
+    await shed.say(topics.ANNOUNCE, None, bridge="shed")
+    assert device(hass, loaded, "shed") is None
+    assert hass.states.async_entity_ids() == entities
+    await bridge.arrive(boot_id="another")
+    assert device(hass, loaded, "roof/west").parent_device_id == device(hass, loaded, "roof").id
 
 
 async def test_what_is_announced_no_more_goes_with_its_entities(

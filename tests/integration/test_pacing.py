@@ -13,7 +13,7 @@ from custom_components.skylapse.facts import Subject
 from custom_components.skylapse.pacing import BURST, PER_TURN, Pace
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.messages import Counts
-from tests.integration.speakers import STATE
+from tests.integration.speakers import STATE, Bridge
 
 CAPTURED = "sensor.roof_west_frames_captured"
 
@@ -140,3 +140,26 @@ async def test_one_listener_that_fails_keeps_nobody_from_hearing(
     for stop in stops:
         stop()
     assert "What is new of Subject(kind='camera', id='roof/west') could not be shown" in caplog.text
+
+
+async def test_one_that_fails_at_what_happened_keeps_nobody_from_hearing(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, caplog: pytest.LogCaptureFixture
+) -> None:
+    coordinator = loaded.runtime_data.coordinator
+    heard: list[str] = []
+
+    def fail(*_said: object) -> None:
+        raise RuntimeError("a listener with a mistake in it")
+
+    stops = [
+        coordinator.async_listen_presence(fail),
+        coordinator.async_listen_presence(lambda came, _went: heard.extend(sorted(each.id for each in came))),
+        coordinator.async_listen_happenings(fail),
+        coordinator.async_listen_happenings(lambda decoded: heard.append(decoded.topic.path)),
+    ]
+    await bridge.say(topics.ANNOUNCE, bridge.announce)
+    for stop in stops:
+        stop()
+    assert heard == ["roof", "roof/west", topics.ANNOUNCE.path]
+    assert "What is new of who comes and goes could not be shown" in caplog.text
+    assert "What is new of {bridge}/announce could not be shown" in caplog.text
