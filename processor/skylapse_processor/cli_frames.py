@@ -105,11 +105,12 @@ def extract(video: Path, folder: Path, wish: ExtractWish, write: Write) -> Repor
         kept = list(_watched(_in_order(chosen(recording, wish), _Desk(folder, write, facts))))
         if not kept:
             raise RequestError("", f"{video.name} has no frame in what was asked for")
-        broken = recording.broken
+        broken, ended_s = recording.damaged, recording.ended_s
     report = Report(
         facts=facts,
         taken=judged(kept),
         broken=broken,
+        ended_s=ended_s,
         seconds=round(time.monotonic() - started, 2),
     )
     (folder / REPORT).write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
@@ -135,7 +136,7 @@ class _Desk:
         grey = room.grey(shot.frame)
         try:
             path = self._write(room.pixels(shot.frame), self._folder / file_name(number))
-            taken = _taken(path, self._facts, shot.time_s, grey)
+            taken = _taken(path, self._facts, shot, grey)
         except OSError as error:
             why = f"{self._folder} cannot be written ({unreadable(error)})"
             raise RequestError("output", why) from error
@@ -159,7 +160,7 @@ def _watched(frames: Iterator[tuple[Taken, Grey]]) -> Iterator[Taken]:
     """Yield frames with what their pictures tell beside the one before: no more than two are held."""
     before: Grey | None = None
     for taken, tiny in frames:
-        yield replace(taken, problem=problem_of(tiny, before))
+        yield replace(taken, problem=taken.problem or problem_of(tiny, before))
         before = tiny
 
 
@@ -173,17 +174,18 @@ def _make_room(folder: Path) -> None:
         raise RequestError("output", f"{folder} cannot be used ({unreadable(error)})") from error
 
 
-def _taken(path: Path, facts: VideoFacts, time_s: float, grey: Grey) -> Taken:
+def _taken(path: Path, facts: VideoFacts, shot: Shot, grey: Grey) -> Taken:
     """Say what is known of a frame, and beside it when it was taken."""
-    moment = captured_at(facts, time_s)
+    moment = captured_at(facts, shot.time_s)
     if moment is not None:
         path.with_suffix(".json").write_text(json.dumps({"captured_at": moment}) + "\n", encoding="utf-8")
     return Taken(
         file=path.name,
-        time_s=round(time_s, 6),
+        time_s=round(shot.time_s, 6),
         captured_at=moment,
         sharpness=round(sharpness(grey), 2),
         mean=round(float(grey.mean()), 2),
+        problem="is damaged" if shot.is_damaged else None,
     )
 
 
@@ -215,6 +217,8 @@ def _words(report: Report, folder: Path) -> str:
         lines.append("the recording does not say when it began: the frames have no capture times")
     if report.broken:
         lines.append(f"{report.broken} packets were damaged; what could be decoded was used")
+    if report.ended_s is not None:
+        lines.append(f"the recording breaks off at {report.ended_s:.1f} s of {facts.duration_s:.1f} s")
     lines += [f"{frame.file} {frame.problem}" for frame in report.problems[:10]]
     if len(report.problems) > 10:
         lines.append(f"… and {len(report.problems) - 10} more; all stand in {folder / REPORT}")

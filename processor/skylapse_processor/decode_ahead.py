@@ -72,6 +72,11 @@ class Ahead:
         if self._scout is not None:
             self._scout.close()
 
+    @property
+    def end_s(self) -> float | None:
+        """When its last frame is shown, as the stream counts; none before it was read to its end."""
+        return self._latest_s if self._is_at_end and self._latest_s not in (inf, -inf) else None
+
     def want(self, wanted_s: float, follow: Follow | None) -> None:
         """Leave out what is shown before a moment.
 

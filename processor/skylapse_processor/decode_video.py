@@ -1,7 +1,8 @@
 """Recordings to pictures: a video is opened, walked once, and its frames are handed on with their times.
 
-Damage inside a recording costs the packets that it hit; what could be decoded goes on, and is counted. A film
-that turns its picture by metadata, as telephones do, is turned.
+Damage inside a recording costs the packets that it hit; what could be decoded goes on, and is counted. Decoders
+paint over what they cannot read and go on with that, so frames count as damaged from there to the next key frame.
+A film that turns its picture by metadata, as telephones do, is turned.
 """
 
 from collections.abc import Iterator
@@ -29,7 +30,9 @@ GREY_COLUMNS = 320
 """Width of the small grey picture that frames are judged by."""
 _UNTAGGED_HD_ROWS = 720
 """From so many rows on, a recording that does not say so has BT.709 colours."""
-_MANY_BROKEN = 1000
+_MANY_LOST = 1000
+_EARLY_S = 1.0
+"""A recording that ends so much before its head says has lost its end; sound may be longer by less."""
 
 Grey = NDArray[np.uint8]
 """Luma of a small picture, shape (rows, columns)."""
@@ -59,6 +62,8 @@ class Shot:
     time_s: float
     """From the first frame."""
     frame: VideoFrame
+    is_damaged: bool
+    """Parts of it were painted over, or of one that it may be decoded from."""
 
 
 class Recording:
@@ -71,8 +76,10 @@ class Recording:
         self._stream: VideoStream | None = None
         self._ahead: Ahead | None = None
         self._first_s: float | None = None
-        self.broken = 0
-        """Packets that could not be decoded so far; those that need not be are not among them."""
+        self._wanted_s = 0.0
+        self._lost = 0
+        self.damaged = 0
+        """Packets that could not be decoded whole so far; those that need not be are not among them."""
 
     def __enter__(self) -> Self:
         """Open it; raise PictureError where it is no recording."""
@@ -116,17 +123,31 @@ class Recording:
             started_at=_moment(container.metadata.get("creation_time")),
         )
 
+    @property
+    def ended_s(self) -> float | None:
+        """From the first frame, when the last one was shown that is there, if the head tells of more."""
+        _, _, ahead = self._opened()
+        said_s = self.facts.duration_s
+        if ahead.end_s is None or said_s is None:
+            return None
+        end_s = ahead.end_s - (self._first_s or 0.0)
+        return end_s if end_s + _EARLY_S + 1.0 / max(self.facts.rate, 1.0) < said_s else None
+
     def shots(self) -> Iterator[Shot]:
         """Yield every frame that is wanted and can be decoded, in the order in which they are shown.
 
         Frames that are not wanted may come, too, where others are decoded from them.
         """
         rate = max(self.facts.rate, 1.0)
+        is_damaged = False
         for number, frame in enumerate(self._frames()):
             time_s = frame.time if frame.pts is not None else number / rate
             first_s = time_s if self._first_s is None else self._first_s
             self._first_s = first_s
-            yield Shot(number=number, time_s=max(time_s - first_s, 0.0), frame=frame)
+            shown_s = max(time_s - first_s, 0.0)
+            is_damaged = frame.is_corrupt or (is_damaged and not frame.key_frame)
+            self.damaged += frame.is_corrupt and shown_s >= self._wanted_s
+            yield Shot(number=number, time_s=shown_s, frame=frame, is_damaged=is_damaged)
 
     def want(self, from_s: float, follow: Follow | None = None) -> None:
         """Say from when on frames are wanted: what need not be decoded for them is left out.
@@ -136,6 +157,7 @@ class Recording:
         """
         _, _, ahead = self._opened()
         first_s = self._first_s or 0.0
+        self._wanted_s = from_s
         after = None if follow is None else lambda time_s: first_s + follow(time_s - first_s)
         ahead.want(first_s + from_s, after)
 
@@ -157,9 +179,10 @@ class Recording:
 
     def _lose(self) -> None:
         """Count a broken packet; give up on a recording that is nothing else."""
-        self.broken += 1
-        if self.broken > _MANY_BROKEN:
-            raise PictureError(self._path.name, f"has more than {_MANY_BROKEN} broken packets")
+        self.damaged += 1
+        self._lost += 1
+        if self._lost > _MANY_LOST:
+            raise PictureError(self._path.name, f"has more than {_MANY_LOST} broken packets")
 
     def _opened(self) -> tuple["av.container.InputContainer", VideoStream, Ahead]:
         if self._container is None or self._stream is None or self._ahead is None:

@@ -319,7 +319,8 @@ class Dispatch:
     async def _start_jobs(self) -> None:
         running = [run.job for run in self._runs.values()]
         queued = await asyncio.to_thread(self._table.in_states, "queued")
-        for job in jobs.pick(queued, running, self._workers):
+        ready = await asyncio.to_thread(self._footage.ready, queued, self._clock() - self._late_after)
+        for job in jobs.pick(ready, running, self._workers):
             started = await self._change(
                 job.id, lambda job: jobs.start(job, self._clock()) if job.status == "queued" else None
             )

@@ -35,6 +35,8 @@ _FROZEN_CODES = 0.02
 _BLURRED = 0.4
 """Of the median sharpness of its neighbours."""
 _NEIGHBOURS = 5
+_TIE = 1e-6
+"""Of a step: a frame so little before a moment has reached it, so that none is taken twice."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,10 +64,10 @@ class ExtractWish:
                 raise RequestError(name, f"is not from {low:g} to {high:g} {unit}")
         if self.sharp and self.scene is not None:
             raise RequestError("sharp", "cannot be asked for together with scene")
-        if self.from_s < 0 or (self.to_s is not None and self.to_s <= self.from_s):
-            raise RequestError(
-                "to", "is not after from" if self.from_s >= 0 else "begins before the recording"
-            )
+        if self.from_s < 0:
+            raise RequestError("from", "is before the recording begins")
+        if self.to_s is not None and self.to_s <= self.from_s:
+            raise RequestError("to", "is not after from")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +92,9 @@ class Report:
     facts: VideoFacts
     taken: tuple[Taken, ...]
     broken: int
-    """Packets that could not be decoded, of those that had to be."""
+    """Packets that could not be decoded whole, of those that had to be."""
+    ended_s: float | None
+    """When the last frame is shown that is there, if the head tells of more."""
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
@@ -185,7 +189,7 @@ def _at_moments(recording: Recording, wish: ExtractWish, step_s: float) -> Itera
 
     def follow(time_s: float) -> float:
         """Return from when on a frame is taken after that of this time; never, when all have been."""
-        number = int((time_s + half_s - wish.from_s) / step_s) + 1
+        number = int((time_s + half_s - wish.from_s) / step_s + _TIE) + 1
         if wish.count is not None and number >= wish.count:
             return inf
         next_s = wish.from_s + number * step_s
@@ -207,7 +211,7 @@ def _sharpest(recording: Recording, wish: ExtractWish, step_s: float) -> Iterato
     best: tuple[float, Shot] | None = None
     place, room = 0, Darkroom()
     for shot in _span(recording, wish):
-        here = int((shot.time_s - wish.from_s) / step_s + 1e-6)
+        here = int((shot.time_s - wish.from_s) / step_s + _TIE)
         if best is not None and here != place:
             yield best[1]
             best = None

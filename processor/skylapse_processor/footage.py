@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from skylapse_protocol.identifiers import CameraName
 
 from . import recipe
 from .errors import FilmError, NoPicturesError, RequestError
 from .ingest import read_stored_record
-from .jobs import RenderSpec
+from .jobs import Job, RenderSpec
 from .overlap import Overlaps
 from .recipe import plan as plans
 from .recipe import steps_of
@@ -80,6 +81,21 @@ class Footage:
             return self._overlaps.filled(selection, good)
         beside = self._members(selection)
         return tuple(sorted((*good, *beside), key=lambda frame: (frame.name.captured_at, frame.name.seq)))
+
+    def ready(self, queued: Sequence[Job], before: datetime) -> tuple[Job, ...]:
+        """Return the jobs that wait for no frame to be measured: until then nobody knows if it is fit.
+
+        A window is measured before its order makes a job; what was asked for `before` then waits no longer.
+        """
+        return tuple(
+            job
+            for job in queued
+            if job.origin == "order" or job.created_at <= before or not self._is_being_measured(job.spec)
+        )
+
+    def _is_being_measured(self, spec: RenderSpec) -> bool:
+        wanted = replace(leading(spec, None if spec.from_at else spec.day), unmeasured=True)
+        return any(self._catalogue.frames(replace(wanted, camera=camera), 1) for camera in spec.shown)
 
     def ordered(self, spec: RenderSpec) -> RenderSpec:
         """Return the film of a standing order as the frames of its window make it.

@@ -274,6 +274,24 @@ async def test_no_film_is_started_from_frames_that_nobody_has_judged(tmp_path: P
         assert await renders_are(client, ["done"])
 
 
+@pytest.mark.parametrize(("late_after_s", "frames"), [(900, 2), (1, 3)])
+async def test_a_film_asked_for_waits_a_while_for_frames_to_be_judged(
+    tmp_path: Path, late_after_s: int, frames: int
+) -> None:
+    config = write_config(tmp_path / "processor", renders={"late_after_s": late_after_s})
+    async with serving(config) as (service, client):
+        with measuring_held(service) as go_on:
+            for data, record in (frame(1), white(2), frame(3)):
+                assert (await client.upload(data, record)).status == 201
+            wish = {"camera": "roof/west", "day": DAY, "size": "480p"}
+            assert (await client.ask("POST", "renders", json=wish)).status == 202
+            if late_after_s > 1:
+                await service._dispatch._start_jobs()
+                assert await renders_are(client, ["queued"])
+                go_on.set()
+            await until(partial(films_of, client, frames), timeout_s=60)
+
+
 async def test_a_film_is_made_anew_without_frames_that_turn_out_bad(tmp_path: Path) -> None:
     config = write_config(tmp_path / "processor", renders={"late_after_s": 1})
     async with serving(config) as (service, client):

@@ -127,22 +127,6 @@ async def test_a_frame_is_to_be_seen_as_soon_as_it_is_stored(served: tuple[Servi
     assert seen(await fetched(client, await playlist(client)))[0] == [1, 2, 3]
 
 
-async def test_a_playlist_that_has_not_changed_is_not_sent_again(served: tuple[Service, Client]) -> None:
-    _service, client = served
-    await deliver(client, 1)
-    await until(partial(shows, client, 1), timeout_s=20)
-    address = f"/api/v1/{TODAY}/playlist.m3u8"
-    first = await client.ask("GET", address)
-    asked = {"If-None-Match": first.headers["ETag"]}
-    again = await client.ask("GET", address, headers=asked)
-    assert (again.status, again.body) == (304, b"")
-    await deliver(client, 2)
-    await until(partial(shows, client, 2), timeout_s=20)
-    grown = await client.ask("GET", address, headers=asked)
-    assert (grown.status, grown.body != first.body) == (200, True)
-    assert "no-cache" in grown.headers["Cache-Control"], "it is asked for each time"
-
-
 async def test_segments_close_behind_the_newest_frames_and_players_go_on_over_them(
     served: tuple[Service, Client],
 ) -> None:

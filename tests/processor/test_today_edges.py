@@ -133,3 +133,19 @@ async def test_a_player_is_let_go_when_the_film_that_it_reads_is_gone(
     media.write_bytes(b"")
     with pytest.raises(ClientError):
         await client.get(item["video"])
+
+
+async def test_a_playlist_that_has_not_changed_is_not_sent_again(served: tuple[Service, Client]) -> None:
+    _service, client = served
+    await deliver(client, 1)
+    await until(partial(shows, client, 1), timeout_s=20)
+    address = f"/api/v1/{TODAY}/playlist.m3u8"
+    first = await client.ask("GET", address)
+    asked = {"If-None-Match": first.headers["ETag"]}
+    again = await client.ask("GET", address, headers=asked)
+    assert (again.status, again.body) == (304, b"")
+    await deliver(client, 2)
+    await until(partial(shows, client, 2), timeout_s=20)
+    grown = await client.ask("GET", address, headers=asked)
+    assert (grown.status, grown.body != first.body) == (200, True)
+    assert "no-cache" in grown.headers["Cache-Control"], "it is asked for each time"

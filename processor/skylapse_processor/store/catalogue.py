@@ -338,6 +338,7 @@ def _select(columns: str, tables: str, wanted: Selection) -> tuple[str, list[obj
     """
     where, values = _narrow(wanted)
     index = "frame_test" if wanted.test_id else "frame_day" if wanted.day else None
+    index = "frame_unmeasured" if wanted.unmeasured else index
     if index:
         tables = tables.replace("frames f", f"frames f INDEXED BY {index}")
     return f"{columns} FROM {tables} WHERE {where}", values
@@ -348,6 +349,8 @@ def _narrow(wanted: Selection) -> tuple[str, list[object]]:
     where = "f.camera = (SELECT id FROM cameras WHERE bridge = ? AND camera = ?) AND f.state <> 3"
     if wanted.not_bad:
         where += " AND f.state <> 2"
+    if wanted.unmeasured:
+        where += " AND f.state = 0"
     values: list[object] = [wanted.camera.bridge, wanted.camera.camera]
     for condition, value in (
         ("f.day = ?", wanted.day and day_number(wanted.day)),

@@ -162,6 +162,8 @@ class Selection:
     after: FrameName | None = None
     not_bad: bool = False
     """Only what films do not leave out."""
+    unmeasured: bool = False
+    """Only what is to be measured yet."""
 
 
 def _role(record: FrameRecord) -> FrameRole:
