@@ -199,14 +199,14 @@ def content_of(video: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
-def schedule_name(orders: Sequence[Order], spec: RenderSpec) -> str:
-    """Return what people call the schedule of a film, on one line; empty where no order says so."""
+def schedule_name(orders: Sequence[Order], spec: RenderSpec, remembered: str) -> str:
+    """Return what people call the schedule of a film, on one line; what is remembered where no order says."""
     named = (
         order.schedule_name
         for order in orders
         if order.schedule == spec.schedule and order.camera == str(spec.camera)
     )
-    words = " ".join(next(named, "").split())
+    words = " ".join((next(named, "") or remembered).split())
     return "".join(letter for letter in words if letter.isprintable())[:_LONGEST_NAME]
 
 

@@ -245,7 +245,8 @@ class Service:
     def _words(self, spec: RenderSpec) -> Words:
         names = tuple(map(self._bridges.name, spec.shown))
         zone = self._keeper.zone(spec.camera)
-        schedule = schedule_name(self._store.jobs.orders().orders, spec)
+        orders, remembered = self._store.jobs.orders().orders, self._store.jobs.schedule_name(spec.schedule)
+        schedule = schedule_name(orders, spec, remembered)
         return Words(title=title_of(" + ".join(names), spec, schedule), cameras=names, time_zone=zone)
 
     def _on_stored(self, camera: CameraName) -> None:

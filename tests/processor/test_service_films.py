@@ -181,6 +181,27 @@ async def test_a_film_is_called_the_same_in_its_file_and_by_the_names_that_peopl
         assert told["title"] == tags_of(tmp_path / "film.mp4")["title"] == title
 
 
+async def test_a_film_has_the_name_of_its_schedule_though_no_order_says_it_any_more(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "processor")
+    async with serving(config) as (service, _client):
+        named = (replace(ORDER, schedule_name="Abend am See"), replace(ORDER, schedule_name="", recipe="raw"))
+        for revision, orders in enumerate((named, ())):
+            await service._dispatch.hear_orders(Orders(revision=revision, orders=orders))
+    async with serving(config) as (_service, client):
+        for camera in ("west", "east"):
+            assert (await client.upload(*frame(1, camera=camera))).status == 201
+            wish = {"camera": f"roof/{camera}", "day": DAY, "size": "480p"}
+            assert (await client.ask("POST", "renders", json=wish)).status == 202
+        films = await until(partial(titles_of, client, 2), timeout_s=60)
+        assert films == [f"roof/{camera} · {DAY} · Abend am See" for camera in ("east", "west")]
+
+
+async def titles_of(client: Client, count: int) -> list[str] | None:
+    """Return the titles of all films, once there are so many."""
+    titles = sorted(film["title"] for film in (await client.get("films")).value["items"])
+    return titles if len(titles) == count else None
+
+
 async def test_a_star_trail_of_the_day_is_refused_at_once_and_never_tried_again(
     tmp_path: Path, broker: Broker, listener: Listener
 ) -> None:

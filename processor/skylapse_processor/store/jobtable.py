@@ -140,15 +140,25 @@ class JobTable:
         return self._database.write(work)
 
     def set_orders(self, orders: Orders) -> "Future[None]":
-        """Keep the standing orders."""
+        """Keep the standing orders, and for good what people call the schedules in them."""
 
         def work(connection: Connection) -> None:
             connection.execute(
                 "INSERT INTO facts VALUES ('orders', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
                 (json.dumps(write(orders)),),
             )
+            connection.executemany(
+                "INSERT OR REPLACE INTO schedules VALUES (?, ?)",
+                [(order.schedule, order.schedule_name) for order in orders.orders if order.schedule_name],
+            )
 
         return self._database.write(work)
+
+    def schedule_name(self, schedule: str | None) -> str:
+        """Return what people call a schedule by the last order that said so; empty where none has."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT name FROM schedules WHERE schedule = ?", (schedule,)).fetchone()
+        return row["name"] if row is not None else ""
 
     def orders(self) -> Orders:
         """Return the standing orders."""

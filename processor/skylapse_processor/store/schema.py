@@ -217,6 +217,7 @@ MIGRATIONS = (
         PRIMARY KEY (camera, day, window)
     ) STRICT, WITHOUT ROWID;
     """,
+    "CREATE TABLE schedules (schedule TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT, WITHOUT ROWID;",
 )
 """Append only: what has been released is never edited."""
 
