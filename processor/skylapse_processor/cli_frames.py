@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -99,8 +100,7 @@ Write = Callable[[Pixels, Path], Path]
 def extract(video: Path, folder: Path, wish: ExtractWish, write: Write) -> Report:
     """Write the frames, their sidecars and at last the report; raise PictureError or RequestError."""
     started = time.monotonic()
-    _make_room(folder)
-    with Recording(video) as recording:
+    with _room(folder), Recording(video) as recording:
         facts = recording.facts
         kept = list(_watched(_in_order(chosen(recording, wish), _Desk(folder, write, facts))))
         if not kept:
@@ -164,14 +164,29 @@ def _watched(frames: Iterator[tuple[Taken, Grey]]) -> Iterator[Taken]:
         before = tiny
 
 
-def _make_room(folder: Path) -> None:
-    """Make the folder; refuse one that holds something, since frames of two recordings would mix."""
+@contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """Make the folder; what fails leaves nothing in it, and no folder that was not there.
+
+    One that holds something is refused, since frames of two recordings would mix.
+    """
     try:
+        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise RequestError("output", f"{folder} is not empty")
+    except (FileExistsError, NotADirectoryError) as error:
+        raise RequestError("output", f"{folder} cannot be a folder: a file is in its place") from error
     except OSError as error:
         raise RequestError("output", f"{folder} cannot be used ({unreadable(error)})") from error
+    try:
+        yield
+    except BaseException:
+        for path in folder.iterdir():
+            path.unlink(missing_ok=True)
+        if is_new:
+            folder.rmdir()
+        raise
 
 
 def _taken(path: Path, facts: VideoFacts, shot: Shot, grey: Grey) -> Taken:
@@ -216,7 +231,8 @@ def _words(report: Report, folder: Path) -> str:
     if facts.started_at is None:
         lines.append("the recording does not say when it began: the frames have no capture times")
     if report.broken:
-        lines.append(f"{report.broken} packets were damaged; what could be decoded was used")
+        packets = "1 packet was" if report.broken == 1 else f"{report.broken} packets were"
+        lines.append(f"{packets} damaged; what could be decoded was used")
     if report.ended_s is not None:
         lines.append(f"the recording breaks off at {report.ended_s:.1f} s of {facts.duration_s:.1f} s")
     lines += [f"{frame.file} {frame.problem}" for frame in report.problems[:10]]

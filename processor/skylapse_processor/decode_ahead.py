@@ -58,6 +58,7 @@ class Ahead:
         self._bytes_ahead = 0
         self._read_s: float | None = None
         self._latest_s = -inf
+        self._last_s: float | None = None
         self._times: list[float] = []
         """Of the frames that were read and may be wanted, in order."""
         self._wanted_s = -inf
@@ -75,7 +76,7 @@ class Ahead:
     @property
     def end_s(self) -> float | None:
         """When its last frame is shown, as the stream counts; none before it was read to its end."""
-        return self._latest_s if self._is_at_end and self._latest_s not in (inf, -inf) else None
+        return self._last_s if self._is_at_end else None
 
     def want(self, wanted_s: float, follow: Follow | None) -> None:
         """Leave out what is shown before a moment.
@@ -153,6 +154,8 @@ class Ahead:
         self._bytes_ahead += packet.size
         self._read_s = read.coded_s
         self._latest_s = max(self._latest_s, inf if read.shown_s is None else read.shown_s)
+        if read.shown_s is not None:
+            self._last_s = max(self._last_s or read.shown_s, read.shown_s)
         if read.shown_s is not None and not packet.is_discard and self._may_be_target(read.shown_s):
             insort(self._times, read.shown_s)
         if read.shown_s is not None and read.shown_s <= self._wanted_s:

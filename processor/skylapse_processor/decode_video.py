@@ -1,8 +1,8 @@
 """Recordings to pictures: a video is opened, walked once, and its frames are handed on with their times.
 
-Damage inside a recording costs the packets that it hit; what could be decoded goes on, and is counted. Decoders
-paint over what they cannot read and go on with that, so frames count as damaged from there to the next key frame.
-A film that turns its picture by metadata, as telephones do, is turned.
+Damage inside a recording costs the packets that it hit; what could be decoded goes on, and is counted.
+Decoders paint over what they cannot read and go on with that, so frames count as damaged from there to the
+next key frame. A film that turns its picture by metadata, as telephones do, is turned.
 """
 
 from collections.abc import Iterator

@@ -36,10 +36,10 @@ def still(number: int) -> np.ndarray:
     return pixels
 
 
-def record(path: Path, pictures: list[np.ndarray], *words: str) -> Path:
+def record(path: Path, pictures: list[np.ndarray], *words: str, rate: int = RATE) -> Path:
     """Make a recording with Debian's ffmpeg."""
     command = [find_program("ffmpeg"), "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"]
-    command += ["-s", f"{SIZE[0]}x{SIZE[1]}", "-r", str(RATE), "-i", "-", "-c:v", "libx264", "-qp", "0"]
+    command += ["-s", f"{SIZE[0]}x{SIZE[1]}", "-r", str(rate), "-i", "-", "-c:v", "libx264", "-qp", "0"]
     command += ["-pix_fmt", "yuv420p", *words, str(path)]
     subprocess.run(command, input=b"".join(picture.tobytes() for picture in pictures), check=True)
     return path
@@ -103,6 +103,18 @@ def test_the_frames_that_were_asked_for_are_taken(
     assert report["broken"] == 0
 
 
+@pytest.mark.parametrize(
+    ("rate", "words", "count"), [(25, ("--rate", "10"), 60), (30, ("--rate", "20"), 120)]
+)
+def test_a_moment_between_two_frames_takes_one_of_them(
+    tmp_path: Path, rate: int, words: tuple[str, ...], count: int
+) -> None:
+    pictures = [still(number % 200) for number in range(6 * rate)]
+    report = take(record(tmp_path / "day.mp4", pictures, rate=rate), tmp_path / "out", *words)
+    times = [frame["time_s"] for frame in report["taken"]]
+    assert times == pytest.approx([number / float(words[1]) for number in range(count)], abs=0.51 / rate)
+
+
 def test_each_picture_knows_when_it_was_taken(video: Path, tmp_path: Path) -> None:
     take(video, tmp_path / "out", "--every", "4")
     listing = read_folder(tmp_path / "out")
@@ -154,6 +166,24 @@ def test_damage_costs_what_it_hit(video: Path, tmp_path: Path) -> None:
     assert 60 <= len(report["taken"]) <= 121
 
 
+def test_pictures_that_a_decoder_painted_over_are_named(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).integers(-30, 30, (60, SIZE[1], SIZE[0], 1))
+    pictures = [np.clip(still(n) + noise[n], 0, 255).astype(np.uint8) for n in range(60)]
+    recording = record(tmp_path / "day.mkv", pictures, "-g", "20", "-bf", "0", "-qp", "20")
+    assert take(recording, tmp_path / "whole", "--rate", "10")["problems"] == 0
+    data = bytearray(recording.read_bytes())
+    for place in (len(data) * share // 100 for share in (45, 50, 55)):
+        data[place : place + 40] = b"\xff" * 40
+    recording.write_bytes(data)
+    report = take(recording, tmp_path / "out", "--rate", "10")
+    problems = {frame["file"]: frame["problem"] for frame in report["taken"] if frame["problem"]}
+    assert report["broken"] >= 1
+    assert set(problems.values()) == {"is damaged"}
+    first = int(min(problems)[:6])
+    assert 21 <= first <= 40
+    assert list(problems) == [f"{number:06d}.jpg" for number in range(first, 41)]
+
+
 def test_a_recording_of_which_the_end_is_missing_gives_what_is_there(tmp_path: Path) -> None:
     pictures = [still(number) for number in range(100)]
     recording = record(tmp_path / "growing.mkv", pictures, "-g", "10")
@@ -161,6 +191,7 @@ def test_a_recording_of_which_the_end_is_missing_gives_what_is_there(tmp_path: P
     recording.write_bytes(data[: len(data) * 2 // 3])
     report = take(recording, tmp_path / "out", "--rate", "10")
     assert 40 <= len(report["taken"]) < 100
+    assert report["ended_s"] == pytest.approx(report["taken"][-1]["time_s"], abs=0.2)
 
 
 def test_pictures_are_written_beside_each_other_and_stand_in_order(video: Path, tmp_path: Path) -> None:
@@ -178,11 +209,15 @@ def test_pictures_are_written_beside_each_other_and_stand_in_order(video: Path, 
 
 
 def test_a_disk_that_is_full_is_said(video: Path, tmp_path: Path) -> None:
-    def write(_pixels: Pixels, _stem: Path) -> Path:
+    def write(_pixels: Pixels, stem: Path) -> Path:
+        stem.with_suffix(".png").write_bytes(b"half a pic")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(RequestError, match=r"cannot be written \(No space left"):
-        extract(video, tmp_path / "out", ExtractWish(count=4), write)
+    (tmp_path / "there").mkdir()
+    for name in ("there", "new"):
+        with pytest.raises(RequestError, match=r"cannot be written \(No space left"):
+            extract(video, tmp_path / name, ExtractWish(count=4), write)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "there"]
 
 
 def test_what_cannot_be_done_is_said(video: Path, tmp_path: Path) -> None:
@@ -190,6 +225,8 @@ def test_what_cannot_be_done_is_said(video: Path, tmp_path: Path) -> None:
     assert "notes.txt: is no recording" in refuse(tmp_path / "notes.txt", tmp_path / "a")
     assert "missing.mp4" in refuse(tmp_path / "missing.mp4", tmp_path / "a")
     assert "--rate: is not from" in refuse(video, tmp_path / "a", "--rate", "0")
+    assert "--from: is before" in refuse(video, tmp_path / "a", "--from", "-1")
+    assert "a file is in its place" in refuse(video, tmp_path / "notes.txt")
     assert "--to: is not after" in refuse(video, tmp_path / "a", "--from", "5", "--to", "5")
     assert "no frame in what was asked for" in refuse(video, tmp_path / "a", "--from", "60")
     take(video, tmp_path / "full", "--count", "2")
