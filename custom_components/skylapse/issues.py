@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 HELP_URL = "https://github.com/skylapse-ha/skylapse/blob/main/docs/troubleshooting.md"
 
+ALONE_S = 600.0
+"""Twins put each other off the broker, again within a minute: who is alone for so long has no twin left."""
+
 _KEPT_BOOTS = 3
 _TWINS: Trouble[Any] = Trouble(key="twin_bridges", find=lambda *_: None, is_severe=True)
 """Told by what was said before, not by facts."""
@@ -37,6 +40,8 @@ class Issues:
         self.entry = entry
         self.coordinator = coordinator
         self._boots: dict[str, list[str]] = {}
+        self._alone: dict[str, CALLBACK_TYPE] = {}
+        """What ends the wait for a bridge to be alone under its id, by bridge."""
         self._told: set[str] = set()
         self._patience: dict[str, CALLBACK_TYPE] = {}
         """What ends the wait for a trouble to last, by issue."""
@@ -72,6 +77,7 @@ class Issues:
             self._look(subject)
         for subject in went:
             self._boots.pop(subject.id, None)
+            self._end(self._alone, subject.id)
             for trouble in (*TROUBLES[subject.kind], _TWINS):
                 if subject != PROCESSOR:
                     self._say(trouble, subject.id, None)
@@ -129,6 +135,20 @@ class Issues:
         self._say(_TWINS, announce.bridge, {"bridge": announce.bridge} if is_so else None)
         boots.append(announce.boot_id)
         del boots[:-_KEPT_BOOTS]
+        self._end(self._alone, announce.bridge)
+        if is_so:
+            self._wait_until_alone(announce.bridge)
+
+    def _wait_until_alone(self, bridge: str) -> None:
+        """Believe that there are no twins any more once one boot alone has been heard for a while."""
+
+        @callback
+        def is_alone(_now: datetime) -> None:
+            del self._alone[bridge]
+            del self._boots[bridge][:-1]
+            self._say(_TWINS, bridge, None)
+
+        self._alone[bridge] = async_call_later(self.hass, ALONE_S, is_alone)
 
     @callback
     def _say(self, trouble: Trouble[Any], subject: str, places: Places | None) -> None:
@@ -160,8 +180,7 @@ class Issues:
 
     def _forget(self, issue: str) -> None:
         self._places.pop(issue, None)
-        if (stop := self._patience.pop(issue, None)) is not None:
-            stop()
+        self._end(self._patience, issue)
         if issue in self._told:
             self._told.discard(issue)
             ir.async_delete_issue(self.hass, DOMAIN, issue)
@@ -171,6 +190,13 @@ class Issues:
         """Tell of nothing any more: an entry that is not loaded knows nothing."""
         for issue in {*self._patience, *self._told}:
             self._forget(issue)
+        for bridge in tuple(self._alone):
+            self._end(self._alone, bridge)
+
+    @staticmethod
+    def _end(waits: dict[str, CALLBACK_TYPE], key: str) -> None:
+        if (stop := waits.pop(key, None)) is not None:
+            stop()
 
     @staticmethod
     def _issue(key: str, subject: str) -> str:

@@ -10,7 +10,7 @@ from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
-from custom_components.skylapse.issues import HELP_URL, async_set_issue
+from custom_components.skylapse.issues import ALONE_S, HELP_URL, async_set_issue
 from custom_components.skylapse.media.shared import MARKER
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.messages import Clock, Focus, ProcessorHealth
@@ -43,6 +43,24 @@ async def test_two_machines_under_one_id_are_told_of(
     assert issues(hass) == set()
     await bridge.arrive(boot_id="a")
     await bridge.say(topics.ANNOUNCE, None)
+    assert issues(hass) == set()
+
+
+async def test_twins_are_told_of_until_one_has_been_alone_for_a_while(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    for boot in "abab":
+        await bridge.arrive(boot_id=boot)
+    await pass_time(hass, ALONE_S - 20)
+    await bridge.arrive(boot_id="b")
+    assert issues(hass) == {"twin_bridges_roof"}
+    await pass_time(hass, ALONE_S + 1)
+    assert issues(hass) == set()
+    await bridge.arrive(boot_id="a")
+    assert issues(hass) == set()
+    await bridge.arrive(boot_id="b")
+    assert issues(hass) == {"twin_bridges_roof"}
+    assert await hass.config_entries.async_unload(loaded.entry_id)
     assert issues(hass) == set()
 
 
