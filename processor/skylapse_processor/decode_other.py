@@ -24,6 +24,8 @@ _SRGB_GAMMA = (2.4, 12.92)
 _WIDE_TIFF = (b"II*\0", b"MM\0*")
 _WIDE_PNG = b"\x89PNG"
 _PNG_DEPTH_AT = 24
+_COARSE = ("I", "F")
+"""Pillow's modes of 32 bits a sample, whole numbers and others: what is white in them is not known."""
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, struct.error, UserWarning)
 """What Pillow answers damage with; it warns of some, and whoever made warnings into errors gets one here."""
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -71,9 +73,18 @@ def decode_other(data: bytes, name: str, cover: tuple[int, int]) -> Pixels:
         return _developed(data, name, cover, bits=8).astype(np.uint8)
     try:
         with _opened(data, name) as image:
-            return np.asarray(image.convert("RGB"))
+            if image.mode in _COARSE:
+                raise PictureError(name, "has samples of 32 bits; 8 and 16 can be read")
+            return np.asarray(_narrow(image).convert("RGB"))
     except _UNREADABLE as error:
         raise PictureError(name, f"is damaged ({error})") from error
+
+
+def _narrow(image: Image.Image) -> Image.Image:
+    """Return a grey picture of sixteen bits in eight: Pillow would clip it to white."""
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image, dtype=np.uint16) // 257).astype(np.uint8))
 
 
 def decode_wide(data: bytes, name: str, cover: tuple[int, int]) -> Wide | None:

@@ -57,6 +57,21 @@ def test_other_formats_are_read(kind: str) -> None:
     assert np.abs(decode(buffer.getvalue(), "a").astype(int) - PIXELS).mean() < 6
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_grey_in_sixteen_bits_is_as_bright_as_in_eight(kind: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS[..., 1].astype(np.uint16) * 257).save(buffer, kind)
+    assert np.array_equal(decode(buffer.getvalue(), "a"), np.repeat(PIXELS[..., 1:2], 3, axis=2))
+
+
+@pytest.mark.parametrize("samples", [np.int32, np.float32])
+def test_samples_of_thirty_two_bits_are_refused(samples: type) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS[..., 1].astype(samples)).save(buffer, "TIFF")
+    with pytest.raises(PictureError, match="32 bits"):
+        decode(buffer.getvalue(), "a")
+
+
 def test_a_grey_picture_and_trailing_bytes_are_fine() -> None:
     grey = jpeg(PIXELS[..., 1]) + b"\0" * 1000
     assert decode(grey, "a.jpg").shape == (40, 64, 3)
