@@ -132,6 +132,6 @@ def test_captions_fade_with_the_film(tmp_path: Path) -> None:
     _film(tmp_path / "in", overlay={"text": "WHITE", "size": 0.2, "opacity": 1}, fade={"frames": 2})
     shown = film_frames(tmp_path / "film.mp4")
     brightest = [int(frame[100:].max()) for frame in shown]
-    assert brightest[0] == pytest.approx(brightest[3] / 3, abs=14)
-    assert brightest[1] == pytest.approx(2 * brightest[3] / 3, abs=14)
+    assert brightest[0] < 3, "the first frame is black"
+    assert brightest[1] == pytest.approx(brightest[3] / 2, abs=14)
     assert brightest[3] > 230

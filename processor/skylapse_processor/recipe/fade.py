@@ -17,9 +17,12 @@ def fade(plan: Plan, *, frames: float = 15) -> Plan:
 
 
 def ramp(count: int, frames: int) -> Curve:
-    """Return the share of its light, 0…1, that each of the `count` frames of a film shows, shape (count,)."""
+    """Return the share of its light, 0…1, that each of the `count` frames of a film shows, shape (count,).
+
+    The first frame and the last are black.
+    """
     length = min(frames, count // 4)
     if length < 1:
         return np.ones(count)
-    rising = (np.arange(count) + 1) / (length + 1)
+    rising = np.arange(count) / length
     return np.minimum(1.0, np.minimum(rising, rising[::-1]))
