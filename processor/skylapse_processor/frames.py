@@ -1,14 +1,14 @@
 """The frames of a film: where each picture lies and what is known of its exposure.
 
 A folder of pictures is read by sidecar (`0001.json` beside `0001.jpg`, any subset of a record's fields), else
-EXIF (the record in UserComment, then the standard tags), and put in order of capture time; where any picture
-has no time, in the natural order of names (`img2` before `img10`).
+EXIF (the record in UserComment, then the standard tags), and put in the order of the film, see `order.py`.
+What has no time is looked at first: what is no picture at all has no say in the order.
 """
 
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -19,9 +19,10 @@ from PIL import Image
 from skylapse_protocol.codec import parse_time
 from skylapse_protocol.tone import CURVES
 
-from .decode import exif_of
-from .errors import NoPicturesError
+from .decode import exif_of, look
+from .errors import NoPicturesError, PictureError
 from .measure import Measurement
+from .order import ENOUGH_TIMES, in_order, natural_key
 from .tone import RASPBERRY_PI, SRGB, known
 
 RAW_SUFFIX = ".dng"
@@ -35,8 +36,10 @@ _EXPOSURE_TIME, _ISO, _F_NUMBER = 0x829A, 0x8827, 0x829D
 _ORIGINAL, _ORIGINAL_OFFSET, _ORIGINAL_FRACTION = 0x9003, 0x9011, 0x9291
 _USER_COMMENT = 0x9286
 _HEAD_BYTES = 256 * 1024
+_SIZE_BYTES = 512 * 1024
 _JPEG = b"\xff\xd8"
 _SIDECAR_BYTES = 64 * 1024
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +94,8 @@ class FolderListing:
     frames: tuple[SourceFrame, ...]
     skipped: tuple[tuple[str, str], ...]
     noticed: tuple[tuple[str, str], ...] = ()
-    """Sidecars that say nothing, with the reason; their pictures are in the film."""
+    """Sidecars that say nothing, with the reason; their pictures are in the film. The folder, where some
+    pictures have no time."""
 
 
 def read_folder(path: Path) -> FolderListing:
@@ -110,28 +114,47 @@ def read_folder(path: Path) -> FolderListing:
             continue
         try:
             sidecar = _sidecar(file)
-            frames.append(_read_frame(file, sidecar if isinstance(sidecar, dict) else {}))
+            frame = _read_frame(file, sidecar if isinstance(sidecar, dict) else {})
+            frames.append(frame if frame.captured_at else replace(frame, size=size_of(frame)))
             if isinstance(sidecar, str):
                 noticed.append((file.with_suffix(".json").name, sidecar))
+        except PictureError as error:
+            skipped.append((file.name, error.why))
         except OSError as error:
             skipped.append((file.name, f"cannot be read ({error.strerror or error})"))
+    noticed.sort()
+    if (words := _order_in_words(frames)) is not None:
+        noticed.append((str(path), words))
+    order = in_order([frame.name for frame in frames], [frame.captured_at for frame in frames])
     return FolderListing(
-        frames=in_order(frames), skipped=tuple(sorted(skipped)), noticed=tuple(sorted(noticed))
+        frames=tuple(frames[number] for number in order),
+        skipped=tuple(sorted(skipped)),
+        noticed=tuple(noticed),
     )
 
 
-def in_order(frames: list[SourceFrame]) -> tuple[SourceFrame, ...]:
-    """Sort by capture time, ties and pictures without a time by the natural order of names."""
-    by_name = sorted(frames, key=lambda frame: natural_key(frame.name))
-    if any(frame.captured_at is None for frame in frames):
-        return tuple(by_name)
-    return tuple(sorted(by_name, key=lambda frame: frame.captured_at or datetime.min.replace(tzinfo=UTC)))
+def _order_in_words(frames: Sequence[SourceFrame]) -> str | None:
+    """Say how pictures stand in the film where some have no time and others do."""
+    timeless = sorted((frame.name for frame in frames if frame.captured_at is None), key=natural_key)
+    count = len(timeless)
+    if count in (0, len(frames)):
+        return None
+    if len(frames) - count < ENOUGH_TIMES * len(frames):
+        return f"is shown in the order of names: {count} of its {len(frames)} pictures have no capture time"
+    named = ", ".join(timeless[:_MOST_NAMED]) + (", …" if count > _MOST_NAMED else "")
+    return f"{count} of its {len(frames)} pictures have no capture time and stand by name: {named}"
 
 
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a sort key that reads digits as numbers."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
+def size_of(frame: SourceFrame) -> tuple[int, int]:
+    """Return width and height of a picture by its head; raise PictureError or OSError where it is none."""
+    if frame.measured is not None:
+        return frame.measured.width, frame.measured.height
+    with frame.path.open("rb") as stream:
+        head = stream.read(_SIZE_BYTES)
+        if not head.startswith(_JPEG):
+            head += stream.read()
+    shape = look(head, frame.name, whole=False)
+    return shape.width, shape.height
 
 
 def facts_of_record(record: Mapping[str, Any]) -> ExposureFacts | None:

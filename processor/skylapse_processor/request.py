@@ -276,7 +276,7 @@ def pace(request: RenderRequest, frames: tuple[SourceFrame, ...]) -> tuple[Fract
     if request.length_s is not None:
         wanted = count / request.length_s
     elif request.speed_up is not None:
-        wanted = (count - 1) / _span_s(frames) * request.speed_up
+        wanted = _taken_per_s(frames) * request.speed_up
     else:
         wanted = request.rate or DEFAULT_RATE
     every = max(1, -int(-wanted // MAX_RATE))
@@ -408,12 +408,14 @@ def _frame_from_json(value: Mapping[str, Any]) -> SourceFrame:
     )
 
 
-def _span_s(frames: tuple[SourceFrame, ...]) -> float:
-    first, last = frames[0].captured_at, frames[-1].captured_at
-    span = (last - first).total_seconds() if first and last else 0.0
-    if span <= 0:
-        raise RequestError("speed_up", "needs pictures with capture times")
-    return span
+def _taken_per_s(frames: tuple[SourceFrame, ...]) -> float:
+    """Return how many frames were taken a second, from the first with a capture time to the last."""
+    known = [(number, frame.captured_at) for number, frame in enumerate(frames) if frame.captured_at]
+    if known:
+        (first, begun), (last, ended) = known[0], known[-1]
+        if (span_s := (ended - begun).total_seconds()) > 0:
+            return (last - first) / span_s
+    raise RequestError("speed_up", "needs pictures with capture times")
 
 
 def _even(length: float) -> int:

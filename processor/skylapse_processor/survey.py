@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from . import decode
 from .errors import CancelledError, PictureError
-from .frames import SourceFrame
+from .frames import SourceFrame, size_of
 from .measure import Measurement, measure_pixels, small
 from .progress import Meter
 from .recipe import plan as plans
@@ -22,7 +22,6 @@ from .tone import SRGB
 
 WORKERS = 2
 IN_FLIGHT = 4
-_HEAD_BYTES = 512 * 1024
 
 Skipped = list[tuple[str, str]]
 """Files and why they are not in the film."""
@@ -39,7 +38,7 @@ def survey(frames: tuple[SourceFrame, ...]) -> tuple[tuple[SourceFrame, ...], Sk
         frame: SourceFrame | None = first
         while frame is not None:
             try:
-                good.append(frame if frame.size else replace(frame, size=_size_of(frame)))
+                good.append(frame if frame.size else replace(frame, size=size_of(frame)))
                 break
             except (PictureError, OSError) as error:
                 skipped.append((frame.name, why(error)))
@@ -117,14 +116,3 @@ def why(error: PictureError | OSError) -> str:
     if isinstance(error, PictureError):
         return error.why
     return f"cannot be read ({error.strerror or error})"
-
-
-def _size_of(frame: SourceFrame) -> tuple[int, int]:
-    if frame.measured is not None:
-        return frame.measured.width, frame.measured.height
-    with frame.path.open("rb") as stream:
-        head = stream.read(_HEAD_BYTES)
-        if not head.startswith(b"\xff\xd8"):
-            head += stream.read()
-    shape = decode.look(head, frame.name, whole=False)
-    return shape.width, shape.height

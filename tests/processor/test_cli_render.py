@@ -79,7 +79,7 @@ def test_a_sidecar_that_says_nothing_is_named(tmp_path: Path) -> None:
     assert "film.mp4: 3 frames, 0" in done.stdout, "the picture is in the film"
     assert done.stderr.startswith("0002.json: is ignored: it is no JSON (")
     told = json.loads(_run(tmp_path / "in", "-o", tmp_path / "film.mp4", "--json").stdout)["noticed"]
-    assert [entry["file"] for entry in told] == ["0002.json"]
+    assert [entry["file"] for entry in told] == ["0002.json", str(tmp_path / "in")]
 
 
 def test_a_terminal_sees_a_bar(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skylapse_processor.errors import NoPicturesError
-from skylapse_processor.frames import ExposureFacts, facts_of_record, natural_key, read_exif, read_folder
+from skylapse_processor.frames import ExposureFacts, SourceFrame, facts_of_record, read_exif, read_folder
+from skylapse_processor.order import natural_key
+from skylapse_processor.recipe import plan as plans
 
 from .pictures import START, exif, jpeg
 
@@ -32,7 +34,71 @@ def test_pictures_are_in_order_of_capture_time(tmp_path: Path) -> None:
 def test_without_times_names_are_in_natural_order(tmp_path: Path) -> None:
     for name in ("img10.jpg", "img2.jpg", "IMG1.jpg"):
         _write(tmp_path, name)
-    assert [frame.name for frame in read_folder(tmp_path).frames] == ["IMG1.jpg", "img2.jpg", "img10.jpg"]
+    listing = read_folder(tmp_path)
+    assert [frame.name for frame in listing.frames] == ["IMG1.jpg", "img2.jpg", "img10.jpg"]
+    assert listing.noticed == ()
+
+
+def _write_backwards(folder: Path, count: int) -> list[str]:
+    """Write pictures whose names count down while time goes on; return their names in order of time."""
+    wanted = [f"{count - number:04d}.jpg" for number in range(count)]
+    for number, name in enumerate(wanted):
+        _write(folder, name, captured_at=START + timedelta(minutes=number))
+    return wanted
+
+
+def test_a_file_that_is_no_picture_has_no_say_in_the_order(tmp_path: Path) -> None:
+    wanted = _write_backwards(tmp_path, 6)
+    for number in range(20):
+        (tmp_path / f"{9000 + number}.jpg").write_bytes(b"junk" * 1000)
+    listing = read_folder(tmp_path)
+    assert [frame.name for frame in listing.frames] == wanted
+    assert listing.skipped[0][0] == "9000.jpg"
+    assert (len(listing.skipped), listing.noticed) == (20, ())
+
+
+def test_a_few_pictures_without_a_time_stand_where_their_names_put_them(tmp_path: Path) -> None:
+    wanted = _write_backwards(tmp_path, 9)
+    for name in ("0001.jpg", "0004.jpg", "0005.jpg", "0009.jpg"):
+        _write(tmp_path, name)
+    listing = read_folder(tmp_path)
+    assert [frame.name for frame in listing.frames] == wanted
+    words = "have no capture time and stand by name: 0001.jpg, 0004.jpg, 0005.jpg, 0009.jpg"
+    assert listing.noticed == ((str(tmp_path), f"4 of its 9 pictures {words}"),)
+
+
+def test_where_most_pictures_have_no_time_names_say_the_order(tmp_path: Path) -> None:
+    for number in range(7):
+        _write(tmp_path, f"{number}.jpg")
+    for number in (2, 5, 6):
+        _write(tmp_path, f"{number}.jpg", captured_at=START - timedelta(days=number))
+    listing = read_folder(tmp_path)
+    assert [frame.name for frame in listing.frames] == [f"{number}.jpg" for number in range(7)]
+    words = "is shown in the order of names: 4 of its 7 pictures have no capture time"
+    assert listing.noticed == ((str(tmp_path), words),)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "positions"),
+    [
+        ([0, 10, None, 30, 60], [0, 2 / 3, 4 / 3, 2, 4]),
+        ([None, 10, 20, 40, 50, None], [0, 5 / 6, 10 / 6, 20 / 6, 25 / 6, 5]),
+        ([40, 30, 20, 10], [0, 1, 2, 3]),
+        ([0, None, None, None, 90], [0, 1, 2, 3, 4]),
+    ],
+)
+def test_a_film_takes_the_pauses_between_pictures_from_their_times(
+    seconds: list[int | None], positions: list[float]
+) -> None:
+    frames = tuple(
+        SourceFrame(
+            path=Path("a.jpg"),
+            name="a.jpg",
+            captured_at=None if each is None else START + timedelta(seconds=each),
+        )
+        for each in seconds
+    )
+    assert list(plans.positions(frames)) == pytest.approx(positions)
 
 
 def test_equal_times_are_ordered_by_name(tmp_path: Path) -> None:

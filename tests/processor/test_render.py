@@ -275,6 +275,24 @@ def test_rate_length_or_speed(tmp_path: Path, wishes: dict[str, float], rate: fl
     assert pace(replace(request, **wishes), request.frames) == (Fraction(rate), every)  # type: ignore[arg-type]
 
 
+def test_a_speed_is_reached_though_the_first_and_the_last_picture_have_no_time(tmp_path: Path) -> None:
+    write_evening(tmp_path / "in", evening(20), facts="records")
+    for name in ("0001.json", "0020.json"):
+        (tmp_path / "in" / name).unlink()
+    assert _film(tmp_path / "in", speed_up=150.0).rate == 10
+
+
+def test_a_file_that_is_no_picture_does_not_turn_a_film_round(tmp_path: Path) -> None:
+    rising = Evening(light_ev=np.linspace(-2, 0, 12), cloud_ev=np.zeros(12), exposure_ev=np.zeros(12))
+    write_evening(tmp_path / "in", rising, facts="exif")
+    for number in range(1, 13):
+        (tmp_path / "in" / f"{number:04d}.jpg").rename(tmp_path / "in" / f"shot{13 - number}.jpg")
+    (tmp_path / "in" / "9999.jpg").write_bytes(b"junk" * 1000)
+    result = _film(tmp_path / "in")
+    assert (result.frames, names(result.skipped)) == (12, ["9999.jpg"])
+    assert (np.diff(film_log_means(_output(tmp_path / "in"))) > 0).all()
+
+
 @pytest.mark.parametrize(
     ("wishes", "field"),
     [

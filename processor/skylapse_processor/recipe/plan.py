@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from skylapse_processor.frames import SourceFrame
 from skylapse_processor.measure import Brightness, Measurement
+from skylapse_processor.order import filled, seconds_of
 from skylapse_processor.tone import LUMINANCE
 
 from .calibrated import NOTHING, Calibration
@@ -103,16 +104,16 @@ def made(plan: Plan) -> int:
 
 
 def positions(frames: tuple[SourceFrame, ...]) -> Curve:
-    """Return capture times in intervals; the number of the frame where a time is missing or stands still."""
+    """Return capture times in intervals; the number of the frame where they are missing or stand still."""
     index = np.arange(len(frames), dtype=np.float64)
-    times = [frame.captured_at for frame in frames]
-    known = [moment for moment in times if moment is not None]
-    if len(frames) < 3 or len(known) < len(frames):
+    seconds = filled(seconds_of([frame.captured_at for frame in frames]))
+    if seconds is None or len(frames) < 3:
         return index
-    seconds = np.array([moment.timestamp() for moment in known])
     steps = np.diff(seconds)
+    if steps.min() < 0:
+        return index
     interval = float(steps[steps <= GAP * _long_pause(steps)].mean())
-    if interval < MIN_INTERVAL_S or steps.min() < 0:
+    if interval < MIN_INTERVAL_S:
         return index
     even = np.clip(steps / interval, 0.0, GAP_CAP)
     return np.concatenate([[0.0], np.cumsum(even)])
