@@ -7,6 +7,7 @@ not wake the entities of all.
 import asyncio
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -411,9 +412,4 @@ def _call(what: object, listener: Callable[..., None], *said: Any) -> None:
 
 def _hang[T](listeners: list[T], listener: T) -> CALLBACK_TYPE:
     listeners.append(listener)
-
-    @callback
-    def take_down() -> None:
-        listeners.remove(listener)
-
-    return take_down
+    return partial(listeners.remove, listener)

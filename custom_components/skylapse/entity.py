@@ -64,7 +64,7 @@ class SkylapseEntity(Entity):
         """Listen to the subject."""
         await super().async_added_to_hass()
         self.async_on_remove(self.coordinator.async_listen(self.subject, self._facts_changed))
-        if self.knower != self.subject:
+        if self.knower is not self.subject:
             self.async_on_remove(self.coordinator.async_listen(self.knower, self._facts_changed))
         self._last_shown = self.shown()  # Home Assistant writes it next
 
