@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -152,6 +153,18 @@ def test_where_light_changes_and_nothing_moves_the_cross_fade_is_shown() -> None
     pictures = [Picture(light=each, number=n, frame=n) for n, each in enumerate((first, second))]
     shown = between(pictures[0], pictures[1], 0.5)
     assert np.sqrt(np.mean((shown - (first + second) / 2) ** 2)) < 0.06
+
+
+def test_a_picture_made_strip_by_strip_is_the_one_that_is_made_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(2)
+    coarse = rng.uniform(0.1, 0.7, (3, 24, 32)).astype(np.float32)
+    whole = np.stack([cv2.resize(each, (320, 320), interpolation=cv2.INTER_CUBIC) for each in coarse])
+    moved = [Picture(light=whole[:, 12 * n : 300 + 12 * n], number=n, frame=n) for n in range(2)]
+    by_strips = between(*moved, 0.5)
+    monkeypatch.setattr(sys.modules[between.__module__], "_BAND", 300)
+    assert np.abs(by_strips - between(*moved, 0.5)).max() < 1e-4
 
 
 def test_layers_tell_how_many_pictures_they_make_and_ask_for_none_that_are_not_there() -> None:

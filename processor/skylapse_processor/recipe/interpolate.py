@@ -35,7 +35,7 @@ from skylapse_processor.errors import RequestError
 from skylapse_processor.tone import LUMINANCE
 
 from .blend import mean, weight
-from .layer import Layer, Light, Picture
+from .layer import Layer, Light, Picture, Size
 from .plan import Plan, made
 
 WAYS = ("auto", "flow", "blend")
@@ -45,8 +45,10 @@ SLIDE_SHOW = 16.0
 """Frames for each picture from which on a film is none."""
 
 _FLOW_COLUMNS = 640
-_BAND = 256
-"""Rows at a time, for the sake of memory."""
+_BAND = 128
+"""Rows at a time, for the sake of memory: at 1080p one channel of them lies in blocks that are used again."""
+_GREEN_FIRST = (1, 0, 2)
+"""Channels; by the first of them motion is believed."""
 _SAME = 1e-3
 _NOISE = 0.01
 _DOUBT = 4.0
@@ -149,42 +151,70 @@ def interpolate(
 def between(first: Picture, second: Picture, share: float) -> Light:
     """Return the light at a share, 0…1, of the way from one picture to the next."""
     there, back = flows(first, second)
+    motions = (
+        (share - 1) * share * there + share * share * back,
+        (1 - share) ** 2 * there + (share - 1) * share * back,
+    )
     columns, rows = first.size
     spread = max(2, round(columns / 270))
-    reach = spread + math.ceil(max(np.abs(there[..., 1]).max(), np.abs(back[..., 1]).max()))
+    reach = 1 + math.ceil(max(np.abs(motion[1]).max() for motion in motions))
     shown = np.empty((3, rows, columns), dtype=np.float32)
     for top in range(0, rows, _BAND):
-        past = min(top + _BAND, rows)
-        band = slice(max(0, top - reach), min(rows, past + reach))
-        inner = slice(top - band.start, past - band.start)
-        lights = first.rows(band), second.rows(band)
-        moved = (
-            _moved(lights[0], (share - 1) * share * there[band] + share * share * back[band]),
-            _moved(lights[1], (1 - share) ** 2 * there[band] + (share - 1) * share * back[band]),
-        )
-        belief = _belief(lights, moved, spread)[inner]
-        for channel in range(3):
+        part = slice(top, min(top + _BAND, rows))
+        near = _wider(part, spread, rows)
+        wide = _wider(near, reach, rows)
+        ways = [_way(motion, near, wide.start, first.size) for motion in motions]
+        belief: Plane | None = None
+        for channel in _GREEN_FIRST:
+            lights = [picture.channel(channel, wide) for picture in (first, second)]
+            still = [light[near.start - wide.start : near.stop - wide.start] for light in lights]
+            moved = [_moved(light, *way) for light, way in zip(lights, ways, strict=True)]
+            if belief is None:
+                belief = _belief(still, moved, spread)
             plain, followed = (
-                cv2.addWeighted(one[channel, inner], 1 - share, two[channel, inner], share, 0.0)
-                for one, two in (lights, moved)
+                cv2.addWeighted(one, 1 - share, two, share, 0.0) for one, two in (still, moved)
             )
-            shown[channel, top:past] = plain + belief * (followed - plain)
+            mixed = plain + belief * (followed - plain)
+            shown[channel, part] = mixed[top - near.start : part.stop - near.start]
     return shown
 
 
-def _moved(light: Light, motion: Plane) -> Light:
-    """Return light, each pixel taken from where motion, shape (rows, columns, 2), points."""
-    rows, columns = motion.shape[:2]
-    x = motion[..., 0] + np.arange(columns, dtype=np.float32)
-    y = motion[..., 1] + np.arange(rows, dtype=np.float32)[:, None]
-    found = np.empty_like(light)
-    for channel, target in zip(light, found, strict=True):
-        cv2.remap(channel, x, y, cv2.INTER_LINEAR, dst=target, borderMode=cv2.BORDER_REPLICATE)
-    return found
+def _wider(part: slice, by: int, rows: int) -> slice:
+    """Return so many rows more on either side, as far as there are any."""
+    return slice(max(0, part.start - by), min(rows, part.stop + by))
+
+
+def _way(motion: Plane, part: slice, above: int, size: Size) -> tuple[Plane, Plane]:
+    """Return the columns and rows, `above` the first of them, where motion points from some rows."""
+    columns, rows = size
+    across, down = motion.shape[2] / columns, motion.shape[1] / rows
+    grown = np.array([[across, 0, across / 2 - 0.5], [0, down, (part.start + 0.5) * down - 0.5]])
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    x, y = (
+        np.asarray(
+            cv2.warpAffine(
+                plane, grown, (columns, part.stop - part.start), flags=how, borderMode=cv2.BORDER_REPLICATE
+            ),
+            dtype=np.float32,
+        )
+        for plane in motion
+    )
+    x += np.arange(columns, dtype=np.float32)
+    y += np.arange(part.start - above, part.stop - above, dtype=np.float32)[:, None]
+    return x, y
+
+
+def _moved(light: Plane, x: Plane, y: Plane) -> Plane:
+    """Return one channel of light, each pixel taken from where it points."""
+    moved = cv2.remap(light, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, dtype=np.float32)
 
 
 def flows(first: Picture, second: Picture) -> tuple[Plane, Plane]:
-    """Return the motion to the second picture and back, in pixels, each of shape (rows, columns, 2)."""
+    """Return the motion to the second picture and back: how far to the right and down, in their pixels.
+
+    Each is of shape (2, rows, columns) at the small size at which motion is looked for.
+    """
     columns, rows = first.size
     scale = min(1.0, _FLOW_COLUMNS / columns)
     small = (max(16, round(columns * scale)), max(16, round(rows * scale)))
@@ -195,7 +225,7 @@ def flows(first: Picture, second: Picture) -> tuple[Plane, Plane]:
         flow = np.zeros((small[1], small[0], 2), dtype=np.float32)
         finder.calc(start, end, flow)
         flow *= np.array([columns / small[0], rows / small[1]], dtype=np.float32)
-        found.append(np.asarray(cv2.resize(flow, (columns, rows)), dtype=np.float32))
+        found.append(np.ascontiguousarray(np.moveaxis(flow, 2, 0)))
     return found[0], found[1]
 
 
@@ -205,17 +235,18 @@ def _codes(picture: Picture) -> NDArray[np.uint8]:
     codes = np.empty((rows, columns), dtype=np.uint8)
     for top in range(0, rows, _BAND):
         part = slice(top, min(top + _BAND, rows))
-        luminance = np.einsum("c,crx->rx", _WEIGHTS, picture.rows(part))
+        luminance = np.zeros((part.stop - top, columns), dtype=np.float32)
+        for channel, share in enumerate(_WEIGHTS):
+            luminance += share * picture.channel(channel, part)
         codes[part] = np.minimum(255.0, 255.0 * np.sqrt(np.maximum(luminance, 0.0)))
     return codes
 
 
-def _belief(lights: tuple[Light, Light], moved: tuple[Light, Light], spread: int) -> Plane:
-    """Return how far motion is believed, 0…1, shape (rows, columns)."""
+def _belief(still: Sequence[Plane], moved: Sequence[Plane], spread: int) -> Plane:
+    """Return how far motion is believed, 0…1, shape (rows, columns), by one channel of both pictures."""
     differences = []
-    for one, two in (lights, moved):
-        away = cv2.sqrt(np.maximum(one[1], 0.0)) - cv2.sqrt(np.maximum(two[1], 0.0))
+    for one, two in (still, moved):
+        away = cv2.sqrt(np.maximum(one, 0.0)) - cv2.sqrt(np.maximum(two, 0.0))
         differences.append(cv2.blur(away * away, (2 * spread + 1, 2 * spread + 1)))
     before, after = differences
-    belief: Plane = before / (before + _DOUBT * after + np.float32(_NOISE**2))
-    return belief
+    return np.asarray(before / (before + _DOUBT * after + np.float32(_NOISE**2)), dtype=np.float32)

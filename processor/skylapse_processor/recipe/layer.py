@@ -77,6 +77,10 @@ class Picture:
         """Return the light of some rows."""
         return self.light[:, part] if self.latent is None else self.latent.light(part)
 
+    def channel(self, place: int, part: slice) -> NDArray[np.float32]:
+        """Return the light of some rows of one channel, shape (rows, columns)."""
+        return self.light[place, part] if self.latent is None else self.latent.channel(place).light(part)[0]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sight:
