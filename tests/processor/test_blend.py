@@ -160,11 +160,12 @@ def test_a_picture_made_strip_by_strip_is_the_one_that_is_made_at_once(
 ) -> None:
     rng = np.random.default_rng(2)
     coarse = rng.uniform(0.1, 0.7, (3, 24, 32)).astype(np.float32)
-    whole = np.stack([cv2.resize(each, (320, 320), interpolation=cv2.INTER_CUBIC) for each in coarse])
-    moved = [Picture(light=whole[:, 12 * n : 300 + 12 * n], number=n, frame=n) for n in range(2)]
-    by_strips = between(*moved, 0.5)
+    grown = [cv2.resize(each, (320, 320), interpolation=cv2.INTER_CUBIC) for each in coarse]
+    whole = np.array(grown, dtype=np.float32)
+    first, second = (Picture(light=whole[:, 12 * n : 300 + 12 * n], number=n, frame=n) for n in range(2))
+    by_strips = between(first, second, 0.5)
     monkeypatch.setattr(sys.modules[between.__module__], "_BAND", 300)
-    assert np.abs(by_strips - between(*moved, 0.5)).max() < 1e-4
+    assert np.abs(by_strips - between(first, second, 0.5)).max() < 1e-4
 
 
 def test_layers_tell_how_many_pictures_they_make_and_ask_for_none_that_are_not_there() -> None:
