@@ -11,6 +11,9 @@ from .brain.profiles import BUILT_IN_PROFILES, ProfileSpec
 from .brain.schedules import BUILT_IN_SCHEDULES, ScheduleSpec
 from .const import LOGGER, SUBENTRY_PROFILE, SUBENTRY_SCHEDULE
 
+UNREADABLE = (BrainError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading and compiling raise: subentries that were not made by their forms can hold anything."""
+
 
 def built_in_subentries() -> list[ConfigSubentryData]:
     """Return the profiles and schedules that are there from the first start."""
@@ -37,7 +40,7 @@ def read_profiles(entry: ConfigEntry) -> dict[str, ProfileSpec]:
             continue
         try:
             specs[subentry.unique_id] = ProfileSpec.read(subentry.unique_id, subentry.title, subentry.data)
-        except BrainError as error:
+        except UNREADABLE as error:
             LOGGER.warning("Profile %s cannot be read: %s", subentry.unique_id, error)
     return specs
 
@@ -50,7 +53,7 @@ def read_schedules(entry: ConfigEntry) -> dict[str, ScheduleSpec]:
             continue
         try:
             specs[subentry.unique_id] = ScheduleSpec.read(subentry.unique_id, subentry.title, subentry.data)
-        except BrainError as error:
+        except UNREADABLE as error:
             LOGGER.warning("Schedule %s cannot be read: %s", subentry.unique_id, error)
     return specs
 
@@ -62,7 +65,7 @@ def read_configuration(hass: HomeAssistant, entry: ConfigEntry) -> Configuration
     for profile_id in specs:
         try:
             check_profile(specs, profile_id)
-        except BrainError as error:
+        except UNREADABLE as error:
             LOGGER.warning("Profile %s is left out: %s", profile_id, error)
             left_out.add(profile_id)
     usable = specs.keys() - left_out

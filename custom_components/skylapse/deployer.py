@@ -1,10 +1,10 @@
 """The deployer: sees to it that every camera, and the processor, hold what the brain compiled.
 
 It compiles when something it depends on changes (configuration, place, a camera that comes, the plan's six
-hours on the bridge's clock, a new day, an A/B test, a wish) and publishes, retained, what is new; everything
-again when the broker is back, whose memory may be gone. What was removed is emptied: no broker keeps plans
-for cameras that are gone. What does not fit into one message is not sent: a repair issue says so, and what
-was there stays.
+hours on the bridge's clock, a new day, an A/B test, a wish) and publishes, retained, what is new; nothing
+while the broker is away, and everything again when it is back, whose memory may be gone. What was removed is
+emptied: no broker keeps plans for cameras that are gone. What does not fit into one message is not sent: a
+repair issue says so, and what was there stays.
 """
 
 import asyncio
@@ -123,19 +123,28 @@ class Deployer:
             self._scheduled = False
             if self._stopped:
                 return
-            configuration = self.configuration = read_configuration(self.hass, self.entry)
             cameras = [facts for facts in self.coordinator.system.cameras.values() if facts.info]
             now = dt_util.utcnow()
-            stamp_profiles(configuration, self.ledger, now)
-            changed: set[Subject] = set()
-            for camera in cameras:
-                changed |= await self._deploy_camera(configuration, camera, now)
-            self.coordinator.async_changed(changed)
-            orders = compile_orders(configuration, (str(each.name) for each in cameras), self.ledger, now)
-            await self._publish(topics.ORDERS, orders)
-            await self._publish_uplinks()
+            try:
+                await self._deploy_to(cameras, now)
+            except Exception:  # noqa: BLE001 whatever a subentry holds, plans are renewed as soon as it is put right
+                LOGGER.exception("Could not deploy")
             self._wake_at_next_renewal(cameras, now)
             self._save_soon()
+
+    async def _deploy_to(self, cameras: list[CameraFacts], now: datetime) -> None:
+        configuration = self.configuration = read_configuration(self.hass, self.entry)
+        stamp_profiles(configuration, self.ledger, now)
+        changed: set[Subject] = set()
+        for camera in cameras:
+            try:
+                changed |= await self._deploy_camera(configuration, camera, now)
+            except Exception:  # noqa: BLE001 one camera that cannot be compiled for keeps no other from its plan
+                LOGGER.exception("Could not deploy to %s", camera.name)
+        self.coordinator.async_changed(changed)
+        orders = compile_orders(configuration, (str(each.name) for each in cameras), self.ledger, now)
+        await self._publish(topics.ORDERS, orders)
+        await self._publish_uplinks()
 
     @callback
     def async_listen(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
@@ -259,7 +268,9 @@ class Deployer:
                 await self._publish(topics.UPLINK, uplink, bridge=bridge.id)
 
     async def _publish(self, row: topics.Topic[Any], message: Any, **ids: str) -> None:
-        """Publish a message unless the broker has it already."""
+        """Publish a message unless the broker has it already, or is away: it hears all once it is back."""
+        if not self.coordinator.connected:
+            return
         topic = row.name(self.coordinator.root, **ids)
         try:
             payload = topics.encode(row, message, topic)
