@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from skylapse_protocol.messages import CameraEvent, CameraState, Mode, Reading
-from skylapse_protocol.punctuality import Punctuality
+from skylapse_protocol.punctuality import Fortune, Punctuality
 from skylapse_protocol.records import FrameRecord
 from skylapse_protocol.snapshot import Plan, Snapshot, active_window
 from skylapse_protocol.topics import EVENT, STATE
@@ -89,6 +89,7 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._sequence = Sequence()
         self._pace = Punctuality()
+        self._fortune = Fortune()
         self._overrides = 0
         self._due_s: float | None = None
 
@@ -349,6 +350,7 @@ class Runner:
         if turn.change == "ended":
             self._keep_time(Punctuality())
             self._rounds.rest()
+            self._forgive()
         try:
             if turn.change == "started":
                 await self._parts.outbox.run(lambda spool: spool.ledger.open_window(self.id, window))
@@ -360,6 +362,14 @@ class Runner:
         message = CameraEvent(at=at, type=kind, window=window.id, schedule=window.schedule)
         self._parts.publish(EVENT, self.id, message)
         self._parts.on_change(self.id)
+
+    def _forgive(self) -> None:
+        """Forget what went wrong just before the last window ended, where that is no problem any more."""
+        if self._sequence.open_windows:
+            return
+        forgiven, self._fortune = self._fortune.forgiven, Fortune()
+        if forgiven is not None and self._voice.problem("capture") == forgiven:
+            self._voice.well("capture")
 
     def _miss(self, skip: Skip) -> None:
         """Tell that frames came too late, and remember it as long as their window goes on."""
@@ -386,6 +396,7 @@ class Runner:
                 "capture_failed", misfit(self.plan, self.snapshot, shoot.at) or known, "profiles"
             )
         tick = Tick(shoot=shoot, shots=shots, plan=self.plan)
+        fortune = self._fortune.took() if shots else self._fortune
         async with self.time.first():
             for shot in shots:
                 self._expect_round(shoot.window.interval_s)
@@ -402,8 +413,13 @@ class Runner:
                     self._voice.fail("capture_failed", str(error), "room" if limit else "capture")
                     self.room_changed(full=True)
                     return
+                except CameraError as error:
+                    self._voice.fail("capture_failed", str(error))
+                    fortune = self._fortune.missed(str(error))
                 except BridgeError as error:
                     self._voice.fail("capture_failed", str(error))
+                    fortune = self._fortune
+            self._fortune = fortune
             if self.time.fits("preview", max(map(_length_s, tick.middles.values()), default=0.0)):
                 await self._taker.maybe_preview()
 

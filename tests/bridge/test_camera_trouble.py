@@ -104,6 +104,28 @@ async def test_a_failed_picture_is_told_and_the_next_one_taken(house: House, moo
     assert moody.starts == 1
 
 
+@pytest.mark.parametrize(("failures", "stands"), [(1, None), (2, None), (3, "shutter stuck")])
+async def test_what_failed_at_the_very_end_of_a_window_is_no_problem_when_it_is_over(
+    house: House, moody: MoodyCamera, failures: int, stands: str | None
+) -> None:
+    await house.start()
+    house.deploy(plan(window(start=START - timedelta(minutes=60), minutes=240, interval_s=600)), snapshot())
+    await house.photograph(1, step_s=60)
+    moody.moods = [failing(CameraError("shutter stuck"))] * 4
+
+    def failed() -> bool:
+        is_enough = len(moody.moods) == 4 - failures
+        house.clock.pass_time(0 if is_enough else 20)
+        return is_enough
+
+    await until(failed, what="the failures")
+    await house.listener.next(STATE, last_error="shutter stuck")
+    house.deploy(plan(revision=2), snapshot())
+    await house.listener.next(EVENT, type="window_ended")
+    house.deploy(plan(revision=3), snapshot())
+    assert (await house.listener.next(STATE, plan_revision=3)).last_error == stands
+
+
 async def test_a_picture_that_is_none_is_a_failure(house: House, moody: MoodyCamera) -> None:
     await house.start()
     cut = CapturedFrame(jpeg=picture()[:-40], width=64, height=48, captured_at=START, monotonic_ns=1)

@@ -1,8 +1,8 @@
-"""Late frames: one or two are no problem, three are, until all is well for a while."""
+"""Frames late or missing: one or two are no problem, three are, until all is well for a while."""
 
 from datetime import UTC, datetime, timedelta
 
-from skylapse_protocol.punctuality import IN_TIME_AGAIN, Punctuality
+from skylapse_protocol.punctuality import IN_TIME_AGAIN, Fortune, Punctuality
 
 NOON = datetime(2026, 6, 21, 12, tzinfo=UTC)
 
@@ -43,3 +43,18 @@ def test_late_frames_that_are_rare_never_add_up() -> None:
     for _ in range(10):
         pace = in_time(pace.missed(NOON, 2), IN_TIME_AGAIN)
         assert pace.problem is None
+
+
+def test_one_or_two_failures_at_the_end_of_a_window_are_forgiven_and_three_are_not() -> None:
+    fortune = Fortune().took()
+    forgiven = [fortune.forgiven]
+    for number in range(3):
+        fortune = fortune.missed(f"reason {number}")
+        forgiven.append(fortune.forgiven)
+    assert forgiven == [None, "reason 0", "reason 1", None]
+    assert fortune.took().forgiven is None
+    assert fortune.took().missed("again").forgiven == "again"
+
+
+def test_a_camera_that_took_nothing_is_not_forgiven() -> None:
+    assert Fortune().missed("no answer").forgiven is None

@@ -20,6 +20,8 @@ from pytest_homeassistant_custom_component.common import (
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.any_camera import pictures
+from custom_components.skylapse.any_camera.spool import Spool
+from custom_components.skylapse.errors import SpoolFullError
 from tests.integration.brokerage import last, published
 from tests.integration.darkroom import NOON, Depot, View, picture, settle, subentry_of
 from tests.integration.test_any_camera import GARDEN, OWN, events, noon
@@ -68,6 +70,65 @@ async def test_a_camera_that_gives_no_picture_is_told_and_comes_back(
     await noon(hass, freezer, 40)
     assert (state(mqtt).last_error, state(mqtt).capturing) == (None, True)
     assert depot.numbers == [1]
+
+
+FAILURE = "camera.garden gave no picture: Unable to get image"
+
+
+@pytest.mark.parametrize(
+    ("fails_from_s", "stands"), [(100, None), (80, None), (60, FAILURE), (0, FAILURE)], ids=str
+)
+async def test_what_failed_at_the_very_end_of_a_window_is_no_problem_when_it_is_over(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    freezer: FrozenDateTimeFactory,
+    fails_from_s: int,
+    stands: str | None,
+) -> None:
+    for second in range(0, 120, 20):
+        garden.shows = b"" if second >= fails_from_s else None
+        await noon(hass, freezer, second)
+    assert state(mqtt).last_error == FAILURE
+    await noon(hass, freezer, 125)
+    assert (state(mqtt).active_window, state(mqtt).last_error) == (None, stands)
+
+
+async def test_what_failed_is_a_problem_as_long_as_another_window_goes_on(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    plan = json.loads(published(mqtt, f"{GARDEN}/plan/set")[-1])
+    minute = {"starts_at": "2026-06-21T10:01:00.000000Z", "ends_at": "2026-06-21T10:04:00.000000Z"}
+    plan["windows"].append({**plan["windows"][0], **minute, "id": "late-20260621", "interval_s": 100})
+    async_fire_mqtt_message(hass, f"{GARDEN}/plan/set", json.dumps(plan))
+    await settle(hass)
+    for second in range(0, 120, 20):
+        garden.shows = b"" if second == 100 else None
+        await noon(hass, freezer, second)
+    await noon(hass, freezer, 125)
+    assert (state(mqtt).active_window, state(mqtt).last_error) == ("late-20260621", FAILURE)
+    await noon(hass, freezer, 245)
+    assert (state(mqtt).active_window, state(mqtt).last_error) == (None, None)
+
+
+async def test_a_full_spool_stands_when_the_window_is_over(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    own_cameras: MockConfigEntry,
+    garden: View,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    for second in range(0, 100, 20):
+        await noon(hass, freezer, second)
+    with patch.object(Spool, "async_add", side_effect=SpoolFullError("no room")):
+        await noon(hass, freezer, 100)
+    await noon(hass, freezer, 125)
+    assert (state(mqtt).active_window, state(mqtt).last_error) == (None, "no room")
 
 
 async def test_a_camera_that_is_unavailable_or_gone_is_not_asked(

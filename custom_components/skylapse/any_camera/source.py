@@ -16,7 +16,7 @@ from ..const import LOGGER
 from ..errors import PictureError, SkylapseError
 from ..protocol import topics
 from ..protocol.messages import CameraEvent, CameraInfo, CameraState, Mode
-from ..protocol.punctuality import Punctuality
+from ..protocol.punctuality import Fortune, Punctuality
 from ..protocol.records import FrameRecord
 from ..protocol.snapshot import Plan, Snapshot, active_window
 from . import pictures
@@ -89,6 +89,7 @@ class Source:
         )
         self._problems: dict[Matter, str] = {}
         self._pace = Punctuality()
+        self._fortune = Fortune()
         self._answers = True
         """Whether the camera gave a picture when it was last asked for one."""
         self._overrides = 0
@@ -251,6 +252,7 @@ class Source:
         window, camera, at = turn.window, self.spec.id, turn.at
         if turn.change == "ended":
             self._keep_time(Punctuality())
+            self._forgive()
         profiles = self._profiles_of(turn)
         try:
             if turn.change == "started":
@@ -274,12 +276,18 @@ class Source:
             wanted = ", ".join(shot.window.profiles)
             self._fail(f"the snapshot knows none of {wanted}")
             return
+        fortune = self._fortune.took()
         try:
             async with self._camera:
                 for purpose in purposes(shot):
                     await self._take(purpose)
+        except PictureError as error:
+            self._fail(str(error))
+            fortune = self._fortune.missed(str(error))
         except SkylapseError as error:
             self._fail(str(error))
+            fortune = self._fortune
+        self._fortune = fortune
 
     async def _take(self, purpose: Purpose) -> FrameRecord:
         """Take a picture, make it safe, announce it; raise PictureError or SpoolError."""
@@ -337,6 +345,14 @@ class Source:
         """Log, remember and publish that there is no frame."""
         self._complain("capture", reason)
         self._tell("capture_failed", reason)
+
+    def _forgive(self) -> None:
+        """Forget what went wrong just before the last window ended, where that is no problem any more."""
+        if self._sequence.open_windows:
+            return
+        forgiven, self._fortune = self._fortune.forgiven, Fortune()
+        if forgiven is not None and self._problems.get("capture") == forgiven:
+            self._well("capture")
 
     def _miss(self, skip: Skip) -> None:
         """Publish that frames came too late, and remember it as long as their window goes on."""
