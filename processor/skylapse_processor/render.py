@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -367,7 +368,7 @@ def shown_log_mean(planes: Planes, curve: str) -> float:
     """Return log2 of the linear mean luminance of a frame as it is encoded, from a grid of its pixels."""
     stride = max(1, int((planes[0].size / _SAMPLES) ** 0.5))
     table = linear_table(curve)
-    channels = [table[plane[::stride, ::stride]].mean() for plane in planes]
+    channels = [cv2.LUT(plane[::stride, ::stride].copy(), table).mean() for plane in planes]
     return float(np.log2(max(LUMINANCE @ np.array(channels), 2.0**-20)))
 
 

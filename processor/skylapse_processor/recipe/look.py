@@ -123,7 +123,10 @@ def apply(tables: Tables, planes: Planes) -> None:
 def _dither(rows: int, columns: int) -> NDArray[np.uint16]:
     """Return thresholds 0…255, even in every small neighbourhood (interleaved gradient noise)."""
     y, x = np.ogrid[:rows, :columns]
-    noise = np.mod(52.9829189 * np.mod(0.06711056 * x + 0.00583715 * y, 1.0), 1.0)
+    noise = 0.06711056 * x + 0.00583715 * y
+    for scale in (1.0, 52.9829189):
+        noise *= scale
+        noise -= np.floor(noise)
     thresholds = (noise * _STEP).astype(np.uint16)
     thresholds.flags.writeable = False
     return thresholds
