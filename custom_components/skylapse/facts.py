@@ -83,6 +83,8 @@ class CameraFacts:
     snapshot_version: int | None = None
     """The version that was deployed last; what the camera holds stands in its state."""
     plan_revision: int | None = None
+    schedule_problem: str | None = None
+    """Which of its schedules have it photograph nothing, and why."""
 
     @property
     def is_capturing(self) -> bool | None:
@@ -132,7 +134,7 @@ class System:
     def apply(self, message: topics.Decoded, now: datetime) -> set[Subject]:
         """Take in a message and return the subjects that it changed; what is no fact changes none."""
         handler = _HANDLERS.get(message.topic.path)
-        if handler is None or self._is_full(message.ids):
+        if handler is None or (self.is_full and self._is_new(message.ids)):
             return set()
         return handler(self, message.ids, message.message, now)
 
@@ -142,12 +144,16 @@ class System:
         self.cameras[name] = replace(known, **changes)
         return {Subject(kind="camera", id=name)}
 
-    def _is_full(self, ids: dict[str, str]) -> bool:
+    @property
+    def is_full(self) -> bool:
+        """Whether no bridge and no camera is taken in any more."""
+        return len(self.bridges) + len(self.cameras) >= MAX_SUBJECTS
+
+    def _is_new(self, ids: dict[str, str]) -> bool:
         bridge, camera = ids.get("bridge"), ids.get("camera")
-        is_new = bridge is not None and (
+        return bridge is not None and (
             bridge not in self.bridges if camera is None else f"{bridge}/{camera}" not in self.cameras
         )
-        return is_new and len(self.bridges) + len(self.cameras) >= MAX_SUBJECTS
 
     def update_bridge(self, bridge: str, **changes: Any) -> set[Subject]:
         """Change facts of a bridge."""
@@ -170,20 +176,24 @@ def _announce(system: System, ids: dict[str, str], message: Any, _now: datetime)
         return _forget(system, bridge)
     changed = system.update_bridge(bridge, announce=message)
     infos = {f"{bridge}/{info.id}": info for info in message.cameras}
-    for name in {*system.cameras_of(bridge), *infos}:
-        changed |= system.update_camera(
-            name, info=infos.get(name), clock=message.clock, online=system.bridges[bridge].online
-        )
+    changed |= _drop(system, [name for name in system.cameras_of(bridge) if name not in infos])
+    for name, info in infos.items():
+        if name in system.cameras or not system.is_full:
+            changed |= system.update_camera(
+                name, info=info, clock=message.clock, online=system.bridges[bridge].online
+            )
     return changed
 
 
 def _forget(system: System, bridge: str) -> set[Subject]:
-    names = system.cameras_of(bridge)
     system.bridges.pop(bridge, None)
-    for name in names:
+    return {Subject(kind="bridge", id=bridge)} | _drop(system, system.cameras_of(bridge))
+
+
+def _drop(system: System, cameras: list[str]) -> set[Subject]:
+    for name in cameras:
         del system.cameras[name]
-    cameras = {Subject(kind="camera", id=name) for name in names}
-    return {Subject(kind="bridge", id=bridge), *cameras}
+    return {Subject(kind="camera", id=name) for name in cameras}
 
 
 def _availability(system: System, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:

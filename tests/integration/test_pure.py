@@ -75,6 +75,7 @@ def test_a_camera_that_is_announced_no_more_is_gone_and_keeps_nothing_present() 
     heard(system, topics.ANNOUNCE, replace(ANNOUNCE, cameras=(WEST, replace(WEST, id="east"))))
     heard(system, topics.ANNOUNCE, ANNOUNCE)
     assert Subject(kind="camera", id="roof/east") not in system.present
+    assert set(system.cameras) == {"roof/west"}
     heard(system, topics.ANNOUNCE, None)
     assert system.present == set()
     assert system.cameras == {}
@@ -97,6 +98,19 @@ def test_a_flood_of_invented_cameras_is_bounded() -> None:
     reading = system.cameras["roof/c0"].reading
     assert reading is not None
     assert reading.lux == 1.0
+
+
+def test_bridges_that_announce_more_than_anybody_has_are_bounded() -> None:
+    system = System()
+    heard(system, topics.ANNOUNCE, ANNOUNCE)
+    for number in range(4):
+        many = tuple(replace(WEST, id=f"c{each}") for each in range(200))
+        heard(system, topics.ANNOUNCE, replace(ANNOUNCE, cameras=many), bridge=f"b{number}")
+    assert len(system.present) == len(system.bridges) + len(system.cameras) == MAX_SUBJECTS
+    heard(system, topics.ANNOUNCE, replace(ANNOUNCE, cameras=(replace(WEST, name="Garden"),)))
+    west = system.cameras["roof/west"].info
+    assert west is not None
+    assert west.name == "Garden"
 
 
 def test_deployed_is_applied_when_the_camera_reports_it() -> None:
