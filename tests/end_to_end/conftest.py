@@ -27,6 +27,16 @@ CHROMIUM = [
 PATIENCE_MS = 45_000
 expect.set_options(timeout=PATIENCE_MS)
 EVENING = Evening(around_min=6)
+PLAYS = """async (video) => {
+  video.muted = true;
+  await video.play();
+  const played = () => [...Array(video.played.length).keys()]
+    .reduce((sum, part) => sum + video.played.end(part) - video.played.start(part), 0);
+  if (!played())
+    await new Promise((done) => video.addEventListener("timeupdate", () => played() && done()));
+  return played();
+}"""
+"""Plays a video, and says how many seconds of it were shown; a short one may be over by then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

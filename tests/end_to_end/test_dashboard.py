@@ -17,7 +17,7 @@ from demo.rig import died
 from demo.sunset import EVENING as DAY
 from demo.sunset import LAKE
 from demo.system import System
-from tests.end_to_end.conftest import CHROMIUM, KEPT, PATIENCE_MS, Shown
+from tests.end_to_end.conftest import CHROMIUM, KEPT, PATIENCE_MS, PLAYS, Shown
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -46,15 +46,6 @@ COMPLAINTS = re.compile(
     re.IGNORECASE,
 )
 ABOUT_SKYLAPSE = re.compile(r"custom_components[./]skylapse|component\.skylapse|\bskylapse\b(?!/)")
-PLAYS = """async (video) => {
-  video.muted = true;
-  await video.play();
-  const began = video.currentTime;
-  await new Promise((done) => {
-    video.addEventListener("timeupdate", () => video.currentTime > began && done());
-  });
-  return video.currentTime - began;
-}"""
 
 
 @dataclass(kw_only=True)

@@ -10,7 +10,7 @@ import av
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.end_to_end.conftest import EVENING, KEPT, Shown
+from tests.end_to_end.conftest import EVENING, KEPT, PLAYS, Shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -20,14 +20,6 @@ COMPLAINTS = re.compile(
     re.IGNORECASE,
 )
 ABOUT_SKYLAPSE = re.compile(r"custom_components[./]skylapse|component\.skylapse|\bskylapse\b(?!/)")
-PLAYS = """async (video) => {
-  await video.play();
-  const began = video.currentTime;
-  await new Promise((done) => {
-    video.addEventListener("timeupdate", () => video.currentTime > began && done());
-  });
-  return video.currentTime - began;
-}"""
 
 
 async def test_the_evening_becomes_a_film_of_all_its_frames(shown: Shown) -> None:
