@@ -1,10 +1,10 @@
 """Films: flicker and clouds beside ffmpeg's deflicker, wall time and memory beside ffmpeg itself."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ DEFLICKER = {"its default": "deflicker", "size=31": "deflicker=size=31:mode=am"}
 CHAIN = "scale=-2:{rows}:flags=bicubic,deflicker,format=yuv420p"
 ROUNDS = 3
 MOST_MB = 450
+_LOOK_S = 0.02
 
 
 LAYERED = {
@@ -257,10 +258,40 @@ def _timed(command: Sequence[str]) -> tuple[Run, str]:
     """Run a program; return what it took, and what it printed."""
     started = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        peak = _Peak(program.pid)
         words = program.stdout.read() if program.stdout else ""
-        _, status, usage = os.wait4(program.pid, 0)
-        program.returncode = os.waitstatus_to_exitcode(status)
+        program.wait()
     if program.returncode:
         raise SystemExit(f"bench: {command[0]} ended with {program.returncode}")
-    seconds = time.monotonic() - started
-    return Run(seconds=seconds, peak_mb=usage.ru_maxrss * 1024 / 1e6), words
+    return Run(seconds=time.monotonic() - started, peak_mb=peak.stop()), words
+
+
+class _Peak:
+    """Watches how much memory a program has had at most.
+
+    What the kernel tells of a program that has ended is no less than what its parent had, here the bench.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._status = Path(f"/proc/{pid}/status")
+        self._mb = 0.0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> float:
+        """Return the most, in MB, once the program has ended."""
+        self._ended.set()
+        self._thread.join()
+        return self._mb
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_LOOK_S):
+            try:
+                lines = self._status.read_text().splitlines()
+            except OSError:
+                return
+            peak = next((line.split()[1] for line in lines if line.startswith("VmHWM")), None)
+            if peak is None:
+                return
+            self._mb = int(peak) * 1024 / 1e6

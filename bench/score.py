@@ -23,7 +23,10 @@ class Score:
     flicker_mev: float
     """After clouds and shadow, which are true, are subtracted."""
     clouds_kept: float
-    """Regression of the film's slow brightness on the true clouds, beside a slow drift; 1 is all of them."""
+    """Regression of the film's slow brightness on the true clouds, beside a slow drift.
+
+    1 is all of them; clouds made too large count as much below it as those made too small.
+    """
 
 
 def score(film: Path, sequence: Path, curve: str) -> Score:
@@ -36,7 +39,7 @@ def score(film: Path, sequence: Path, curve: str) -> Score:
     drift = [place**power for power in range(_DRIFT)]
     slow = smooth(np.arange(len(shown), dtype=np.float64), shown, 2.0)
     kept = np.linalg.lstsq(np.stack([true_ev, *drift], axis=1), slow)[0][0]
-    return Score(flicker_mev=flicker_mev(shown - true_ev), clouds_kept=float(kept))
+    return Score(flicker_mev=flicker_mev(shown - true_ev), clouds_kept=1.0 - abs(1.0 - float(kept)))
 
 
 def log_means(film: Path, curve: str) -> Curve:
