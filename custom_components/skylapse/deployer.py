@@ -30,7 +30,7 @@ from .brain.deploy import (
     compile_orders,
     stamp_profiles,
 )
-from .brain.ledger import Ledger
+from .brain.ledger import Ledger, Stamp
 from .brain.plan import next_midnight, next_renewal
 from .brain.wishes import NO_WISH, Wish
 from .configuration import read_configuration, read_place
@@ -57,6 +57,20 @@ _SAVE_DELAY_S = 5.0
 def ledger_store(hass: HomeAssistant) -> Store[dict[str, Any]]:
     """Return the file that the ledger is kept in."""
     return Store(hass, STORE_VERSION, f"{DOMAIN}.ledger")
+
+
+async def async_load_ledger(hass: HomeAssistant) -> Ledger:
+    """Read the ledger; a version that cannot be read is left out with a line in the log.
+
+    Its receiver says which one it holds, and the next counts on from there.
+    """
+    stamps = {}
+    for subject, kept in (await ledger_store(hass).async_load() or {}).items():
+        try:
+            stamps[subject] = Stamp.read(subject, kept)
+        except ProtocolError as error:
+            LOGGER.warning("A kept version is left out: %s", error)
+    return Ledger(stamps)
 
 
 class Deployer:
@@ -95,7 +109,7 @@ class Deployer:
 
     async def async_start(self) -> None:
         """Read the ledger and begin to watch."""
-        self.ledger = Ledger.read(await self._store.async_load() or {})
+        self.ledger = await async_load_ledger(self.hass)
         on_unload = self.entry.async_on_unload
         on_unload(self.coordinator.async_listen_presence(self._presence_changed))
         on_unload(self.coordinator.async_listen_happenings(self._happened))

@@ -18,7 +18,7 @@ from custom_components.skylapse.brain.deploy import (
     stamp_profiles,
 )
 from custom_components.skylapse.brain.errors import ProfileError, ScheduleError
-from custom_components.skylapse.brain.ledger import Ledger
+from custom_components.skylapse.brain.ledger import Ledger, Stamp
 from custom_components.skylapse.brain.plan import (
     Place,
     compile_plan,
@@ -293,9 +293,11 @@ def test_versions_rise_only_when_the_content_changes() -> None:
 def test_a_ledger_survives_being_kept() -> None:
     ledger = Ledger()
     first = deployed(CONFIGURATION, JUNE, ledger)
-    read = Ledger.read(ledger.write())
+    read = Ledger({subject: Stamp.read(subject, kept) for subject, kept in ledger.write().items()})
     assert deployed(CONFIGURATION, JUNE, read) == first
-    read.forget("plan/")
+    read.forget("plan/roof")
+    assert read.version(f"plan/{CAMERA}") == 1
+    read.forget(f"plan/{CAMERA}")
     assert read.version(f"plan/{CAMERA}") is None
     assert read.version(f"snapshot/{CAMERA}") == 1
     assert [edition.content["data"]["ev"] for edition in read.editions("profile/f")] == [0.7]

@@ -18,10 +18,12 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.brain.deploy import compile_camera
+from custom_components.skylapse.protocol import topics
 from tests.integration.brokerage import last, published
-from tests.integration.speakers import WEST, Bridge
+from tests.integration.speakers import STATE, WEST, Bridge
 
 SNAPSHOT = "skylapse/roof/west/snapshot/set"
+PLAN = "skylapse/roof/west/plan/set"
 EAST = replace(WEST, id="east", name="East")
 
 
@@ -123,3 +125,39 @@ async def test_whatever_fails_it_is_tried_again_at_the_next_renewal(
         await hass.async_block_till_done(wait_background_tasks=True)
     assert compiled.call_count == 1
     assert told(caplog) == ["Could not deploy"]
+
+
+async def test_a_camera_that_goes_takes_no_other_with_it_whose_name_begins_like_its_own(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    one, ten = (replace(WEST, id=f"cam{number}", name=f"Camera {number}") for number in (1, 10))
+    await bridge.arrive(cameras=(one, ten))
+    await set_ev(hass, loaded, 1.1)
+    assert last(mqtt, "skylapse/roof/cam10/snapshot/set").version == 2
+    await bridge.arrive(cameras=(ten,))
+    await set_ev(hass, loaded, 1.2)
+    assert last(mqtt, "skylapse/roof/cam10/snapshot/set").version == 3
+
+
+async def test_a_version_that_cannot_be_read_is_counted_on_from_what_the_camera_holds(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    mqtt: MqttMockHAClient,
+    entry: MockConfigEntry,
+    bridge: Bridge,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kept = {"version": 7, "digest": "0" * 16, "made_at": "2026-06-21T18:00:00Z"}
+    hass_storage["skylapse.ledger"] = {
+        "version": 1,
+        "key": "skylapse.ledger",
+        "data": {"snapshot/roof/west": {"version": "x"}, "plan/roof/west": "x", "orders": kept},
+    }
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await bridge.say(topics.STATE, replace(STATE, snapshot_version=41, plan_revision=300))
+    await bridge.arrive()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert (last(mqtt, SNAPSHOT).version, last(mqtt, PLAN).revision) == (42, 301)
+    assert last(mqtt, "skylapse/processor/orders/set").revision == 8
+    assert [each.partition(":")[0] for each in told(caplog)] == ["A kept version is left out"] * 2

@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
-from ..protocol.codec import format_time, parse_time, write
+from ..protocol.codec import read, write
 
 KEPT_EDITIONS = 10
 """Versions of which the content is kept."""
@@ -23,7 +23,7 @@ class Edition:
 
     version: int
     made_at: datetime
-    content: Mapping[str, Any]
+    content: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +36,11 @@ class Stamp:
     editions: tuple[Edition, ...] = ()
     """Oldest first."""
 
+    @classmethod
+    def read(cls, subject: str, kept: object) -> Self:
+        """Read what a ledger wrote of a subject; raise ProtocolError for what does not fit."""
+        return read(cls, kept, subject)
+
 
 class Ledger:
     """Stamps by subject."""
@@ -44,46 +49,9 @@ class Ledger:
         """Start with these stamps."""
         self.stamps = dict(stamps or {})
 
-    @classmethod
-    def read(cls, kept: Mapping[str, Mapping[str, Any]]) -> Ledger:
-        """Read what `write` returned."""
-        return cls(
-            {
-                subject: Stamp(
-                    version=stamp["version"],
-                    digest=stamp["digest"],
-                    made_at=parse_time(stamp["made_at"]),
-                    editions=tuple(
-                        Edition(
-                            version=edition["version"],
-                            made_at=parse_time(edition["made_at"]),
-                            content=edition["content"],
-                        )
-                        for edition in stamp.get("editions", ())
-                    ),
-                )
-                for subject, stamp in kept.items()
-            }
-        )
-
     def write(self) -> dict[str, dict[str, Any]]:
         """Return the stamps as JSON values."""
-        return {
-            subject: {
-                "version": stamp.version,
-                "digest": stamp.digest,
-                "made_at": format_time(stamp.made_at),
-                "editions": [
-                    {
-                        "version": edition.version,
-                        "made_at": format_time(edition.made_at),
-                        "content": dict(edition.content),
-                    }
-                    for edition in stamp.editions
-                ],
-            }
-            for subject, stamp in self.stamps.items()
-        }
+        return {subject: write(stamp) for subject, stamp in self.stamps.items()}
 
     def propose(self, subject: str, content: object, now: datetime, seen: int = 0) -> Stamp:
         """Return the stamp that this content would get: a new version only where the content is new.
@@ -109,7 +77,7 @@ class Ledger:
         """Return the stamp of this content, and keep it."""
         return self.keep(subject, self.propose(subject, content, now, seen))
 
-    def edit(self, subject: str, content: Mapping[str, Any], now: datetime) -> Stamp:
+    def edit(self, subject: str, content: dict[str, Any], now: datetime) -> Stamp:
         """Return the stamp of this content, and keep the content as well where it is new."""
         stamp = self.propose(subject, content, now)
         if stamp.editions and stamp.editions[-1].version == stamp.version:
@@ -127,9 +95,9 @@ class Ledger:
         stamp = self.stamps.get(subject)
         return stamp.version if stamp else None
 
-    def forget(self, prefix: str) -> None:
-        """Drop every subject that starts with `prefix`."""
-        self.stamps = {key: stamp for key, stamp in self.stamps.items() if not key.startswith(prefix)}
+    def forget(self, subject: str) -> None:
+        """Drop what is known of a subject."""
+        self.stamps.pop(subject, None)
 
 
 def digest_of(content: object) -> str:
