@@ -38,8 +38,9 @@ def _because[F](reason_fn: Callable[[F], str | None]) -> Callable[[F], dict[str,
     return lambda facts: {"reason": reason_fn(facts)}
 
 
-def _last_error(camera: CameraFacts) -> str | None:
-    return camera.state.last_error if camera.state else None
+def _problem(camera: CameraFacts) -> str | None:
+    """Return what the camera says, else what is wrong with its schedules."""
+    return (camera.state.last_error if camera.state else None) or camera.schedule_problem
 
 
 def _settings_problem(camera: CameraFacts) -> str | None:
@@ -87,8 +88,8 @@ CAMERA_BINARY_SENSORS: tuple[SkylapseBinarySensorDescription[CameraFacts], ...] 
         key="problem",
         device_class=BinarySensorDeviceClass.PROBLEM,
         entity_category=EntityCategory.DIAGNOSTIC,
-        is_on_fn=lambda camera: bool(_last_error(camera)) if camera.state else None,
-        attributes_fn=_because(_last_error),
+        is_on_fn=lambda camera: bool(_problem(camera)) if camera.state or _problem(camera) else None,
+        attributes_fn=_because(_problem),
     ),
     SkylapseBinarySensorDescription(
         key="settings",

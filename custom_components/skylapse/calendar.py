@@ -90,7 +90,7 @@ class WindowCalendar(CalendarEntity):
         }
         found = await hass.async_add_executor_job(
             occasions,
-            tuple(self.specs.schedules.values()),
+            self.specs.effective,
             ended,
             read_place(hass),
             dt_util.as_utc(start_date),

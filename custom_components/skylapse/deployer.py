@@ -38,6 +38,7 @@ from .const import DOMAIN, LOGGER
 from .coordinator import SkylapseCoordinator
 from .facts import CameraFacts, Subject
 from .issues import async_set_issue
+from .left_out import LeftOut
 from .protocol import topics
 from .protocol.errors import ProtocolError
 from .protocol.identifiers import CameraName
@@ -95,6 +96,7 @@ class Deployer:
         """What was deployed last."""
         self.plans: dict[str, Plan] = {}
         """The plan that was deployed last to each camera."""
+        self._left_out = LeftOut(hass)
         self._store = ledger_store(hass)
         self._lock = asyncio.Lock()
         self._published: dict[str, bytes] = {}
@@ -148,6 +150,7 @@ class Deployer:
 
     async def _deploy_to(self, cameras: list[CameraFacts], now: datetime) -> None:
         configuration = self.configuration = read_configuration(self.hass, self.entry)
+        self._left_out.async_tell(configuration)
         stamp_profiles(configuration, self.ledger, now)
         changed: set[Subject] = set()
         for camera in cameras:
@@ -245,17 +248,17 @@ class Deployer:
         self.ledger = ledger
         self._say_what_does_not_fit(name, deployment)
         ids = {"bridge": camera.name.bridge, "camera": camera.name.camera}
-        versions: dict[str, int] = {}
+        told: dict[str, Any] = {"schedule_problem": self._left_out.reason(configuration, name)}
         if deployment.snapshot is not None:
             await self._publish(topics.SNAPSHOT, deployment.snapshot, **ids)
-            versions["snapshot_version"] = deployment.snapshot.version
+            told["snapshot_version"] = deployment.snapshot.version
         if deployment.plan is not None:
             await self._publish(topics.PLAN, deployment.plan, **ids)
-            versions["plan_revision"] = deployment.plan.revision
+            told["plan_revision"] = deployment.plan.revision
             self.plans[name] = deployment.plan
         if name not in self.coordinator.system.cameras:
             return set()
-        return self.coordinator.system.update_camera(name, **versions)
+        return self.coordinator.system.update_camera(name, **told)
 
     def _say_what_does_not_fit(self, camera: str, deployment: Deployment) -> None:
         self.too_large.discard(camera)
@@ -329,6 +332,7 @@ class Deployer:
         """Wake no more, not even for what is being deployed just now."""
         self._stopped = True
         self._stop_waking()
+        self._left_out.async_stop()
 
     @callback
     def _stop_waking(self) -> None:

@@ -120,7 +120,10 @@ class ScheduleFlow(SpecFlow):
         ).write()
 
     def _shown(self, kept: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {**kept, "recipe": recipe_of(kept)}
+        """Show no profile that is gone: nobody could take it away, and the form refuses it."""
+        known = read_profiles(self._get_entry())
+        profiles = [each for each in kept.get("profiles", ()) if each in known]
+        return {**kept, "recipe": recipe_of(kept), "profiles": profiles}
 
     def _compile(self, spec_id: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
         return ScheduleSpec.read(spec_id, name, {**self._defaults(), **given}).write()

@@ -6,7 +6,7 @@ anew; what changes them is kept in the subentry, and deployed by whoever listens
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -88,6 +88,8 @@ class Specs:
         self.in_view: Window | None = None
         """The window that rules now, or opens next."""
         self.schedules: dict[str, ScheduleSpec] = {}
+        self.effective: tuple[ScheduleSpec, ...] = ()
+        """The schedules as they are followed: one that cannot be used is as one that is switched off."""
         self._profiles: dict[str, ProfileSpec] = {}
         self._outlooks: dict[str, Outlook] = {}
         self._schedule_views: dict[str, ScheduleView | None] = {}
@@ -291,7 +293,11 @@ class Specs:
             )
             for each in self.schedules.values()
         }
-        self.in_view, changes_at = window_in_view(self.schedules.values(), place, now)
+        self.effective = tuple(
+            each if usable.issuperset(each.profiles) else replace(each, enabled=False)
+            for each in self.schedules.values()
+        )
+        self.in_view, changes_at = window_in_view(self.effective, place, now)
         changes = [changes_at, *(outlook.changes_at for outlook in self._outlooks.values())]
         self._wake_at(min((each for each in changes if each is not None), default=None), now)
         for subentry in came:

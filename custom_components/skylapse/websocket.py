@@ -42,14 +42,14 @@ async def ws_day(
     if entry is None or camera is None:
         connection.send_error(msg["id"], websocket_api.ERR_NOT_FOUND, "There is no such camera")
         return
-    schedules, place = entry.runtime_data.specs.schedules, read_place(hass)
+    specs, place = entry.runtime_data.specs, read_place(hass)
     now = to_bridge(camera.clock, dt_util.utcnow())
-    day = await hass.async_add_executor_job(
-        compile_day, tuple(schedules.values()), str(camera.name), place, now
-    )
+    day = await hass.async_add_executor_job(compile_day, specs.effective, str(camera.name), place, now)
+
+    names = {schedule.id: schedule.name for schedule in specs.effective}
 
     def told(window: Window) -> dict[str, Any]:
-        return {**write(window), "title": schedules[window.schedule].name}
+        return {**write(window), "title": names[window.schedule]}
 
     connection.send_result(
         msg["id"],

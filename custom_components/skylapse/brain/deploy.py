@@ -37,12 +37,22 @@ class Configuration:
     left_out: frozenset[str] = frozenset()
     """Profiles that cannot be compiled."""
     schedules: tuple[ScheduleSpec, ...]
+    unusable_schedules: tuple[ScheduleSpec, ...] = ()
+    """Schedules that yield no window, since they name a profile that is gone or cannot be compiled."""
     place: Place
+    faults: tuple[str, ...] = ()
+    """What is left out and why, a line for the log each."""
 
     @property
     def usable(self) -> list[str]:
         """Ids of the profiles that can be compiled."""
         return sorted(self.profiles.keys() - self.left_out)
+
+    def missed_by(self, schedules: Iterable[ScheduleSpec]) -> list[str]:
+        """Return what schedules name that cannot be used: profiles by name, those that are gone by id."""
+        named = {profile for schedule in schedules for profile in schedule.profiles}
+        missed = sorted(named.difference(self.usable))
+        return [self.profiles[each].name if each in self.profiles else each for each in missed]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,55 @@
+"""What is left out of what the user decided, and schedules that stand still for it: log, repairs, reasons."""
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.translation import async_get_cached_translations
+
+from .brain.deploy import Configuration
+from .const import DOMAIN, LOGGER
+from .issues import async_set_issue
+
+ISSUE = "schedule_unusable"
+
+
+class LeftOut:
+    """Tells once of everything that is left out, and takes that back when it is not any more."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Nothing was told yet."""
+        self.hass = hass
+        self._faults: frozenset[str] = frozenset()
+        self._told: set[str] = set()
+        """Schedules that a repair tells of."""
+
+    @callback
+    def async_tell(self, configuration: Configuration) -> None:
+        """Tell of what is left out now: a line for what is new, a repair for each schedule that is on."""
+        for fault in configuration.faults:
+            if fault not in self._faults:
+                LOGGER.warning("%s", fault)
+        self._faults = frozenset(configuration.faults)
+        idle = {each.id: each for each in configuration.unusable_schedules if each.enabled}
+        self._forget(self._told - idle.keys())
+        for schedule in idle.values():
+            profiles = ", ".join(configuration.missed_by([schedule]))
+            async_set_issue(self.hass, True, ISSUE, schedule.id, name=schedule.name, profiles=profiles)
+        self._told = set(idle)
+
+    @callback
+    def async_stop(self) -> None:
+        """Tell of nothing any more: an entry that is not loaded knows nothing."""
+        self._forget(self._told)
+        self._told = set()
+
+    def _forget(self, schedules: set[str]) -> None:
+        for schedule in schedules:
+            async_set_issue(self.hass, False, ISSUE, schedule)
+
+    def reason(self, configuration: Configuration, camera: str) -> str | None:
+        """Return why a camera photographs nothing by some schedules, None where it does by all."""
+        idle = [each for each in configuration.unusable_schedules if each.enabled and each.covers(camera)]
+        if not idle:
+            return None
+        words = async_get_cached_translations(self.hass, self.hass.config.language, "common", DOMAIN)
+        return words.get(f"component.{DOMAIN}.common.{ISSUE}", "{schedules}: {profiles}").format(
+            schedules=", ".join(each.name for each in idle), profiles=", ".join(configuration.missed_by(idle))
+        )
