@@ -93,7 +93,7 @@ async def async_remove_config_entry_device(
 ) -> bool:
     """Let a device be deleted that is not there any more, and with it what the broker keeps of it.
 
-    That of a schedule or profile goes with its subentry.
+    That of a schedule or profile goes with its subentry. While the broker is away nobody is known to be gone.
     """
     if device.config_subentry_id is not None:
         return False
@@ -101,6 +101,8 @@ async def async_remove_config_entry_device(
     coordinator = entry.runtime_data.coordinator
     if subject is None:
         return True
+    if not coordinator.connected:
+        return False
     if subject not in coordinator.system.present:
         entry.runtime_data.wishes.async_forget(subject)
         return True

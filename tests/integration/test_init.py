@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.mqtt.const import MQTT_CONNECTION_STATE
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import (
@@ -180,6 +182,24 @@ async def test_a_device_is_deleted_by_hand_only_when_it_is_away(
         "processor/announce",
     ):
         assert published(mqtt, f"skylapse/{topic}")[-1] == b""
+
+
+async def test_while_the_broker_is_away_nobody_is_taken_for_gone(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    spoken: MockConfigEntry,
+    hass_ws_client: WebSocketGenerator,
+) -> None:
+    assert await async_setup_component(hass, "config", {})
+    client = await hass_ws_client(hass)
+    async_dispatcher_send(hass, MQTT_CONNECTION_STATE, False)
+    for name in ("roof", "processor"):
+        answer = await client.remove_device(device(hass, spoken, name).id)
+        assert not answer["success"]
+    assert published(mqtt, "skylapse/roof/announce") == []
+    async_dispatcher_send(hass, MQTT_CONNECTION_STATE, True)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert device(hass, spoken, "roof/west") is not None
 
 
 async def test_a_device_that_a_restart_left_behind_can_be_deleted(
