@@ -3,7 +3,7 @@
 from typing import Any, override
 
 from homeassistant.components.sensor import SensorEntity
-from homeassistant.const import Platform
+from homeassistant.const import MAX_LENGTH_STATE_STATE, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -64,9 +64,10 @@ class SkylapseSensor(SkylapseEntity, SensorEntity):
     @property
     @override
     def native_value(self) -> Value:
-        """The value, None while it is not known."""
+        """The value, None while it is not known; of a text as much as a state holds."""
         facts = self.facts
-        return None if facts is None else self.entity_description.value_fn(facts)
+        value = None if facts is None else self.entity_description.value_fn(facts)
+        return value[:MAX_LENGTH_STATE_STATE] if isinstance(value, str) else value
 
     @property
     @override

@@ -401,6 +401,14 @@ async def test_a_bridge_with_older_software_says_what_to_type(
     assert state(hass, entity) == "off"
 
 
+async def test_of_a_model_without_end_as_much_is_shown_as_a_state_holds(
+    hass: HomeAssistant, spoken: MockConfigEntry, bridge: Bridge, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bridge.arrive(cameras=(replace(WEST, model="imx519 " * 100),))
+    assert state(hass, "sensor.roof_west_model") == ("imx519 " * 100)[:255]
+    assert "is longer than" not in caplog.text
+
+
 async def test_what_a_driver_finds_out_later_is_added_once(
     hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
 ) -> None:
