@@ -175,7 +175,8 @@ def run_render(arguments: argparse.Namespace) -> int:
     except ProcessorError as error:
         return _fail(arguments, error)
     if arguments.job is not None and arguments.stretch is not None:
-        write_asked(result_beside(request.output), json.dumps(result.as_json()).encode())
+        part = {**result.as_json(), "stretch": arguments.stretch}
+        write_asked(result_beside(request.output), json.dumps(part).encode())
     if arguments.job is not None:
         _say(sys.stdout, json.dumps({"result": result.as_json()}))
     elif arguments.json:

@@ -24,12 +24,16 @@ from .config import ClusterConfig, cluster_of, scheduler_address
 from .encode import Alive, Converter
 from .errors import ConfigError, FilmError, ProcessorError, RequestError, unreadable
 from .files import write_asked
-from .outline import outline
+from .outline import Outline, outline
 from .progress import Meter
 from .recipe.smooth import flicker_mev
 from .render import POSTER_AT, write_stills
 from .request import RenderRequest, at_size, beside, from_json
+from .segments import Stretch
 from .store.layout import SENTINEL
+
+_OF_PARTS = ("part", "stretch", "log_means")
+"""What is said of a part and not of the film."""
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -40,7 +44,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     plan.set_defaults(run=_outline)
     join = commands.add_parser("join", help="join the stretches of a job to its film")
     join.add_argument("--job", type=Path, required=True, help="the job file")
-    join.add_argument("parts", nargs="+", type=Path, metavar="PART", help="the stretches, in order")
+    join.add_argument("parts", nargs="+", type=Path, metavar="PART", help="all stretches of the film")
     join.set_defaults(run=_join)
     worker = commands.add_parser("worker", help="make stretches of films for a processor on another machine")
     worker.add_argument("--scheduler", required=True, help="such as tls://render.local:8786")
@@ -86,7 +90,9 @@ def _sign_of_life() -> Alive:
 def _joined(request: RenderRequest, parts: list[Path], alive: Alive) -> dict[str, Any]:
     """Join the parts; return what the render of the whole film would have answered."""
     found = outline(request)
-    results = [_result_of(part) for part in parts]
+    results = sorted((_result_of(part) for part in parts), key=lambda result: result["stretch"])
+    _check_whole(found, results)
+    parts = [Path(result["part"]) for result in results]
     frames = sum(result["frames"] for result in results)
     means = np.array([math.nan if mean is None else mean for each in results for mean in each["log_means"]])
     flicker = round(flicker_mev(means[np.isfinite(means)]), 3)
@@ -104,7 +110,7 @@ def _joined(request: RenderRequest, parts: list[Path], alive: Alive) -> dict[str
     facts = encode_join.join(parts, request.output, found.rate, frames, own, alive=alive)
     _write_stills(request, [each["size"] for each in also], frames, float(found.rate), alive)
     return {
-        **{name: value for name, value in results[0].items() if name != "log_means"},
+        **{name: value for name, value in results[0].items() if name not in _OF_PARTS},
         "frames": facts.frames,
         "also": also,
         "skipped": _every(results, "skipped"),
@@ -138,18 +144,40 @@ def _write_stills(request: RenderRequest, also: list[str], frames: int, rate: fl
                 write_asked(each.preview, moving)
 
 
+def _check_whole(found: Outline, results: list[dict[str, Any]]) -> None:
+    """Raise RequestError unless parts, in their order, have each frame of the film once."""
+    reached = 0
+    for result in results:
+        first, past = result["stretch"]
+        if first > reached:
+            break
+        if first < reached:
+            twice = Stretch(first=first, past=min(past, reached))
+            raise RequestError("", f"{result['part']}: another part has its frames {twice}, too")
+        reached = past
+    else:
+        first = reached if found.cost.whole else found.frames
+    if first > reached:
+        raise RequestError("", f"no part has the frames {Stretch(first=reached, past=first)}")
+    if first < reached:
+        raise RequestError("", f"parts go to frame {reached}, and the film has {first}")
+
+
 def _every(results: list[dict[str, Any]], name: str) -> list[dict[str, str]]:
     """Return what all parts say under a name, each of it once: of the job as a whole each says the same."""
     return list({json.dumps(said): said for result in results for said in result[name]}.values())
 
 
 def _result_of(part: Path) -> dict[str, Any]:
+    """Return what the render of a part has said of it, with the part's name."""
     beside = result_beside(part)
     try:
         result: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise FilmError(f"{beside}: cannot be read ({unreadable(error)})") from error
-    return result
+    if "stretch" not in result:
+        raise FilmError(f"{beside}: does not say which stretch it is of")
+    return {**result, "part": str(part)}
 
 
 def _job(path: Path) -> RenderRequest:

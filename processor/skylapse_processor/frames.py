@@ -7,6 +7,7 @@ What has no time is looked at first: what is no picture at all has no say in the
 
 import json
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -20,7 +21,7 @@ from skylapse_protocol.codec import parse_time
 from skylapse_protocol.tone import CURVES
 
 from .decode import exif_of, look
-from .errors import NoPicturesError, PictureError
+from .errors import NoPicturesError, PictureError, unreadable
 from .measure import Measurement
 from .order import ENOUGH_TIMES, in_order, natural_key
 from .tone import RASPBERRY_PI, SRGB, known
@@ -100,12 +101,7 @@ class FolderListing:
 
 def read_folder(path: Path) -> FolderListing:
     """Return the pictures directly in a folder; raise NoPicturesError, naming it, where there is none."""
-    if not path.is_dir():
-        raise NoPicturesError(f"{path} is no folder")
-    files = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
-    files = [file for file in files if not file.name.startswith(".")]
-    if not files:
-        raise NoPicturesError(f"no pictures in {path}: looked for {', '.join(sorted(SUFFIXES))}")
+    files = _pictures_in(path)
     frames, skipped, noticed = [], [], []
     developed = {file.stem: file.name for file in files if file.suffix.lower() != RAW_SUFFIX}
     for file in files:
@@ -131,6 +127,21 @@ def read_folder(path: Path) -> FolderListing:
         skipped=tuple(sorted(skipped)),
         noticed=tuple(noticed),
     )
+
+
+def _pictures_in(path: Path) -> list[Path]:
+    """Return the files directly in a folder that are called pictures; raise NoPicturesError."""
+    try:
+        os.stat(f"{path}/.")  # noqa: PTH116 - pathlib drops the dot, which asks whether one may enter
+        files = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NoPicturesError(f"{path} is no folder") from error
+    except OSError as error:
+        raise NoPicturesError(f"{path}: cannot be read ({unreadable(error)})") from error
+    files = [file for file in files if not file.name.startswith(".")]
+    if not files:
+        raise NoPicturesError(f"no pictures in {path}: looked for {', '.join(sorted(SUFFIXES))}")
+    return files
 
 
 def _order_in_words(frames: Sequence[SourceFrame]) -> str | None:

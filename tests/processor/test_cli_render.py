@@ -8,15 +8,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from skylapse_processor.cli import main
 from skylapse_processor.encode import examine
 from skylapse_processor.frames import read_folder
 from skylapse_processor.request import RenderRequest, to_json
 
-from .pictures import evening, write_evening, write_plain
+from .pictures import evening, film_frames, write_evening, write_plain
 
 PROGRAM = [sys.executable, "-m", "skylapse_processor", "render"]
+_LIKE_ANYBODY = (
+    "import ctypes, os, sys\n"
+    "for right in (1, 2): ctypes.CDLL(None).prctl(24, right, 0, 0, 0)\n"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+"""Starts a program that may not, though root starts it, read what its owner may not read."""
 
 
 def _run(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -114,6 +122,17 @@ def test_a_folder_without_pictures_is_named_and_leaves_no_file(tmp_path: Path) -
     assert not (tmp_path / "film.mp4").exists()
 
 
+@pytest.mark.parametrize("mode", [0o000, 0o600, 0o300])
+def test_a_folder_that_may_not_be_read_is_told_in_a_line(tmp_path: Path, mode: int) -> None:
+    write_plain(tmp_path / "in", 1)
+    (tmp_path / "in").chmod(mode)
+    words = [sys.executable, "-c", _LIKE_ANYBODY, *PROGRAM, str(tmp_path / "in"), "--dry-run"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    (tmp_path / "in").chmod(0o700)
+    said = f"skylapse-processor: render: {tmp_path}/in: cannot be read (Permission denied)\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
 def test_wishes_that_exclude_each_other_are_refused(tmp_path: Path) -> None:
     write_plain(tmp_path / "in", 1)
     assert _run(tmp_path / "in", "-o", tmp_path / "a.mp4", "--rate", "30", "--length", "5").returncode == 2
@@ -146,6 +165,32 @@ def test_a_stretch_of_a_job_is_written_beside_its_film(tmp_path: Path) -> None:
     beyond = _run("--job", tmp_path / "job.json", "--stretch", "4:11", "-o", tmp_path / "part.mp4")
     assert "stretch: goes to frame 11, and the film has 10" in beyond.stderr
     assert "is not of the form 240:480" in _run("--job", tmp_path / "job.json", "--stretch", "4").stderr
+
+
+def test_parts_are_joined_in_their_order_and_none_is_missing_or_there_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_evening(tmp_path / "in", evening(10), facts="records")
+    request = RenderRequest(frames=read_folder(tmp_path / "in").frames, output=tmp_path / "film.mp4")
+    job = tmp_path / "job.json"
+    job.write_text(json.dumps(to_json(request)))
+    first, last = str(tmp_path / "part-0.mp4"), str(tmp_path / "part-1.mp4")
+    for part, stretch in ((first, "0:4"), (last, "4:10")):
+        assert _run("--job", job, "--stretch", stretch, "-o", part).returncode == 0
+    for parts, said in (
+        ([first], "no part has the frames 4:10"),
+        ([last], "no part has the frames 0:4"),
+        ([first, last, first], f"{first}: another part has its frames 0:4, too"),
+    ):
+        assert main(["join", "--job", str(job), *parts]) == 1
+        assert capsys.readouterr().err == f"skylapse-processor: {said}\n"
+        assert not (tmp_path / "film.mp4").exists()
+    assert main(["join", "--job", str(job), last, first]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])["result"]
+    assert result["frames"] == 10
+    assert not {"part", "stretch"} & result.keys()
+    starts = [np.asarray(film_frames(path)[0], dtype=float) for path in (tmp_path / "film.mp4", Path(first))]
+    assert np.abs(starts[0] - starts[1]).max() == 0, "it begins as its first part does, though named last"
 
 
 def test_a_job_that_fails_says_why_in_its_last_line(tmp_path: Path) -> None:
