@@ -54,6 +54,8 @@ def _words(recipe: str, codec: str) -> tuple[str, ...]:
     return ("--recipe", recipe, "--codec", codec)
 
 
+_NIGHT = "2026-03-20T21:00:00Z"
+_LENGTH = ("--length", "4")
 FILMS = (
     Film(name="clean", size="480x270", frames=300),
     Film(name="cinematic in H.265", size="640x360", frames=300, words=_words("cinematic", "h265")),
@@ -61,6 +63,13 @@ FILMS = (
     Film(name="noisy in AV1", size="640x360", frames=300, words=_words("clean", "av1"), noise=4.0),
     Film(name="small", size="160x90", frames=400),
     Film(name="large", size="1920x1080", frames=240),
+    Film(name="fading", size="480x270", frames=30, words=("--recipe", "cinematic")),
+    Film(name="trail", size="480x270", frames=300, words=("--recipe", "startrail"), start=_NIGHT),
+    Film(name="steady", size="480x270", frames=150, words=("--recipe", "steady")),
+    Film(name="every fourth", size="480x270", frames=300, words=("--set", "blend.every=4")),
+    Film(name="silk", size="480x270", frames=150, words=("--set", "blend.shutter_deg=2880")),
+    Film(name="stretched to 4 s", size="480x270", frames=90, words=("--set", "interpolate.length_s=4")),
+    Film(name="as long as asked", size="480x270", frames=90, words=("--set", "interpolate=on", *_LENGTH)),
 )
 
 
@@ -127,7 +136,7 @@ def predictions(work: Path) -> list[Figure]:
     """Measure how far dry runs are off, and what they cost."""
     figures = []
     for film in FILMS:
-        folder = _pictures(work / f"foretold-{film.size}-{film.name.split()[0]}", film)
+        folder = _pictures(work / f"foretold-{film.size}-{film.name.replace(' ', '-')}", film)
         words = ("--size", "source", *film.words)
         started = time.monotonic()
         foretold = _render(folder, work / "foretold.mp4", "--dry-run", *words)

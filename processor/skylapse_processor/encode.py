@@ -41,10 +41,19 @@ class FilmFacts:
     """A name in CODECS; what FFmpeg calls it where it is none of them."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CodedFrame:
+    """One frame of a film as it lies in its file."""
+
+    bytes: int
+    is_key: bool
+    """Whether it is coded without looking at another."""
+
+
 Alive = Callable[[], None]
 """Called after every step of what takes long, for whoever ends a render that is silent."""
 
-__all__ = ["Alive", "Converter", "FilmFacts", "FilmWriter", "VideoFrame", "examine", "packets"]
+__all__ = ["Alive", "CodedFrame", "Converter", "FilmFacts", "FilmWriter", "VideoFrame", "examine", "packets"]
 
 
 class Converter:
@@ -242,12 +251,16 @@ def examine(path: Path) -> FilmFacts:
         raise FilmCheckError(f"{path}: cannot be opened as a film ({unreadable(error)})") from error
 
 
-def packets(path: Path) -> tuple[int, ...]:
-    """Return how many bytes each frame of a film takes; raise FilmCheckError where it cannot be opened."""
+def packets(path: Path) -> tuple[CodedFrame, ...]:
+    """Return the frames of a film as they lie in its file; raise FilmCheckError where it cannot be opened."""
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
-            return tuple(packet.size for packet in container.demux(stream) if packet.size)
+            return tuple(
+                CodedFrame(bytes=packet.size, is_key=packet.is_keyframe)
+                for packet in container.demux(stream)
+                if packet.size
+            )
     except (av.FFmpegError, IndexError) as error:
         raise FilmCheckError(f"{path}: cannot be opened as a film ({unreadable(error)})") from error
 

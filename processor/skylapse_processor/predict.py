@@ -1,12 +1,15 @@
 """What a film will be before it is made: its length exactly, its bytes, time and memory from short samples.
 
-A few short stretches, spread over the film, are made with all that the film is asked for and thrown away. A
+A few short stretches, spread over the film, are made as they are in it, pixel for pixel, and thrown away. A
 film of n frames begins a group of pictures every g frames, so that
 
     bytes = ⌈n ÷ g⌉ × mean first frame of a group + (n − ⌈n ÷ g⌉) × mean other frame + what the file adds
 
-Memory does not grow with the length of a film, so that of the samples is that of the film. Fades at its ends
-are left out: a sample of the middle of a film knows none.
+What has to be known of the whole film before its first frame is found out once, for all stretches. Where each
+frame is made of the one before it, a stretch from the middle would cost all before it: then the beginning is
+made, all of it where the film is not long, and what follows is taken to be like the end of that.
+
+Memory does not grow with the length of a film, so that of the samples is that of the film.
 """
 
 import tempfile
@@ -19,30 +22,30 @@ from typing import Any
 
 from skylapse_protocol.sizes import LeftOut
 
-from .course import Course, course, gathered, goes_by_quality
-from .encode import packets
+from .encode import CodedFrame, packets
 from .encode_codecs import group_frames
 from .encode_hardware import choose
 from .errors import NoPicturesError
-from .frames import SourceFrame
+from .files import peak_rss_mb
 from .progress import Meter, Progress
-from .render import render_film
-from .request import MAX_RATE, MIN_RATE, FilmResult, RenderRequest, check, prints
+from .render import Opened, encoded, opened
+from .request import FilmResult, RenderRequest, check, prints
 from .studio import usual_size
-from .survey import quality, survey
 
-STRETCH_FRAMES = 12
-"""Encoders look ten frames ahead: shorter stretches are all end."""
+_LOOK_AHEAD = 10
+"""Encoders spend less on frames that nothing comes after: so many at the end of a sample do not count."""
+STRETCH_FRAMES = 10 + _LOOK_AHEAD
 _STRETCHES, _MORE_STRETCHES = 4, 6
 _MANY_FRAMES = 300
 """Of a film of so many frames more is sampled: it sees more of a day. Both numbers are even."""
 ENOUGH_S = 3.0
 """Somebody waits: after so long, what has been sampled is enough, if it is as many stretches as these."""
 ENOUGH_STRETCHES = 2
+_MOST_CARRIED = 360
+"""Frames that are made of a film in which each is made of the one before it."""
 _FRAME_BYTES = 20
 """What an index says of one frame."""
 _FILE_BYTES = 1500
-_NOT_IN_SAMPLES = {"select": False, "fade": False}
 
 Cancelled = Callable[[], bool]
 Report = Callable[[Progress], None]
@@ -88,8 +91,8 @@ class _Sample:
     """A stretch that was made."""
 
     result: FilmResult
-    films: tuple[tuple[int, ...], ...]
-    """Bytes of every frame, for each size."""
+    films: tuple[tuple[CodedFrame, ...], ...]
+    """Every frame, for each size."""
 
 
 def predict(
@@ -103,31 +106,35 @@ def predict(
     Raises what `render_film` raises where the film could not be made.
     """
     check(request)
-    way = _course(request, Meter(on_progress), cancelled)
     choose(request.codec, request.encoder)
     with tempfile.TemporaryDirectory(prefix="skylapse-predict-") as folder:
-        samples = _samples(request, way, Path(folder), cancelled, clock)
-    shown = way.outline.window.of(*usual_size(way.plan.frames))[2:]
-    wanted, left_out = prints(request, *shown)
+        trial = _trial(request, Path(folder))
+        began = time.monotonic()
+        with opened(trial, Meter(on_progress), cancelled) as film:
+            opening_s, began = time.monotonic() - began, time.monotonic()
+            samples = _samples(film, cancelled, clock)
+            making_s = time.monotonic() - began
+    plan, count = film.pictures.plan, film.pictures.count
+    wanted, left_out = prints(request, *plan.window.of(*usual_size(plan.frames))[2:])
     own, *others = (
         PredictedSize(
             size=each.size,
             width=each.box.width,
             height=each.box.height,
-            bytes=film_bytes(way.count, way.rate, [sample.films[number] for sample in samples]),
+            bytes=film_bytes(count, film.rate, [sample.films[number] for sample in samples]),
         )
         for number, each in enumerate(wanted)
     )
     made = sum(sample.result.frames for sample in samples)
     return Prediction(
-        frames=way.count,
-        duration_s=round(float(way.count / way.rate), 6),
-        rate=float(way.rate),
+        frames=count,
+        duration_s=round(float(count / film.rate), 6),
+        rate=float(film.rate),
         width=own.width,
         height=own.height,
         bytes=own.bytes,
-        seconds=round(sum(sample.result.seconds for sample in samples) / made * way.count, 1),
-        peak_rss_mb=max(sample.result.peak_rss_mb for sample in samples),
+        seconds=round(opening_s + making_s / made * count, 1),
+        peak_rss_mb=peak_rss_mb(),
         sampled=made,
         also=tuple(others),
         left_out=left_out,
@@ -150,68 +157,55 @@ def stretches(frames: int) -> tuple[range, ...]:
     return tuple(range(first, first + STRETCH_FRAMES) for first in firsts)
 
 
-def _course(request: RenderRequest, meter: Meter, cancelled: Cancelled) -> Course:
-    """Return the course of the film, as rendering would take it."""
-    whole = gathered(request)
-    frames, skipped = survey(whole.frames)
-    if frames and goes_by_quality(whole):
-        meter.plan("measure")
-        frames, broken = quality(frames, meter, cancelled)
-        skipped += broken
-    if not frames:
-        reasons = "; ".join(f"{file} {why}" for file, why in skipped[:3])
-        raise NoPicturesError(f"{request.output.name}: none of the pictures can be used: {reasons}")
-    return course(whole, frames)
+def _trial(request: RenderRequest, folder: Path) -> RenderRequest:
+    """Return the request for the same film in a folder, alone."""
+    output = folder / request.output.name
+    return replace(request, output=output, poster=None, thumbnail=None, preview=None)
 
 
-def _samples(
-    request: RenderRequest, way: Course, folder: Path, cancelled: Cancelled, clock: Callable[[], float]
-) -> list[_Sample]:
+def _samples(film: Opened, cancelled: Cancelled, clock: Callable[[], float]) -> list[_Sample]:
     """Return the samples that could be made in time; raise NoPicturesError where none could."""
     made: list[_Sample] = []
     failure: NoPicturesError | None = None
-    ends = clock() + ENOUGH_S
-    for stretch in stretches(len(way.plan.frames)):
+    meter, ends, count = Meter(lambda _: None), clock() + ENOUGH_S, film.pictures.count
+    chosen = (range(min(count, _MOST_CARRIED)),) if film.pictures.carries else stretches(count)
+    for stretch in chosen:
         if len(made) >= ENOUGH_STRETCHES and clock() >= ends:
             break
-        wanted = _sample(request, way, [way.plan.frames[number] for number in stretch], folder)
+        wanted = replace(film.request, stretch=(stretch.start, stretch.stop))
         try:
-            result = render_film(wanted, lambda _: None, cancelled)
+            result = encoded(film, wanted, meter, cancelled)
         except NoPicturesError as error:
             failure = error
             continue
         paths = (wanted.output, *(Path(also.file) for also in result.also))
-        made.append(_Sample(result=result, films=tuple(packets(path) for path in paths)))
+        films = tuple(counting(packets(path), is_end=stretch.stop == count) for path in paths)
+        made.append(_Sample(result=result, films=films))
     if not made and failure is not None:
         raise failure
     return made
 
 
-def _sample(
-    request: RenderRequest, way: Course, frames: Sequence[SourceFrame], folder: Path
-) -> RenderRequest:
-    """Return the request for one stretch of the film."""
-    return replace(
-        request,
-        frames=tuple(each for frame in frames for each in (replace(frame, beside=()), *frame.beside)),
-        output=folder / "film.mp4",
-        parameters={**request.parameters, **_NOT_IN_SAMPLES},
-        rate=min(MAX_RATE, max(MIN_RATE, float(way.rate))),
-        length_s=None,
-        speed_up=None,
-        poster=None,
-        thumbnail=None,
-        preview=None,
-    )
+def counting(sample: Sequence[CodedFrame], *, is_end: bool) -> tuple[CodedFrame, ...]:
+    """Return the frames of a sample that are as in the film, of which it is the end or not."""
+    return tuple(sample if is_end else sample[:-_LOOK_AHEAD] or sample)
 
 
-def film_bytes(count: int, rate: Fraction, films: Sequence[Sequence[int]]) -> int:
-    """Return how many bytes a film of so many frames will have, from the packets of its samples."""
+def film_bytes(count: int, rate: Fraction, films: Sequence[Sequence[CodedFrame]]) -> int:
+    """Return how many bytes a film of so many frames will have, from its samples.
+
+    Of one sample longer than a group, what is not in the film's bytes already is like its last group.
+    """
     group = group_frames(rate)
-    keys = [size for film in films for size in film[::group]]
-    others = [size for film in films for number, size in enumerate(film) if number % group]
-    groups = -(-count // group)
+    first, *more = films
+    known = 0 if more or len(first) <= group else len(first)
+    counted = sum(frame.bytes for frame in first[:known])
+    left = first[-group:] if known else [frame for film in films for frame in film]
+    keys = [frame.bytes for frame in left if frame.is_key]
+    others = [frame.bytes for frame in left if not frame.is_key]
+    groups = -(-count // group) - sum(frame.is_key for frame in first[:known])
     rest = sum(others) / len(others) if others else 0.0
+    key = sum(keys) / len(keys) if keys else rest
     return round(
-        groups * sum(keys) / len(keys) + (count - groups) * rest + count * _FRAME_BYTES + _FILE_BYTES
+        counted + groups * key + (count - known - groups) * rest + count * _FRAME_BYTES + _FILE_BYTES
     )

@@ -7,7 +7,8 @@ and the film goes on.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -16,6 +17,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from skylapse_protocol.sizes import LeftOut
+
 from . import decode, encode, recipe
 from .calibration import curve_of, load, retold
 from .course import Course, course, gathered, goes_by_quality, looks_around
@@ -23,7 +26,7 @@ from .decode_scale import Box, Canvas, Planes, empty
 from .encode_codecs import Coding
 from .encode_hardware import choose
 from .encode_preview import Preview
-from .encode_sizes import Prints
+from .encode_sizes import Print, Prints
 from .errors import CancelledError, FilmError, NoPicturesError, PictureError, RequestError
 from .files import peak_rss_mb, write_asked
 from .frames import SourceFrame
@@ -31,7 +34,7 @@ from .measure import THUMBNAIL_BYTES, THUMBNAIL_LONG_SIDE, jpeg_within
 from .memory import give_back_large_blocks
 from .progress import Meter, Progress, Step
 from .recipe.fade import ramp
-from .recipe.layer import Latent, Size
+from .recipe.layer import Latent, Layer, Size
 from .recipe.look import Look, apply
 from .recipe.plan import Plan
 from .recipe.smooth import flicker_mev
@@ -71,12 +74,90 @@ def render_film(request: RenderRequest, on_progress: Report, cancelled: Cancelle
     no output is left.
     """
     started = time.monotonic()
+    meter = Meter(on_progress)
+    with opened(request, meter, cancelled) as film:
+        made = encoded(film, film.request, meter, cancelled)
+    return replace(
+        made,
+        skipped=tuple(sorted((*film.request.skipped, *film.skipped, *made.skipped))),
+        noticed=(*film.request.noticed, *made.noticed, *film.noticed),
+        seconds=round(time.monotonic() - started, 3),
+        peak_rss_mb=peak_rss_mb(),
+    )
+
+
+class Pictures:
+    """The pictures of a film: levelled frames, and all layers upon them, which have looked around once."""
+
+    def __init__(self, plan: Plan, studio: Studio, film: Box, meter: Meter, cancelled: Cancelled) -> None:
+        """Look around, where a layer has to know the whole film."""
+        self.plan = plan
+        self.studio = studio
+        self.broken: dict[str, str] = {}
+        """Files that turned out broken, with the reason: also those that are merged around."""
+        self._layers = self._looked(film, meter, cancelled) if plan.layers else ()
+        self._is_stacked = bool(self._layers) or any(is_deep(frame) for frame in plan.frames)
+        stack = self.stack()
+        self.count = len(plan.frames) if stack is None else stack.count
+        """How many there are, if none is broken."""
+        self.carries = any(layer.carries for layer in self._layers)
+        """Whether each is made of the one before it."""
+
+    @property
+    def _size(self) -> Size:
+        return self.studio.box.width, self.studio.box.height
+
+    def stack(self) -> Stack | None:
+        """Return layers that have made nothing yet; null where one look-up a frame is all."""
+        if not self._is_stacked:
+            return None
+        give_back_large_blocks()
+        return Stack(self._latent, len(self.plan.frames), self._size, self._layers)
+
+    def _looked(self, film: Box, meter: Meter, cancelled: Cancelled) -> tuple[Layer, ...]:
+        """Return the layers that have something to do, having looked at the film."""
+        count = len(self.plan.frames)
+        give_back_large_blocks()
+
+        def looked(done: int, total: int) -> None:
+            if cancelled():
+                raise CancelledError("cancelled")
+            meter.advance("look", done, total)
+
+        if any(looks_around(layer) for layer in self.plan.layers):
+            meter.begin("look", count)
+        shown = (film.width, film.height)
+        return prepared(self._latent, count, self._size, self.plan.layers, film=shown, looked=looked)
+
+    def _latent(self, index: int, size: Size) -> Latent:
+        frame = self.plan.frames[index]
+        try:
+            return self.studio.latent(frame, self.plan.gain_ev[index], size)
+        except (PictureError, OSError) as error:
+            self.broken[frame.name] = why(error)
+            raise
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """A film before its first frame is encoded."""
+
+    request: RenderRequest
+    """With the pictures that lead, and what is calibrated."""
+    pictures: Pictures
+    rate: Fraction
+    skipped: Skipped
+    noticed: Skipped
+
+
+@contextmanager
+def opened(request: RenderRequest, meter: Meter, cancelled: Cancelled) -> Iterator[Opened]:
+    """Have all that a film needs to know before its first frame; raises what `render_film` raises."""
     check(request)
     request = gathered(_known(request))
     pace(request, request.frames)
     frames, skipped = survey(request.frames)
     _some_left(frames, skipped, request)
-    meter = Meter(on_progress)
     if goes_by_quality(request):
         meter.plan("measure", "render", "finish")
         frames, broken = quality(frames, meter, cancelled)
@@ -90,25 +171,26 @@ def render_film(request: RenderRequest, on_progress: Report, cancelled: Cancelle
             plan, broken = brightness(studio, plan, meter, cancelled)
             skipped += broken
         _some_left(plan.frames, skipped, request)
-        made = _encoded(request, way.cooked(plan), studio, way.rate, meter, cancelled)
-    return replace(
-        made,
-        skipped=tuple(sorted((*request.skipped, *skipped, *made.skipped))),
-        noticed=(*request.noticed, *made.noticed, *_alone(request, frames, way)),
-        seconds=round(time.monotonic() - started, 3),
-        peak_rss_mb=peak_rss_mb(),
-    )
+        (largest, *_others), _left_out = _prints(request, way.outline)
+        yield Opened(
+            request=request,
+            pictures=Pictures(way.cooked(plan), studio, largest.box, meter, cancelled),
+            rate=way.rate,
+            skipped=skipped,
+            noticed=_alone(request, frames, way),
+        )
 
 
-def _encoded(
-    request: RenderRequest, plan: Plan, studio: Studio, rate: Fraction, meter: Meter, cancelled: Cancelled
-) -> FilmResult:
-    """Encode by the hardware that is asked for where it works, and once more without it where it fails."""
+def encoded(film: Opened, request: RenderRequest, meter: Meter, cancelled: Cancelled) -> FilmResult:
+    """Encode all of an opened film, or the stretch of it that the request names.
+
+    It is done by the hardware that is asked for where that works, and once more without it where it fails.
+    """
     encoder, notice = choose(request.codec, request.encoder)
     while True:
         coding = Coding(codec=request.codec, encoder=encoder, threads=request.threads)
         try:
-            made = _Film(request, plan, studio, rate, coding, meter, cancelled).make()
+            made = _Film(film, request, coding, meter, cancelled).make()
         except (NoPicturesError, CancelledError):
             raise
         except FilmError as error:
@@ -144,6 +226,10 @@ def _stages(way: Course, *, before: bool) -> tuple[Step, ...]:
     return (*(step for step, wanted in passes.items() if wanted), "render", "finish")
 
 
+def _prints(request: RenderRequest, plan: Plan) -> tuple[tuple[Print, ...], tuple[LeftOut, ...]]:
+    return prints(request, *plan.window.of(*usual_size(plan.frames))[2:])
+
+
 def _studio(request: RenderRequest, way: Course) -> Studio:
     size, window = usual_size(way.plan.frames), way.outline.window
     shown = window.of(*size)[2:]
@@ -159,31 +245,28 @@ class _Film:
 
     def __init__(
         self,
+        film: Opened,
         request: RenderRequest,
-        plan: Plan,
-        studio: Studio,
-        rate: Fraction,
         coding: Coding,
         meter: Meter,
         cancelled: Cancelled,
     ) -> None:
         self._request = request
-        self._plan = plan
-        self._stack: Stack | None = None
-        self._studio = studio
-        self._rate = rate
+        self._pictures = film.pictures
+        self._plan = film.pictures.plan
+        self._stack = film.pictures.stack()
+        self._studio = film.pictures.studio
+        self._rate = film.rate
         self._meter = meter
         self._cancelled = cancelled
-        self._look = Look(plan)
+        self._look = Look(self._plan)
         self._fade = np.ones(0)
         self._local = threading.local()
         self._means: list[float] = []
-        self._broken: dict[str, str] = {}
-        """Files that turned out broken, with the reason: also those that are merged around."""
         self._adapted: list[tuple[str, str]] = []
         self._poster: tuple[encode.VideoFrame, ...] = ()
         self._preview: Preview | None = None
-        self._prints, left_out = prints(request, *plan.window.of(*usual_size(plan.frames))[2:])
+        self._prints, left_out = _prints(request, self._plan)
         self._coding = coding
         self._noticed = [
             (beside(request.output, each.size).name, f"is left out: {each.why}") for each in left_out
@@ -191,7 +274,7 @@ class _Film:
 
     def make(self) -> FilmResult:
         """Encode, check and put in place."""
-        whole = self._count()
+        whole = self._pictures.count
         first, past = self._stretch(whole)
         self._fade = ramp(whole, self._plan.fade_frames)
         count = past - first
@@ -202,7 +285,7 @@ class _Film:
             for number, made in enumerate(pictures, first):
                 self._take(made, films, number)
                 self._meter.advance("render", number + 1 - first, count)
-            _some_left(self._means, [*self._broken.items()], self._request)
+            _some_left(self._means, [*self._pictures.broken.items()], self._request)
             self._meter.begin("finish", 1)
             result = self._result(films)
         self._write_stills()
@@ -235,7 +318,7 @@ class _Film:
         facts, *others = films.finish({**figures, **self._request.metadata}, self._alive)
         return FilmResult(
             frames=facts.frames,
-            skipped=tuple(self._broken.items()),
+            skipped=tuple(self._pictures.broken.items()),
             adapted=tuple(self._adapted),
             noticed=tuple(self._noticed),
             duration_s=round(facts.duration_s, 6),
@@ -271,36 +354,6 @@ class _Film:
             self._stack.reach(first, self._cancelled)
         return first, past
 
-    def _count(self) -> int:
-        """Return how many frames the film has; where pixels are looked at, look around first."""
-        count, box, film = len(self._plan.frames), self._studio.box, self._prints[0].box
-        is_shallow = not any(is_deep(frame) for frame in self._plan.frames)
-        if is_shallow and not self._plan.layers:
-            return count
-        give_back_large_blocks()
-
-        def looked(done: int, total: int) -> None:
-            if self._cancelled():
-                raise CancelledError("cancelled")
-            self._meter.advance("look", done, total)
-
-        if any(looks_around(layer) for layer in self._plan.layers):
-            self._meter.begin("look", count)
-        size, shown = (box.width, box.height), (film.width, film.height)
-        layers = prepared(self._latent, count, size, self._plan.layers, film=shown, looked=looked)
-        if is_shallow and not layers:
-            return count
-        self._stack = Stack(self._latent, count, size, layers)
-        return self._stack.count
-
-    def _latent(self, index: int, size: Size) -> Latent:
-        frame = self._plan.frames[index]
-        try:
-            return self._studio.latent(frame, self._plan.gain_ev[index], size)
-        except (PictureError, OSError) as error:
-            self._broken[frame.name] = why(error)
-            raise
-
     def _canvas(self, index: int) -> tuple[Canvas, int]:
         """Return one frame of the film, and the frame of the plan whose facts count for it."""
         fade = float(self._fade[index])
@@ -320,7 +373,7 @@ class _Film:
             canvas, number = self._canvas(index)
         except (PictureError, OSError) as error:
             if self._stack is None:
-                self._broken[self._plan.frames[index].name] = why(error)
+                self._pictures.broken[self._plan.frames[index].name] = why(error)
             return _Made()
         if not hasattr(self._local, "converter"):
             self._local.converter = encode.Converter()

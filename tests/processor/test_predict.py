@@ -4,13 +4,16 @@ import itertools
 import json
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from skylapse_processor.encode import CodedFrame
 from skylapse_processor.errors import NoPicturesError, RequestError
 from skylapse_processor.frames import read_folder
-from skylapse_processor.predict import predict, stretches
+from skylapse_processor.predict import film_bytes, predict, stretches
+from skylapse_processor.recipe.parameters import Changes
 from skylapse_processor.render import render_film
 from skylapse_processor.request import RenderRequest
 
@@ -22,8 +25,10 @@ def _silent(_progress: object) -> None:
 
 
 def _request(folder: Path, **fields: object) -> RenderRequest:
+    listing = read_folder(folder)
     return RenderRequest(
-        frames=read_folder(folder).frames,
+        frames=listing.frames,
+        skipped=listing.skipped,
         output=folder.parent / "film.mp4",
         **fields,  # type: ignore[arg-type]
     )
@@ -40,7 +45,7 @@ def test_length_is_exact_and_size_within_a_fifth(
     request = _request(tmp_path / "in", recipe=recipe, codec=codec, rate=rate, also_sizes=("480p",))
     foretold = predict(request, _silent, lambda: False, clock=lambda: 0.0)
     assert list(tmp_path.iterdir()) == [tmp_path / "in"], "nothing is made"
-    assert foretold.sampled == 48
+    assert foretold.sampled == 80
     made = render_film(request, _silent, lambda: False)
     assert (foretold.frames, foretold.duration_s) == (made.frames, made.duration_s)
     assert (foretold.width, foretold.height, foretold.rate) == (made.width, made.height, made.rate)
@@ -73,23 +78,57 @@ def test_what_could_not_be_made_cannot_be_foretold(tmp_path: Path) -> None:
         predict(_request(tmp_path / "in"), _silent, lambda: False)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "parameters", "pace"),
+    [
+        ("startrail", {}, {}),
+        ("clean", {"blend": {"every": 4}}, {}),
+        ("clean", {"blend": {"shutter_deg": 2880.0}}, {}),
+        ("clean", {"interpolate": {"length_s": 2.0, "rate": 24.0}}, {}),
+        ("clean", {"interpolate": True}, {"length_s": 5.0}),
+        ("cinematic", {}, {}),
+    ],
+    ids=["startrail", "every", "silk", "interpolate", "length", "fade"],
+)
+def test_a_film_of_pictures_that_are_made_of_several_is_foretold_within_a_fifth(
+    tmp_path: Path, recipe: str, parameters: Changes, pace: dict[str, float]
+) -> None:
+    twin = [sys.executable, "-m", "skylapse_bridge", "twin", "--out", str(tmp_path / "in")]
+    night = ["--start", "2026-03-20T20:00:00Z"] if recipe == "startrail" else []
+    frames = "30" if recipe == "cinematic" else "90"
+    command = [*twin, "--frames", frames, "--size", "240x136", *night]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    request = _request(tmp_path / "in", recipe=recipe, parameters=parameters, **pace)
+    foretold = predict(request, _silent, lambda: False, clock=lambda: 0.0)
+    made = render_film(request, _silent, lambda: False)
+    assert (foretold.frames, foretold.duration_s) == (made.frames, made.duration_s)
+    assert foretold.bytes == pytest.approx(made.bytes, rel=0.2)
+
+
+def test_of_a_long_trail_the_beginning_is_made_and_the_rest_is_like_its_end() -> None:
+    beginning = [CodedFrame(bytes=1000 if number < 60 else 100, is_key=False) for number in range(120)]
+    beginning[::60] = [CodedFrame(bytes=5000, is_key=True), CodedFrame(bytes=2000, is_key=True)]
+    said = film_bytes(240, Fraction(30), [beginning])
+    assert said == pytest.approx(5000 + 59 * 1000 + 3 * (2000 + 59 * 100), rel=0.1)
+
+
 def test_stretches_are_spread_and_apart() -> None:
-    for frames in (65, 100, 288, 2880):
+    for frames in (85, 100, 288, 2880):
         first, second, *_ = stretches(frames)
         assert first.stop <= frames / 2 <= second.start, "the first two are of both halves"
         chosen = sorted(stretches(frames), key=lambda stretch: stretch.start)
         assert chosen[0].start >= 0
         assert chosen[-1].stop <= frames
         assert all(one.stop <= other.start for one, other in itertools.pairwise(chosen)), frames
-    assert sum(map(len, stretches(2880))) == 72
+    assert sum(map(len, stretches(2880))) == 120
     assert stretches(3) == (range(3),)
 
 
 def test_where_sampling_takes_long_two_stretches_are_enough(tmp_path: Path) -> None:
-    write_plain(tmp_path / "in", 65)
+    write_plain(tmp_path / "in", 85)
     seconds = itertools.count(step=10)
     foretold = predict(_request(tmp_path / "in"), _silent, lambda: False, clock=lambda: float(next(seconds)))
-    assert (foretold.frames, foretold.sampled) == (65, 24)
+    assert (foretold.frames, foretold.sampled) == (85, 40)
 
 
 def test_the_command_foretells_without_an_output(tmp_path: Path) -> None:

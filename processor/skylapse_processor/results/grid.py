@@ -21,16 +21,24 @@ from numpy.typing import NDArray
 
 from skylapse_processor.course import course, gathered
 from skylapse_processor.decode_scale import Box, Planes, empty
-from skylapse_processor.encode import Converter, VideoFrame, packets
+from skylapse_processor.encode import CodedFrame, Converter, VideoFrame, packets
 from skylapse_processor.encode_codecs import Coding
 from skylapse_processor.encode_hardware import choose
 from skylapse_processor.encode_preview import Preview
 from skylapse_processor.encode_sizes import Print, Prints
 from skylapse_processor.errors import NoPicturesError, PictureError, RequestError
 from skylapse_processor.files import peak_rss_mb, write_asked
-from skylapse_processor.predict import ENOUGH_S, ENOUGH_STRETCHES, Prediction, film_bytes, stretches
+from skylapse_processor.predict import (
+    ENOUGH_S,
+    ENOUGH_STRETCHES,
+    Prediction,
+    counting,
+    film_bytes,
+    stretches,
+)
 from skylapse_processor.progress import Meter
 from skylapse_processor.recipe.caption import Caption
+from skylapse_processor.recipe.doubt import in_words
 from skylapse_processor.recipe.look import Look, apply
 from skylapse_processor.recipe.plan import Plan
 from skylapse_processor.recipe.smooth import flicker_mev
@@ -153,17 +161,17 @@ def predict_grid(
     meter = Meter(on_progress)
     meter.plan("measure")
     grid = _opened(request, meter, cancelled)
-    films: list[tuple[int, ...]] = []
+    films: list[tuple[CodedFrame, ...]] = []
+    sampled, count = 0, len(grid.ticks)
     with tempfile.TemporaryDirectory(prefix="skylapse-predict-") as folder:
         film = Path(folder) / "film.mp4"
         trial, begins = grid.trial(film), clock()
-        for stretch in stretches(len(grid.ticks)):
+        for stretch in stretches(count):
             if len(films) >= ENOUGH_STRETCHES and clock() >= begins + ENOUGH_S:
                 break
-            trial.make(stretch)
-            films.append(packets(film))
+            sampled += trial.make(stretch).frames
+            films.append(counting(packets(film), is_end=stretch.stop == count))
         taken_s = clock() - begins
-    count, sampled = len(grid.ticks), sum(map(len, films))
     return Prediction(
         frames=count,
         duration_s=round(float(count / grid.rate), 6),
