@@ -32,6 +32,9 @@ B_FRAMES = 0
 than levelling leaves."""
 REFERENCES = 1
 """A camera that stands still finds nothing better further back; medium's three take a third longer."""
+PARTITIONS = "i8x8,i4x4"
+"""No block is split to follow motion: looking for it takes a third of the encoder's time and saves the twin's
+skies nothing. Where all of a picture moves, a film is up to a tenth larger for it, and no worse."""
 H265_PRESET = "fast"
 """Medium takes half as long again for the same bytes where no frame is predicted from two."""
 AV1_PRESET = 8
@@ -81,7 +84,7 @@ def _x264(quality: float, _group: int, _threads: int) -> Options:
         "rc-lookahead": str(LOOKAHEAD_FRAMES),
         "bf": str(B_FRAMES),
         "refs": str(REFERENCES),
-        "x264-params": "open-gop=0",
+        "x264-params": f"open-gop=0:partitions={PARTITIONS}",
     }
 
 
