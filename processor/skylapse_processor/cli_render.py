@@ -171,7 +171,7 @@ def run_render(arguments: argparse.Namespace) -> int:
         _say(sys.stderr, "skylapse-processor: render: cancelled")
         return _CANCELLED
     except RequestError as error:
-        return _fail(arguments, error if arguments.job is not None else _as_typed(error))
+        return _fail(arguments, error if arguments.job is not None else _as_typed(error, arguments))
     except ProcessorError as error:
         return _fail(arguments, error)
     if arguments.job is not None and arguments.stretch is not None:
@@ -193,10 +193,12 @@ def result_beside(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
-def _as_typed(error: RequestError) -> RequestError:
-    """Name the option instead of the field of a job."""
-    if error.field.startswith("parameters."):
-        return RequestError(error.field.replace("parameters.", "--set ", 1), error.why)
+def _as_typed(error: RequestError, arguments: argparse.Namespace) -> RequestError:
+    """Name the option instead of the field of a job: the recipe where it is its own parameter."""
+    kind, _, place = error.field.partition(".")
+    if kind == "parameters":
+        is_typed = any(word.partition("=")[0] in (place, place.partition(".")[0]) for word in arguments.set)
+        return RequestError(f"--set {place}" if is_typed else f"--recipe {arguments.recipe}", error.why)
     return RequestError(_OPTIONS.get(error.field, error.field), error.why)
 
 

@@ -235,6 +235,8 @@ def test_steps_are_changed_by_words(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (("--set", "fade.frames=x"), "--set fade.frames: is no number from 0 to 10000"),
+        (("--recipe", "season"), "--recipe season: needs pictures with capture times"),
+        (("--set", "select.light=noon"), "--set select.light: needs pictures with capture times"),
         (("--length", "1e9"), "--length: 1e+09 is not from 0.1 to 86400 seconds"),
         (("--rate", "nan"), "--rate: nan is not from 0.1 to 240 frames a second"),
         (("--speed-up", "0"), "--speed-up: 0 is not from 1 to 1000000 times"),

@@ -42,6 +42,13 @@ def test_the_page_tells_every_parameter_and_what_it_may_be(kind: str) -> None:
             assert missing == [], f"{kind}.{name}"
 
 
+def test_the_page_tells_which_light_a_season_takes() -> None:
+    chosen = next(step for step in recipe.RECIPES["season"] if step.kind == "select")
+    for name, value in chosen.parameters.items():
+        told = f"`select.{name}={value:g}`" if isinstance(value, float) else f"`select.{name}={value}`"
+        assert told in SECTIONS["season"]
+
+
 def test_every_picture_of_the_page_is_there_and_none_is_left_over() -> None:
     shown = set(re.findall(r"\(pictures/recipes/([\w-]+\.jpg)\)", PAGE))
     assert shown == {path.name for path in (ROOT / "docs" / "pictures" / "recipes").iterdir()}

@@ -128,6 +128,25 @@ def test_what_leaves_no_frame_is_refused_by_its_name(parameters: dict[str, Any],
     assert caught.value.field == f"parameters.select.{place}"
 
 
+@pytest.mark.parametrize(
+    ("light", "said"),
+    [
+        ("noon", "no picture says how high the sun stood: records do (sun_elevation_deg), EXIF does not"),
+        ("rising", "within 2° of 20° with the sun rising: it stood at 4.0° to 8.0° (change select.sun_deg"),
+    ],
+)
+def test_where_there_is_no_such_light_it_is_said_what_there_is(light: str, said: str) -> None:
+    frames = _frames(3, minutes=1)
+    if light == "rising":
+        frames = tuple(
+            replace(frame, facts=ExposureFacts(sun_elevation_deg=sun))
+            for frame, sun in zip(frames, (4.0, 6.0, 8.0), strict=True)
+        )
+    with pytest.raises(RequestError) as caught:
+        select(make(frames), light=light, sun_deg=20.0)
+    assert said in caught.value.why
+
+
 def test_a_clock_needs_times() -> None:
     frames = tuple(replace(frame, captured_at=None) for frame in _frames(3))
     with pytest.raises(RequestError, match="needs pictures with capture times"):

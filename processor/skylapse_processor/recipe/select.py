@@ -59,8 +59,8 @@ def select(  # noqa: PLR0913 one argument a parameter
         keep = _left(keep[_in_span(plan.frames, start, end, zone)], "start", "there is no frame in this span")
     if light != "any":
         chosen = [plan.frames[number] for number in keep]
-        why = "no frame is known to have been taken at this height of the sun"
-        keep = _left(keep[_same_light(chosen, light, sun_deg, within_deg, zone)], "light", why)
+        keep = keep[_same_light(chosen, light, sun_deg, within_deg, zone)]
+        _left(keep, "light", _why_no_light(chosen, light, sun_deg, within_deg))
     if clipped < 1.0:
         keep = _left(keep[_not_clipped(plan, keep, clipped)], "clipped", "every frame is clipped more")
     if worst > 0.0:
@@ -162,6 +162,17 @@ def _same_light(
         if away.min() <= within_deg:
             kept.append(known[half][int(away.argmin())])
     return kept or cut
+
+
+def _why_no_light(frames: Sequence[SourceFrame], light: str, sun_deg: float, within_deg: float) -> str:
+    """Return why no day has a frame at a height of the sun, and what to do about it."""
+    known = [sun for sun in map(_elevation, frames) if sun is not None]
+    if not known:
+        return "no picture says how high the sun stood: records do (sun_elevation_deg), EXIF does not"
+    return (
+        f"no frame was taken within {within_deg:g}° of {sun_deg:g}° with the sun {light}: it stood at "
+        f"{min(known):.1f}° to {max(known):.1f}° (change select.sun_deg or select.within_deg)"
+    )
 
 
 def _elevation(frame: SourceFrame) -> float | None:
