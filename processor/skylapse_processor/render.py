@@ -33,6 +33,7 @@ from .frames import SourceFrame
 from .measure import THUMBNAIL_BYTES, THUMBNAIL_LONG_SIDE, jpeg_within
 from .memory import give_back_large_blocks
 from .progress import Meter, Progress, Step
+from .recipe.doubt import in_words
 from .recipe.fade import ramp
 from .recipe.layer import Latent, Layer, Size
 from .recipe.look import Look, apply
@@ -269,7 +270,12 @@ class _Film:
         self._prints, left_out = _prints(request, self._plan)
         self._coding = coding
         self._noticed = [
-            (beside(request.output, each.size).name, f"is left out: {each.why}") for each in left_out
+            *((beside(request.output, each.size).name, f"is left out: {each.why}") for each in left_out),
+            *in_words(
+                request.output.name,
+                len(self._plan.frames),
+                [self._plan.frames[number].name for number in self._plan.denied],
+            ),
         ]
 
     def make(self) -> FilmResult:

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,85 @@ def test_exif_that_is_wrong_is_not_believed() -> None:
     cooked = cook(plan, steps_of("clean", {}))
     assert cooked.levelled_by == "pictures"
     assert flicker_mev(_film(cooked, seen)) < flicker_mev(seen.light_ev + seen.exposure_ev)
+
+
+@pytest.mark.parametrize("rounded_ev", [0.0, 0.01])
+@pytest.mark.parametrize("wrong_ev", [1.0, -1.0, 0.5, -3.0])
+@pytest.mark.parametrize("place", [slice(0, 1), slice(33, 34), slice(40, 43), slice(59, 60)])
+def test_a_believable_lie_of_a_record_is_no_flash_in_the_film(
+    place: slice, wrong_ev: float, rounded_ev: float
+) -> None:
+    seen = evening(60)
+    bright = seen.light_ev + seen.exposure_ev
+    told = seen.exposure_ev.copy()
+    told[place] += wrong_ev
+    cooked = cook(_plan(told, rounded_ev=rounded_ev, log_mean=bright), steps_of("clean", {}))
+    true = cook(_plan(seen.exposure_ev, rounded_ev=rounded_ev, log_mean=bright), steps_of("clean", {}))
+    assert cooked.denied == tuple(range(place.start, place.stop))
+    assert np.abs(cooked.gain_ev - true.gain_ev).max() < 0.1
+
+
+def _at_random(exposure: Curve) -> Curve:
+    rng = np.random.default_rng(2)
+    return np.where(rng.random(len(exposure)) < 0.5, -3.3, exposure)
+
+
+LIES: dict[str, Callable[[Curve], Curve]] = {
+    "every other the same": lambda exposure: np.where(np.arange(len(exposure)) % 2, -3.3, exposure),
+    "half of them, anywhere": _at_random,
+    "the first half": lambda exposure: np.where(np.arange(len(exposure)) < len(exposure) / 2, -3.3, exposure),
+    "ten in a row": lambda exposure: exposure + ((np.arange(len(exposure)) // 10) == 2),
+    "all, at random": lambda exposure: np.random.default_rng(3).uniform(-4, 4, len(exposure)),
+}
+
+
+@pytest.mark.parametrize("rounded_ev", [0.0, 0.01])
+@pytest.mark.parametrize("lie", list(LIES))
+def test_many_believable_lies_do_no_more_harm_than_no_facts(lie: str, rounded_ev: float) -> None:
+    seen = evening(80)
+    plan = _plan(
+        LIES[lie](seen.exposure_ev), rounded_ev=rounded_ev, log_mean=seen.light_ev + seen.exposure_ev
+    )
+    film = _film(cook(plan, steps_of("clean", {})), seen)
+    assert flicker_mev(film - seen.light_ev) < 5
+    assert np.abs(np.diff(film - seen.light_ev)).max() < 0.1
+
+
+def _gusts(count: int) -> Curve:
+    return np.interp(np.arange(count), np.arange(0, count, 6), _NOISE.uniform(-1, 0, -(-count // 6)))
+
+
+_NOISE = np.random.default_rng(3)
+_PLACE = np.arange(180)
+LIGHTS: dict[str, Curve] = {
+    "clouds that race": -0.01 * _PLACE + _gusts(180),
+    "sun and shadow": np.repeat(_NOISE.choice([-1.0, 0.0], 18), 10),
+    "lightning": np.where(np.isin(_PLACE, [50, 90]), 3.0, -0.01 * _PLACE),
+    "a lamp": np.where(_PLACE < 100, 0.0, 4.0),
+    "a dusk that falls fast": np.asarray(-12 / (1 + np.exp(-(_PLACE - 90) / 8)), dtype=np.float64),
+}
+
+
+@pytest.mark.parametrize("light", list(LIGHTS))
+def test_light_that_is_true_is_taken_for_no_lie(light: str) -> None:
+    lit = LIGHTS[light]
+    answer: Curve = np.zeros(len(lit))
+    answer -= np.round(np.concatenate([np.repeat(lit[:1], 3), lit[:-3]]) * 3) / 3
+    answer[:3] += [3, 2, 1]
+    plan = _plan(answer, log_mean=np.add(lit, answer))
+    cooked = cook(plan, steps_of("clean", {}))
+    unseen = cook(_plan(answer), steps_of("clean", {}))
+    assert (cooked.levelled_by, cooked.denied) == ("records", ())
+    assert cooked.gain_ev == pytest.approx(unseen.gain_ev)
+
+
+def test_pictures_are_asked_only_where_exposures_move_as_lies_do() -> None:
+    quiet: Curve = np.add(0.02 * np.arange(60), np.where(np.arange(60) < 30, 0.0, 1 / 3))
+    assert not needs_measuring(_plan(quiet))
+    assert not needs_measuring(_plan(quiet + 2.0 * (np.arange(60) == 30), log_mean=np.zeros(60)))
+    for place in (0, 30, 59):
+        assert needs_measuring(_plan(quiet + 0.5 * (np.arange(60) == place)))
+    assert needs_measuring(_plan(np.where(np.arange(60) < 30, quiet, -5)))
 
 
 def test_a_few_frames_without_facts_are_filled_in_from_their_brightness() -> None:

@@ -462,7 +462,7 @@ def test_a_clock_that_was_set_back_breaks_no_film(tmp_path: Path) -> None:
     assert (result.frames, result.levelled_by) == (40, "records")
 
 
-@pytest.mark.parametrize("kind", ["missing", "nonsense"])
+@pytest.mark.parametrize("kind", ["missing", "nonsense", "plainly wrong"])
 def test_facts_that_half_the_frames_lack_or_lie_about_do_no_harm(tmp_path: Path, kind: str) -> None:
     seen = evening(80)
     write_evening(tmp_path / "in", seen, facts="records")
@@ -471,12 +471,34 @@ def test_facts_that_half_the_frames_lack_or_lie_about_do_no_harm(tmp_path: Path,
         record = json.loads(sidecar.read_text())
         if kind == "missing":
             sidecar.unlink()
+        elif kind == "plainly wrong":
+            sidecar.write_text(json.dumps({**record, "exposure_us": 100}))
         else:
             sidecar.write_text(json.dumps({**record, "exposure_us": "soon", "analogue_gain": -1}))
     result = _film(tmp_path / "in")
     shown = film_log_means(_output(tmp_path / "in"))
     assert result.frames == 80
     assert flicker_mev(shown - seen.light_ev) < flicker_mev(seen.exposure_ev) / 4
+    assert np.abs(np.diff(shown - seen.light_ev)).max() < 0.2
+    words = "40 of its 80 pictures do not show the exposure that is told of them: 0002.jpg, 0004.jpg"
+    assert any(why.startswith(words) for _, why in result.noticed) == (kind == "plainly wrong")
+
+
+@pytest.mark.parametrize("facts", ["records", "exif"])
+def test_one_exposure_that_is_told_wrong_is_no_flash_and_is_named(tmp_path: Path, facts: str) -> None:
+    seen = evening(60)
+    write_evening(tmp_path / "in", seen, facts=facts)
+    sidecar = tmp_path / "in" / "0020.json"
+    record = json.loads(sidecar.read_text()) if facts == "records" else {}
+    told = {"exposure_us": 1000 * 2.0 ** (seen.exposure_ev[19] + 0.5), "analogue_gain": 1.0}
+    sidecar.write_text(json.dumps({**record, **told, "digital_gain": 1.0}))
+    result = _film(tmp_path / "in")
+    shown = film_log_means(_output(tmp_path / "in"))
+    assert (result.frames, result.levelled_by) == (60, facts)
+    assert flicker_mev(shown - seen.light_ev) < 5
+    assert np.abs(np.diff(shown - seen.light_ev)[18:20]).max() < 0.1
+    words = "does not show the exposure that is told of it: levelled by the pictures around it"
+    assert result.noticed == (("0020.jpg", words),)
 
 
 FULL_DISK = """

@@ -11,8 +11,9 @@ smoothing as will do.
 
 1. *Recorded.* A frame record holds what the sensor delivered: exposure time × analogue × digital gain. E
    is exact. The correction is target(E) − E, with target a local parabola in a Gaussian of σ 48 frames
-   (`level.py`). No picture is looked at, so no cloud can be mistaken for exposure, and a second stage
-   could only do harm (in simulation it tripled the flicker).
+   (`level.py`). No cloud can be mistaken for exposure, and a second stage could only do harm (in simulation
+   it tripled the flicker). Pictures are asked only whether they deny what is told of them (`doubt.py`): such
+   frames are filled in from the light of those around, and where half or all tell lies, the others speak.
 2. *Rounded.* EXIF holds ISO as a whole number and the time as somebody's rational: ISO 100 alone leaves
    ±7 mEV, a camera that writes 1/60 for 1/64 leaves 90. After levelling by what EXIF says, the residual
    of the log mean against a robust local parabola (σ 4 frames, Tukey's biweight) is the rounding, and is
@@ -42,11 +43,15 @@ thousandths of a stop (mEV). A film's own figure includes what truly changed fro
 subtracts that, since the twin knows it.
 """
 
-from dataclasses import replace
+import itertools
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .plan import Curve, Plan, brightened_ev
+from .doubt import believable, suspicious
+from .groups import EXPOSURES, offset
+from .plan import Curve, Plan, after_gaps, brightened_ev
 from .smooth import flicker_mev, smooth, smooth_robust, target
 
 CAP_EV = 0.15
@@ -56,27 +61,62 @@ LIGHT_SIGMA_FRAMES = 3.0
 LARGEST_JUMP_EV = 1.2
 SHORT_SIGMA_FRAMES = 12.0
 PLAIN_SIGMA_FRAMES = 8.0
+SPLIT_SIGMA_FRAMES = 8.0
 _ENOUGH_KNOWN = 0.5
+_ENOUGH_TRUE = 0.25
+_RECORDS_TIMES, _RECORDS_MEV = 3.0, 100.0
+"""Levelled by records a film may flicker so much more than its pictures: light that a camera answered at once
+is shown. Beyond that they are no records of these pictures."""
+_MANY = 0.1
+_QUIET_TIMES, _QUIET_MEV = 2.0, 5.0
+"""Where many lie, what is left of them has to be so quiet beside what the pictures tell."""
 _FEWEST = 5
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Belief:
+    """What a film takes for its exposures."""
+
+    exposure: Curve | None
+    """E of every frame in EV, shape (n,); null where nothing is known."""
+    levelled_by: str
+    """records, exif, pictures or nothing."""
+    denied: tuple[int, ...] = ()
+    """Frames whose pictures deny what is told of them."""
+
+
 def needs_measuring(plan: Plan) -> bool:
-    """Say whether brightness has to be measured: where any frame's exposure is rounded or unknown."""
-    return any(not _is_exact(plan, index) for index in range(len(plan.frames)))
+    """Say whether brightness has to be measured: some exposure is rounded, unknown or hard to believe."""
+    if any(not _is_exact(plan, index) for index in range(len(plan.frames))):
+        return True
+    return not np.isfinite(plan.log_mean).all() and suspicious(_unmeant(plan), _between_gaps(plan))
 
 
-def believed_exposure(plan: Plan, sigma_frames: float) -> tuple[Curve | None, str]:
-    """Return E of every frame in EV, shape (n,), and what it was believed from; null for none."""
+def believed_exposure(plan: Plan, sigma_frames: float) -> Belief:
+    """Return the exposures to be levelled by."""
     stated = np.array([_stated(plan, index) for index in range(len(plan.frames))])
-    if not needs_measuring(plan):
-        return stated, "records"
+    is_exact = all(_is_exact(plan, index) for index in range(len(plan.frames)))
+    told_by = "records" if is_exact else "exif"
     if not np.isfinite(plan.log_mean).all() or len(plan.frames) < _FEWEST:
-        return (stated, "exif") if np.isfinite(stated).all() else (None, "nothing")
-    if np.isfinite(stated).mean() >= _ENOUGH_KNOWN:
-        exposure = fill(plan, stated)
-        if levelled_flicker_mev(plan, exposure, sigma_frames) <= flicker_mev(plan.log_mean):
-            return exposure, "exif"
-    return exposure_seen(plan, sigma_frames), "pictures"
+        known = np.isfinite(stated).all()
+        return Belief(exposure=stated if known else None, levelled_by=told_by if known else "nothing")
+    seen = exposure_seen(plan, sigma_frames)
+    quiet_mev = _QUIET_TIMES * levelled_flicker_mev(plan, seen, sigma_frames) + _QUIET_MEV
+    most_mev = flicker_mev(plan.log_mean)
+    if is_exact:
+        most_mev = _RECORDS_TIMES * most_mev + _RECORDS_MEV
+    trusted, denied = believable(stated, plan.log_mean, _between_gaps(plan))
+    if denied.mean() > _MANY:
+        most_mev, told_by = min(most_mev, quiet_mev), "exif"
+    if np.isfinite(trusted).mean() >= _ENOUGH_KNOWN:
+        exposure = fill(plan, trusted)
+        if levelled_flicker_mev(plan, exposure, sigma_frames) <= most_mev:
+            return Belief(exposure=exposure, levelled_by=told_by, denied=_numbers(denied))
+    half = _true_half(plan, stated, sigma_frames, quiet_mev)
+    if half is not None:
+        return half
+    wrong = np.full(len(stated), is_exact)
+    return Belief(exposure=seen, levelled_by="pictures", denied=_numbers(wrong))
 
 
 def deflicker(plan: Plan, *, cap_ev: float = CAP_EV, sigma_frames: float = RESIDUAL_SIGMA_FRAMES) -> Plan:
@@ -130,9 +170,42 @@ def fill(plan: Plan, stated: Curve) -> Curve:
     return filled
 
 
+def _true_half(plan: Plan, stated: Curve, sigma_frames: float, quiet_mev: float) -> Belief | None:
+    """Return what one half tells where the other lies, all to one side; null where neither half is quiet."""
+    light, known = plan.log_mean - stated, np.isfinite(stated)
+    above = light > smooth(plan.position, light, SPLIT_SIGMA_FRAMES)
+    found = None
+    for side in (above & known, ~above & known):
+        if side.mean() < _ENOUGH_TRUE:
+            continue
+        exposure = fill(plan, np.where(side, stated, np.nan))
+        left_mev = levelled_flicker_mev(plan, exposure, sigma_frames)
+        if left_mev <= quiet_mev:
+            quiet_mev = left_mev
+            found = Belief(exposure=exposure, levelled_by="exif", denied=_numbers(known & ~side))
+    return found
+
+
 def levelled_flicker_mev(plan: Plan, exposure: Curve, sigma_frames: float) -> float:
     """Return the flicker in mEV that levelling by this exposure would leave."""
     return flicker_mev(plan.log_mean + target(plan.position, exposure, sigma_frames) - exposure)
+
+
+def _numbers(mask: NDArray[np.bool_]) -> tuple[int, ...]:
+    return tuple(int(number) for number in np.flatnonzero(mask))
+
+
+def _unmeant(plan: Plan) -> Curve:
+    """Return the exposures that are told, in EV, without what a bracket was exposed more on purpose."""
+    return np.array(
+        [_stated(plan, index) - offset(frame, EXPOSURES) for index, frame in enumerate(plan.frames)]
+    )
+
+
+def _between_gaps(plan: Plan) -> list[slice]:
+    """Return the stretches of a film between which frames are missing."""
+    edges = [0, *(int(edge) for edge in after_gaps(plan)), len(plan.frames)]
+    return [slice(first, past) for first, past in itertools.pairwise(edges)]
 
 
 def _is_exact(plan: Plan, index: int) -> bool:

@@ -21,13 +21,19 @@ def level(plan: Plan, *, sigma_frames: float = SIGMA_FRAMES) -> Plan:
     What a picture of a bracket was exposed more or less on purpose is no part of the target. Where frames
     are missing, the film goes on as bright as it stopped.
     """
-    exposure, levelled_by = believed_exposure(plan, sigma_frames)
+    belief = believed_exposure(plan, sigma_frames)
+    exposure = belief.exposure
     if exposure is None:
         return plan
     meant = np.array([offset(frame, EXPOSURES) for frame in plan.frames])
     wanted = target(plan.position, exposure - meant, sigma_frames)
     change = bridged(plan, exposure, meant, wanted, sigma_frames) - exposure
-    return replace(plan, gain_ev=plan.gain_ev + change[:, None], levelled_by=levelled_by)
+    return replace(
+        plan,
+        gain_ev=plan.gain_ev + change[:, None],
+        levelled_by=belief.levelled_by,
+        denied=belief.denied,
+    )
 
 
 def balance(plan: Plan, *, sigma_frames: float = SIGMA_FRAMES) -> Plan:

@@ -46,6 +46,8 @@ class Plan:
     """What the film shows of its pictures."""
     levelled_by: str = "nothing"
     """What the levelling went by: records, exif, pictures or nothing."""
+    denied: tuple[int, ...] = ()
+    """Frames whose exposure is told, and which by their pictures were exposed otherwise."""
     calibration: Calibration = NOTHING
     """What is known of the camera's lens and colours."""
     layers: tuple[Layer, ...] = ()
