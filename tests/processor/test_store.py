@@ -109,6 +109,18 @@ def test_a_catalogue_of_a_newer_release_is_refused_untouched(tmp_path: Path) -> 
     assert path.read_bytes()[:100][60:64] == before[:100][60:64], "its version"
 
 
+def test_a_reader_that_was_lent_when_the_catalogue_closed_is_closed_when_it_comes_back(
+    tmp_path: Path,
+) -> None:
+    database = Database(tmp_path / "catalogue.db")
+    database.start()
+    with database.reading() as late:
+        database.stop()
+        assert late.execute("SELECT count(*) FROM frames").fetchone()[0] == 0
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        late.execute("SELECT 1")
+
+
 def test_a_migration_copies_first_and_ends_like_a_fresh_catalogue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,8 +57,13 @@ class Database:
             self._work.put(None)
             thread.join()
             self._refuse_the_rest()
-        while not self._readers.empty():
-            self._readers.get_nowait().close()
+        self._close_readers()
+
+    def _close_readers(self) -> None:
+        """Close what is not lent; of two who do so at once, none waits for the other."""
+        with suppress(queue.Empty):
+            while True:
+                self._readers.get_nowait().close()
 
     def _refuse_the_rest(self) -> None:
         """Tell whoever asked while the writer was ending that it has ended: nobody waits for ever."""
@@ -86,6 +91,8 @@ class Database:
             yield connection
         finally:
             self._readers.put(connection)
+            if self._thread is None:  # it was lent when the catalogue was closed, and nobody else closes it
+                self._close_readers()
 
     def _open_writer(self) -> Connection:
         connection = sqlite3.connect(
