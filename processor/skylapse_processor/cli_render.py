@@ -9,7 +9,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -330,7 +330,7 @@ class _Lines:
 def _tell(result: FilmResult, request: RenderRequest) -> None:
     for file, reason in result.skipped:
         _say(sys.stderr, f"left out: {file} {reason}")
-    for file, reason in (*result.adapted, *result.noticed):
+    for file, reason in (*_once_each(result.adapted), *result.noticed):
         _say(sys.stderr, f"{file}: {reason}")
     left_out = f", {len(result.skipped)} left out" if result.skipped else ""
     _say(
@@ -342,6 +342,19 @@ def _tell(result: FilmResult, request: RenderRequest) -> None:
     )
     for also in result.also:
         _say(sys.stdout, f"{also.file}: {also.width} × {also.height}, {_size(also.bytes)}")
+
+
+def _once_each(adapted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return what was done to pictures, once for all that it was done to alike."""
+    alike: dict[str, list[str]] = {}
+    for file, reason in adapted:
+        alike.setdefault(reason, []).append(file)
+    return [
+        (files[0], reason)
+        if len(files) == 1
+        else (f"{len(files)} pictures from {files[0]} on", f"each {reason}")
+        for reason, files in alike.items()
+    ]
 
 
 def _foretell(result: Prediction, request: RenderRequest) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from skylapse_processor.cli import main
 from skylapse_processor.encode import examine
@@ -70,6 +71,17 @@ def test_words_for_people_name_what_was_left_out(tmp_path: Path) -> None:
     done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4", "--recipe", "raw")
     assert "film.mp4: 3 frames, 1 left out, " in done.stdout
     assert done.stderr == "left out: 0002.jpg is empty\n"
+
+
+def test_words_for_people_name_each_other_size_once(tmp_path: Path) -> None:
+    write_plain(tmp_path / "in", 5)
+    for name, size in (("0006", (80, 60)), ("0007", (80, 60)), ("0008", (96, 54))):
+        Image.new("RGB", size).save(tmp_path / "in" / f"{name}.jpg")
+    done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4")
+    assert done.stderr.splitlines() == [
+        "2 pictures from 0006.jpg on: each is 80 × 60 pixels, fitted into 160 × 90",
+        "0008.jpg: is 96 × 54 pixels, fitted into 160 × 90",
+    ]
 
 
 def test_words_for_people_count_to_one_and_name_small_sizes(tmp_path: Path) -> None:
