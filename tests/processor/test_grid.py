@@ -148,6 +148,19 @@ def test_a_broken_picture_of_one_camera_costs_the_others_nothing(tmp_path: Path)
     assert shown(tmp_path / "grid.mp4")[5, 4:20, 8:56, 0].mean() == pytest.approx(185, abs=8)
 
 
+def test_exposures_that_are_told_wrong_are_named_by_their_camera(tmp_path: Path) -> None:
+    folders = [folder(tmp_path / "a", [10 * number for number in range(12)], DARK), tmp_path / "b"]
+    folder(folders[1], [10 * number for number in range(12)], BRIGHT)
+    for each in folders:
+        for sidecar in each.glob("*.json"):
+            wrong = (each.name, sidecar.stem) == ("b", "00050")
+            told = {"exposure_us": 100 if wrong else 4000, "analogue_gain": 1.0, "digital_gain": 1.0}
+            sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), **told}))
+    result = made(tmp_path / "film.mp4", *folders, recipe="clean")
+    assert [file for file, _why in result.noticed] == ["b/00050.jpg"]
+    assert result.flicker_mev < 5
+
+
 def test_length_and_speed_count_the_common_time(tmp_path: Path) -> None:
     folders = [folder(tmp_path / name, list(range(0, 600, 10)), DARK) for name in ("one", "two")]
     assert made(tmp_path / "a.mp4", *folders, rate=None, length_s=6.0).duration_s == pytest.approx(6, abs=0.2)

@@ -342,7 +342,7 @@ class _Grid:
                 *((f"{name}/{file}", reason) for (name, file), reason in self._broken.items()),
             ),
             adapted=(),
-            noticed=((self._request.output.name, notice),) if notice else (),
+            noticed=(*(((self._request.output.name, notice),) if notice else ()), *self._denied()),
             duration_s=round(facts.duration_s, 6),
             bytes=facts.bytes,
             width=facts.width,
@@ -355,6 +355,15 @@ class _Grid:
             codec=facts.codec,
             encoder=coding.name,
         )
+
+    def _denied(self) -> Skipped:
+        """Name the pictures whose exposure was not believed."""
+        found: Skipped = []
+        for cell in self._cells:
+            plan = cell.plan
+            names = [f"{cell.name}/{plan.frames[number].name}" for number in plan.denied]
+            found += in_words(cell.name, len(plan.frames), names)
+        return found
 
     def _pace(self) -> tuple[Fraction, int]:
         """Return frames a second, and n where every n-th tick is shown."""
