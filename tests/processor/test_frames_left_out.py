@@ -96,7 +96,7 @@ class Everything(Recording):
 def told(recording: Recording, wish: ExtractWish) -> Told:
     with recording:
         found = [(shot.time_s, shot.frame.to_ndarray().tobytes()) for shot in chosen(recording, wish)]
-        assert recording.broken == 0
+        assert recording.damaged == 0
     return found
 
 
@@ -136,7 +136,7 @@ def test_damage_is_told_of_what_had_to_be_decoded(tmp_path: Path) -> None:
     assert told(Recording(path), ExtractWish(rate=1)) == sound
     with Recording(path) as recording:
         assert len(list(chosen(recording, ExtractWish(rate=25)))) == FRAMES - 1
-        assert recording.broken == 1
+        assert recording.damaged == 1
 
 
 H264 = NalReader("h264", None, is_interlaced=False)
