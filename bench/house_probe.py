@@ -18,8 +18,8 @@ from aiohttp import web
 
 DOMAIN = "skylapse"
 TICK_S = 0.002
-QUIET_S = 1.0
-"""Without a further entity for so long all are there."""
+QUIET_S = 3.0
+"""Without a further entity for so long all are there, on a busy machine too."""
 TRIES = 3
 
 
