@@ -12,7 +12,6 @@ from . import recipe
 from .frames import SourceFrame
 from .recipe import Step
 from .recipe import plan as plans
-from .recipe.deflicker import needs_measuring
 from .recipe.groups import grouped
 from .recipe.layer import Layer
 from .recipe.plan import Plan
@@ -93,13 +92,12 @@ def course(request: RenderRequest, frames: tuple[SourceFrame, ...]) -> Course:
         if every > 1:
             chosen = plans.pick(chosen, np.arange(0, len(chosen.frames), every))
             outline = recipe.cook(chosen, dressing)
-    levels = any(step.kind == "level" for step in later)
     return Course(
         plan=chosen,
         steps=later,
         outline=outline,
         rate=rate,
-        measures=levels and needs_measuring(chosen),
+        measures=recipe.measures(chosen, later),
     )
 
 

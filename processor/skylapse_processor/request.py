@@ -173,7 +173,11 @@ def check(request: RenderRequest) -> None:
         (low, high, unit), value = PACES[name], getattr(request, name)
         if not low <= value <= high:
             raise RequestError(name, f"{value:g} is not from {low:g} to {high:.0f} {unit}")
-    recipe.steps_of(request.recipe, request.parameters)
+    kinds = {step.kind for step in recipe.steps_of(request.recipe, request.parameters)}
+    for kind, change in request.parameters.items():
+        other = recipe.STEPS[kind].of
+        if change is not False and other and other not in kinds:
+            raise RequestError(f"parameters.{kind}", f"changes nothing: it needs the step {other}")
     for kind, names in _NEEDED.items():
         known = [name for name in names if getattr(request.files, name) is not None]
         if request.parameters.get(kind) not in (None, False) and not known:

@@ -5,7 +5,7 @@ pixels. A new step is a function from plan to plan, one row in STEPS and its pla
 one row in RECIPES.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from skylapse_processor.errors import RequestError
@@ -14,13 +14,13 @@ from .blend import blend
 from .caption import PLACES
 from .correct import correct
 from .crop import ASPECTS, crop
-from .deflicker import deflicker
+from .deflicker import deflicker, needs_measuring
 from .denoise import METHODS, denoise
 from .fade import fade
 from .focus import focus
 from .grade import grade
 from .interpolate import SURPLUS, WAYS, interpolate
-from .level import balance, level
+from .level import balance, colour_unknown, level
 from .lut import lut
 from .merge import hdr
 from .overlay import overlay, why_no_colour
@@ -43,6 +43,10 @@ class StepKind:
     parameters: Mapping[str, Parameter]
     alone: bool = False
     """Whether it looks at the pixels of one camera's film: a grid of cameras has no such step."""
+    measures: Callable[[Plan, Collection[str]], bool] = lambda _plan, _kinds: False
+    """Whether it needs brightness measured: asked with the chosen frames, and the kinds of all steps."""
+    of: str = ""
+    """The kind of step whose work it goes on with; without that it changes nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,11 +86,16 @@ STEPS: Mapping[str, StepKind] = {
             "frames": Number(low=0, high=1_000_000, whole=True),
         },
     ),
-    "level": StepKind(run=level, parameters={"sigma_frames": _SIGMA}),
-    "balance": StepKind(run=balance, parameters={"sigma_frames": _SIGMA}),
+    "level": StepKind(
+        run=level,
+        parameters={"sigma_frames": _SIGMA},
+        measures=lambda plan, _kinds: needs_measuring(plan),
+    ),
+    "balance": StepKind(run=balance, parameters={"sigma_frames": _SIGMA}, measures=colour_unknown),
     "deflicker": StepKind(
         run=deflicker,
         parameters={"cap_ev": Number(low=0, high=1), "sigma_frames": Number(low=1, high=100)},
+        measures=lambda _plan, kinds: "level" not in kinds,
     ),
     "focus": StepKind(run=focus, parameters={}, alone=True),
     "hdr": StepKind(
@@ -94,7 +103,7 @@ STEPS: Mapping[str, StepKind] = {
     ),
     "correct": StepKind(run=correct, parameters={}),
     "lut": StepKind(run=lut, parameters={}),
-    "tonemap": StepKind(run=tonemap, parameters={"local": Number(low=0, high=1)}),
+    "tonemap": StepKind(run=tonemap, parameters={"local": Number(low=0, high=1)}, of="hdr"),
     "stabilise": StepKind(
         run=stabilise,
         parameters={"limit": Number(low=0.001, high=0.1), "follow_frames": Number(low=0, high=500)},
@@ -113,6 +122,7 @@ STEPS: Mapping[str, StepKind] = {
             "tail": Number(low=0, high=10_000),
         },
         alone=True,
+        measures=lambda _plan, _kinds: True,
     ),
     "season": StepKind(
         run=season,
@@ -122,6 +132,7 @@ STEPS: Mapping[str, StepKind] = {
             "cap_ev": Number(low=0, high=3),
         },
         alone=True,
+        measures=lambda _plan, _kinds: True,
     ),
     "crop": StepKind(
         run=crop,
@@ -238,6 +249,12 @@ def changes_of(words: list[str]) -> Changes:
 def kinds() -> tuple[str, ...]:
     """Return the names of all steps in their order."""
     return tuple(kind for kind in ORDER if kind in STEPS)
+
+
+def measures(plan: Plan, steps: tuple[Step, ...]) -> bool:
+    """Say whether brightness has to be measured for steps that are done to these frames."""
+    kinds = {step.kind for step in steps}
+    return any(STEPS[kind].measures(plan, kinds) for kind in kinds)
 
 
 def cook(plan: Plan, steps: tuple[Step, ...]) -> Plan:

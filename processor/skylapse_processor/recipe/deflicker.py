@@ -120,8 +120,8 @@ def believed_exposure(plan: Plan, sigma_frames: float) -> Belief:
 
 
 def deflicker(plan: Plan, *, cap_ev: float = CAP_EV, sigma_frames: float = RESIDUAL_SIGMA_FRAMES) -> Plan:
-    """Return the plan with the residual removed, at most ±cap_ev, where exposure was not known exactly."""
-    if plan.levelled_by in ("records", "nothing") or not np.isfinite(plan.log_mean).all():
+    """Return the plan with the residual removed, at most ±cap_ev, unless exact exposure levelled it."""
+    if plan.levelled_by == "records" or not np.isfinite(plan.log_mean).all():
         return plan
     levelled = plan.log_mean + brightened_ev(plan, plan.gain_ev)
     residual = np.clip(residual_of(plan.position, levelled, sigma_frames), -cap_ev, cap_ev)

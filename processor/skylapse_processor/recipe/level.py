@@ -1,5 +1,6 @@
 """Known-exposure levelling: what the camera is known to have changed is taken back, exactly."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -41,11 +42,16 @@ def balance(plan: Plan, *, sigma_frames: float = SIGMA_FRAMES) -> Plan:
     recorded = _recorded_gains(plan)
     if recorded is not None:
         return replace(plan, gain_ev=plan.gain_ev + _towards_smooth(plan, recorded, sigma_frames))
-    if plan.levelled_by not in ("exif", "pictures") or not np.isfinite(plan.colour_ev).all():
+    if plan.levelled_by == "records" or not np.isfinite(plan.colour_ev).all():
         return plan
     seen = np.stack([estimate_exposure(colour) for colour in plan.colour_ev.T], axis=1)
     change = _towards_smooth(plan, seen, sigma_frames)
     return replace(plan, gain_ev=plan.gain_ev + change - brightened_ev(plan, change)[:, None])
+
+
+def colour_unknown(plan: Plan, kinds: Collection[str]) -> bool:
+    """Say whether `balance` needs colours measured, in a recipe of steps of these kinds."""
+    return "level" not in kinds and _recorded_gains(plan) is None
 
 
 def _towards_smooth(plan: Plan, moved: Curve, sigma_frames: float) -> Curve:
