@@ -39,9 +39,9 @@ def _parts(head: Iterable[Any], sections: Iterable[FormSection]) -> Parts:
 
 
 FORMS: Mapping[str, Parts] = {
-    "entry user": [("", config_flow.USER_SCHEMA.schema)],
+    "entry user": [("", config_flow.ENTRY_SCHEMA.schema)],
     "entry confirm": [("", config_flow.PROCESSOR_SCHEMA.schema)],
-    "entry reconfigure": [("", config_flow.PROCESSOR_SCHEMA.schema)],
+    "entry reconfigure": [("", config_flow.ENTRY_SCHEMA.schema)],
     "entry reauth_confirm": [("", config_flow.REAUTH_SCHEMA.schema)],
     "options init": [("", config_flow.OPTIONS_SCHEMA.schema)],
     "schedule user": _parts(schedule_flow.HEAD, schedule_flow.sections([], [])),

@@ -1,5 +1,6 @@
 """Setting up: found by MQTT, by the Supervisor, or added by hand; the processor's key in one field."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, override
 
@@ -50,6 +51,9 @@ from .schedule_flow import ScheduleFlow
 from .source_flow import SourceFlow
 
 TITLE = "Skylapse"
+LONGEST_ROOT = 100
+_ROOT = re.compile(r"(?!\$)[^/+#\x00-\x1f\x7f]+(/[^/+#\x00-\x1f\x7f]+)*")
+"""Levels that are not empty, hold no wildcard, and are not those of the broker itself."""
 
 _PROCESSOR_FIELDS = {
     probatio.Optional(CONF_PROCESSOR_KEY): TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD)),
@@ -59,7 +63,7 @@ REAUTH_SCHEMA = probatio.Schema(
     {probatio.Required(CONF_PROCESSOR_KEY): TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD))}
 )
 PROCESSOR_SCHEMA = probatio.Schema(_PROCESSOR_FIELDS)
-USER_SCHEMA = probatio.Schema({**_PROCESSOR_FIELDS, probatio.Optional(CONF_ROOT): TextSelector()})
+ENTRY_SCHEMA = probatio.Schema({**_PROCESSOR_FIELDS, probatio.Optional(CONF_ROOT): TextSelector()})
 OPTIONS_SCHEMA = probatio.Schema(
     {
         probatio.Required(CONF_REPLY_LIMIT_S, default=DEFAULT_REPLY_LIMIT_S): NumberSelector(
@@ -89,6 +93,8 @@ class SkylapseConfigFlow(ConfigFlow, domain=DOMAIN):
     def __init__(self) -> None:
         """Know nobody yet."""
         self._heard = Heard()
+        self._root = DEFAULT_ROOT
+        """Where they were heard."""
         self._app: HassioServiceInfo | None = None
 
     @classmethod
@@ -123,12 +129,12 @@ class SkylapseConfigFlow(ConfigFlow, domain=DOMAIN):
         if user_input is None:
             await async_listen(self.hass, DEFAULT_ROOT, self._heard)
         else:
-            data, errors = await self._async_processor(user_input)
-            data[CONF_ROOT], root_errors = _root(user_input)
-            errors |= root_errors
+            root, errors = await self._async_root(user_input, DEFAULT_ROOT)
+            data, processor_errors = await self._async_processor(user_input)
+            errors |= processor_errors
             if not errors:
-                return self._create(data)
-        return self._form("user", USER_SCHEMA, user_input or {CONF_ROOT: DEFAULT_ROOT}, errors)
+                return self._create({**data, CONF_ROOT: root})
+        return self._form("user", ENTRY_SCHEMA, user_input or {CONF_ROOT: DEFAULT_ROOT}, errors)
 
     @override
     async def async_step_mqtt(self, discovery_info: MqttServiceInfo) -> ConfigFlowResult:
@@ -138,7 +144,7 @@ class SkylapseConfigFlow(ConfigFlow, domain=DOMAIN):
         if not self._heard.take(discovery_info.topic, raw(discovery_info.payload), DEFAULT_ROOT):
             return self.async_abort(reason="invalid_discovery_info")
         self.context["title_placeholders"] = {"name": self._first_name()}
-        await async_listen(self.hass, DEFAULT_ROOT, self._heard, until_processor=True)
+        await async_listen(self.hass, DEFAULT_ROOT, self._heard)
         return await self.async_step_confirm()
 
     async def async_step_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -154,6 +160,8 @@ class SkylapseConfigFlow(ConfigFlow, domain=DOMAIN):
     @override
     async def async_step_hassio(self, discovery_info: HassioServiceInfo) -> ConfigFlowResult:
         """Take the processor's address and key from its app."""
+        if not {"host", "port", "key"} <= discovery_info.config.keys():
+            return self.async_abort(reason="invalid_discovery_info")
         self._app = discovery_info
         for entry in self._async_current_entries():
             if CONF_PROCESSOR_KEY not in entry.data or entry.data.get(CONF_APP) == discovery_info.slug:
@@ -205,20 +213,38 @@ class SkylapseConfigFlow(ConfigFlow, domain=DOMAIN):
         )
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Change the processor's address and key; the key that is kept never leaves Home Assistant."""
+        """Change the processor's address and key, and the root; the key never leaves Home Assistant."""
         entry = self._get_reconfigure_entry()
         errors: dict[str, str] = {}
         if user_input is None:
-            if await mqtt.async_wait_for_mqtt_client(self.hass):
-                await async_listen(self.hass, entry.data[CONF_ROOT], self._heard, until_processor=True)
+            await self._async_hear(entry.data[CONF_ROOT])
         else:
+            root, errors = await self._async_root(user_input, entry.data[CONF_ROOT])
             kept = entry.data.get(CONF_PROCESSOR_KEY) if user_input.get(CONF_PROCESSOR_URL) else None
             key = user_input.get(CONF_PROCESSOR_KEY) or kept
-            data, errors = await self._async_processor({**user_input, CONF_PROCESSOR_KEY: key})
+            data, processor_errors = await self._async_processor({**user_input, CONF_PROCESSOR_KEY: key})
+            errors |= processor_errors
             if not errors:
-                return self.async_update_and_abort(entry, data={**data, CONF_ROOT: entry.data[CONF_ROOT]})
+                return self.async_update_and_abort(
+                    entry, data={**data, **_app_kept(entry, data), CONF_ROOT: root}
+                )
         shown = {key: value for key, value in entry.data.items() if key != CONF_PROCESSOR_KEY}
-        return self._form("reconfigure", PROCESSOR_SCHEMA, user_input or shown, errors)
+        return self._form("reconfigure", ENTRY_SCHEMA, user_input or shown, errors)
+
+    async def _async_root(self, given: dict[str, Any], usual: str) -> tuple[str, dict[str, str]]:
+        """Return the topic root, having listened there where it is another one, or what is wrong with it."""
+        root = (given.get(CONF_ROOT) or usual).strip()
+        if len(root) > LONGEST_ROOT or not _ROOT.fullmatch(root):
+            return root, {CONF_ROOT: "invalid_root"}
+        if root != self._root:
+            await self._async_hear(root)
+        return root, {}
+
+    async def _async_hear(self, root: str) -> None:
+        """Hear who is there under a root, and forget who was heard under another; nobody without a broker."""
+        self._heard, self._root = Heard(), root
+        if await mqtt.async_wait_for_mqtt_client(self.hass):
+            await async_listen(self.hass, root, self._heard)
 
     async def _async_processor(self, user_input: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Return the data that pins a processor, verified, or what is wrong with it."""
@@ -287,9 +313,7 @@ def _app_data(app: HassioServiceInfo) -> dict[str, Any]:
     }
 
 
-def _root(user_input: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    """Return the topic root, or what is wrong with it."""
-    root = (user_input.get(CONF_ROOT) or DEFAULT_ROOT).strip()
-    if root.startswith("/") or root.endswith("/") or any(letter in root for letter in "+#\0"):
-        return root, {CONF_ROOT: "invalid_root"}
-    return root, {}
+def _app_kept(entry: ConfigEntry, data: Mapping[str, Any]) -> dict[str, str]:
+    """Return which app the processor is of: the same as before where its address is."""
+    is_same = data.get(CONF_PROCESSOR_URL) == entry.data.get(CONF_PROCESSOR_URL)
+    return {CONF_APP: entry.data[CONF_APP]} if is_same and CONF_APP in entry.data else {}

@@ -42,25 +42,15 @@ def raw(payload: ReceivePayloadType) -> bytes:
     return payload.encode() if isinstance(payload, str) else bytes(payload)
 
 
-async def async_listen(
-    hass: HomeAssistant, root: str, heard: Heard, *, until_processor: bool = False
-) -> None:
-    """Hear announces for `LISTEN_S` seconds, or until the processor was heard where that is enough."""
-    enough = asyncio.Event()
-    if until_processor and heard.processor is not None:
-        return
+async def async_listen(hass: HomeAssistant, root: str, heard: Heard) -> None:
+    """Hear announces for `LISTEN_S` seconds."""
 
     @callback
     def take(message: mqtt.ReceiveMessage) -> None:
         heard.take(message.topic, raw(message.payload), root)
-        if until_processor and heard.processor is not None:
-            enough.set()
 
     unsubscribe = await mqtt.async_subscribe(hass, topics.ANNOUNCE.filter(root), take, qos=1, encoding=None)
     try:
-        async with asyncio.timeout(LISTEN_S):
-            await enough.wait()
-    except TimeoutError:
-        return
+        await asyncio.sleep(LISTEN_S)
     finally:
         unsubscribe()

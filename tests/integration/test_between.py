@@ -1,7 +1,6 @@
 """What may be gone between one step and the next: cameras, bridges, devices, sources, half an answer."""
 
 from collections.abc import Awaitable
-from unittest.mock import patch
 
 import pytest
 from aiohttp import ClientPayloadError
@@ -17,7 +16,6 @@ from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.devices import device_info
 from custom_components.skylapse.errors import ProcessorUnreachableError
 from custom_components.skylapse.facts import Subject
-from custom_components.skylapse.listen import Heard, async_listen
 from custom_components.skylapse.processor import ProcessorClient
 from tests.integration.brokerage import published
 from tests.integration.darkroom import settle
@@ -77,18 +75,6 @@ async def test_a_bridge_is_wiped_off_the_broker_and_no_other_ones_cameras(
     await spoken.runtime_data.coordinator.async_wipe(Subject(kind="bridge", id="shed"))
     assert published(mqtt, "skylapse/shed/announce") == [b""]
     assert published(mqtt, "skylapse/roof/west/state") == []
-
-
-async def test_listening_ends_with_the_processor_where_that_is_enough(
-    hass: HomeAssistant, mqtt: MqttMockHAClient, processor: Processor
-) -> None:
-    heard = Heard()
-    with patch("custom_components.skylapse.listen.LISTEN_S", 3600):
-        listening = hass.async_create_task(async_listen(hass, "skylapse", heard, until_processor=True))
-        await processor.tell_all()
-        await listening
-        assert heard.processor is not None
-        await async_listen(hass, "skylapse", heard, until_processor=True)
 
 
 async def test_half_an_answer_of_the_processor_is_an_unreachable_one() -> None:

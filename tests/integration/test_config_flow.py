@@ -1,5 +1,7 @@
 """Setting Skylapse up, changing it, and what goes wrong on the way; every error is followed by a recovery."""
 
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -20,6 +22,7 @@ from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.protocol import topics
 from tests.integration.speakers import ANNOUNCE, FILM, Bridge, Processor
 from tests.integration.theatre import KEY, FakeProcessor
+from tests.integration.troubles import moved_to
 
 CLOSED = "http://127.0.0.1:1"
 WAIT = {"wait_background_tasks": True}
@@ -57,6 +60,25 @@ async def begin(hass: HomeAssistant, source: str, data: Any = None) -> Any:
     return result
 
 
+def announce(hass: HomeAssistant, root: str = "skylapse", **changes: Any) -> None:
+    """Let a bridge announce itself, and wait for nobody."""
+    said = replace(ANNOUNCE, **changes)
+    async_fire_mqtt_message(hass, f"{root}/{said.bridge}/announce", topics.encode(topics.ANNOUNCE, said))
+
+
+async def while_announced(
+    hass: HomeAssistant, flow: Coroutine[Any, Any, Any], *say: Callable[[], None]
+) -> Any:
+    """Return what a flow shows that listens while all these announce themselves, one after the other."""
+    with patch("custom_components.skylapse.listen.LISTEN_S", 0.5):
+        task = hass.async_create_background_task(flow, "flow")
+        while not task.done():
+            for each in say:
+                each()
+                await hass.async_block_till_done()
+        return await task
+
+
 # ---------------------------------------------------------------- found by MQTT
 
 
@@ -79,14 +101,18 @@ async def test_the_announced_address_is_taken_where_none_is_given(
     hass: HomeAssistant, mqtt: MqttMockHAClient, processor: Processor, processor_server: FakeProcessor
 ) -> None:
     await hass.async_block_till_done(**WAIT)
-    with patch("custom_components.skylapse.listen.LISTEN_S", 30):
-        async_fire_mqtt_message(hass, "skylapse/roof/announce", topics.encode(topics.ANNOUNCE, ANNOUNCE))
+    with patch("custom_components.skylapse.listen.LISTEN_S", 0.5):
         while not hass.config_entries.flow.async_progress_by_handler(DOMAIN):
+            announce(hass)
+            await hass.async_block_till_done()
             processor.announce()
+            await hass.async_block_till_done()
+            announce(hass, bridge="barn", name="Barn")
             await hass.async_block_till_done()
     flow = hass.config_entries.flow.async_progress_by_handler(DOMAIN)[0]
     form: Any = await hass.config_entries.flow.async_configure(flow["flow_id"])
     assert form["description_placeholders"]["processor"] == f"House ({processor_server.url})"
+    assert form["description_placeholders"]["names"] == "Barn, Roof"
     result = await answer(hass, flow, processor_key=KEY)
     assert result["data"]["processor_url"] == processor_server.url
 
@@ -165,13 +191,8 @@ async def test_a_processor_that_fails_is_said(
 async def test_by_hand_it_says_how_many_bridges_are_heard(
     hass: HomeAssistant, mqtt: MqttMockHAClient
 ) -> None:
-    with patch("custom_components.skylapse.listen.LISTEN_S", 0.5):
-        flow = hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-        task = hass.async_create_background_task(flow, "flow")
-        while not task.done():
-            async_fire_mqtt_message(hass, "skylapse/roof/announce", topics.encode(topics.ANNOUNCE, ANNOUNCE))
-            await hass.async_block_till_done()
-        form: Any = await task
+    flow = hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    form = await while_announced(hass, flow, lambda: announce(hass))
     assert form["description_placeholders"]["bridges"] == "1"
     assert form["description_placeholders"]["names"] == "Roof"
     assert form["description_placeholders"]["processor"] == "–"
@@ -182,11 +203,25 @@ async def test_by_hand_an_entry_is_made_under_another_root(
 ) -> None:
     form = await begin(hass, SOURCE_USER)
     assert form["description_placeholders"]["bridges"] == "0"
-    result = await answer(hass, form, root="house/#")
-    assert result["errors"] == {"root": "invalid_root"}
+    for root in ("house/#", "$SYS", "$share/x", "/house", "house/", "a//b", "+", "a\nb", "x" * 101):
+        result = await answer(hass, form, root=root)
+        assert result["errors"] == {"root": "invalid_root"}, root
     result = await answer(hass, form, root="house/sky", processor_key=KEY, processor_url=processor_server.url)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["data"]["root"] == "house/sky"
+
+
+async def test_a_processor_is_heard_under_the_root_that_is_given(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, processor_server: FakeProcessor
+) -> None:
+    form = await begin(hass, SOURCE_USER)
+    there = topics.encode(topics.PROCESSOR_ANNOUNCE, moved_to(processor_server.url))
+    flow = hass.config_entries.flow.async_configure(form["flow_id"], {"root": "sky", "processor_key": KEY})
+    result = await while_announced(
+        hass, flow, lambda: async_fire_mqtt_message(hass, "sky/processor/announce", there)
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"] == {"root": "sky", "processor_url": processor_server.url, "processor_key": KEY}
 
 
 async def test_without_mqtt_it_says_what_to_do_first(hass: HomeAssistant) -> None:
@@ -243,6 +278,15 @@ async def test_an_app_does_not_take_over_a_processor_that_was_chosen_by_hand(
     app.config["key"] = "another"
     await begin(hass, SOURCE_HASSIO, app)
     assert loaded.data["processor_key"] == KEY
+
+
+@pytest.mark.parametrize("missing", ["host", "port", "key"])
+async def test_an_app_that_hands_over_half_of_it_offers_nothing(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, app: HassioServiceInfo, missing: str
+) -> None:
+    del app.config[missing]
+    result = await begin(hass, SOURCE_HASSIO, app)
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "invalid_discovery_info")
 
 
 async def test_an_app_that_moved_brings_its_new_address(
@@ -328,7 +372,7 @@ async def test_otherwise_one_confirm_with_one_key_field_is_enough(
     hass: HomeAssistant, mqtt: MqttMockHAClient, bridge: Bridge, processor: Processor
 ) -> None:
     await hass.async_block_till_done(**WAIT)
-    with patch("custom_components.skylapse.listen.LISTEN_S", 30):
+    with patch("custom_components.skylapse.listen.LISTEN_S", 0.5):
         async_fire_mqtt_message(hass, "skylapse/roof/announce", topics.encode(topics.ANNOUNCE, ANNOUNCE))
         while not (flows := hass.config_entries.flow.async_progress_by_handler(DOMAIN)):
             processor.announce()
@@ -354,7 +398,11 @@ async def test_reconfiguring_moves_to_another_processor(
 ) -> None:
     flow = await loaded.start_reconfigure_flow(hass)
     suggested = {str(key): key.description for key in flow["data_schema"].schema}
-    assert suggested == {"processor_key": None, "processor_url": {"suggested_value": processor_server.url}}
+    assert suggested == {
+        "processor_key": None,
+        "processor_url": {"suggested_value": processor_server.url},
+        "root": {"suggested_value": "skylapse"},
+    }
     result = await answer(hass, flow, processor_url=CLOSED)
     assert result["errors"] == {"processor_url": "cannot_connect"}
     url = processor_server.url + "/"
@@ -362,6 +410,42 @@ async def test_reconfiguring_moves_to_another_processor(
     assert result["reason"] == "reconfigure_successful"
     assert loaded.data == {"root": "skylapse", "processor_url": url, "processor_key": KEY}
     assert loaded.state is ConfigEntryState.LOADED
+
+
+async def test_reconfiguring_says_who_is_heard_though_the_processor_is_heard_first(
+    hass: HomeAssistant, loaded: MockConfigEntry, processor: Processor
+) -> None:
+    flow = loaded.start_reconfigure_flow(hass)
+    form = await while_announced(hass, flow, processor.announce, lambda: announce(hass))
+    assert form["description_placeholders"]["bridges"] == "1"
+    assert form["description_placeholders"]["names"] == "Roof"
+
+
+@pytest.mark.parametrize(("changes", "kept"), [({}, "abc_skylapse"), ({"processor_url": "/"}, None)])
+async def test_reconfiguring_keeps_the_app_while_its_address_is_the_same(
+    hass: HomeAssistant, loaded: MockConfigEntry, changes: dict[str, str], kept: str | None
+) -> None:
+    hass.config_entries.async_update_entry(loaded, data={**loaded.data, "app": "abc_skylapse"})
+    flow = await loaded.start_reconfigure_flow(hass)
+    url = loaded.data["processor_url"] + changes.get("processor_url", "")
+    result = await answer(hass, flow, processor_url=url, root="skylapse")
+    assert result["reason"] == "reconfigure_successful"
+    assert loaded.data.get("app") == kept
+
+
+async def test_reconfiguring_moves_to_another_root(
+    hass: HomeAssistant, loaded: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    flow = await loaded.start_reconfigure_flow(hass)
+    result = await answer(hass, flow, processor_url=processor_server.url, root="$SYS")
+    assert result["errors"] == {"root": "invalid_root"}
+    result = await answer(hass, flow, processor_url=processor_server.url, root="house/sky")
+    assert result["reason"] == "reconfigure_successful"
+    assert loaded.data["root"] == "house/sky"
+    assert len(loaded.subentries) == len(BUILT_IN)
+    announce(hass, root="house/sky")
+    await hass.async_block_till_done(**WAIT)
+    assert hass.states.get("image.roof_west") is not None
 
 
 async def test_reconfiguring_works_while_mqtt_is_away(

@@ -11,10 +11,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.skylapse.condition import async_get_conditions
 from custom_components.skylapse.config_flow import (
+    ENTRY_SCHEMA,
     OPTIONS_SCHEMA,
     PROCESSOR_SCHEMA,
     REAUTH_SCHEMA,
-    USER_SCHEMA,
     SkylapseConfigFlow,
 )
 from custom_components.skylapse.event import EVENT
@@ -414,9 +414,9 @@ def test_every_event_has_a_word() -> None:
 
 def test_every_field_of_the_entrys_forms_is_named() -> None:
     steps = {
-        "user": USER_SCHEMA,
+        "user": ENTRY_SCHEMA,
         "confirm": PROCESSOR_SCHEMA,
-        "reconfigure": PROCESSOR_SCHEMA,
+        "reconfigure": ENTRY_SCHEMA,
         "reauth_confirm": REAUTH_SCHEMA,
     }
     for step, schema in steps.items():
