@@ -71,7 +71,7 @@ async def _first_film(system: System, screen: Screen) -> Film | None:
     failed = [job for job in heard.jobs.values() if job.state == "failed"]
     if failed:
         raise ProgramError(f"the film of {failed[0].camera} failed: {failed[0].error}")
-    if not heard.films:
+    if not heard.films or not await system.house.has_started():
         await asyncio.sleep(0.5)
         return None
     films = await browse_films(system.house)

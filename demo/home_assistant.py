@@ -30,7 +30,7 @@ homeassistant:
   media_dirs:
     local: {media}
 api:
-automation:
+automation: !include automations.yaml
 config:
 event:
 frontend:
@@ -39,8 +39,14 @@ image:
 logbook:
 media_source:
 recorder:
+scene: !include scenes.yaml
+script: !include scripts.yaml
 system_health:
 """
+_EDITED = {"automations.yaml": "[]\n", "scenes.yaml": "[]\n", "scripts.yaml": "{}\n"}
+"""Where Home Assistant's editors write."""
+_ASKS_FOR_RESTART = 100
+"""Exit code with which Home Assistant ends to be started anew."""
 
 _WELCOMED = {
     "version": 4,
@@ -103,6 +109,8 @@ class HomeAssistant:
             media=media,
         )
         (self.folder / "configuration.yaml").write_text(words, "utf-8")
+        for name, nothing in _EDITED.items():
+            (self.folder / name).write_text(nothing, "utf-8")
         (self.folder / "custom_components").symlink_to(REPOSITORY / "custom_components")
         storage = self.folder / ".storage"
         storage.mkdir()
@@ -119,7 +127,12 @@ class HomeAssistant:
         """End Home Assistant and wait until it has started anew; open connections end."""
         self.program.stop(timeout_s=30)
         self.program.start()
-        await until(self._has_started, timeout_s=START_S, what="everything in Home Assistant")
+        await until(self.has_started, timeout_s=START_S, what="everything in Home Assistant")
+
+    def start_if_it_asks(self) -> None:
+        """Start Home Assistant anew where somebody has told it to restart."""
+        if self.program.exit_code == _ASKS_FOR_RESTART:
+            self.program.start()
 
     async def stop(self) -> None:
         """Leave, and end Home Assistant."""
@@ -177,6 +190,14 @@ class HomeAssistant:
         async with await self.connect() as connection:
             return await connection.ask(kind, **words)
 
+    async def has_started(self) -> bool:
+        """Tell whether all of it runs."""
+        try:
+            state: str = (await self.get("/api/config"))["state"]
+        except (aiohttp.ClientError, HomeAssistantError):
+            return False
+        return state == "RUNNING"
+
     @property
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -195,13 +216,6 @@ class HomeAssistant:
                 return answer.status == HTTPStatus.OK
         except aiohttp.ClientError:
             return False
-
-    async def _has_started(self) -> bool:
-        try:
-            state: str = (await self.get("/api/config"))["state"]
-        except (aiohttp.ClientError, HomeAssistantError):
-            return False
-        return state == "RUNNING"
 
     async def _exchange(self, form: dict[str, str]) -> None:
         async with self._open.post("/auth/token", data=form) as answer:

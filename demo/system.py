@@ -120,7 +120,8 @@ class System:
         )
 
     def check(self) -> None:
-        """Raise ProgramError with its last words when a program has ended."""
+        """Raise ProgramError with its last words when a program has ended for good."""
+        self.house.start_if_it_asks()
         for needed in (self.rig.broker.program, self.rig.processor, self.house.program, self.rig.bridge):
             died(needed)
 

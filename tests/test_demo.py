@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from demo.flows import fill_in
+from demo.home_assistant import HomeAssistant, Place
 from demo.processes import REPOSITORY, Program, ProgramError
 from demo.rig import died
 from demo.sunset import Evening
@@ -47,6 +48,26 @@ def test_every_tick_of_the_window_has_a_picture() -> None:
     assert first.timestamp() % evening.interval_s == 0
     assert first < evening.sunset_at - timedelta(minutes=60) < evening.ends_at < last
     assert evening.frames < count < evening.frames + 12
+
+
+def test_home_assistant_is_started_anew_where_it_asks_for_that(tmp_path: Path) -> None:
+    house = HomeAssistant(
+        tmp_path / "house",
+        place=Place(latitude=47.0, longitude=11.0, elevation_m=600, time_zone="Europe/Vienna"),
+    )
+    house.program = Program(
+        "home-assistant",
+        ["sh", "-c", "[ -e asked ] && exec sleep 60; touch asked; exit 100"],
+        log_path=tmp_path / "log",
+        folder=tmp_path,
+    )
+    house.program.start()
+    assert house.program.wait(timeout_s=30) == 100
+    try:
+        house.start_if_it_asks()
+        assert not died(house.program)
+    finally:
+        house.program.stop()
 
 
 def test_forms_are_filled_with_answers_then_with_what_they_suggest() -> None:
