@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, Route, async_playwright
 
 from skylapse_processor.service import Service
 from skylapse_processor.store.films import FilmQuery
@@ -159,6 +159,31 @@ async def test_a_film_of_one_frame_is_shown_as_a_picture_until_there_are_more(
         assert not await page.is_visible("#today-still")
 
 
+async def test_the_gallery_is_there_before_the_films_of_today_are(tmp_path: Path, browser: Browser) -> None:
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
+        data = picture(1)
+        await client.upload(data, record_of(data, 1))
+        await until(lambda: shows(client, "roof/west", 1), timeout_s=30)
+        page = await browser.new_page(viewport={"width": 1280, "height": 800})
+        encoded = asyncio.Event()
+
+        async def answer_late(route: Route) -> None:
+            await encoded.wait()
+            await route.continue_()
+
+        await page.route("**/cameras/roof/west/today", answer_late)
+        await page.goto(service.base_url)
+        await page.fill("#key", client.key)
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#today-wait", state="visible")
+        assert await page.is_visible("#words")
+        assert await page.is_visible("#sign-out")
+        await page.screenshot(path=str(tmp_path / "waits.png"))
+        encoded.set()
+        await page.wait_for_selector(".growing")
+        assert not await page.is_visible("#today-wait")
+
+
 async def test_the_film_of_today_goes_on_where_frames_have_come(tmp_path: Path, browser: Browser) -> None:
     async with serving(write_config(tmp_path / "processor")) as (service, client):
 
@@ -177,6 +202,7 @@ async def test_the_film_of_today_goes_on_where_frames_have_come(tmp_path: Path, 
         await page.keyboard.press("Enter")
         await page.wait_for_selector(".growing")
         assert await page.inner_text(".growing .detail") == "30 frames so far"
+        assert await page.inner_text(".growing .name") == "roof/west · Sunset", "and not another schedule's"
         data = picture(1, size=(640, 360))
         await client.upload(data, record_of(data, 1, bridge="lake", camera="pier", spool="00" * 8))
         await until(lambda: shows(client, "lake/pier", 1), timeout_s=30)

@@ -239,10 +239,10 @@ function showSignIn() {
 async function showGallery() {
   $("sign-in").hidden = true;
   await load({ fresh: true });
-  await Promise.all([loadCameras(), loadRenders()]);
   $("search").hidden = $("sign-out").hidden = false;
   clearInterval(state.timer);
   state.timer = setInterval(() => { if (!document.hidden) guard(loadRenders()); }, RENDERS_EVERY_MS);
+  await Promise.all([loadCameras(), loadRenders()]);
 }
 
 function guard(promise) {

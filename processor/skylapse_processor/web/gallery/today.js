@@ -7,13 +7,23 @@ const LOOK_AGAIN_MS = 2000;
 const LOOK_SELDOM_MS = 60_000;  // where nothing has come for long
 const FEWEST = 4;  // fewer are shown as the picture that they are: players wait for more
 
+const PATIENCE_MS = 400;  // after which a reader is told what is waited for
+
 const playing = { camera: null, film: null, still: null, wait: LOOK_AGAIN_MS, timer: 0, tools: null };
+const looking = { turn: 0, timer: 0 };
 
 const words = (film) => (film.ended ? frames(film.frames) : say("soFar", { frames: frames(film.frames) }));
+
+// A camera may have the finished film of one schedule beside the growing one of another.
+function nameOf(item, film) {
+  const schedule = (film.schedule ?? "").replace(/[_-]/g, " ");
+  return [item.name, schedule.charAt(0).toUpperCase() + schedule.slice(1)].filter(Boolean).join(" · ");
+}
 
 // Shows a card for every camera that has a film of today; `tools` are the gallery's own ask, address and guard.
 export async function showToday(cameras, tools) {
   playing.tools = tools;
+  const turn = beginLooking();
   const asked = cameras.filter((item) => item.last_frame).map(async (item) => {
     const film = await tools.ask(`cameras/${item.camera}/today`).catch((error) => {
       if (error instanceof tools.Refused) throw error;
@@ -22,7 +32,24 @@ export async function showToday(cameras, tools) {
     return film && film.frames > 0 && !film.ended ? card(item, film) : null;
   });
   const cards = (await Promise.all(asked)).filter(Boolean);
+  if (turn !== looking.turn) return;
+  endLooking();
   $("today").querySelector(".grid").replaceChildren(...cards);
+}
+
+// The newest frames of a film are encoded when somebody looks, which takes a while.
+function beginLooking() {
+  clearTimeout(looking.timer);
+  looking.timer = setTimeout(() => {
+    $("today-wait").hidden = $("today").querySelector(".growing") !== null;
+  }, PATIENCE_MS);
+  return ++looking.turn;
+}
+
+function endLooking() {
+  clearTimeout(looking.timer);
+  looking.turn += 1;
+  $("today-wait").hidden = true;
 }
 
 // Leaves the films that a choice of camera and words means; none of them is pinned.
@@ -37,6 +64,7 @@ export function narrowToday({ camera, words: asked, pinned }) {
 }
 
 export function hideToday() {
+  endLooking();
   $("today").hidden = true;
   $("today").querySelector(".grid").replaceChildren();
   if ($("today-player").open) $("today-player").close();
@@ -48,7 +76,7 @@ function card(item, film) {
   element.dataset.camera = item.camera;
   element.querySelector("img").src = playing.tools.address(item.last_frame.thumb);
   element.querySelector(".length").textContent = say("live");
-  element.querySelector(".name").textContent = item.name;
+  element.querySelector(".name").textContent = nameOf(item, film);
   element.querySelector(".detail").textContent = words(film);
   element.addEventListener("click", () => open(item, film));
   return element;
@@ -59,7 +87,7 @@ function open(item, film) {
   const { media_type: type, picture, thumb } = item.last_frame;  // browsers show JPEGs
   playing.still = playing.tools.address(type === "image/jpeg" ? picture : thumb);
   playing.wait = LOOK_AGAIN_MS;
-  $("today-title").textContent = say("todayOf", { camera: item.name });
+  $("today-title").textContent = say("todayOf", { camera: nameOf(item, film) });
   $("today-player").showModal();
   show(film, 0);
 }
