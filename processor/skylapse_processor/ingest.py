@@ -21,7 +21,7 @@ from weakref import WeakValueDictionary
 
 from skylapse_protocol.codec import parse_time
 from skylapse_protocol.errors import ProtocolError
-from skylapse_protocol.identifiers import CameraName
+from skylapse_protocol.identifiers import CameraName, FrameName
 from skylapse_protocol.messages import Ingest as IngestMessage
 from skylapse_protocol.records import FrameRecord, read_record, write_record
 
@@ -47,12 +47,28 @@ _EARLIEST = parse_time("1970-01-01T00:00:00Z")
 _MAX_SEQ = 2**63 - 1
 _BACKLOG = 100_000
 MEASURE_THREADS = 2
+FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 300.0
+"""Between two tries to measure one frame; each wait is twice as long as the one before."""
 
 Identity = tuple[CameraName, str, int]
 Arrival = Literal["new", "same", "clash"]
 
 
 _Looked = tuple[Glance, Facts]
+_Judged = tuple[Measurement | None, Verdict]
+
+
+@dataclass(kw_only=True, slots=True)
+class _Unsettled:
+    """A frame on its way from its row to its verdict."""
+
+    frame: StoredFrame
+    judged: _Judged | None = None
+    """What its camera's watch said: a second look would find it to be the picture that was seen last."""
+    anew: bool = False
+    """Whether it may have been settled meanwhile, or be gone."""
+    failures: int = 0
+    retry: asyncio.TimerHandle | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,8 +122,9 @@ class Ingest:
         self._identities: WeakValueDictionary[Identity, asyncio.Lock] = WeakValueDictionary()
         """Two pictures that claim one identity are judged one after the other."""
         self._watchman = Watchman(store.watches)
-        self._waiting: asyncio.Queue[StoredFrame] = asyncio.Queue()
-        self._started: asyncio.Queue[tuple[StoredFrame, asyncio.Future[_Looked]]] = asyncio.Queue(
+        self._unsettled: dict[FrameName, _Unsettled] = {}
+        self._waiting: asyncio.Queue[_Unsettled] = asyncio.Queue()
+        self._started: asyncio.Queue[tuple[_Unsettled, asyncio.Future[_Looked] | None]] = asyncio.Queue(
             MEASURE_THREADS
         )
         self._pool: ThreadPoolExecutor | None = None
@@ -116,18 +133,29 @@ class Ingest:
     async def start(self) -> None:
         """Finish what a kill interrupted and begin to measure."""
         self._pool = ThreadPoolExecutor(MEASURE_THREADS, thread_name_prefix="measure")
-        for frame in await asyncio.to_thread(self._catalogue.unmeasured, _BACKLOG):
-            self._waiting.put_nowait(frame)
+        await self.measure_left()
         self._tasks = [asyncio.create_task(work()) for work in (self._look_at_all, self._judge_all)]
 
     async def stop(self) -> None:
         """End measuring; what is unmeasured is measured after the next start."""
+        for each in self._unsettled.values():
+            if each.retry is not None:
+                each.retry.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self._watchman.write)
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def measure_left(self) -> None:
+        """Measure what has a row and no figures, without waiting for the next try."""
+        for each in self._unsettled.values():
+            if each.retry is not None:
+                each.retry.cancel()
+                self._try(each)
+        for frame in await asyncio.to_thread(self._catalogue.unmeasured, _BACKLOG):
+            self._wait_for(frame, anew=True)
 
     def judge(self, record: FrameRecord) -> Arrival:
         """Say whether a frame is new, here already, or another picture under a known identity."""
@@ -168,7 +196,7 @@ class Ingest:
         added = await asyncio.wrap_future(self._catalogue.add(frame, self._clock()))
         if added:
             if frame.state is FrameState.UNMEASURED:
-                self._waiting.put_nowait(frame)
+                self._wait_for(frame)
             else:
                 self._tell(IngestMessage(frame=str(frame.name), stored=True, sha256=frame.sha256))
             self.stored(record.camera_name)
@@ -223,39 +251,79 @@ class Ingest:
         self._layout.part(upload).unlink(missing_ok=True)
         self._layout.part_record(upload).unlink(missing_ok=True)
 
+    def _wait_for(self, frame: StoredFrame, *, anew: bool = False) -> None:
+        """Have a frame measured, once."""
+        if frame.name not in self._unsettled:
+            each = self._unsettled[frame.name] = _Unsettled(frame=frame, anew=anew)
+            self._try(each)
+
+    def _try(self, each: _Unsettled) -> None:
+        each.retry = None
+        self._waiting.put_nowait(each)
+
+    def _try_later(self, each: _Unsettled) -> None:
+        """Put a frame that could not be settled back: films of today wait for it."""
+        wait_s = min(FIRST_RETRY_S * 2.0**each.failures, LONGEST_RETRY_S)
+        each.anew, each.failures = True, each.failures + 1
+        _log.exception("%s could not be measured; it is tried again in %.0f s", each.frame.name, wait_s)
+        each.retry = asyncio.get_running_loop().call_later(wait_s, self._try, each)
+
     async def _look_at_all(self) -> None:
         """Begin to decode, a few pictures ahead of the one that is judged."""
         loop = asyncio.get_running_loop()
         while True:
-            frame = await self._waiting.get()
-            await self._started.put((frame, loop.run_in_executor(self._pool, self._look, frame)))
+            each = await self._waiting.get()
+            try:
+                if each.anew and not await asyncio.to_thread(self._is_left, each.frame):
+                    del self._unsettled[each.frame.name]
+                    continue
+            except Exception:  # noqa: BLE001 - one picture must not end the measuring of all others
+                self._try_later(each)
+                continue
+            is_new = each.judged is None
+            looking = loop.run_in_executor(self._pool, self._look, each.frame) if is_new else None
+            await self._started.put((each, looking))
+
+    def _is_left(self, frame: StoredFrame) -> bool:
+        known = self._catalogue.find(frame.name.camera, frame.name.spool, frame.name.seq)
+        return known is not None and known.state is FrameState.UNMEASURED
 
     async def _judge_all(self) -> None:
         while True:
-            frame, looking = await self._started.get()
+            each, looking = await self._started.get()
             try:
-                await self._judge(frame, looking)
+                if looking is not None:
+                    each.judged = await self._judged(each.frame, looking)
+                if each.judged is not None:
+                    await self._settle(each.frame, *each.judged)
             except Exception:  # noqa: BLE001 - one picture must not end the measuring of all others
-                _log.exception("%s could not be measured; it is tried again after the next start", frame.name)
+                self._try_later(each)
+            else:
+                del self._unsettled[each.frame.name]
 
-    async def _judge(self, frame: StoredFrame, looking: "asyncio.Future[_Looked]") -> None:
-        """Settle what has become of a frame, and tell it."""
+    async def _judged(self, frame: StoredFrame, looking: "asyncio.Future[_Looked]") -> _Judged:
+        """Return what measuring a frame has brought, and the verdict."""
         measured = None
         try:
             seen, facts = await looking
             measured = seen.measured
-            judgement = await asyncio.to_thread(self._judgement, frame, seen, facts)
+            verdict = await asyncio.to_thread(self._judgement, frame, seen, facts)
         except (PictureError, OSError) as error:
-            judgement = Verdict(kind="broken", reason=str(error))
+            verdict = Verdict(kind="broken", reason=str(error))
+        if verdict.kind != "good":
+            _log.warning("%s is kept but left out of films: %s", frame.name, verdict.reason)
+        return measured, verdict
+
+    async def _settle(self, frame: StoredFrame, measured: Measurement | None, verdict: Verdict) -> None:
+        """Settle what has become of a frame, and tell it."""
         figures = None if measured is None else pack(measured)
-        state = FrameState.GOOD if judgement.kind == "good" else FrameState.BAD
-        if judgement.kind != "good":
-            _log.warning("%s is kept but left out of films: %s", frame.name, judgement.reason)
-            self._watches.mark(frame, Mark(kind=judgement.kind, reason=judgement.reason or ""))
+        state = FrameState.GOOD if verdict.kind == "good" else FrameState.BAD
+        if verdict.kind != "good":
+            self._watches.mark(frame, Mark(kind=verdict.kind, reason=verdict.reason or ""))
         await asyncio.wrap_future(self._catalogue.settle(frame, state, figures))
         if state is FrameState.GOOD:
             self.measured(replace(frame, state=state, figures=figures))
-        self._tell(_message(frame, measured, judgement))
+        self._tell(_message(frame, measured, verdict))
         self.stored(frame.name.camera)
 
     def _judgement(self, frame: StoredFrame, seen: Glance, facts: Facts) -> Verdict:

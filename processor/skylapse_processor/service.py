@@ -200,8 +200,10 @@ class Service:
         await asyncio.to_thread(self._store.stop)
 
     async def rescan(self) -> dict[str, Any]:
-        """Compare store and catalogue; take up files without a row."""
-        return await self._sweep.everything(self._ingest)
+        """Compare store and catalogue; take up files without a row, and measure what is not measured."""
+        found = await self._sweep.everything(self._ingest)
+        await self._ingest.measure_left()
+        return found
 
     def _build_rooms(self, expire_after: timedelta) -> Rooms:
         max_bytes = self._config.uploads.max_mb * 1024 * 1024

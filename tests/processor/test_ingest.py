@@ -190,3 +190,37 @@ async def test_a_watch_that_is_at_a_loss_holds_up_no_frame(
         return [item["state"] for item in items] == ["good"]
 
     await until(state, timeout_s=20)
+
+
+@pytest.mark.parametrize("asked", ["nobody", "a rescan"])
+async def test_a_frame_that_could_not_be_settled_is_measured_again_and_the_film_of_today_goes_on(
+    tmp_path: Path, asked: str
+) -> None:
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
+        (catalogue,) = (tmp_path / "processor").rglob("catalogue.db")
+        with closing(sqlite3.connect(catalogue)) as disturbed:
+            disturbed.execute(
+                "CREATE TRIGGER disturbed BEFORE UPDATE OF state ON frames WHEN NEW.seq = 3"
+                " BEGIN SELECT RAISE(ABORT, 'not now'); END"
+            )
+            for seq in range(1, 7):
+                await client.upload(*frame(seq))
+            stuck = ["good", "good", "unmeasured", "good", "good", "good"]
+            await until(lambda: states(client, stuck), timeout_s=20)
+            disturbed.execute("DROP TRIGGER disturbed")
+        if asked == "a rescan":
+            await service.rescan()
+        await until(lambda: states(client, ["good"] * 6), timeout_s=20)
+        await until(lambda: grown(client, 6), timeout_s=20)
+
+
+async def states(client: Client, wanted: list[str]) -> bool:
+    """Whether the frames of the camera are in these states, the oldest first."""
+    items = (await client.get("cameras/roof/west/frames")).value["items"]
+    return [item["state"] for item in items] == wanted
+
+
+async def grown(client: Client, frames: int) -> bool:
+    """Whether the film of today has so many frames."""
+    answer = await client.get("cameras/roof/west/today")
+    return answer.status == 200 and answer.value["frames"] == frames
