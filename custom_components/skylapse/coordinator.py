@@ -27,8 +27,8 @@ from .media.shared import SharedStore
 from .pacing import Pace
 from .processor import ProcessorClient
 from .protocol import topics
-from .protocol.errors import ProtocolError
-from .protocol.messages import Command, Film, Reply, Result
+from .protocol.errors import ProtocolError, SchemaError
+from .protocol.messages import Command, Film, Reply, Result, Speaker
 
 if TYPE_CHECKING:
     from .data import SkylapseConfigEntry
@@ -81,6 +81,7 @@ class SkylapseCoordinator:
         self._happenings_of: dict[str, list[Happening]] = {}
         """By camera."""
         self._presence: list[Presence] = []
+        self._strangers: list[Callable[[Subject], None]] = []
         self.complaints: set[str] = set()
         """Topics whose last message did not fit the contract."""
 
@@ -111,6 +112,11 @@ class SkylapseCoordinator:
     def async_listen_presence(self, listener: Presence) -> CALLBACK_TYPE:
         """Call `listener` with the subjects that came and those that went; return what ends that."""
         return _hang(self._presence, listener)
+
+    @callback
+    def async_listen_strangers(self, listener: Callable[[Subject], None]) -> CALLBACK_TYPE:
+        """Call `listener` with who announced himself in words that cannot be read; return what ends that."""
+        return _hang(self._strangers, listener)
 
     @callback
     def async_changed(self, subjects: set[Subject]) -> None:
@@ -250,6 +256,8 @@ class SkylapseCoordinator:
             decoded = topics.decode(message.topic, raw(message.payload), self.root)
         except ProtocolError as error:
             self._complain(message.topic, error)
+            if isinstance(error, SchemaError) and error.speaker is not None:
+                self._meet(message.topic, error.speaker)
             return
         self.complaints.discard(message.topic)
         if message.retain and not decoded.topic.retained:
@@ -348,6 +356,15 @@ class SkylapseCoordinator:
         self.async_changed(set(self._listeners))
         if connected and self.system.processor.online:
             self._load_soon()
+
+    @callback
+    def _meet(self, topic: str, speaker: Speaker) -> None:
+        """Take in that somebody announced himself whom this release does not understand."""
+        _, ids = topics.match(topic, self.root)
+        for subject in self.system.take_stranger(ids, speaker):
+            self._wake(subject)
+            for listener in tuple(self._strangers):
+                _call(topic, listener, subject)
 
     @callback
     def _complain(self, topic: str, error: ProtocolError) -> None:

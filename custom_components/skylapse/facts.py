@@ -23,6 +23,7 @@ from .protocol.messages import (
     ProcessorAnnounce,
     ProcessorHealth,
     Reading,
+    Speaker,
     StoreState,
 )
 from .protocol.records import FrameRecord
@@ -50,6 +51,8 @@ class BridgeFacts:
 
     id: str
     announce: BridgeAnnounce | None = None
+    stranger: Speaker | None = None
+    """Who announced itself last, where that could not be read."""
     online: bool = False
     health: BridgeHealth | None = None
     counts: Counts | None = None
@@ -107,6 +110,8 @@ class ProcessorFacts:
     """What is known of the processor."""
 
     announce: ProcessorAnnounce | None = None
+    stranger: Speaker | None = None
+    """Who announced itself last, where that could not be read."""
     online: bool = False
     health: ProcessorHealth | None = None
     job: JobState | None = None
@@ -137,6 +142,14 @@ class System:
         if handler is None or (self.is_full and self._is_new(message.ids)):
             return set()
         return handler(self, message.ids, message.message, now)
+
+    def take_stranger(self, ids: dict[str, str], speaker: Speaker) -> set[Subject]:
+        """Take in that a bridge, or the processor, announced itself in a schema that cannot be read."""
+        if "bridge" not in ids:
+            return self.update_processor(stranger=speaker)
+        if self.is_full and ids["bridge"] not in self.bridges:
+            return set()
+        return self.update_bridge(ids["bridge"], stranger=speaker)
 
     def update_camera(self, name: str, **changes: Any) -> set[Subject]:
         """Change facts of a camera."""
@@ -174,7 +187,7 @@ def _announce(system: System, ids: dict[str, str], message: Any, _now: datetime)
     bridge = ids["bridge"]
     if message is None:
         return _forget(system, bridge)
-    changed = system.update_bridge(bridge, announce=message)
+    changed = system.update_bridge(bridge, announce=message, stranger=None)
     infos = {f"{bridge}/{info.id}": info for info in message.cameras}
     changed |= _drop(system, [name for name in system.cameras_of(bridge) if name not in infos])
     for name, info in infos.items():
@@ -245,7 +258,7 @@ def _processor_announce(system: System, _ids: dict[str, str], message: Any, _now
     if message is None:
         system.processor = ProcessorFacts()
         return {PROCESSOR}
-    return system.update_processor(announce=message)
+    return system.update_processor(announce=message, stranger=None)
 
 
 def _processor_availability(

@@ -57,6 +57,7 @@ class Issues:
         on_unload(self.coordinator.async_listen_happenings(self._happened))
         on_unload(self.coordinator.async_listen_presence(self._presence_changed))
         on_unload(self.coordinator.async_listen(PROCESSOR, self._look_at_processor))
+        on_unload(self.coordinator.async_listen_strangers(self._look))
         on_unload(self._stop)
         self._look_at_processor()
 
@@ -102,12 +103,10 @@ class Issues:
     def _look(self, subject: Subject) -> None:
         """Find what is wrong with a subject, and what is not any more."""
         facts = self._facts(subject)
-        if facts is None:
-            return
         for trouble in TROUBLES[subject.kind]:
             find: Any = trouble.find
             is_told = self._issue(trouble.key, subject.id) in self._told
-            self._say(trouble, subject.id, find(facts, is_told))
+            self._say(trouble, subject.id, None if facts is None else find(facts, is_told))
 
     def _facts(self, subject: Subject) -> BridgeFacts | CameraFacts | Whole | None:
         """Return what a subject's troubles are found in, None while it is not announced."""
@@ -124,7 +123,7 @@ class Issues:
         if subject.kind == "camera":
             return coordinator.camera(subject.id)
         bridge = coordinator.system.bridges.get(subject.id)
-        return bridge if bridge is not None and bridge.announce is not None else None
+        return bridge if bridge is not None and (bridge.announce or bridge.stranger) else None
 
     def _look_for_twins(self, announce: BridgeAnnounce) -> None:
         """A boot id that comes back after another one was heard is a second machine, not a restart."""

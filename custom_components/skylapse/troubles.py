@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from .facts import BridgeFacts, CameraFacts, Kind, ProcessorFacts, System
 from .protocol import SCHEMA_MAX, SCHEMA_MIN
-from .protocol.messages import BridgeAnnounce, ProcessorAnnounce
 
 type Places = dict[str, str]
 
@@ -58,9 +57,16 @@ class Trouble[F]:
     """Whether frames are lost by it, sooner or later."""
 
 
-def _apart(announce: BridgeAnnounce | ProcessorAnnounce | None) -> Places | None:
-    """Two programs that share no version of the messages cannot talk: say which side is older."""
-    if announce is None or not (announce.schema_max < SCHEMA_MIN or announce.schema_min > SCHEMA_MAX):
+def _apart(facts: BridgeFacts | ProcessorFacts) -> Places | None:
+    """Two programs that share no version of the messages cannot talk: say which side is older.
+
+    An announce that cannot be read is reason enough, whatever else its sender understands.
+    """
+    announce = facts.stranger or facts.announce
+    if announce is None:
+        return None
+    is_apart = announce.schema_max < SCHEMA_MIN or announce.schema_min > SCHEMA_MAX
+    if facts.stranger is None and not is_apart:
         return None
     return {
         "name": announce.name,
@@ -160,7 +166,7 @@ def _nothing_heard(whole: Whole, _stands: bool) -> Places | None:  # noqa: FBT00
 
 
 BRIDGE_TROUBLES: tuple[Trouble[BridgeFacts], ...] = (
-    Trouble(key="contract_apart", find=lambda bridge, _: _apart(bridge.announce)),
+    Trouble(key="contract_apart", find=lambda bridge, _: _apart(bridge)),
     Trouble(key="clock_unset", find=_clock_unset, grace_s=15 * MINUTE_S),
     Trouble(key="clock_off", find=_clock_off, grace_s=5 * MINUTE_S),
     Trouble(key="disk_almost_full", find=_disk_full, grace_s=MINUTE_S, is_severe=True),
@@ -170,7 +176,7 @@ CAMERA_TROUBLES: tuple[Trouble[CameraFacts], ...] = (
     Trouble(key="settings_not_followed", find=_disobeys, grace_s=10 * MINUTE_S),
 )
 PROCESSOR_TROUBLES: tuple[Trouble[Whole], ...] = (
-    Trouble(key="contract_apart", find=lambda whole, _: _apart(whole.processor.announce)),
+    Trouble(key="contract_apart", find=lambda whole, _: _apart(whole.processor)),
     Trouble(key="storage_almost_full", find=_storage_full, grace_s=MINUTE_S, is_severe=True),
     Trouble(key="processor_missing", find=_missing, grace_s=30 * MINUTE_S, is_severe=True),
     Trouble(key="processor_key_missing", find=_keyless, grace_s=10 * MINUTE_S, is_fixable=True),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from .codec import decode_json, encode_json, read, write
-from .errors import ProtocolError
+from .errors import ProtocolError, SchemaError
 from .identifiers import parse_bridge, parse_camera, parse_id
 from .messages import (
     BridgeAnnounce,
@@ -26,6 +26,7 @@ from .messages import (
     Reading,
     Reply,
     Result,
+    Speaker,
     StoreState,
     Uplink,
 )
@@ -186,13 +187,24 @@ def _read_payload(row: Topic[Any], topic: str, payload: bytes) -> object:
         return payload.decode()
     value = decode_json(topic, payload)
     if value.get("schema") != 1:
-        raise ProtocolError(topic, "schema", f"is {str(value.get('schema'))[:20]}, only 1 is known here")
+        why = f"is {str(value.get('schema'))[:20]}, only 1 is known here"
+        raise SchemaError(topic, "schema", why, _speaker(row, value))
     try:
         return read(row.message, value, topic)
     except ProtocolError as error:
         if error.topic == topic:
             raise
         raise ProtocolError(topic, error.field or error.topic, error.why) from error
+
+
+def _speaker(row: Topic[Any], value: dict[str, Any]) -> Speaker | None:
+    """Return who speaks in an announce of another schema."""
+    if row not in (ANNOUNCE, PROCESSOR_ANNOUNCE):
+        return None
+    try:
+        return read(Speaker, value, row.path)
+    except ProtocolError:
+        return None
 
 
 def _check_preview(payload: bytes, topic: str) -> bytes:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from skylapse_protocol import topics
 from skylapse_protocol.codec import MAX_MESSAGE_BYTES
-from skylapse_protocol.errors import ProtocolError, SizeError
+from skylapse_protocol.errors import ProtocolError, SchemaError, SizeError
 from skylapse_protocol.identifiers import parse_bridge, parse_camera
-from skylapse_protocol.messages import Command
+from skylapse_protocol.messages import Command, Speaker
 from skylapse_protocol.topics import TOPICS, Topic, decode, encode, match
 
 from .examples import EXAMPLES, NOW
@@ -161,6 +161,18 @@ def test_a_newer_schema_is_refused_by_name() -> None:
 
     with pytest.raises(ProtocolError, match="schema: is 2"):
         decode("skylapse/roof/uplink/set", json.dumps(message).encode())
+
+
+@pytest.mark.parametrize("topic", ["skylapse/roof/announce", "skylapse/processor/announce"])
+def test_an_announce_of_any_schema_says_who_speaks(topic: str) -> None:
+    said = {"schema": 9, "name": "Roof", "schema_min": 8, "schema_max": 9, "bridge": ["in", "new", "words"]}
+    with pytest.raises(SchemaError) as refused:
+        topics.decode(topic, json.dumps(said).encode())
+    assert refused.value.speaker == Speaker(name="Roof", schema_min=8, schema_max=9)
+    for unfit in ({}, {"schema_min": "8"}):
+        with pytest.raises(SchemaError) as refused:
+            topics.decode(topic, json.dumps({"schema": 9, "name": "Roof", **unfit}).encode())
+        assert refused.value.speaker is None
 
 
 def test_too_large_messages_are_refused_both_ways() -> None:

@@ -1,5 +1,6 @@
 """What only a person can put right: told once it lasts, and gone by itself."""
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 from homeassistant.core import HomeAssistant
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_mqtt_message
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.issues import ALONE_S, HELP_URL, async_set_issue
@@ -83,6 +84,59 @@ async def test_a_processor_of_another_time_is_told_of_until_it_is_updated(
     assert places(hass, "contract_apart_processor")["side"] == "Skylapse"
     await processor.say(topics.PROCESSOR_ANNOUNCE, moved_to(url))
     assert issues(hass) == set()
+
+
+@pytest.mark.parametrize("schema", [2, 3])
+@pytest.mark.parametrize(
+    ("topic", "subject"), [("roof/announce", "roof"), ("processor/announce", "processor")]
+)
+async def test_an_announce_in_newer_words_is_told_of_until_it_can_be_read(
+    hass: HomeAssistant,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    processor: Processor,
+    schema: int,
+    topic: str,
+    subject: str,
+) -> None:
+    newer = {"schema": schema, "name": "Newer", "schema_min": 2, "schema_max": schema, "cameras": "three"}
+    async_fire_mqtt_message(hass, f"skylapse/{topic}", json.dumps(newer))
+    await hass.async_block_till_done(wait_background_tasks=True)
+    issue = f"contract_apart_{subject}"
+    expected = {"name": "Newer", "low": "2", "high": str(schema), "own": "1 – 1", "side": "Skylapse"}
+    assert places(hass, issue) == expected
+    await bridge.say(topics.AVAILABILITY, "online")
+    assert issues(hass) == {issue}
+    await bridge.arrive()
+    await processor.arrive()
+    assert issues(hass) == set()
+
+
+async def test_a_stranger_who_goes_is_told_of_no_more(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    newer = json.dumps({"schema": 2, "name": "Newer", "schema_min": 1, "schema_max": 2})
+    for topic in ("roof/announce", "processor/announce"):
+        async_fire_mqtt_message(hass, f"skylapse/{topic}", newer)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert issues(hass) == {"contract_apart_roof", "contract_apart_processor"}
+    await bridge.say(topics.ANNOUNCE, None)
+    await processor.say(topics.PROCESSOR_ANNOUNCE, None)
+    assert issues(hass) == set()
+
+
+async def test_a_flood_of_strangers_is_bounded(
+    hass: HomeAssistant, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("custom_components.skylapse.facts.MAX_SUBJECTS", 2)
+    for name in ("a", "b", "c", "a"):
+        newer = json.dumps({"schema": 2, "name": name, "schema_min": 2, "schema_max": 2})
+        async_fire_mqtt_message(hass, f"skylapse/{name}/announce", newer)
+    for unfit in ({"schema": 2, "name": "d"}, {"schema": 2, "name": "d", "schema_min": "x", "schema_max": 2}):
+        async_fire_mqtt_message(hass, "skylapse/a/announce", json.dumps(unfit))
+    async_fire_mqtt_message(hass, "skylapse/a/health", json.dumps({"schema": 2}))
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert issues(hass) == {"contract_apart_a", "contract_apart_b"}
 
 
 async def test_a_lens_that_drifted_is_told_of_until_it_is_focused(

@@ -2,8 +2,16 @@
 
 ProtocolError            anything from the network or the disk that does not fit the contract
 ├── IdentifierError      a text that is no bridge, camera, frame or film id
+├── SchemaError          a message of a schema that this release does not read
 └── SizeError            a message above `MAX_MESSAGE_BYTES`
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .messages import Speaker
 
 
 class ProtocolError(Exception):
@@ -24,6 +32,15 @@ class ProtocolError(Exception):
 
 class IdentifierError(ProtocolError):
     """A text that is no identifier of the kind asked for."""
+
+
+class SchemaError(ProtocolError):
+    """A message of a schema that this release does not read."""
+
+    def __init__(self, topic: str, field: str, why: str, speaker: Speaker | None = None) -> None:
+        """Remember the place, and of an announce who speaks."""
+        super().__init__(topic, field, why)
+        self.speaker = speaker
 
 
 class SizeError(ProtocolError):
