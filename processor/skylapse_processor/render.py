@@ -94,9 +94,10 @@ class Pictures:
         """Look around, where a layer has to know the whole film."""
         self.plan = plan
         self.studio = studio
+        self._cancelled = cancelled
         self.broken: dict[str, str] = {}
         """Files that turned out broken, with the reason: also those that are merged around."""
-        self._layers = self._looked(film, meter, cancelled) if plan.layers else ()
+        self._layers = self._looked(film, meter) if plan.layers else ()
         self._is_stacked = bool(self._layers) or any(is_deep(frame) for frame in plan.frames)
         stack = self.stack()
         self.count = len(plan.frames) if stack is None else stack.count
@@ -115,13 +116,13 @@ class Pictures:
         give_back_large_blocks()
         return Stack(self._latent, len(self.plan.frames), self._size, self._layers)
 
-    def _looked(self, film: Box, meter: Meter, cancelled: Cancelled) -> tuple[Layer, ...]:
+    def _looked(self, film: Box, meter: Meter) -> tuple[Layer, ...]:
         """Return the layers that have something to do, having looked at the film."""
         count = len(self.plan.frames)
         give_back_large_blocks()
 
         def looked(done: int, total: int) -> None:
-            if cancelled():
+            if self._cancelled():
                 raise CancelledError("cancelled")
             meter.advance("look", done, total)
 
@@ -132,6 +133,8 @@ class Pictures:
 
     def _latent(self, index: int, size: Size) -> Latent:
         frame = self.plan.frames[index]
+        if self._cancelled():
+            raise CancelledError("cancelled")
         try:
             return self.studio.latent(frame, self.plan.gain_ev[index], size)
         except (PictureError, OSError) as error:
@@ -299,8 +302,6 @@ class _Film:
         return result
 
     def _take(self, made: _Made, films: Prints, number: int) -> None:
-        if self._stack is not None:
-            self._stack.forget(number)
         if not made.frames:
             return
         films.write(made.frames, number)
@@ -369,7 +370,10 @@ class _Film:
             if tables is not None:
                 apply(tables, canvas.planes)
             return canvas, index
-        picture = self._stack.picture(index)
+        try:
+            picture = self._stack.picture(index)
+        finally:
+            self._stack.done(index)
         canvas = empty(Box(width=picture.light.shape[2], height=picture.light.shape[1]))
         self._look.show(picture.light, picture.frame, canvas.planes, fade)
         return canvas, picture.frame

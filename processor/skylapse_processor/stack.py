@@ -33,6 +33,10 @@ class Stack:
         self._levels: list[_Level] = [_Frames(source, count, size)]
         for layer in layers:
             self._levels.append(_Made(layer, self._levels[-1]))
+        self._lock = threading.Lock()
+        self._next = 0
+        self._done: set[int] = set()
+        """Pictures that are made already, of those from the next one on."""
 
     @property
     def count(self) -> int:
@@ -56,6 +60,7 @@ class Stack:
 
     def reach(self, first: int, cancelled: Callable[[], bool]) -> None:
         """Make what pictures from `first` on carry with them; raise CancelledError to stop."""
+        self._next = first
         if not any(level.carries for level in self._levels):
             return
         for number in range(first):
@@ -64,6 +69,16 @@ class Stack:
             with contextlib.suppress(PictureError, OSError):
                 self.picture(number)
             self.forget(number)
+
+    def done(self, number: int) -> None:
+        """Let go of what nobody needs any more, now that this picture is made or has failed."""
+        with self._lock:
+            self._done.add(number)
+            while self._next in self._done:
+                self._done.remove(self._next)
+                self._next += 1
+            before = self._next
+        self.forget(before)
 
     def forget(self, before: int) -> None:
         """Let go of everything that only pictures before this one needed."""

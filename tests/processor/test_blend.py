@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from skylapse_processor import decode, tone
 from skylapse_processor.errors import RequestError
 from skylapse_processor.frames import SourceFrame, read_folder
-from skylapse_processor.recipe.blend import Blend, blend, weight
+from skylapse_processor.recipe.blend import MOST_HELD, Blend, blend, weight
 from skylapse_processor.recipe.interpolate import Interpolate, between, interpolate
 from skylapse_processor.recipe.layer import Layer, Light, Picture, Size
 from skylapse_processor.recipe.plan import Plan, make
@@ -183,6 +183,48 @@ def test_layers_tell_how_many_pictures_they_make_and_ask_for_none_that_are_not_t
             assert 0 <= needed[0] <= needed[-1] < below
             firsts.append(needed[0])
         assert firsts == sorted(firsts)
+
+
+@pytest.mark.parametrize(
+    ("layer", "below"),
+    [
+        (Blend(opening=20.0, every=1, gaps=()), 100),
+        (Blend(opening=200.0, every=10, gaps=()), 900),
+        (Blend(opening=20_000.0, every=1000, gaps=()), 60_000),
+        (Blend(opening=500.0, every=1000, gaps=()), 9000),
+        (Interpolate(below=900, frames=90, flows=False, merges=True), 900),
+        (Interpolate(below=90_000, frames=30, flows=False, merges=True), 90_000),
+    ],
+)
+def test_however_long_a_shutter_is_open_few_pictures_are_held_and_all_of_its_time_counts(
+    layer: Layer, below: int
+) -> None:
+    middle = layer.count(below) // 2
+    needed = [list(layer.needs(number, below)) for number in (middle, middle + 1)]
+    assert len(needed[0]) > 8
+    assert len(set(needed[0]) | set(needed[1])) <= MOST_HELD + 1
+    steps = np.diff(needed[0])
+    assert steps.min() == steps.max()
+    wide = layer.opening if isinstance(layer, Blend) else below / layer.count(below)
+    assert needed[0][-1] - needed[0][0] == pytest.approx(wide, rel=0.2)
+
+
+def test_the_mean_of_very_many_is_that_of_all() -> None:
+    assert _shown(blend(_plan(600), shutter_deg=360, every=200)) == pytest.approx([99.5, 299.5, 499.5], abs=6)
+
+
+def test_a_stack_lets_go_of_pictures_as_soon_as_those_made_of_them_are_made() -> None:
+    stack = Stack(Frames(), 60, (8, 4), [Blend(opening=4.0, every=4, gaps=())])
+    stack.picture(1)
+    stack.done(1)
+    held = stack.kept
+    assert held >= 4, "the first is not made yet"
+    stack.picture(0)
+    stack.done(0)
+    assert stack.kept < held, "what only they needed is gone"
+    stack.picture(2)
+    stack.done(2)
+    assert stack.kept <= 2
 
 
 def test_a_film_gets_the_length_that_was_asked_for(tmp_path: Path) -> None:

@@ -16,10 +16,14 @@ neighbour; beyond 360° more and more pictures count, as with a grey filter: wat
 n, n pictures make one frame of the film, the opening counts in its frames, and 360° is the mean of all that
 were taken: no light is thrown away where a film has more pictures than it needs.
 
+Of more pictures than memory should hold (`MOST_HELD`), evenly spread ones count: the mean of twenty shows
+what that of a thousand does.
+
 All of it happens in linear light, where light adds: the mean of values behind a tone curve makes highlights
 grey. Pictures behind a gap in time (more than five intervals) are of another scene and do not count.
 """
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +36,8 @@ from .plan import Plan, made
 
 _GAP = 5.0
 _LEAST = 1e-4
+MOST_HELD = 40
+"""Pictures of two frames of the film that are made at once: 250 MB at 1080p."""
 _ROWS = 128
 """Rows at a time: what they need fits into the cache."""
 
@@ -59,8 +65,8 @@ class Blend(Layer):
         """Return the pictures that have a share in the opening."""
         middle, reach = self._middle(number), self.opening / 2 + 1
         first, past = int(np.floor(middle - reach)), int(np.ceil(middle + reach)) + 1
-        seen = range(max(first, 0), min(past, below))
-        return [each for each in seen if weight(each - middle, self.opening) > _LEAST] or [round(middle)]
+        seen = thinned(range(max(first, 0), min(past, below)), self.opening, self.every)
+        return [each for each in seen if weight(each - middle, self.opening) > self._least] or [round(middle)]
 
     def make(self, number: int, below: Sequence[Picture]) -> Picture:
         """Return their weighted mean."""
@@ -69,9 +75,13 @@ class Blend(Layer):
         block = bisect_left(self.gaps, nearest.frame)
         near = [picture for picture in below if bisect_left(self.gaps, picture.frame) == block]
         weights = [weight(picture.number - middle, self.opening) for picture in near]
-        if sum(weights) <= _LEAST:
+        if sum(weights) <= self._least:
             near, weights = [nearest], [1.0]
         return replace(nearest, light=mean(near, weights), latent=None)
+
+    @property
+    def _least(self) -> float:
+        return _LEAST / max(1.0, self.opening)
 
     def _middle(self, number: int) -> float:
         return number * self.every + (self.every - 1) / 2
@@ -83,6 +93,16 @@ def blend(plan: Plan, *, shutter_deg: float = 180.0, every: float = 1) -> Plan:
     gaps = tuple((np.flatnonzero(np.diff(plan.position) > _GAP)).tolist())
     layer = Blend(opening=shutter_deg / 360.0 * times, every=times, gaps=gaps)
     return replace(plan, layers=(*plan.layers, layer))
+
+
+def thinned(seen: range, opening: float, every: float) -> list[int]:
+    """Return evenly spread ones of the pictures of an opening, where they are too many to be held.
+
+    Both lengths are in pictures; `every` is how far one frame of the film is from the next.
+    """
+    span = opening + 2
+    step = math.ceil((span + min(every, span)) / MOST_HELD)
+    return [each for each in seen if each % step == 0]
 
 
 def weight(distance: float, opening: float) -> float:

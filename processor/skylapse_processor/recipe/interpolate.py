@@ -18,7 +18,8 @@ the plain cross-fade of the two pictures (`blend`). Beyond twice as many, cross-
 that was photographed at two points does not tell ten between them.
 
 *Fewer frames than pictures.* The surplus is dropped evenly, or with `surplus` merge, all pictures count: each
-frame is the mean of those of its time, in linear light, as by a shutter that never closes.
+frame is the mean of those of its time, in linear light, as by a shutter that never closes; evenly spread ones
+of very many.
 
 A film that would show each picture for more than sixteen frames is refused: that is a slide show.
 """
@@ -34,7 +35,7 @@ from numpy.typing import NDArray
 from skylapse_processor.errors import RequestError
 from skylapse_processor.tone import LUMINANCE
 
-from .blend import mean, weight
+from .blend import mean, thinned, weight
 from .layer import Layer, Light, Picture, Size
 from .plan import Plan, made
 
@@ -85,7 +86,8 @@ class Interpolate(Layer):
             return range(first, min(first + 2, below))
         opening = self.below / self.frames
         reach = range(max(0, int(at - opening)), min(below, int(at + opening) + 2))
-        return [each for each in reach if weight(each - at, opening) > _SAME]
+        seen = thinned(reach, opening, opening)
+        return [each for each in seen if weight(each - at, opening) > _SAME / opening]
 
     def make(self, number: int, below: Sequence[Picture]) -> Picture:
         """Return the picture of the moment; where one beside it is broken, the other."""
