@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from .errors import FilmError, RequestError, unreadable
 from .request import SIZES, RenderRequest, beside
@@ -18,19 +19,10 @@ def claimed(request: RenderRequest) -> Iterator[None]:
     """Keep others from writing the films of a request, and see to it that they have a folder.
 
     A folder is made in one that exists, and is gone again where nothing came into it. Raises RequestError
-    where more than the last folder of a path is missing, FilmError where another render writes one of the
-    films or none can be written there.
+    where more than the last folder of a path is missing or a file cannot be written, FilmError where another
+    render writes one of the films.
     """
-    for field, path in (
-        ("output", request.output),
-        ("poster", request.poster),
-        ("thumbnail", request.thumbnail),
-        ("preview", request.preview),
-    ):
-        if path is not None and not path.parent.is_dir() and not path.parent.parent.is_dir():
-            raise RequestError(field, f"{path} cannot be made: there is no folder {path.parent.parent}")
-    if not request.output.name:
-        raise RequestError("output", f"{request.output} is no name for a film: it ends in .mp4")
+    check_places(request)
     also = [size for size in request.also_sizes if size in SIZES]
     films = (request.output, *(beside(request.output, size) for size in also))
     with ExitStack() as held:
@@ -38,6 +30,35 @@ def claimed(request: RenderRequest) -> Iterator[None]:
         for film in films:
             held.enter_context(_lock(film))
         yield
+
+
+def check_places(request: RenderRequest) -> None:
+    """Raise RequestError where one of the files of a request cannot be written."""
+    if not request.output.name:
+        raise RequestError("output", f"{request.output} is no name for a film: it ends in .mp4")
+    for field, path in (
+        ("output", request.output),
+        ("poster", request.poster),
+        ("thumbnail", request.thumbnail),
+        ("preview", request.preview),
+    ):
+        if path is None:
+            continue
+        try:
+            with TemporaryFile(dir=_nearest_folder(path)):
+                pass
+        except FileNotFoundError as error:
+            why = f"{path} cannot be made: there is no folder {path.parent.parent}"
+            raise RequestError(field, why) from error
+        except NotADirectoryError as error:
+            raise RequestError(field, f"{path} cannot be made: {path.parent} is no folder") from error
+        except OSError as error:
+            raise RequestError(field, f"{path} cannot be written ({unreadable(error)})") from error
+
+
+def _nearest_folder(path: Path) -> Path:
+    """Return the folder in which a file is made, or the one in which that folder is."""
+    return path.parent if path.parent.exists() else path.parent.parent
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 import threading
 import time
@@ -19,12 +20,14 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
+from .cli_common import ended_by, named
 from .decode import Pixels
 from .decode_video import Darkroom, Grey, Recording, Shot, VideoFacts
 from .errors import ProcessorError, RequestError, unreadable
 from .extract import ExtractWish, Report, Taken, captured_at, chosen, file_name, judged, problem_of, sharpness
 
 REPORT = "report.json"
+_CANCELLED = 130
 _FORMATS = ("jpg", "png")
 _OPTIONS = {"every_s": "--every", "from": "--from", "to": "--to"}
 _JUDGED_SIZE = (160, 90)
@@ -38,13 +41,14 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Register `frames`."""
     parser = commands.add_parser(
         "frames",
+        usage="skylapse-processor frames VIDEO -o DIR [option…]",
         help="take pictures out of a recording",
         description="Take pictures out of a recording, to make a film of: one a second, unless something "
         "else is asked for. Each has its time in a sidecar where the recording says when it began; "
         "report.json says what the pictures are worth.",
     )
-    parser.add_argument("video", type=Path, help="the recording")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="an empty folder")
+    parser.add_argument("video", type=named, help="the recording")
+    parser.add_argument("-o", "--output", type=named, required=True, metavar="DIR", help="an empty folder")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--rate", type=float, metavar="N", help="so many frames a second (default 1)")
     which.add_argument("--every", type=float, metavar="SECONDS", help="one frame each so many seconds")
@@ -81,6 +85,8 @@ def run_frames(arguments: argparse.Namespace) -> int:
         from_s=arguments.from_s,
         to_s=arguments.to_s,
     )
+    for number in ended_by():
+        signal.signal(number, signal.default_int_handler)
     try:
         wish.check()
         report = extract(arguments.video, arguments.output, wish, _writer(arguments))
@@ -89,6 +95,9 @@ def run_frames(arguments: argparse.Namespace) -> int:
         return _fail(RequestError(place, error.why))
     except ProcessorError as error:
         return _fail(error)
+    except KeyboardInterrupt:
+        _fail("cancelled")
+        return _CANCELLED
     print(json.dumps(report.as_json()) if arguments.json else _words(report, arguments.output))
     return 0
 
@@ -105,7 +114,7 @@ def extract(video: Path, folder: Path, wish: ExtractWish, write: Write) -> Repor
         kept = list(_watched(_in_order(chosen(recording, wish), _Desk(folder, write, facts))))
         if not kept:
             raise RequestError("", f"{video.name} has no frame in what was asked for")
-        broken, ended_s = recording.damaged, recording.ended_s
+        broken, ended_s, facts = recording.damaged, recording.ended_s, recording.facts
     report = Report(
         facts=facts,
         taken=judged(kept),

@@ -9,8 +9,8 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
@@ -19,7 +19,8 @@ import cv2
 
 from . import recipe
 from .calibration import KINDS, CalibrationFiles
-from .claim import claimed
+from .claim import check_places, claimed
+from .cli_common import ended_by, named
 from .encode_codecs import CODECS, ENCODERS, H264, THREADS
 from .errors import CancelledError, ProcessorError, RequestError, unreadable
 from .files import write_asked
@@ -29,7 +30,9 @@ from .progress import Progress
 from .render import Cancelled, Report, render_film
 from .request import (
     DEFAULT_RATE,
+    FEWEST_CELLS,
     MAX_RATE,
+    MOST_CELLS,
     SIZES,
     Cell,
     FilmResult,
@@ -67,7 +70,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Make a flicker-free film of a folder of pictures. What is known of their exposure "
         "is read from sidecars (0001.json beside 0001.jpg), else EXIF, else seen in the pictures.",
     )
-    parser.add_argument("folder", nargs="*", type=Path, help="folder of pictures; with --grid two to nine")
+    parser.add_argument("folder", nargs="*", type=named, help="folder of pictures; with --grid two to nine")
     parser.add_argument(
         "--grid", action="store_true", help="one film of several folders side by side, on one time axis"
     )
@@ -158,14 +161,14 @@ def run_render(arguments: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
     cv2.setNumThreads(1)  # two workers ask OpenCV at once; threads of its own would take every core of a home
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ended_by():
         signal.signal(number, lambda *_: stop.set())
     try:
         request, work = _work(arguments)
         if arguments.write_job is not None:
             write_asked(arguments.write_job, json.dumps(to_json(request)).encode())
             return 0
-        with nullcontext() if arguments.dry_run else claimed(request):
+        with _untouched(arguments, request) if arguments.dry_run else claimed(request):
             result = work(request, _reporter(arguments), stop.is_set)
     except CancelledError:
         _say(sys.stderr, "skylapse-processor: render: cancelled")
@@ -186,6 +189,13 @@ def run_render(arguments: argparse.Namespace) -> int:
     else:
         _tell(result, request)
     return 0
+
+
+def _untouched(arguments: argparse.Namespace, request: RenderRequest) -> AbstractContextManager[None]:
+    """Look whether the film that somebody named can be written, and write nothing."""
+    if arguments.output is not None:
+        check_places(request)
+    return nullcontext()
 
 
 def result_beside(part: Path) -> Path:
@@ -241,8 +251,13 @@ def _request(arguments: argparse.Namespace) -> RenderRequest:
     output = arguments.output or (_UNMADE if arguments.dry_run else None)
     if not arguments.folder or output is None:
         raise RequestError("", "name a folder of pictures and the film: FOLDER -o film.mp4")
+    if arguments.grid and not FEWEST_CELLS <= len(arguments.folder) <= MOST_CELLS:
+        few_or_many = f"{len(arguments.folder)} of {FEWEST_CELLS} to {MOST_CELLS} folders"
+        raise RequestError("--grid", f"shows folders side by side, and {few_or_many} are named")
     if len(arguments.folder) > 1 and not arguments.grid:
         raise RequestError("", "a film is made of one folder; --grid shows several side by side")
+    changes = recipe.changes_of(arguments.set)
+    _check_used(arguments, {step.kind for step in recipe.steps_of(arguments.recipe, changes)})
     listing = read_folder(arguments.folder[0])
     return RenderRequest(
         frames=listing.frames,
@@ -250,7 +265,7 @@ def _request(arguments: argparse.Namespace) -> RenderRequest:
         noticed=listing.noticed,
         output=output,
         recipe=arguments.recipe,
-        parameters=recipe.changes_of(arguments.set),
+        parameters=changes,
         files=CalibrationFiles(**{kind: getattr(arguments, kind) for kind in KINDS}),
         stretch=arguments.stretch,
         size=arguments.size,
@@ -266,6 +281,14 @@ def _request(arguments: argparse.Namespace) -> RenderRequest:
         preview=arguments.preview,
         metadata={"title": " · ".join(folder.resolve().name for folder in arguments.folder)},
     )
+
+
+def _check_used(arguments: argparse.Namespace, kinds: Collection[str]) -> None:
+    """Raise RequestError for a file that no step of the recipe goes by."""
+    for name, kind in (("lens", "correct"), ("flat", "correct"), ("lut", "lut")):
+        if getattr(arguments, name) is not None and kind not in kinds:
+            why = f"changes nothing: {arguments.recipe} has no step {kind} (--set {kind}=on adds it)"
+            raise RequestError(f"--{name}", why)
 
 
 def _part(request: RenderRequest, arguments: argparse.Namespace) -> RenderRequest:

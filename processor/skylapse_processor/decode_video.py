@@ -40,7 +40,7 @@ Grey = NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VideoFacts:
-    """What the head of a recording says."""
+    """What the head of a recording says, and its first frame where that has been decoded."""
 
     codec: str
     width: int
@@ -78,6 +78,7 @@ class Recording:
         self._first_s: float | None = None
         self._wanted_s = 0.0
         self._lost = 0
+        self._is_turned = False
         self.damaged = 0
         """Packets that could not be decoded whole so far; those that need not be are not among them."""
 
@@ -114,10 +115,12 @@ class Recording:
         """What its head says."""
         container, stream, _ = self._opened()
         duration = (container.duration or 0) / av.time_base
+        size = (stream.codec_context.width, stream.codec_context.height)
+        width, height = reversed(size) if self._is_turned else size
         return VideoFacts(
             codec=stream.codec_context.name,
-            width=stream.codec_context.width,
-            height=stream.codec_context.height,
+            width=width,
+            height=height,
             rate=float(stream.average_rate or stream.base_rate or 0),
             duration_s=duration if duration > 0 else None,
             started_at=_moment(container.metadata.get("creation_time")),
@@ -147,6 +150,7 @@ class Recording:
             shown_s = max(time_s - first_s, 0.0)
             is_damaged = frame.is_corrupt or (is_damaged and not frame.key_frame)
             self.damaged += frame.is_corrupt and shown_s >= self._wanted_s
+            self._is_turned = round(frame.rotation / 90) % 2 == 1
             yield Shot(number=number, time_s=shown_s, frame=frame, is_damaged=is_damaged)
 
     def want(self, from_s: float, follow: Follow | None = None) -> None:

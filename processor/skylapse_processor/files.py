@@ -57,7 +57,9 @@ def write_asked(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             path.with_name(f"{path.name}.tmp").unlink(missing_ok=True)
-        raise FilmError(f"{path}: cannot be written ({unreadable(error)})") from error
+        is_file = isinstance(error, FileExistsError | NotADirectoryError)
+        why = f"{path.parent} is no folder" if is_file else unreadable(error)
+        raise FilmError(f"{path}: cannot be written ({why})") from error
 
 
 def peak_rss_mb() -> float:

@@ -182,7 +182,9 @@ def check(request: RenderRequest) -> None:
         known = [name for name in names if getattr(request.files, name) is not None]
         if request.parameters.get(kind) not in (None, False) and not known:
             raise RequestError(
-                f"parameters.{kind}", f"changes nothing: it needs {' or '.join(names)} of this camera"
+                f"parameters.{kind}",
+                f"changes nothing: it needs {' or '.join(names)} of this camera "
+                f"(render {' or '.join(f'--{name}' for name in names)})",
             )
     if request.stretch is not None and not 0 <= request.stretch[0] < request.stretch[1]:
         raise RequestError("stretch", "is no first frame and a later one")
@@ -209,6 +211,8 @@ def _check_among(request: RenderRequest) -> None:
 
 def _check_names(request: RenderRequest) -> None:
     """Raise RequestError for names that do not say what is in the file, or that two files would share."""
+    if request.output.name.lower() == ".mp4":
+        raise RequestError("output", f"{request.output} is no name for a film: it is an ending alone")
     if request.output.suffix.lower() != ".mp4":
         raise RequestError("output", f"{request.output} is no name for a film: it ends in .mp4")
     if request.output.is_dir():

@@ -213,7 +213,14 @@ def test_a_job_that_fails_says_why_in_its_last_line(tmp_path: Path) -> None:
     assert _run("--job", tmp_path / "none.json").returncode == 1
 
 
-def test_a_terminated_render_leaves_no_file(tmp_path: Path) -> None:
+def test_an_empty_name_is_not_the_folder_one_stands_in() -> None:
+    done = _run("", "-o", "film.mp4")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 2)
+    assert "a name is empty" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminated_render_leaves_no_file(tmp_path: Path, number: signal.Signals) -> None:
     write_plain(tmp_path / "in", 200, size=(640, 360))
     frames = read_folder(tmp_path / "in").frames
     request = RenderRequest(frames=frames, output=tmp_path / "out" / "film.mp4")
@@ -227,7 +234,7 @@ def test_a_terminated_render_leaves_no_file(tmp_path: Path) -> None:
         assert program.stdout is not None
         for line in program.stdout:
             if json.loads(line)["progress"]["step"] == "render":
-                program.send_signal(signal.SIGTERM)
+                program.send_signal(number)
                 break
         program.communicate(timeout=60)
     assert program.returncode == 130
@@ -246,7 +253,20 @@ def test_steps_are_changed_by_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--set", "fade.frames=x"), "--set fade.frames: is no number from 0 to 10000"),
+        (("--set", "fade.frames=x"), "--set fade.frames: is no whole number from 0 to 10000"),
+        (("--set", "fade.frames=1.5"), "--set fade.frames: is no whole number from 0 to 10000"),
+        (("--set", "select.frames=-3"), "--set select.frames: is no whole number from 0 to 1000000"),
+        (("--set", "crop="), "crop=: is not of the form step.parameter=value, step=on or step=off"),
+        (
+            ("--set", "lut=on"),
+            "--set lut: changes nothing: it needs lut of this camera (render --lut)",
+        ),
+        (
+            ("--recipe", "raw", "--lut", "a.cube"),
+            "--lut: changes nothing: raw has no step lut (--set lut=on adds it)",
+        ),
+        (("--grid",), "--grid: shows folders side by side, and 1 of 2 to 9 folders are named"),
+        (("-o", "x/.mp4"), "-o: x/.mp4 is no name for a film: it is an ending alone"),
         (("--recipe", "season"), "--recipe season: needs pictures with capture times"),
         (("--set", "select.light=noon"), "--set select.light: needs pictures with capture times"),
         (("--length", "1e9"), "--length: 1e+09 is not from 0.1 to 86400 seconds"),
@@ -302,8 +322,8 @@ def test_a_place_where_no_film_can_be_is_told_in_words(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     done = _run(tmp_path / "in", "-o", tmp_path / "file" / "film.mp4")
     assert done.returncode == 1
-    assert "film.mp4: cannot be written (" in done.stderr
-    assert "Errno" not in done.stderr
+    said = f"-o: {tmp_path}/file/film.mp4 cannot be made: {tmp_path}/file is no folder"
+    assert done.stderr == f"skylapse-processor: render: {said}\n"
 
 
 @pytest.mark.parametrize("option", ["--poster", "--thumbnail", "--preview", "--write-job"])
@@ -313,7 +333,36 @@ def test_a_place_where_no_still_can_be_is_told_in_words(tmp_path: Path, option: 
     still = tmp_path / "file" / ("still.webp" if option == "--preview" else "still.jpg")
     done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4", option, still)
     assert done.returncode == 1
-    assert done.stderr == f"skylapse-processor: render: {still}: cannot be written (File exists)\n"
+    said = f"{option}: {still} cannot be made: {tmp_path}/file is no folder"
+    if option == "--write-job":
+        said = f"{still}: cannot be written ({tmp_path}/file is no folder)"
+    assert done.stderr == f"skylapse-processor: render: {said}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("-o", "film.mp4", "--poster", "locked/p.jpg"), "--poster: locked/p.jpg"),
+        (("-o", "locked/film.mp4", "--dry-run"), "-o: locked/film.mp4"),
+        (("-o", "locked/new/film.mp4", "--dry-run"), "-o: locked/new/film.mp4"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_anything_is_made(
+    tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    write_plain(tmp_path / "in", 1)
+    (tmp_path / "locked").mkdir(mode=0o500)
+    done = subprocess.run(
+        [sys.executable, "-c", _LIKE_ANYBODY, *PROGRAM, "in", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stderr == f"skylapse-processor: render: {said} cannot be written (Permission denied)\n"
+    assert done.returncode == 1
+    assert not (tmp_path / "film.mp4").exists()
 
 
 @pytest.mark.parametrize("words", [("-o", "."), ("-o", "/"), ("-o", "film.mp4", "--also", "a/b")])

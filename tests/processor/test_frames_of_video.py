@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+import signal
 import subprocess
 import threading
 from datetime import UTC, datetime
@@ -13,6 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from skylapse_processor import cli_frames
+from skylapse_processor.cli import main
+from skylapse_processor.cli_common import ended_by
 from skylapse_processor.cli_frames import extract
 from skylapse_processor.decode import Pixels
 from skylapse_processor.errors import RequestError
@@ -206,6 +211,56 @@ def test_pictures_are_written_beside_each_other_and_stand_in_order(video: Path, 
     report = extract(video, tmp_path / "out", ExtractWish(count=6), write)
     assert [frame.file for frame in report.taken] == [f"{number:06d}.png" for number in range(1, 7)]
     assert shown(tmp_path / "out") == pytest.approx([0, 20, 40, 60, 80, 100], abs=1)
+
+
+def test_a_recording_held_upright_is_told_as_it_is_shown(tmp_path: Path) -> None:
+    level, turned = record(tmp_path / "level.mp4", [still(0)] * RATE), tmp_path / "turned.mp4"
+    turn = [
+        find_program("ffmpeg"),
+        "-v",
+        "error",
+        "-i",
+        str(level),
+        "-c",
+        "copy",
+        "-metadata:s:v",
+        "rotate=90",
+    ]
+    subprocess.run([*turn, str(turned)], check=True)
+    facts = take(turned, tmp_path / "out")["facts"]
+    with Image.open(tmp_path / "out" / "000001.jpg") as picture:
+        assert (facts["width"], facts["height"]) == picture.size == SIZE[::-1]
+
+
+def test_what_is_typed_wrong_is_answered_in_two_lines(video: Path) -> None:
+    for words in ([], [video], ["", "-o", "x"], [video, "-o", "x", "--count", "many"]):
+        done = subprocess.run([CONSOLE, "frames", *words], capture_output=True, text=True, check=False)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 2), done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_interrupted_leaves_nothing_and_says_so(
+    video: Path,
+    tmp_path: Path,
+    number: signal.Signals,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def write(_pixels: Pixels, stem: Path, *, quality: int) -> Path:
+        path = stem.with_suffix(".jpg")
+        path.write_bytes(b"a picture" * quality)
+        os.kill(os.getpid(), number)
+        return path
+
+    monkeypatch.setattr(cli_frames, "_write_jpeg", write)
+    handlers = {each: signal.getsignal(each) for each in ended_by()}
+    try:
+        code = main(["frames", str(video), "-o", str(tmp_path / "out")])
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+    assert (code, capsys.readouterr().err) == (130, "skylapse-processor: frames: cancelled\n")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_disk_that_is_full_is_said(video: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ def add_twin_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     """Add the sub-command; its namespace carries `run`, a function of it that returns the exit code."""
     parser = commands.add_parser(
         "twin",
+        usage="skylapse-bridge twin --out DIR --frames N [option…]",
         help="write a sequence of the computed camera, with records and truth",
         description="Write pictures of a computed dusk as 0001.jpg …, their records as 0001.json …, "
         "and what is true about each as one line of truth.jsonl.",

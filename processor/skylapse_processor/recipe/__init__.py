@@ -185,7 +185,7 @@ STEPS: Mapping[str, StepKind] = {
         },
     ),
     "grade": StepKind(run=grade, parameters={"contrast": Number(low=0, high=1)}),
-    "fade": StepKind(run=fade, parameters={"frames": Number(low=0, high=10_000)}),
+    "fade": StepKind(run=fade, parameters={"frames": Number(low=0, high=10_000, whole=True)}),
 }
 
 _LEVELLED = tuple(Step(kind=kind) for kind in ("select", "level", "balance", "deflicker", "correct", "lut"))

@@ -35,7 +35,7 @@ class Number:
             if fits and not (self.whole and value != int(value)):
                 return None
         kind = "whole number" if self.whole else "number"
-        return f"is no {kind} from {self.low:g} to {self.high:g}"
+        return f"is no {kind} from {self.low:.12g} to {self.high:.12g}"
 
     def typed(self, text: str) -> Value:
         """Return what somebody at a terminal means; the text itself where that is no number."""
@@ -119,7 +119,7 @@ def from_words(words: Sequence[str], steps: Mapping[str, Mapping[str, Parameter]
         step, dot, name = place.partition(".")
         if step not in steps:
             raise RequestError(word[:80], f"names no step: there are {', '.join(steps)}")
-        if not dot and text in ("", *_TRUE, *_FALSE):
+        if not dot and (not equals or text in (*_TRUE, *_FALSE)):
             changes[step] = text not in _FALSE
             continue
         if not dot or not equals:
