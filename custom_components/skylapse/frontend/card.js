@@ -3,11 +3,11 @@
 import { Card, reasonOf } from "./base.js";
 import { DIAL_STYLE, drawDial } from "./dial.js";
 import { fire, h, icon, show } from "./dom.js";
-import { bridgeOf, cameraOf, camerasOf, deviceOf, entityOf, known, processorOf } from "./house.js";
+import { bridgeOf, cameraOf, camerasOf, connectionOf, deviceOf, entityOf, isAway, known, processorOf } from "./house.js";
 import { cardForm, PARTS } from "./forms.js";
 import { makePlayer } from "./player.js";
 import { drawTrace, figuresOf, remember, TRACE_STYLE } from "./trace.js";
-import { clock, say } from "./words.js";
+import { clock, inLocalTime, say } from "./words.js";
 
 const DAY_EVERY_MS = 300_000;
 const TRACE_EVERY_MS = 60_000;
@@ -18,9 +18,11 @@ const FILM_ANEW_MS = 43_200_000;
 /* A film that has hardly begun is its newest picture, until it is asked for again. */
 const STILL_ANEW_MS = 10_000;
 const STILL_ANEW_AT_MOST_MS = 60_000;
+/* A picture that did not come is asked for again. */
+const MISSING_ANEW_MS = 10_000;
 
 const CARD_STYLE = `
-  .stage { position: relative; background: #000; aspect-ratio: 16 / 9; display: grid; place-items: center; }
+  .stage { position: relative; background: #000; color: #e1e1e1; --primary-text-color: #e1e1e1; aspect-ratio: 16 / 9; overflow: hidden; display: grid; grid-template: 100% / 100%; place-items: center; }
   .stage > * { grid-area: 1 / 1; }
   .stage img, .stage video, .stage ha-hls-player { width: 100%; height: 100%; object-fit: contain; display: block; --video-max-height: 100%; }
   .stage .picture { padding: 0; border: 0; border-radius: 0; width: 100%; height: 100%; background: none; }
@@ -173,7 +175,10 @@ export class SkylapseCard extends Card {
       if (Date.now() - this._playedAt > FILM_ANEW_MS) {
         this._shown.delete("stage");
       }
-      if (this._isNew("stage", ["film", this._device, this._hass.language])) {
+      if (isAway(this._hass, processorOf(this._hass))) {
+        this._asked = null;
+        this._say(this.said.filmAway);
+      } else if (this._isNew("stage", ["film", this._device, this._hass.language])) {
         this._playFilm();
       }
       return;
@@ -182,10 +187,15 @@ export class SkylapseCard extends Card {
     const state = known(this._hass, entity);
     const path = state?.attributes.entity_picture;
     if (!path) {
-      if (this._isNew("stage", ["none", this._hass.language])) {
-        show(this._stage, h("p", { class: "message" }, this.said.noFrame));
-        this._picture = null;
+      const isUnheard = this._hass.states[entity]?.state === "unavailable";
+      if (!isUnheard || !this._picture?.src) {
+        this._say(isUnheard ? this.said.frameAway : this.said.noFrame);
       }
+      return;
+    }
+    const wanted = `${path}${path.includes("?") ? "&" : "?"}state=${encodeURIComponent(state.state)}`;
+    if (this._missing?.wanted === wanted && Date.now() - this._missing.at < MISSING_ANEW_MS) {
+      this._say(this.said.frameMissing);
       return;
     }
     if (this._isNew("stage", ["frame", entity, name, this._hass.language])) {
@@ -194,8 +204,16 @@ export class SkylapseCard extends Card {
       show(this._stage, h("button", { type: "button", class: "picture", onclick: open }, this._picture));
       this._loading = false;
     }
-    this._wanted = `${path}${path.includes("?") ? "&" : "?"}state=${encodeURIComponent(state.state)}`;
+    this._wanted = wanted;
     this._loadPicture();
+  }
+
+  /* Put words where the picture would be. */
+  _say(words) {
+    if (this._isNew("stage", ["words", words])) {
+      show(this._stage, h("p", { class: "message" }, words));
+      this._picture = this._loaded = null;
+    }
   }
 
   /* Show the newest picture as soon as it is there whole; those that come meanwhile are left out. */
@@ -220,8 +238,14 @@ export class SkylapseCard extends Card {
       settle();
     };
     next.onerror = () => {
-      this._loaded = { wanted, src: this._picture?.src || next.src };
-      settle();
+      if (this._picture?.src) {
+        this._loaded = { wanted, src: this._picture.src };
+        settle();
+      } else {
+        this._loading = false;
+        this._missing = { wanted, at: Date.now() };
+        this._update();
+      }
     };
     next.src = this._hass.hassUrl ? this._hass.hassUrl(wanted) : wanted;
   }
@@ -297,7 +321,7 @@ export class SkylapseCard extends Card {
       facts.capturing === "on" ? chip("mdi:camera-iris", t.capturing, true) : null,
       facts.capturing === "off" && facts.enabled !== "off" ? chip("mdi:sleep", t.resting) : null,
       facts.mode === "live" ? chip("mdi:eye", t.live, true) : null,
-      facts.frames ? chip("mdi:image-multiple", say(t.frames, { count: facts.frames })) : null,
+      facts.frames ? chip("mdi:image-multiple", say(Number(facts.frames) === 1 ? t.oneFrame : t.frames, { count: facts.frames })) : null,
       facts.next ? chip("mdi:timer-outline", say(t.next, { time: clock(this._hass, facts.next) })) : null,
       facts.deployment === "pending" ? chip("mdi:progress-upload", t.pending) : null,
     );
@@ -316,29 +340,28 @@ export class SkylapseCard extends Card {
   _troublesNow() {
     const t = this.said;
     const hass = this._hass;
-    const isAway = (device) => device && known(hass, entityOf(hass, device, "binary_sensor", "connectivity"))?.state === "off";
-    const told = [];
     const bridge = bridgeOf(hass, this._device);
-    if (isAway(bridge)) {
-      told.push(t.offline);
+    if (bridge && connectionOf(hass, bridge) === "unavailable") {
+      return [t.unheard];
     }
-    if (isAway(processorOf(hass))) {
-      told.push(t.processorAway);
-    }
+    const isProcessorAway = isAway(hass, processorOf(hass));
+    const told = [...(isAway(hass, bridge) ? [t.offline] : []), ...(isProcessorAway ? [t.processorAway] : [])];
     const look = (device, key, words, plain) => {
       const state = device && known(hass, entityOf(hass, device, "binary_sensor", key));
       if (state?.state === "on") {
-        const reason = state.attributes.reason;
+        const reason = inLocalTime(hass, state.attributes.reason);
         told.push(reason || !plain ? say(words, { reason: reason || t.unnamed }) : plain);
       }
     };
     look(this._device, "problem", t.problem);
     look(this._device, "settings", t.settings);
     look(this._device, "lens_obstructed", t.lens, t.lensPlain);
-    look(bridge, "delivery", t.delivery);
+    if (!isProcessorAway) {
+      look(bridge, "delivery", t.delivery);
+    }
     const dropped = Number(this._state("sensor", "frames_dropped")?.state);
     if (dropped > 0) {
-      told.push(say(t.dropped, { count: dropped }));
+      told.push(dropped === 1 ? t.oneDropped : say(t.dropped, { count: dropped }));
     }
     return told;
   }

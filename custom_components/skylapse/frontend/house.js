@@ -81,3 +81,13 @@ export function known(hass, entity) {
   const state = entity ? hass.states[entity] : null;
   return state && state.state !== "unavailable" && state.state !== "unknown" ? state : null;
 }
+
+/* Whether the bridge or the processor is there: on, off, or unavailable while Home Assistant hears nobody. */
+export function connectionOf(hass, device) {
+  return hass.states[entityOf(hass, device, "binary_sensor", "connectivity")]?.state;
+}
+
+/* Whether it is known that a bridge or the processor is not there. */
+export function isAway(hass, device) {
+  return Boolean(device) && connectionOf(hass, device) === "off";
+}

@@ -15,7 +15,7 @@ export const SLIDER_STYLE = `
   .slider .grip { position: relative; width: 36px; height: 36px; border-radius: 50%; background: #fff; color: #111; display: grid; place-items: center; box-shadow: 0 0 0 1px #000; font: 600 16px/1 sans-serif; }
   .slider .divider:focus-visible { outline: none; }
   .slider .divider:focus-visible .grip { outline: 3px solid var(--primary-color, #0288d1); outline-offset: 2px; }
-  .slider .arm { position: absolute; top: 8px; padding: 2px 8px; border-radius: 4px; background: rgba(0, 0, 0, 0.75); color: #fff; font-size: 12px; max-width: 45%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+  .slider .arm { position: absolute; top: 8px; padding: 2px 8px; border-radius: 4px; background: rgba(0, 0, 0, 0.75); color: #fff; font-size: 12px; line-height: 1.3; box-sizing: border-box; max-width: calc(50% - 30px); max-height: calc(100% - 16px); overflow: hidden; overflow-wrap: anywhere; }
   .slider .arm.left { left: 8px; }
   .slider .arm.right { right: 8px; }
 `;

@@ -11,8 +11,11 @@ const ENGLISH = {
   unknownPart: "Under show stands {unknown}, which is no part of this card. Its parts are: {parts}.",
   frameAlt: "Latest frame of {name}",
   noFrame: "No frame yet",
+  frameAway: "The picture is here again when the camera is heard again.",
+  frameMissing: "The latest frame cannot be loaded at the moment.",
   frame: "Picture",
   today: "Today",
+  filmAway: "The film of today is at the processor, which is offline.",
   noFilmToday: "No frame was stored today, so there is no film of today yet.",
   filmFails: "The film of today cannot be played: {reason}",
   dial: "Sun and windows",
@@ -34,11 +37,13 @@ const ENGLISH = {
   failed: "{what}: {reason}",
   capturing: "Capturing",
   resting: "Resting",
+  oneFrame: "1 frame today",
   frames: "{count} frames today",
   next: "next {time}",
   pending: "Settings on their way",
   live: "Live mode",
   off: "Capture is off",
+  unheard: "Nothing is heard of the camera: Home Assistant is not connected to the MQTT broker, or is just starting.",
   offline: "The bridge of this camera is offline. What it photographs meanwhile comes later.",
   processorAway: "The processor is offline. Frames wait at the bridge.",
   problem: "The camera has a problem: {reason}",
@@ -46,6 +51,7 @@ const ENGLISH = {
   lens: "Something covers the lens: {reason}",
   lensPlain: "Something covers the lens.",
   delivery: "Frames are not delivered: {reason}",
+  oneDropped: "1 frame was lost because the bridge's disk was full.",
   dropped: "{count} frames were lost because the bridge's disk was full.",
   unnamed: "no reason was given",
   test: "Test",
@@ -107,8 +113,11 @@ const GERMAN = {
   unknownPart: "Unter show steht {unknown}, das kein Teil dieser Karte ist. Ihre Teile sind: {parts}.",
   frameAlt: "Letztes Bild von {name}",
   noFrame: "Noch kein Bild",
+  frameAway: "Das Bild ist wieder da, sobald die Kamera wieder zu hören ist.",
+  frameMissing: "Das letzte Bild lässt sich gerade nicht laden.",
   frame: "Bild",
   today: "Heute",
+  filmAway: "Der Film von heute liegt beim Prozessor, und der ist offline.",
   noFilmToday: "Heute wurde noch kein Bild gespeichert, darum gibt es noch keinen Film von heute.",
   filmFails: "Der Film von heute lässt sich nicht abspielen: {reason}",
   dial: "Sonne und Fenster",
@@ -130,11 +139,13 @@ const GERMAN = {
   failed: "{what}: {reason}",
   capturing: "Nimmt auf",
   resting: "Ruht",
+  oneFrame: "1 Bild heute",
   frames: "{count} Bilder heute",
   next: "nächstes {time}",
   pending: "Einstellungen unterwegs",
   live: "Livebetrieb",
   off: "Aufnahme ist aus",
+  unheard: "Von der Kamera ist nichts zu hören: Home Assistant ist nicht mit dem MQTT-Broker verbunden oder startet gerade.",
   offline: "Die Bridge dieser Kamera ist offline. Was sie inzwischen aufnimmt, kommt später.",
   processorAway: "Der Prozessor ist offline. Die Bilder warten bei der Bridge.",
   problem: "Die Kamera hat ein Problem: {reason}",
@@ -142,6 +153,7 @@ const GERMAN = {
   lens: "Etwas verdeckt das Objektiv: {reason}",
   lensPlain: "Etwas verdeckt das Objektiv.",
   delivery: "Bilder werden nicht zugestellt: {reason}",
+  oneDropped: "1 Bild ging verloren, weil der Speicher der Bridge voll war.",
   dropped: "{count} Bilder gingen verloren, weil der Speicher der Bridge voll war.",
   unnamed: "kein Grund angegeben",
   test: "Test",
@@ -213,6 +225,16 @@ export function clock(hass, moment, zone) {
   return new Intl.DateTimeFormat(hass.language, { ...options, ...(hour12 === undefined ? {} : { hour12 }) }).format(
     new Date(moment),
   );
+}
+
+const MOMENT = /\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)? UTC/g;
+
+/* What a program says, with the moments in it as the user reads them. */
+export function inLocalTime(hass, sentence) {
+  return sentence?.replace(MOMENT, (moment) => {
+    const at = moment.replace(" UTC", "Z").replace(" ", "T");
+    return `${date(hass, at)}, ${clock(hass, at)}`;
+  });
 }
 
 /* A day as the user reads it. */

@@ -1,0 +1,1 @@
+"""The cards by themselves in a real browser, handed what Home Assistant would hand them."""
