@@ -158,7 +158,7 @@ class Opened:
 def opened(request: RenderRequest, meter: Meter, cancelled: Cancelled) -> Iterator[Opened]:
     """Have all that a film needs to know before its first frame; raises what `render_film` raises."""
     check(request)
-    request = gathered(_known(request))
+    request = gathered(known(request))
     pace(request, request.frames)
     frames, skipped = survey(request.frames)
     _some_left(frames, skipped, request)
@@ -186,15 +186,17 @@ def opened(request: RenderRequest, meter: Meter, cancelled: Cancelled) -> Iterat
 
 
 def encoded(film: Opened, request: RenderRequest, meter: Meter, cancelled: Cancelled) -> FilmResult:
-    """Encode all of an opened film, or the stretch of it that the request names.
+    """Encode all of an opened film, or the stretch of it that the request names."""
+    return surely(request, lambda coding: _Film(film, request, coding, meter, cancelled).make())
 
-    It is done by the hardware that is asked for where that works, and once more without it where it fails.
-    """
+
+def surely(request: RenderRequest, make: Callable[[Coding], FilmResult]) -> FilmResult:
+    """Make a film by the hardware that is asked for where that works, and again without where it fails."""
     encoder, notice = choose(request.codec, request.encoder)
     while True:
         coding = Coding(codec=request.codec, encoder=encoder, threads=request.threads)
         try:
-            made = _Film(film, request, coding, meter, cancelled).make()
+            made = make(coding)
         except (NoPicturesError, CancelledError):
             raise
         except FilmError as error:
@@ -218,7 +220,7 @@ def _alone(request: RenderRequest, frames: Sequence[SourceFrame], way: Course) -
     return [(request.output.name, f"{chosen}, for it takes one a day" if a_day else chosen)]
 
 
-def _known(request: RenderRequest) -> RenderRequest:
+def known(request: RenderRequest) -> RenderRequest:
     """Return the request with what the calibration of its camera says; raise CalibrationError."""
     frames = retold(request.frames, request.files.tone)
     return replace(request, frames=frames, calibration=load(request.files, curve_of(frames)))

@@ -4,6 +4,7 @@ import json
 import subprocess
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -12,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from skylapse_processor.errors import RequestError
+from skylapse_processor.calibration import CalibrationFiles
+from skylapse_processor.encode import FilmWriter
+from skylapse_processor.errors import CalibrationError, FilmError, RequestError
 from skylapse_processor.frames import read_folder
 from skylapse_processor.request import Cell, FilmResult, RenderRequest
 from skylapse_processor.results.grid import axis_of, predict_grid, render_grid, shape_of
@@ -148,6 +151,40 @@ def test_a_broken_picture_of_one_camera_costs_the_others_nothing(tmp_path: Path)
     assert shown(tmp_path / "grid.mp4")[5, 4:20, 8:56, 0].mean() == pytest.approx(185, abs=8)
 
 
+def test_a_grid_fades_and_has_the_captions_that_are_asked_for(tmp_path: Path) -> None:
+    folders = [folder(tmp_path / name, list(range(0, 400, 10)), BRIGHT) for name in ("one", "two")]
+    made(tmp_path / "plain.mp4", *folders)
+    made(tmp_path / "film.mp4", *folders, parameters={"fade": {"frames": 8}, "overlay": {"text": "MMMMM"}})
+    plain, film = shown(tmp_path / "plain.mp4"), shown(tmp_path / "film.mp4")
+    red = film[:, 16:24, :, 0].mean(axis=(1, 2))
+    assert red[0] < 3
+    assert red[-1] < 3
+    assert red[4] == pytest.approx(plain[4, 16:24, :, 0].mean() / 2, rel=0.4)
+    changed = np.abs(film[20] - plain[20]).max(axis=2)
+    for cell in (changed[:, :64], changed[:, 64:]):
+        assert cell[:12, :32].max() > 40, "what is written stands at the top left"
+        assert cell[16:].max() < 30, "and the camera's name where it stood"
+
+
+def test_software_makes_a_grid_anew_where_hardware_fails_in_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [folder(tmp_path / name, list(range(0, 100, 10)), BRIGHT) for name in ("one", "two")]
+    write, frames = FilmWriter.write, iter(range(100))
+
+    def failing(writer: FilmWriter, *what: Any) -> None:
+        if next(frames) == 4:
+            raise FilmError("no memory left on the card")
+        write(writer, *what)
+
+    monkeypatch.setattr("skylapse_processor.render.choose", lambda *_: ("libx264", ""))
+    monkeypatch.setattr(FilmWriter, "write", failing)
+    film = made(tmp_path / "grid.mp4", *folders, encoder="auto")
+    assert (film.frames, film.encoder) == (10, "libx264")
+    why = "was encoded by libx264: libx264 failed in the middle of it (no memory left on the card)"
+    assert film.noticed == (("grid.mp4", why),)
+
+
 def test_exposures_that_are_told_wrong_are_named_by_their_camera(tmp_path: Path) -> None:
     folders = [folder(tmp_path / "a", [10 * number for number in range(12)], DARK), tmp_path / "b"]
     folder(folders[1], [10 * number for number in range(12)], BRIGHT)
@@ -194,6 +231,11 @@ def test_what_no_grid_can_be_made_of_is_refused(tmp_path: Path) -> None:
         made(tmp_path / "grid.mp4", one)
     with pytest.raises(RequestError, match="looks at pixels"):
         made(tmp_path / "grid.mp4", one, one, recipe="season", parameters={"select": {"light": "any"}})
+    with pytest.raises(RequestError, match="clean with stabilise looks at pixels"):
+        made(tmp_path / "grid.mp4", one, one, recipe="clean", parameters={"stabilise": True})
+    files = CalibrationFiles(lut=tmp_path / "missing.cube")
+    with pytest.raises(CalibrationError, match=r"missing\.cube"):
+        made(tmp_path / "grid.mp4", one, one, parameters={"lut": True}, files=files)
     assert not (tmp_path / "grid.mp4").exists()
 
 

@@ -3,8 +3,8 @@
 The axis has even ticks, as far apart as the quickest camera's frames, from the first frame of any camera to
 the last. At each tick a cell shows the frame of its camera that is nearest in time. Where none is near, the
 cell keeps its last picture, dimmed, and says so; before a camera's first frame it is black. Every camera is
-levelled for itself, by the same recipe. A cell is decoded when its frame changes, and no more than the
-pictures in flight are held.
+levelled for itself, by the same recipe, whose captions stand in each cell and which fades for all at once. A
+cell is decoded when its frame changes, and no more than the pictures in flight are held.
 """
 
 import math
@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from skylapse_processor import recipe
 from skylapse_processor.course import course, gathered
 from skylapse_processor.decode_scale import Box, Planes, empty
 from skylapse_processor.encode import CodedFrame, Converter, VideoFrame, packets
 from skylapse_processor.encode_codecs import Coding
-from skylapse_processor.encode_hardware import choose
 from skylapse_processor.encode_preview import Preview
 from skylapse_processor.encode_sizes import Print, Prints
 from skylapse_processor.errors import NoPicturesError, PictureError, RequestError
@@ -39,11 +39,12 @@ from skylapse_processor.predict import (
 from skylapse_processor.progress import Meter
 from skylapse_processor.recipe.caption import Caption
 from skylapse_processor.recipe.doubt import in_words
+from skylapse_processor.recipe.fade import ramp
 from skylapse_processor.recipe.look import Look, apply
 from skylapse_processor.recipe.plan import Plan
 from skylapse_processor.recipe.smooth import flicker_mev
 from skylapse_processor.recipe.tokens import Snippet
-from skylapse_processor.render import Cancelled, Report, shown_log_mean, write_stills
+from skylapse_processor.render import Cancelled, Report, known, shown_log_mean, surely, write_stills
 from skylapse_processor.request import (
     FEWEST_CELLS,
     MAX_RATE,
@@ -57,6 +58,7 @@ from skylapse_processor.request import (
 )
 from skylapse_processor.studio import Studio, usual_size
 from skylapse_processor.survey import Skipped, brightness, in_order, survey, why
+from skylapse_processor.tone import SRGB
 
 from .keogram import intervals_s
 
@@ -64,6 +66,9 @@ MOST_TICKS = 200_000
 _NEAR = 1.5
 """A frame stands for ticks up to so many of its camera's intervals away."""
 _DIMMED = 0.35
+_LABEL_AT, _BESIDE_LABEL = "bottom-left", "top-left"
+"""Where a camera's name stands, and what the recipe would write there."""
+_FOR_ONE = "{} looks at pixels of one camera: cameras side by side have no such step"
 _DEFAULT_RATE = 30.0
 _POSTER_AT = 0.5
 _WHITE, _AMBER = (255, 255, 255), (255, 190, 90)
@@ -190,6 +195,10 @@ def _opened(request: RenderRequest, meter: Meter, cancelled: Cancelled) -> "_Gri
     cameras = request.cells
     if not FEWEST_CELLS <= len(cameras) <= MOST_CELLS:
         raise RequestError("cameras", f"are {len(cameras)}; a grid has {FEWEST_CELLS} to {MOST_CELLS}")
+    steps = recipe.steps_of(request.recipe, request.parameters)
+    looking = [step.kind for step in steps if recipe.STEPS[step.kind].alone]
+    if looking:
+        raise RequestError("recipe", _FOR_ONE.format(f"{request.recipe} with {' and '.join(looking)}"))
     for camera in cameras:
         check(replace(request, cells=(), frames=camera.frames, skipped=camera.skipped))
     box = _cell_box(cameras[0], request, len(cameras))
@@ -215,12 +224,15 @@ class _Cell:
     studio: Studio
     look: Look
     skipped: Skipped
+    captions: tuple[Caption, ...]
+    """Of the recipe; none where the camera's name stands."""
     label: Caption
     away: Caption
 
 
 def _cell(camera: Cell, request: RenderRequest, box: Box, meter: Meter, cancelled: Cancelled) -> _Cell:
-    own = gathered(replace(request, frames=camera.frames, rate=_DEFAULT_RATE, length_s=None, speed_up=None))
+    own = replace(request, frames=camera.frames, rate=_DEFAULT_RATE, length_s=None, speed_up=None)
+    own = gathered(known(own))
     frames, skipped = survey(own.frames)
     if not frames:
         raise NoPicturesError(f"{camera.name}: none of its pictures can be used")
@@ -228,7 +240,8 @@ def _cell(camera: Cell, request: RenderRequest, box: Box, meter: Meter, cancelle
         raise RequestError("cameras", f"{camera.name}: a grid needs pictures with capture times")
     way = course(own, frames)
     if way.outline.layers:
-        raise RequestError("recipe", f"{request.recipe} looks at pixels, and a grid levels each camera only")
+        given = [kind for kind in request.files.as_json() if kind != "tone"]
+        raise RequestError("calibration", _FOR_ONE.format(" and ".join(given)))
     studio = Studio(usual_size(way.plan.frames), way.outline.window, box, None)
     plan = way.plan
     if way.measures:
@@ -243,6 +256,10 @@ def _cell(camera: Cell, request: RenderRequest, box: Box, meter: Meter, cancelle
         studio=studio,
         look=Look(plan),
         skipped=[(f"{camera.name}/{file}", reason) for file, reason in skipped],
+        captions=tuple(
+            replace(each, position=_BESIDE_LABEL) if each.position == _LABEL_AT else each
+            for each in plan.captions
+        ),
         label=_caption(camera.name, _WHITE),
         away=_caption(f"{camera.name}: no picture", _AMBER),
     )
@@ -253,7 +270,7 @@ def _caption(words: str, colour: tuple[int, int, int]) -> Caption:
         lines=((Snippet(words=words),),),
         zone=None,
         title="",
-        position="bottom-left",
+        position=_LABEL_AT,
         size=0.06,
         opacity=0.9,
         colour=colour,
@@ -294,6 +311,7 @@ class _Grid:
         self.rate, every = self._pace()
         self.ticks = range(0, self._axis.count, every)
         """Those that are shown."""
+        self._fade = ramp(len(self.ticks), max(cell.plan.fade_frames for cell in cells))
         self._local = threading.local()
         self._broken: dict[tuple[str, str], str] = {}
 
@@ -306,9 +324,10 @@ class _Grid:
 
     def make(self, stretch: range | None = None) -> FilmResult:
         """Encode all ticks, or a stretch of them, check and put in place."""
-        ticks = self.ticks if stretch is None else self.ticks[stretch.start : stretch.stop]
-        encoder, notice = choose(self._request.codec, self._request.encoder)
-        coding = Coding(codec=self._request.codec, encoder=encoder, threads=self._request.threads)
+        ticks = range(len(self.ticks)) if stretch is None else stretch
+        return surely(self._request, lambda coding: self._made(ticks, coding))
+
+    def _made(self, ticks: range, coding: Coding) -> FilmResult:
         print_ = Print(size=self._request.size, box=self.film, output=self._request.output)
         poster: VideoFrame | None = None
         means: list[tuple[float, ...]] = []
@@ -342,7 +361,7 @@ class _Grid:
                 *((f"{name}/{file}", reason) for (name, file), reason in self._broken.items()),
             ),
             adapted=(),
-            noticed=(*(((self._request.output.name, notice),) if notice else ()), *self._denied()),
+            noticed=tuple(self._denied()),
             duration_s=round(facts.duration_s, 6),
             bytes=facts.bytes,
             width=facts.width,
@@ -378,7 +397,8 @@ class _Grid:
         rate = min(MAX_RATE, max(MIN_RATE, wanted / every))
         return Fraction(rate).limit_denominator(1001), every
 
-    def _picture(self, tick: int) -> _Made:
+    def _picture(self, place: int) -> _Made:
+        """Return the frame of the film at a place."""
         if not hasattr(self._local, "converter"):
             self._local.converter, self._local.shown = Converter(), {}
         canvas = empty(self.film)
@@ -390,37 +410,40 @@ class _Grid:
             rows = slice(row * self._box.height, (row + 1) * self._box.height)
             columns = slice(column * self._box.width, (column + 1) * self._box.width)
             red, green, blue = (plane[rows, columns] for plane in canvas.planes)
-            log_means.append(self._fill(number, tick, (red, green, blue)))
+            log_means.append(self._fill(number, place, (red, green, blue)))
         return _Made(frame=self._local.converter.frame(canvas), log_means=tuple(log_means))
 
-    def _fill(self, number: int, tick: int, planes: Planes) -> float:
-        """Show a camera in its cell; return how bright its picture is, NaN where it has none."""
-        cell, index = self._cells[number], int(self._axis.frames[number][tick])
+    def _fill(self, number: int, place: int, planes: Planes) -> float:
+        """Show a camera in its cell; return how bright its picture is, NaN where it has none or fades."""
+        cell, tick, fade = self._cells[number], self.ticks[place], float(self._fade[place])
+        index = int(self._axis.frames[number][tick])
         gap = bool(self._axis.gaps[number][tick])
-        shown = self._shown(number, index) if index >= 0 else None
+        shown = self._shown(number, index, fade) if index >= 0 else None
         if shown is not None:
             for plane, source in zip(planes, shown.planes, strict=True):
                 plane[:] = (source * np.float32(_DIMMED)).astype(np.uint8) if gap else source
-        facts = cell.plan.frames[max(index, 0)]
-        (cell.away if gap or shown is None else cell.label).draw(planes, facts, tick, 1.0)
-        return math.nan if gap or shown is None else shown.log_mean
+        facts, away = cell.plan.frames[max(index, 0)], gap or shown is None
+        for caption in (cell.away,) if away else (*cell.captions, cell.label):
+            caption.draw(planes, facts, place, fade)
+        return math.nan if away or shown is None or fade < 1.0 else shown.log_mean
 
-    def _shown(self, number: int, index: int) -> _Shown | None:
+    def _shown(self, number: int, index: int, fade: float) -> _Shown | None:
         """Return a frame of a camera, levelled, at its cell's size; None where it is broken."""
-        kept: dict[int, tuple[int, _Shown | None]] = self._local.shown
-        if number in kept and kept[number][0] == index:
+        kept: dict[int, tuple[tuple[int, float], _Shown | None]] = self._local.shown
+        if number in kept and kept[number][0] == (index, fade):
             return kept[number][1]
         cell, shown = self._cells[number], None
         frame = cell.plan.frames[index]
         try:
             planes = cell.studio.canvas(frame).planes
-            tables = cell.look.tables(index, 1.0)
+            tables = cell.look.tables(index, fade)
             if tables is not None:
                 apply(tables, planes)
-            shown = _Shown(planes=planes, log_mean=shown_log_mean(planes, "srgb"))
+            curve = frame.facts.tone_curve if frame.facts else SRGB
+            shown = _Shown(planes=planes, log_mean=shown_log_mean(planes, curve))
         except (PictureError, OSError) as error:
             self._broken[cell.name, frame.name] = why(error)
-        kept[number] = (index, shown)
+        kept[number] = ((index, fade), shown)
         return shown
 
 
