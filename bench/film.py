@@ -40,8 +40,14 @@ LAYERED = {
     "shutter of 180°": ("--set", "blend=on"),
     "pan and zoom": ("--set", "panzoom=on"),
     "twice as many frames": ("--set", "interpolate=on", "--length", "4"),
+    "steady": ("--recipe", "steady"),
+    "most pictures held": ("--set", "blend.every=19", "--set", "blend.shutter_deg=360"),
+    "longest shutter": ("--set", "blend.every=10", "--set", "blend.shutter_deg=7200"),
+    "surplus merged": ("--set", "interpolate.surplus=merge", "--set", "interpolate.length_s=0.1"),
 }
-"""Steps and how they are asked for."""
+"""Steps and how they are asked for; the last three hold as many pictures as any values that are allowed."""
+NIGHT = ("--recipe", "startrail", "--set", "startrail.brighter_ev=5")
+"""Of pictures that do not tell where the sun stood, none is too early."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,9 +161,11 @@ def layers(work: Path) -> list[Figure]:
     """Measure films at 1080p of which every pixel is looked at, and what following motion gains."""
     folder = inputs.twin(work / "layers", 60, "1920x1080")
     figures = []
-    for step, words in LAYERED.items():
+    dark = inputs.without_records(folder, work / "dark")
+    films = {step: (folder, words) for step, words in LAYERED.items()} | {"startrail": (dark, NIGHT)}
+    for step, (pictures, words) in films.items():
         film = work / f"{step}.mp4"
-        done = _render(folder, film, *words)
+        done = _render(pictures, film, *words)
         rate = done.frames / done.seconds
         figures += [
             Figure(figure=f"frames of 1080p a second, {step}", value=round(rate, 1), unit="1/s"),
