@@ -18,7 +18,8 @@ SkylapseError
 └── ProcessorError               the processor's HTTP API did not do what was asked
     ├── ProcessorUnreachableError
     ├── ProcessorKeyError        it does not know the key
-    └── ProcessorMissingError    it does not have what was asked for
+    ├── ProcessorMissingError    it does not have what was asked for
+    └── ProcessorQueryError      it cannot make sense of what was asked for
 """
 
 
@@ -102,3 +103,7 @@ class ProcessorKeyError(ProcessorError):
 
 class ProcessorMissingError(ProcessorError):
     """The processor does not have what was asked for."""
+
+
+class ProcessorQueryError(ProcessorError):
+    """The processor cannot make sense of what was asked for."""

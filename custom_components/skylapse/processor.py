@@ -9,7 +9,13 @@ from typing import Any, Literal
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 from yarl import URL
 
-from .errors import ProcessorError, ProcessorKeyError, ProcessorMissingError, ProcessorUnreachableError
+from .errors import (
+    ProcessorError,
+    ProcessorKeyError,
+    ProcessorMissingError,
+    ProcessorQueryError,
+    ProcessorUnreachableError,
+)
 from .protocol.codec import read
 from .protocol.errors import ProtocolError
 from .protocol.identifiers import CameraName, FrameName, parse_day, parse_film
@@ -180,6 +186,8 @@ def _check(response: ClientResponse, path: str) -> None:
         raise ProcessorKeyError("the processor does not know this key")
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         raise ProcessorMissingError(f"the processor has no {path}")
+    if status == HTTPStatus.BAD_REQUEST:
+        raise ProcessorQueryError(f"{path} answered {status}")
     if status >= HTTPStatus.MULTIPLE_CHOICES and status not in (
         HTTPStatus.NOT_MODIFIED,
         HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,

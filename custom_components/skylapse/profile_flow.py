@@ -85,12 +85,12 @@ class ProfileFlow(SpecFlow):
 
     def _compile(self, spec_id: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
         ids = {name: schedule for schedule, name in self._schedule_names().items()}
-        overrides = {
-            ids.get(row["schedule"], row["schedule"]): {
-                key: value for key, value in row.items() if key != "schedule"
-            }
-            for row in given.get(_OVERRIDES, ())
-        }
+        overrides: dict[str, dict[str, Any]] = {}
+        for row in given.get(_OVERRIDES, ()):
+            schedule = ids.get(row["schedule"], row["schedule"])
+            if schedule in overrides:
+                raise _OverrideError("override_twice")
+            overrides[schedule] = {key: value for key, value in row.items() if key != "schedule"}
         spec = ProfileSpec.read(spec_id, name, {**given, _OVERRIDES: overrides})
         specs = read_profiles(self._get_entry())
         check_change(specs, replace(spec, schedule_overrides=None))

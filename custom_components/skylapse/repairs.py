@@ -13,7 +13,7 @@ from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, Tex
 from .const import CONF_PROCESSOR_KEY, CONF_PROCESSOR_URL, DOMAIN
 from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry
-from .errors import CommandError
+from .errors import CommandError, CommandRefusedError, CommandTimeoutError
 from .facts import CameraFacts
 from .pinning import async_pin
 
@@ -117,7 +117,7 @@ class FocusFix(SkylapseFix):
 
     def __init__(self) -> None:
         """Nothing is under way yet."""
-        self._looking: asyncio.Task[str | None] | None = None
+        self._looking: asyncio.Task[CommandError | None] | None = None
 
     @override
     async def async_step_confirm(self, user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
@@ -146,19 +146,22 @@ class FocusFix(SkylapseFix):
     async def async_step_found(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Say how it ended."""
         assert self._looking is not None  # noqa: S101 the step is reached through async_step_look only
-        problem = await self._looking
-        if problem is not None:
+        error = await self._looking
+        if isinstance(error, CommandTimeoutError):
+            return self.async_abort(reason="no_reply", description_placeholders=self.places)
+        if error is not None:
+            problem = error.message if isinstance(error, CommandRefusedError) else str(error)
             places = {**self.places, "problem": problem}
             return self.async_abort(reason="not_focused", description_placeholders=places)
         return self.done()
 
     @staticmethod
-    async def _async_look(coordinator: SkylapseCoordinator, camera: CameraFacts) -> str | None:
+    async def _async_look(coordinator: SkylapseCoordinator, camera: CameraFacts) -> CommandError | None:
         """Have the camera look for infinity; return what went wrong, None if nothing did."""
         try:
             await coordinator.async_command_camera(camera, "focus", {}, LOOK_S)
         except CommandError as error:
-            return str(error)
+            return error
         return None
 
 

@@ -7,6 +7,7 @@ import probatio
 from homeassistant.components import websocket_api
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.translation import async_get_exception_message
 from homeassistant.util import dt as dt_util
 
 from .brain.ab_tests import AbTest
@@ -40,7 +41,7 @@ async def ws_day(
     entry = _entry(hass)
     camera = entry.runtime_data.coordinator.camera(msg["camera"]) if entry is not None else None
     if entry is None or camera is None:
-        connection.send_error(msg["id"], websocket_api.ERR_NOT_FOUND, "There is no such camera")
+        _refuse(connection, msg, "camera_unknown", camera=msg["camera"])
         return
     specs, place = entry.runtime_data.specs, read_place(hass)
     now = to_bridge(camera.clock, dt_util.utcnow())
@@ -71,12 +72,25 @@ def ws_ab_tests(hass: HomeAssistant, connection: websocket_api.ActiveConnection,
     """Answer with the A/B tests of a camera, or of all, latest first."""
     entry = _entry(hass)
     if entry is None:
-        connection.send_error(msg["id"], websocket_api.ERR_NOT_FOUND, "Skylapse is not loaded")
+        _refuse(connection, msg, "not_loaded")
         return
     only = msg.get("camera")
     tests = entry.runtime_data.ab_tester.shelf.tests
     told = [_told(test) for test in tests if only in (None, test.camera)]
     connection.send_result(msg["id"], {"tests": told})
+
+
+def _refuse(connection: websocket_api.ActiveConnection, msg: dict[str, Any], key: str, **places: str) -> None:
+    """Answer that there is no such thing, in words that can be translated."""
+    words = async_get_exception_message(DOMAIN, key, places)
+    connection.send_error(
+        msg["id"],
+        websocket_api.ERR_NOT_FOUND,
+        words,
+        translation_key=key,
+        translation_domain=DOMAIN,
+        translation_placeholders=places,
+    )
 
 
 def _entry(hass: HomeAssistant) -> SkylapseConfigEntry | None:

@@ -107,10 +107,9 @@ class FilmWish:
         steps = steps_of(self.recipe, self.parameters)
         alone = [step.kind for step in steps if STEPS[step.kind].alone]
         if self.cameras and alone:
+            steps_named = "" if alone == [self.recipe] else f" with {', '.join(alone)}"
             raise RequestError(
-                "recipe",
-                f"{self.recipe} with {', '.join(alone)} is for one camera: cameras side by side are levelled,"
-                " and no step looks at their pixels",
+                "recipe", f"{self.recipe}{steps_named} is for one camera, not for several side by side"
             )
 
     @property

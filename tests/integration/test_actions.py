@@ -165,11 +165,11 @@ async def test_a_profile_is_known_by_its_name_and_none_that_is_not_there(
     await task
 
 
-@pytest.mark.parametrize("camera", ["image.nothing", "roof/north", "roof", "sensor.house_films"])
+@pytest.mark.parametrize("camera", ["image.nothing", "roof/north", "roof", "sensor.house_films", ""])
 async def test_what_is_no_camera_is_refused(
     hass: HomeAssistant, spoken: MockConfigEntry, camera: str
 ) -> None:
-    with pytest.raises(ServiceValidationError, match=f"{camera} is no camera of Skylapse"):
+    with pytest.raises(ServiceValidationError, match=f"“{camera}” is no camera of Skylapse"):
         await call(hass, "capture", camera=camera)
 
 

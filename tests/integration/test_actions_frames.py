@@ -99,6 +99,18 @@ async def test_a_camera_that_the_processor_does_not_know_has_no_frames(
         await call(hass, "list_frames", camera="roof/west")
 
 
+async def test_a_cursor_that_is_none_is_said_to_be_none(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    processor_server.broken = 400
+    with pytest.raises(ServiceValidationError, match="The cursor junk is none") as raised:
+        await call(hass, "list_frames", camera="roof/west", cursor="junk")
+    assert raised.value.translation_key == "cursor_unknown"
+    with pytest.raises(HomeAssistantError) as failed:
+        await call(hass, "list_frames", camera="roof/west")
+    assert failed.value.translation_key == "processor_failed"
+
+
 async def test_a_list_that_does_not_fit_is_an_error(
     hass: HomeAssistant, spoken: MockConfigEntry, processor_server: FakeProcessor
 ) -> None:
@@ -167,3 +179,26 @@ async def test_a_processor_that_never_announced_itself_shares_nothing(
     task = call(hass, "export_frames", camera="roof/west", day=DAY)
     await processor.reply(Reply(id=(await sent(mqtt, PROCESSOR)).id, ok=True, result={"export": "e1"}))
     assert await task == {"export": "e1", "media_content_id": None}
+
+
+@pytest.mark.parametrize(
+    ("action", "given", "field"),
+    [("export_frames", {}, "export"), ("render", {"wait_s": 30}, "job")],
+)
+@pytest.mark.parametrize("found", [{}, {"export": "", "job": 7}])
+async def test_an_answer_that_lacks_what_was_asked_for_is_no_success(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    spoken: MockConfigEntry,
+    processor: Processor,
+    action: str,
+    given: dict[str, Any],
+    field: str,
+    found: dict[str, Any],
+) -> None:
+    task = call(hass, action, camera="roof/west", day=DAY, **given)
+    result = found if field == "job" else {key: value for key, value in found.items() if key == "export"}
+    await processor.reply(Reply(id=(await sent(mqtt, PROCESSOR)).id, ok=True, result=result))
+    with pytest.raises(HomeAssistantError, match=f"without {field}") as raised:
+        await task
+    assert raised.value.translation_key == "answer_unfit"

@@ -163,7 +163,10 @@ async def test_who_asks_for_nobody_is_told_so(
     hass: HomeAssistant, loaded: MockConfigEntry, hass_ws_client: WebSocketGenerator
 ) -> None:
     client = await hass_ws_client()
-    assert (await ask(client, f"{DOMAIN}/day", camera="roof/west"))["error"]["code"] == "not_found"
+    refused = (await ask(client, f"{DOMAIN}/day", camera="roof/west"))["error"]
+    assert (refused["code"], refused["translation_key"]) == ("not_found", "camera_unknown")
+    assert refused["translation_placeholders"] == {"camera": "roof/west"}
+    assert refused["message"] == "“roof/west” is no camera of Skylapse"
     assert (await ask(client, f"{DOMAIN}/ab_tests"))["result"] == {"tests": []}
     await hass.config_entries.async_unload(loaded.entry_id)
     assert (await ask(client, f"{DOMAIN}/day", camera="roof/west"))["error"]["code"] == "not_found"

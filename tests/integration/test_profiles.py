@@ -144,7 +144,7 @@ def test_every_field_of_a_profile_reaches_the_camera() -> None:
         white_balance="adaptive",
         curve="custom",
         curve_points=[{"lux": 400, "kelvin": 6000}, {"lux": 1, "kelvin": 4500}],
-        bracket_ev=["2", "-2"],
+        bracket_ev=["2", "\N{MINUS SIGN}2"],
         average=8.0,
         focus="fixed",
         focus_dioptre=2.5,

@@ -123,6 +123,25 @@ async def drift(bridge: Bridge) -> None:
     await bridge.say(topics.STATE, replace(STATE, focus=focus))
 
 
+async def test_a_camera_that_does_not_reply_is_told_in_words_that_can_be_translated(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    fixer: Fixer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("custom_components.skylapse.repairs.LOOK_S", 0.0)
+    await drift(bridge)
+    await fixer.open("focus_drifted_roof/west")
+    answer = await fixer.submit()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    if answer["type"] == "progress":
+        answer = await fixer.look()
+    assert (answer["type"], answer["reason"]) == ("abort", "no_reply")
+    assert answer["description_placeholders"]["camera"] == "roof/west"
+
+
 @pytest.mark.parametrize("error", [None, CommandError(code="camera_failed", message="too dark")])
 async def test_a_lens_that_drifted_is_focused_by_a_click(
     hass: HomeAssistant,
@@ -146,7 +165,7 @@ async def test_a_lens_that_drifted_is_focused_by_a_click(
         assert issues(hass) == set()
     else:
         assert (answer["type"], answer["reason"]) == ("abort", "not_focused")
-        assert "too dark" in answer["description_placeholders"]["problem"]
+        assert answer["description_placeholders"]["problem"] == "too dark"
         assert issues(hass) == {"focus_drifted_roof/west"}
 
 

@@ -306,7 +306,8 @@ async def test_what_a_profile_takes_besides_is_counted_and_one_that_is_broken_is
     hass: HomeAssistant, loaded: MockConfigEntry
 ) -> None:
     overrides = [{"schedule": "Daytime", "raw": True}]
-    await add(hass, loaded, "profile", name="Bracket", bracket_ev=["-2", "2"], schedule_overrides=overrides)
+    await add(hass, loaded, "profile", name="Bracket", bracket_ev=["-2", "0,5"], schedule_overrides=overrides)
+    assert data(loaded, "bracket")["bracket_ev"] == [0, -2, 0.5]
     await add(hass, loaded, "profile", **PROFILE)
     base = next(each for each in loaded.subentries.values() if each.unique_id == "f")
     hass.config_entries.async_remove_subentry(loaded, base.subentry_id)
@@ -468,6 +469,10 @@ async def test_the_dialog_of_a_row_has_words_in_home_assistants_language(
         ({"bracket_ev": ["much"]}, {"brackets": "bracket_range"}),
         ({"focus_bracket": ["99"]}, {"brackets": "focus_bracket_range"}),
         ({"schedule_overrides": [{"schedule": "Sunset", "metering": "regions"}]}, {"overrides": "no_region"}),
+        (
+            {"schedule_overrides": [{"schedule": "Sunset", "ev": 1}, {"schedule": "Sunset", "ev": 2}]},
+            {"overrides": "override_twice"},
+        ),
         ({"name": ""}, {"name": "no_name"}),
     ],
 )

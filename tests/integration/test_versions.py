@@ -181,7 +181,8 @@ async def test_where_there_is_no_older_version_nothing_is_rolled_back(
 ) -> None:
     with pytest.raises(ServiceValidationError, match="of the profile Mountain spot") as raised:
         await call(hass, "rollback_profile", profile="f", **version)
-    assert raised.value.translation_key == "version_unknown"
+    assert raised.value.translation_key == ("version_unknown" if version else "no_older_version")
+    assert "–" not in str(raised.value)
 
 
 async def test_content_that_cannot_be_compiled_any_more_stays_old(

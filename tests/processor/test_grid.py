@@ -263,6 +263,7 @@ async def test_the_processor_makes_grids_of_its_cameras(tmp_path: Path) -> None:
             lonely = await client.ask("POST", "renders", json={**wish, "recipe": recipe})
             assert (lonely.status, lonely.value["field"]) == (400, "recipe")
             assert "is for one camera" in lonely.value["detail"]
+            assert f"{recipe} with {recipe}" not in lonely.value["detail"]
         foretold = await client.ask("POST", "renders", json={**wish, "dry_run": True})
         assert foretold.status == 200, foretold.value
         assert [foretold.value[name] for name in ("frames", "width", "height")] == [8, 320, 90]

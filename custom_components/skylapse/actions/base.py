@@ -194,6 +194,14 @@ async def async_ask_processor(
         raise translated(error, "processor") from error
 
 
+def answered(answer: dict[str, Any], field: str) -> str:
+    """Return a field that an answer of the processor has to have; raise where it lacks it."""
+    found = answer.get(field)
+    if not isinstance(found, str) or not found:
+        raise failed("answer_unfit", field=field)
+    return found
+
+
 def check_processor(coordinator: SkylapseCoordinator) -> None:
     """Raise where the processor cannot be reached by MQTT."""
     if not coordinator.is_available(PROCESSOR):

@@ -10,12 +10,13 @@ from homeassistant.core import ServiceCall, ServiceResponse
 from homeassistant.helpers import config_validation as cv
 
 from ..coordinator import SkylapseCoordinator
-from ..errors import ProcessorError, ProcessorMissingError
+from ..errors import ProcessorError, ProcessorMissingError, ProcessorQueryError
 from ..links import frame_path, signed
 from ..media_id import FrameId
 from ..processor import StoredFrame
 from .base import (
     ATTR_CAMERA,
+    answered,
     async_ask_processor,
     camera_of,
     client_of,
@@ -59,6 +60,8 @@ async def async_list_frames(call: ServiceCall) -> ServiceResponse:
     except ProcessorMissingError as error:
         raise invalid("no_frames", camera=str(camera.name)) from error
     except ProcessorError as error:
+        if isinstance(error, ProcessorQueryError) and "cursor" in query:
+            raise invalid("cursor_unknown", cursor=query["cursor"]) from error
         raise untold(coordinator, error) from error
     return {
         "camera": str(camera.name),
@@ -74,7 +77,8 @@ async def async_export_frames(call: ServiceCall) -> ServiceResponse:
     camera = camera_of(call, coordinator)
     args = {"camera": str(camera.name), **span_of(call, camera)}
     answer = await async_ask_processor(coordinator, "export", args)
-    answer["media_content_id"] = await _in_media(coordinator, Path(str(answer.get("export"))).name)
+    export = answered(answer, "export")
+    answer["media_content_id"] = await _in_media(coordinator, Path(export).name)
     return answer
 
 

@@ -138,8 +138,10 @@ async def _edition(entry: SkylapseConfigEntry, profile: ConfigSubentry, version:
     ledger = entry.runtime_data.deployer.ledger
     older = ledger.editions(f"profile/{profile.unique_id}")[:-1]
     wanted = [edition for edition in older if version in (None, edition.version)]
+    if not wanted and version is None:
+        raise invalid("no_older_version", profile=profile.title)
     if not wanted:
-        raise invalid("version_unknown", profile=profile.title, version=str(version or "–"))
+        raise invalid("version_unknown", profile=profile.title, version=str(version))
     return wanted[-1]
 
 

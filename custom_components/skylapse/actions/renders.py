@@ -16,6 +16,7 @@ from ..protocol import topics
 from ..protocol.messages import JobState
 from .base import (
     ATTR_CAMERA,
+    answered,
     async_ask_processor,
     camera_named,
     check_processor,
@@ -77,7 +78,7 @@ async def async_render(call: ServiceCall) -> ServiceResponse:
     try:
         answer = await async_ask_processor(coordinator, "render", args)
         if wait_s:
-            answer |= await _film_of(coordinator, str(answer.get("job", "")), jobs, changed, wait_s)
+            answer |= await _film_of(coordinator, answered(answer, "job"), jobs, changed, wait_s)
     finally:
         stop()
     return answer

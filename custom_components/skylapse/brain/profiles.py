@@ -137,12 +137,20 @@ def _points(rows: Any) -> Points:
         raise ProfileError("curve_points", most="30") from error
 
 
+_TYPED = str.maketrans({",": ".", "\N{MINUS SIGN}": "-"})
+
+
+def _figure(typed: Any) -> float:
+    """Read a figure that somebody may have typed, with the comma and the minus sign of a language."""
+    return float(typed.translate(_TYPED) if isinstance(typed, str) else typed)
+
+
 def _bracket(key: str, widest: float) -> Callable[[Any], tuple[float, ...]]:
     """Return a reader of offsets that puts the middle first, whether or not it is named."""
 
     def read(offsets: Any) -> tuple[float, ...]:
         try:
-            others = sorted({float(offset) for offset in offsets} - {0.0})
+            others = sorted({_figure(offset) for offset in offsets} - {0.0})
         except (TypeError, ValueError) as error:
             raise ProfileError(key) from error
         if len(others) >= MOST_BRACKETED or not all(abs(offset) <= widest for offset in others):
