@@ -353,7 +353,7 @@ class _Lines:
 def _tell(result: FilmResult, request: RenderRequest) -> None:
     for file, reason in result.skipped:
         _say(sys.stderr, f"left out: {file} {reason}")
-    for file, reason in (*_once_each(result.adapted), *result.noticed):
+    for file, reason in (*_once_each(result.adapted), *_once_each(result.noticed)):
         _say(sys.stderr, f"{file}: {reason}")
     left_out = f", {len(result.skipped)} left out" if result.skipped else ""
     _say(
@@ -367,15 +367,15 @@ def _tell(result: FilmResult, request: RenderRequest) -> None:
         _say(sys.stdout, f"{also.file}: {also.width} × {also.height}, {_size(also.bytes)}")
 
 
-def _once_each(adapted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return what was done to pictures, once for all that it was done to alike."""
+def _once_each(told: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return what is to be said of files, once for all of which the same is."""
     alike: dict[str, list[str]] = {}
-    for file, reason in adapted:
+    for file, reason in told:
         alike.setdefault(reason, []).append(file)
     return [
         (files[0], reason)
         if len(files) == 1
-        else (f"{len(files)} pictures from {files[0]} on", f"each {reason}")
+        else (f"{len(files)} files from {files[0]} on", f"each {reason}")
         for reason, files in alike.items()
     ]
 

@@ -108,6 +108,8 @@ def _opened(data: bytes, name: str) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
+        if data[:4] in _WIDE_TIFF:
+            raise PictureError(name, "is a TIFF whose samples have neither 8 bits nor 16") from None
         raise PictureError(name, "is no picture in JPEG, PNG, WebP, TIFF, BMP, HEIF or DNG") from None
     except (*_UNREADABLE, *_BOMBS) as error:
         raise PictureError(name, f"cannot be read ({error})") from error

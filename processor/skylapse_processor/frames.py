@@ -30,6 +30,10 @@ RAW_SUFFIX = ".dng"
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", RAW_SUFFIX}
 )
+_NEVER_READ = frozenset(
+    {".gif", ".avif", ".jxl", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef"}
+)
+"""Pictures that nobody would think to be left out; where one of the same name is read, nothing is."""
 
 _EXIF_DIRECTORY = 0x8769
 _MODEL, _MAKE, _DATE_TIME = 0x0110, 0x010F, 0x0132
@@ -101,7 +105,7 @@ class FolderListing:
 
 def read_folder(path: Path) -> FolderListing:
     """Return the pictures directly in a folder; raise NoPicturesError, naming it, where there is none."""
-    files = _pictures_in(path)
+    files, never_read = _pictures_in(path)
     frames, skipped, noticed = [], [], []
     developed = {file.stem: file.name for file in files if file.suffix.lower() != RAW_SUFFIX}
     for file in files:
@@ -112,13 +116,17 @@ def read_folder(path: Path) -> FolderListing:
             sidecar = _sidecar(file)
             frame = _read_frame(file, sidecar if isinstance(sidecar, dict) else {})
             frames.append(frame if frame.captured_at else replace(frame, size=size_of(frame)))
-            if isinstance(sidecar, str):
-                noticed.append((file.with_suffix(".json").name, sidecar))
+            if (words := sidecar if isinstance(sidecar, str) else _senseless(sidecar)) is not None:
+                noticed.append((file.with_suffix(".json").name, words))
         except PictureError as error:
             skipped.append((file.name, error.why))
         except OSError as error:
             skipped.append((file.name, f"cannot be read ({error.strerror or error})"))
     noticed.sort()
+    if never_read:
+        noticed.append(
+            (str(path), f"has pictures of a kind that is not read: {', '.join(sorted(never_read))}")
+        )
     if (words := _order_in_words(frames)) is not None:
         noticed.append((str(path), words))
     order = in_order([frame.name for frame in frames], [frame.captured_at for frame in frames])
@@ -129,19 +137,23 @@ def read_folder(path: Path) -> FolderListing:
     )
 
 
-def _pictures_in(path: Path) -> list[Path]:
-    """Return the files directly in a folder that are called pictures; raise NoPicturesError."""
+def _pictures_in(path: Path) -> tuple[list[Path], set[str]]:
+    """Return the files directly in a folder that are called pictures, and kinds of others that are not read.
+
+    Raises NoPicturesError where there is none.
+    """
     try:
         os.stat(f"{path}/.")  # noqa: PTH116 - pathlib drops the dot, which asks whether one may enter
-        files = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
+        there = [file for file in path.iterdir() if not file.name.startswith(".") and file.is_file()]
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NoPicturesError(f"{path} is no folder") from error
     except OSError as error:
         raise NoPicturesError(f"{path}: cannot be read ({unreadable(error)})") from error
-    files = [file for file in files if not file.name.startswith(".")]
+    files = [file for file in there if file.suffix.lower() in SUFFIXES]
     if not files:
         raise NoPicturesError(f"no pictures in {path}: looked for {', '.join(sorted(SUFFIXES))}")
-    return files
+    seen = {file.stem for file in files}
+    return files, {file.suffix.lower() for file in there if file.stem not in seen} & _NEVER_READ
 
 
 def _order_in_words(frames: Sequence[SourceFrame]) -> str | None:
@@ -225,6 +237,18 @@ def _sidecar(file: Path) -> dict[str, Any] | str:
     if sidecar.stat().st_size > _SIDECAR_BYTES:
         return f"is ignored: it has more than {_SIDECAR_BYTES} bytes"
     return _object(sidecar.read_bytes())
+
+
+def _senseless(sidecar: Mapping[str, Any]) -> str | None:
+    """Say which fields of a sidecar are not gone by, since they are neither time nor number."""
+    wrong = [
+        f"{name} is no number above zero"
+        for name in ("exposure_us", "analogue_gain", "digital_gain")
+        if name in sidecar and _number(sidecar[name]) is None
+    ]
+    if "captured_at" in sidecar and _time_of_record(sidecar) is None:
+        wrong.insert(0, "captured_at is no time such as 2026-06-21T20:15:00Z")
+    return f"is ignored where it makes no sense: {', '.join(wrong)}" if wrong else None
 
 
 def _object(text: bytes) -> dict[str, Any] | str:

@@ -79,7 +79,7 @@ def test_words_for_people_name_each_other_size_once(tmp_path: Path) -> None:
         Image.new("RGB", size).save(tmp_path / "in" / f"{name}.jpg")
     done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4")
     assert done.stderr.splitlines() == [
-        "2 pictures from 0006.jpg on: each is 80 × 60 pixels, fitted into 160 × 90",
+        "2 files from 0006.jpg on: each is 80 × 60 pixels, fitted into 160 × 90",
         "0008.jpg: is 96 × 54 pixels, fitted into 160 × 90",
     ]
 

@@ -77,6 +77,13 @@ def test_sixteen_bits_are_kept_where_they_are_wanted(name: str, tmp_path: Path) 
     assert np.array_equal(found, deep())
 
 
+def test_a_tiff_of_other_samples_is_not_called_no_tiff() -> None:
+    written, data = cv2.imencode(".tiff", np.ones((8, 12, 3), dtype=np.float32))
+    assert written
+    with pytest.raises(PictureError, match="is a TIFF whose samples have neither 8 bits nor 16"):
+        look(data.tobytes(), "a.tif")
+
+
 def test_eight_bits_are_not_called_sixteen(tmp_path: Path) -> None:
     as_png(tmp_path / "a.png")
     assert decode_wide((tmp_path / "a.png").read_bytes(), "a.png", (0, 0)) is None

@@ -16,6 +16,7 @@ from skylapse_processor.recipe import plan as plans
 
 from .pictures import START, exif, jpeg
 
+_SENSELESS, _NO_NUMBER = "is ignored where it makes no sense", "exposure_us is no number above zero"
 GREY = np.full((8, 12, 3), 90, dtype=np.uint8)
 
 
@@ -160,7 +161,15 @@ def test_the_record_in_the_picture_is_read_and_a_sidecar_wins_over_it(tmp_path: 
         ("", ["is ignored: it is no JSON (Expecting value: line 1 column 1 (char 0))"]),
         ("[1, 2]", ["is ignored: it is no JSON object"]),
         ("[" * 30_000, ["is ignored: it is no JSON (no text, or nested too deeply)"]),
-        ('{"exposure_us": "x", "colour_gains": [0, "a"]}', []),
+        ('{"colour_gains": [0, "a"]}', []),
+        (
+            '{"exposure_us": "x", "captured_at": "yesterday"}',
+            [f"{_SENSELESS}: captured_at is no time such as 2026-06-21T20:15:00Z, {_NO_NUMBER}"],
+        ),
+        (
+            '{"exposure_us": -5, "analogue_gain": 2}',
+            [f"{_SENSELESS}: {_NO_NUMBER}"],
+        ),
         ("9" * 70_000, ["is ignored: it has more than 65536 bytes"]),
     ],
 )
@@ -182,6 +191,14 @@ def test_other_files_are_no_pictures(tmp_path: Path) -> None:
     (tmp_path / ".hidden.jpg").write_bytes(b"")
     (tmp_path / "folder.jpg").mkdir()
     assert [frame.name for frame in read_folder(tmp_path).frames] == ["a.jpg"]
+
+
+def test_pictures_of_a_kind_that_is_not_read_are_named(tmp_path: Path) -> None:
+    _write(tmp_path, "a.jpg")
+    for name in ("a.nef", "b.gif", "c.GIF", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    why = "has pictures of a kind that is not read: .gif"
+    assert read_folder(tmp_path).noticed == ((str(tmp_path), why),)
 
 
 def test_a_folder_that_holds_no_picture_is_named(tmp_path: Path) -> None:
