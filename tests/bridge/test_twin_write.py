@@ -162,8 +162,8 @@ def test_a_bad_option_is_refused_with_the_reason(
     given = {"--out": str(tmp_path / "none"), "--frames": "2", option: value}
     with pytest.raises(SystemExit) as ended:
         run(*(f"{key}={text}" for key, text in given.items()))
-    assert ended.value.code == 2
-    assert why in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert (ended.value.code, why in said, len(said.splitlines())) == (2, True, 2), said
     assert not (tmp_path / "none").exists()
 
 
