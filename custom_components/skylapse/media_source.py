@@ -26,6 +26,7 @@ from .media.comparisons import open_tests, tests_folder
 from .media.desk import Desk
 from .media.files import IMAGE, MediaFile, film_file, frame_file, result_file
 from .media.frames import frames_folder, open_frames
+from .media.labels import film_title
 from .media.searching import search_in
 from .media.sections import open_section, section_folder
 from .media.today import has_hardly_begun, open_today, today_folder
@@ -159,7 +160,7 @@ def _card(desk: Desk, media: MediaId) -> BrowseMediaSource:
         case FilmId():
             film = desk.library.get(media.film)
             if film is not None:
-                return film_card(film, film.title)
+                return film_card(film, film_title(film))
         case ResultId():
             result = desk.library.result(media.result)
             if result is not None:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 from homeassistant.components import media_source
@@ -70,6 +71,19 @@ async def test_all_of_today_lies_together(
         f"result/{KEOGRAM.id}",
     ]
     assert titles(today)[0] == "West"
+
+
+async def test_what_tells_things_of_a_day_apart_stands_where_no_grid_cuts_it(
+    hass: HomeAssistant, growing: MockConfigEntry, processor: Processor
+) -> None:
+    await processor.film(replace(FILM, change="changed", title="West · 2026-06-21 · Sunset · f"))
+    best: Any = {"kind": "best_frame", "title": "West · Best frame 21:04 · 2026-06-21"}
+    await processor.result(replace(KEOGRAM, **best))
+    today = await browse(hass, f"{SOURCE}/today")
+    assert titles(today) == ["West", "Sunset · f · West · 2026-06-21", "Best frame 21:04 · West · 2026-06-21"]
+    assert [(await browse(hass, child.media_content_id)).title for child in today.children[1:]] == titles(
+        today
+    )[1:]
 
 
 async def test_today_is_the_day_of_the_house_where_nothing_grows(

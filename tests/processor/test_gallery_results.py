@@ -79,6 +79,7 @@ async def put_results(service: Service, camera: str, *kinds: Kind) -> None:
             kind=kind,
             rank=1,
             title=TITLES[kind],
+            details={"captured_at": "2026-06-01T15:34:00.000Z"} if kind == "best_frame" else {},
             frames=1429,
             width=16,
             height=9,
@@ -99,16 +100,22 @@ async def test_a_result_names_its_camera_and_is_found_by_words(tmp_path: Path, b
     async with serving(write_config(tmp_path / "processor")) as (service, client):
         await put_results(service, "roof/west", "keogram", "startrail")
         await put_results(service, "lake/pier", "keogram", "best_frame")
+        service._keeper.hear_zone(CameraName.parse("lake/pier"), "Asia/Kolkata")
         service._keeper.name = lambda camera: {"roof/west": "Roof", "lake/pier": "Seeblick"}[str(camera)]
         page = await browser.new_page(viewport={"width": 1280, "height": 800})
         await sign_in(page, service.base_url, client.key)
-        everything = ["Roof · Keogram", "Roof · Star trail", "Seeblick · Best frame", "Seeblick · Keogram"]
+        everything = [
+            "Roof · Keogram",
+            "Roof · Star trail",
+            "Seeblick · Best frame 21:04",
+            "Seeblick · Keogram",
+        ]
         assert await names(page) == everything
         for words, found in {
             "keograms": ["Roof · Keogram", "Seeblick · Keogram"],
-            "seeb": ["Seeblick · Best frame", "Seeblick · Keogram"],
+            "seeb": ["Seeblick · Best frame 21:04", "Seeblick · Keogram"],
             "west star": ["Roof · Star trail"],
-            "2026-06 pier best": ["Seeblick · Best frame"],
+            "2026-06 pier best": ["Seeblick · Best frame 21:04"],
             "nowhere": [],
         }.items():
             await page.fill("#words", words)

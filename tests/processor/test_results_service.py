@@ -24,6 +24,7 @@ from skylapse_processor.results.press import Press, Told
 from skylapse_processor.service import Service
 from skylapse_processor.store.results import Evening
 from skylapse_processor.store.store import Store
+from skylapse_protocol.codec import parse_time
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import Result
 from skylapse_protocol.records import FrameRecord
@@ -114,6 +115,10 @@ async def test_a_keogram_grows_with_every_frame_and_the_year_and_the_best_with_i
     scores = [each["score"] for each in chosen]
     assert scores == sorted(scores, reverse=True)
     assert 0 <= scores[-1] <= scores[0] <= 1
+    times = [f"{parse_time(each['details']['captured_at']):%H:%M}" for each in chosen]
+    assert [each["title"] for each in chosen] == [
+        f"roof/west · Best frame {time} UTC · {DAY}" for time in times
+    ]
     original = {str(record.name): data for data, record in frames}
     picture_of_best = await running.ask("GET", chosen[0]["picture"])
     assert picture_of_best.body == original[chosen[0]["details"]["frame"]]

@@ -12,6 +12,7 @@ from ..media_id import FilmId, FrameId, MediaId, ResultId, TodayId
 from ..protocol.identifiers import CameraName, FrameName
 from ..protocol.messages import Film, Result
 from .files import IMAGE, VIDEO
+from .labels import result_title
 
 PLAYLIST = "application/x-mpegURL"
 """The one name of HLS that the frontend's dialog plays."""
@@ -52,7 +53,7 @@ def film_card(film: Film, title: str) -> BrowseMediaSource:
 def result_card(result: Result) -> BrowseMediaSource:
     """Return a keogram, star trails or a best frame."""
     media = ResultId(result=result.id)
-    return _card(media, result.title, MediaClass.IMAGE, IMAGE, result_path(result, "thumb.jpg"))
+    return _card(media, result_title(result), MediaClass.IMAGE, IMAGE, result_path(result, "thumb.jpg"))
 
 
 def frame_card(frame: FrameName, title: str | None = None) -> BrowseMediaSource:

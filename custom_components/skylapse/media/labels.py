@@ -4,7 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import tzinfo
 
-from ..protocol.messages import Film
+from ..protocol.messages import Film, Result
+
+_BETWEEN = " · "
 
 
 def film_labels(films: Iterable[Film], names: Mapping[str, str], zone: tzinfo) -> dict[str, str]:
@@ -14,13 +16,27 @@ def film_labels(films: Iterable[Film], names: Mapping[str, str], zone: tzinfo) -
     made: those alone that differ.
     """
     return _told_apart(
-        films, lambda film: _name(names, film.schedule) or film.title, _differences(names, zone)
+        films, lambda film: _name(names, film.schedule) or film_title(film), _differences(names, zone)
     )
 
 
 def film_titles(films: Iterable[Film], names: Mapping[str, str], zone: tzinfo) -> dict[str, str]:
     """Return what films of any cameras and days are called, by film id: their title, told apart likewise."""
-    return _told_apart(films, lambda film: film.title, _differences(names, zone))
+    return _told_apart(films, film_title, _differences(names, zone))
+
+
+def film_title(film: Film) -> str:
+    """Return a film's title, its schedule before its camera and day: grids cut what stands at the end."""
+    camera, found, told = film.title.partition(f"{_BETWEEN}{film.day}{_BETWEEN}")
+    return _BETWEEN.join((told, camera, film.day)) if found else film.title
+
+
+def result_title(result: Result) -> str:
+    """Return a result's title, what it is before its camera and day, likewise."""
+    match result.title.rsplit(_BETWEEN, 2):
+        case [camera, kind, when]:
+            return _BETWEEN.join((kind, camera, when))
+    return result.title
 
 
 def _told_apart(
@@ -35,7 +51,9 @@ def _told_apart(
         for label, group in alike.items():
             values = {film.id: difference(film) for film in group}
             if len(set(values.values())) > 1:
-                labels |= {film: " · ".join(filter(None, (label, value))) for film, value in values.items()}
+                labels |= {
+                    film: _BETWEEN.join(filter(None, (label, value))) for film, value in values.items()
+                }
     return labels
 
 

@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from skylapse_processor.clock import Clock
@@ -20,6 +20,7 @@ from skylapse_processor.errors import NoRoomError, NotFoundError, ProcessorError
 from skylapse_processor.store.results import StoredResult
 from skylapse_processor.store.rows import FrameRole, FrameState, Selection, StoredFrame
 from skylapse_processor.store.store import Store
+from skylapse_protocol.codec import parse_time
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import Result
 
@@ -148,7 +149,7 @@ class Keeper:
             kind=result.kind,
             camera=str(result.camera),
             day=result.day,
-            title=f"{self.name(result.camera)} · {result.title} · {_when(result)}",
+            title=f"{self.name(result.camera)} · {self._what(result)} · {_when(result)}",
             created_at=result.created_at,
             width=result.width,
             height=result.height,
@@ -158,6 +159,15 @@ class Keeper:
             picture=f"{base}/picture?v={result.content}",
             thumb=f"{base}/thumb?v={result.content}",
         )
+
+    def _what(self, result: StoredResult) -> str:
+        """Return what a result is; of a best frame with the time at the camera, for a day has several."""
+        captured_at = result.details.get("captured_at")
+        if captured_at is None:
+            return result.title
+        zone = self._press.zones.get(result.camera)
+        at = parse_time(captured_at).astimezone(zone or UTC)
+        return f"{result.title} {at:%H:%M}{'' if zone else ' UTC'}"
 
     async def _work(self) -> None:
         while not self._ending:

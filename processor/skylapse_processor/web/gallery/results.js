@@ -19,6 +19,12 @@ export function sectionOf(day, heading) {
 // A title is the camera's name, the kind in English and the day; a name may hold the same sign.
 const cameraOf = (result) => result.title.split(" · ").slice(0, -2).join(" · ");
 
+// A day has several best frames, which say when they were taken: "Best frame 21:04".
+const kindOf = (result) => {
+  const [at] = / \d\d:\d\d( UTC)?$/.exec(result.title.split(" · ").at(-2)) ?? [""];
+  return `${KINDS[result.kind] ?? result.kind}${at}`;
+};
+
 const whenOf = (result) => result.title.split(" · ").at(-1);
 
 function detail(result) {
@@ -29,7 +35,7 @@ function detail(result) {
 }
 
 function card(result, address) {
-  const name = `${cameraOf(result)} · ${KINDS[result.kind] ?? result.kind}`;
+  const name = `${cameraOf(result)} · ${kindOf(result)}`;
   const title = `${name} · ${whenOf(result)}`;
   const element = $("result").content.firstElementChild.cloneNode(true);
   element.classList.toggle("wide", result.kind.startsWith("keogram"));
