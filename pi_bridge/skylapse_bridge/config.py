@@ -18,7 +18,7 @@ import voluptuous as vol
 import yaml
 
 from skylapse_protocol.errors import ProtocolError
-from skylapse_protocol.identifiers import parse_bridge, parse_camera
+from skylapse_protocol.identifiers import parse_camera, parse_machine
 from skylapse_protocol.messages import Clock
 from skylapse_protocol.topics import DEFAULT_ROOT
 
@@ -244,7 +244,7 @@ _AWAITED_FILES = (("processor", "key_file"),)
 _WAITS = "; a bridge starts all the same, and waits for it"
 
 _SCHEMA: dict[Any, Any] = {
-    vol.Required("bridge"): {vol.Required("id"): _id(parse_bridge), vol.Optional("name"): _text},
+    vol.Required("bridge"): {vol.Required("id"): _id(parse_machine), vol.Optional("name"): _text},
     vol.Required("state_dir"): _text,
     vol.Optional("mqtt"): {
         vol.Required("host"): _text,

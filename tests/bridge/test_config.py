@@ -72,6 +72,7 @@ def test_simulated_time_is_read(tmp_path: Path) -> None:
         ("driver: folder", "driver: flder", 5, "cameras[0].driver: "),
         ("id: roof", "id: Roof!", 1, "bridge.id: 'Roof!' is no id"),
         ("id: roof", "id: processor", 1, "bridge.id: 'processor' is reserved"),
+        ("id: roof", "id: home_assistant", 1, "bridge.id: 'home_assistant' is reserved"),
         ("id: west", "id: health", 4, "cameras[0].id: 'health' is reserved"),
         ("path: pictures", "path: 7", 6, "cameras[0].path: is no text"),
         (

@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 
 from skylapse_protocol.errors import IdentifierError, ProtocolError
 from skylapse_protocol.identifiers import (
+    HOME_ASSISTANT,
     RESERVED_BRIDGES,
     RESERVED_CAMERAS,
     CameraName,
     FrameName,
+    parse_bridge,
     parse_day,
     parse_film,
+    parse_machine,
     parse_spool,
 )
 
@@ -96,3 +99,11 @@ def test_days_spools_and_films() -> None:
         parse_spool("xyz")
     with pytest.raises(IdentifierError):
         parse_film("0123456789ABCDEF")
+
+
+def test_a_machine_is_called_neither_processor_nor_as_home_assistant_calls_itself() -> None:
+    assert parse_bridge(HOME_ASSISTANT) == HOME_ASSISTANT
+    assert parse_machine("roof") == "roof"
+    for taken in (HOME_ASSISTANT, *RESERVED_BRIDGES):
+        with pytest.raises(IdentifierError, match="is reserved"):
+            parse_machine(taken)

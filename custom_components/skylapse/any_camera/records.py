@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..protocol.identifiers import HOME_ASSISTANT
 from ..protocol.records import FrameRecord
 from ..protocol.snapshot import Plan, Profile, Snapshot, Window, sun_elevation_at
 from .pictures import Picture
 from .sequence import Shot
 
-BRIDGE = "home_assistant"
-"""The id of the bridge that Home Assistant itself is."""
+BRIDGE = HOME_ASSISTANT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

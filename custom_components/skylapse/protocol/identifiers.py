@@ -19,6 +19,8 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _CAPTURED = "%Y%m%dT%H%M%S%fZ"
 
 RESERVED_BRIDGES = frozenset({"processor"})
+HOME_ASSISTANT = "home_assistant"
+"""The bridge that Home Assistant itself is, for cameras of its own."""
 RESERVED_CAMERAS = frozenset({"announce", "availability", "health", "uplink"})
 
 
@@ -34,6 +36,13 @@ def parse_bridge(text: str) -> str:
     if text in RESERVED_BRIDGES:
         raise IdentifierError("bridge", "", f"{text!r} is reserved and names no bridge")
     return parse_id(text, "bridge")
+
+
+def parse_machine(text: str) -> str:
+    """Return `text` when it can name a bridge that is a program on a machine of its own."""
+    if text == HOME_ASSISTANT:
+        raise IdentifierError("bridge", "", f"{text!r} is reserved for Home Assistant's own cameras")
+    return parse_bridge(text)
 
 
 def parse_camera(text: str) -> str:
