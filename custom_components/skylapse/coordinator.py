@@ -27,8 +27,8 @@ from .media.shared import SharedStore
 from .pacing import Pace
 from .processor import ProcessorClient
 from .protocol import topics
-from .protocol.errors import ProtocolError, SchemaError
-from .protocol.messages import Command, Film, Reply, Result, Speaker
+from .protocol.errors import ProtocolError, SchemaError, Speaker
+from .protocol.messages import Command, Film, Reply, Result
 
 if TYPE_CHECKING:
     from .data import SkylapseConfigEntry
@@ -229,6 +229,8 @@ class SkylapseCoordinator:
             raise
         finally:
             stop()
+        if self.processor_failure is not None:
+            LOGGER.info("The processor's films can be read again")
         self.processor_failure = None
         self.library.become(library)
         self.library.catch_up(meanwhile)

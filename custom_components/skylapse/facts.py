@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from .protocol import topics
+from .protocol.errors import Speaker
 from .protocol.identifiers import CameraName
 from .protocol.messages import (
     BridgeAnnounce,
@@ -23,7 +24,6 @@ from .protocol.messages import (
     ProcessorAnnounce,
     ProcessorHealth,
     Reading,
-    Speaker,
     StoreState,
 )
 from .protocol.records import FrameRecord

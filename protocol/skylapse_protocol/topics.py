@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from .codec import decode_json, encode_json, read, write
-from .errors import ProtocolError, SchemaError
+from .errors import ProtocolError, SchemaError, Speaker
 from .identifiers import parse_bridge, parse_camera, parse_id
 from .messages import (
     BridgeAnnounce,
@@ -26,7 +26,6 @@ from .messages import (
     Reading,
     Reply,
     Result,
-    Speaker,
     StoreState,
     Uplink,
 )

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from skylapse_protocol import topics
 from skylapse_protocol.codec import MAX_MESSAGE_BYTES
-from skylapse_protocol.errors import ProtocolError, SchemaError, SizeError
+from skylapse_protocol.errors import ProtocolError, SchemaError, SizeError, Speaker
 from skylapse_protocol.identifiers import parse_bridge, parse_camera
-from skylapse_protocol.messages import Command, Speaker
+from skylapse_protocol.messages import Command
 from skylapse_protocol.topics import TOPICS, Topic, decode, encode, match
 
 from .examples import EXAMPLES, NOW

@@ -6,12 +6,16 @@ ProtocolError            anything from the network or the disk that does not fit
 └── SizeError            a message above `MAX_MESSAGE_BYTES`
 """
 
-from __future__ import annotations
+from dataclasses import dataclass
 
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .messages import Speaker
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Speaker:
+    """What an announce says in every schema, for ever: who speaks, and which schemas it understands."""
+
+    name: str
+    schema_min: int
+    schema_max: int
 
 
 class ProtocolError(Exception):

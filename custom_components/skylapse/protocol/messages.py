@@ -81,15 +81,6 @@ class CameraInfo:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Speaker:
-    """What an announce says in every schema, for ever: who speaks, and which schemas it understands."""
-
-    name: str
-    schema_min: int
-    schema_max: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class BridgeAnnounce:
     """A bridge introduces itself; an empty payload on the same topic means it is gone for good."""
 
