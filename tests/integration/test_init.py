@@ -329,6 +329,8 @@ async def test_a_list_of_films_that_cannot_be_read_is_tried_again_and_told_once(
     await wait()
     assert coordinator.library.complete
     assert coordinator.processor_failure is None
+    await coordinator.async_load_library()
+    assert caplog.text.count("films can be read again") == 1
 
 
 # ---------------------------------------------------------------- for helpers
