@@ -12,7 +12,9 @@ that is told as long as it waits.
 import asyncio
 import contextlib
 import logging
+import os
 import random
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -288,7 +290,20 @@ def _forget_journeys(spool: Spool) -> None:
 def _tell(error: Exception) -> str:
     if isinstance(error, KeyRefusedError):
         return f"the processor refuses the key of this bridge ({error})"
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
+        return f"the processor does not answer at {error.host}:{error.port}{_cause(error.os_error)}"
+    if isinstance(error, TimeoutError):
+        return "the processor does not answer in time"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the processor broke the connection off"
     return str(error) or type(error).__name__
+
+
+def _cause(error: OSError) -> str:
+    """Return what the system calls a failed connection; asyncio words it with the call that failed."""
+    if isinstance(error, socket.gaierror):
+        return f": {error.strerror}"
+    return f": {os.strerror(error.errno)}" if error.errno else ""
 
 
 def _monotonic() -> float:

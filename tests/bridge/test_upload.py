@@ -372,7 +372,11 @@ async def test_nothing_is_sent_before_an_address_is_known(delivery: Delivery, se
 async def test_a_dead_processor_costs_nothing(delivery: Delivery, server: TusServer) -> None:
     delivery.uploader.deliver_to("http://127.0.0.1:9")
     await delivery.add(2)
-    await until(lambda: "connect" in (delivery.uploader.problem or ""), what="the message")
+    await until(lambda: delivery.uploader.problem, what="the message")
+    assert delivery.uploader.problem == "the processor does not answer at 127.0.0.1:9: Connection refused"
+    delivery.uploader.deliver_to("http://processor.invalid")
+    named = "the processor does not answer at processor.invalid:80: "
+    await until(lambda: (delivery.uploader.problem or "").startswith(named), what="another message")
     delivery.uploader.deliver_to(server.url)
     await delivery.settle()
     assert sorted(server.frames) == [1, 2]

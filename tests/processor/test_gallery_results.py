@@ -138,7 +138,8 @@ async def test_the_gallery_is_all_german_where_the_reader_is(tmp_path: Path, bro
         await sign_in(page, service.base_url, client.key)
         assert await page.locator(".day h2").all_inner_texts() == ["Montag, 1. Juni 2026", "2026"]
         assert await names(page) == [
-            f"roof/west · {kind}" for kind in ("Bestes Bild", "Jahreskeogramm", "Keogramm", "Sternspuren")
+            f"roof/west · {kind}"
+            for kind in ("Bestes Bild 15:34 UTC", "Jahreskeogramm", "Keogramm", "Sternspuren")
         ]
         told = await page.locator("[data-result] .detail").all_inner_texts()
         assert "Platz 1 von 1.429" in told
