@@ -122,6 +122,15 @@ def blended(
 
     Each of the others comes with how it lies upon the picture, null where it lies as it is.
     """
+    shares = _shares(middle, others, size, median=median)
+    laid = [rows if lies is None else partial(warped, rows, size, lies) for rows, lies in others]
+    return _sum([middle, *laid], shares, size)
+
+
+def _shares(
+    middle: RowsOf, others: Sequence[tuple[RowsOf, Matrix | None]], size: Size, *, median: bool
+) -> list[Plane]:
+    """Return what each pixel of the pictures is multiplied by, at the size at which they are compared."""
     seen = _root(middle, size)
     gains, roots = [np.ones_like(seen)], [seen]
     for other, lies in others:
@@ -135,9 +144,7 @@ def blended(
     if median:
         weights = _outvoted(weights)
     total = np.sum(weights, axis=0, dtype=np.float32)
-    shares = [gain * weight / total for gain, weight in zip(gains, weights, strict=True)]
-    laid = [rows if lies is None else partial(warped, rows, size, lies) for rows, lies in others]
-    return _sum([middle, *laid], shares, size)
+    return [gain * weight / total for gain, weight in zip(gains, weights, strict=True)]
 
 
 def _sum(pictures: Sequence[RowsOf], shares: Sequence[Plane], size: Size) -> Light:
