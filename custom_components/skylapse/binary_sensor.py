@@ -83,6 +83,7 @@ CAMERA_BINARY_SENSORS: tuple[SkylapseBinarySensorDescription[CameraFacts], ...] 
         translation_key="capturing",
         device_class=BinarySensorDeviceClass.RUNNING,
         is_on_fn=lambda camera: camera.is_capturing,
+        attributes_fn=_because(lambda camera: camera.state.no_picture if camera.state else None),
     ),
     SkylapseBinarySensorDescription(
         key="problem",

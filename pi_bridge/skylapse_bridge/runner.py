@@ -279,6 +279,7 @@ class Runner:
             focus=self._focusing.state(),
             experiments=tuple(experiment.id for experiment in running(sequence.snapshot, now)),
             settings_problem=self._voice.problem("settings"),
+            no_picture=self._tending.end_reason,
         )
 
     # ------------------------------------------------------------------ obeying the sequence

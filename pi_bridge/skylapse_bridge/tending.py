@@ -40,8 +40,13 @@ class Tending:
         self._on_up = on_up
         self._hangs = 0
         self.starting = False
-        self.ended = False
-        """The camera has no more pictures, as a folder that was replayed."""
+        self.end_reason: str | None = None
+        """Why the camera has no more pictures, as a folder that was replayed; None while it has."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the camera has no more pictures."""
+        return self.end_reason is not None
 
     async def start(self, *, lost: bool = False) -> None:
         """Start the camera, again and again until it answers; it goes on behind the last safe frame."""
@@ -58,7 +63,7 @@ class Tending:
                 lost = self._note_absence(error) or lost
                 await asyncio.sleep(wait_s)
                 continue
-            self.ended = self.starting = False
+            self.end_reason, self.starting = None, False
             if lost:
                 self._voice.well("capture")
                 self._voice.event("camera_back")
@@ -68,7 +73,7 @@ class Tending:
 
     def took(self) -> None:
         """Hear that the camera took a frame."""
-        self._hangs, self.ended = 0, False
+        self._hangs, self.end_reason = 0, None
 
     def lost(self, error: CameraLostError) -> None:
         """Hear that the camera does not answer; raise where nothing but a new process can help."""
@@ -78,7 +83,7 @@ class Tending:
     def note_end(self, reason: str) -> None:
         """Hear that the camera has no more pictures: no fault, it goes on when another one is there."""
         if not self.ended:
-            self.ended = True
+            self.end_reason = reason
             self._voice.well("capture")
             _LOGGER.info("camera %s: %s", self._camera, reason)
             self._parts.on_change(self._camera)

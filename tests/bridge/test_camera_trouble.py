@@ -428,12 +428,14 @@ async def test_the_end_of_a_folder_is_no_fault(house: House, tmp_path: Path) -> 
     state = house.listener.all(STATE)[-1]
     assert (state.next_capture_at, state.counts.captured) == (None, 2)
     assert nothing_but_late(state.last_error)
+    assert state.no_picture == f"{tmp_path / 'reel'} has no more pictures"
     before = len(house.listener.all(STATE))
     for number in range(100, 140):
         (tmp_path / "reel" / f"{number}.jpg").write_bytes(picture())
     await house.photograph(1)
     state = await house.listener.next(STATE, after=before, capturing=True, last_error=nothing_but_late)
     assert state.next_capture_at is not None
+    assert state.no_picture is None
     assert {event.type for event in house.listener.all(EVENT)} <= {"window_started", "tick_skipped"}
 
 

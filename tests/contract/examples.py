@@ -210,6 +210,7 @@ EXAMPLES: dict[str, Any] = {
         focus=Focus(infinity_dioptre=0.25, temperature_c=31.5, found_at=NOW, figure=120.5),
         experiments=("warmth",),
         settings_problem="100 ms were asked for, 50 ms were given",
+        no_picture="/srv/pictures has no more pictures",
     ),
     "command": Command(
         id="01jz8vq3c9k2",

@@ -274,6 +274,19 @@ async def test_what_is_wrong_is_said_with_its_reason(
     assert state(hass, "camera.roof_west_preview") == "idle"
 
 
+async def test_why_a_camera_that_is_well_takes_no_picture_is_said(
+    hass: HomeAssistant, spoken: MockConfigEntry, bridge: Bridge
+) -> None:
+    assert attributes(hass, "binary_sensor.roof_west_capturing")["reason"] is None
+    await bridge.say(topics.STATE, replace(STATE, capturing=False, no_picture="reel has no more pictures"))
+    capturing = "binary_sensor.roof_west_capturing"
+    assert (state(hass, capturing), attributes(hass, capturing)["reason"]) == (
+        "off",
+        "reel has no more pictures",
+    )
+    assert state(hass, "binary_sensor.roof_west_problem") == "off"
+
+
 async def test_times_of_a_simulated_bridge_are_shown_in_real_time(
     hass: HomeAssistant, all_enabled: None, loaded: MockConfigEntry, bridge: Bridge
 ) -> None:

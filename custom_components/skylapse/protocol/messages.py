@@ -203,6 +203,8 @@ class CameraState:
     """Ids of the A/B tests that run."""
     settings_problem: str | None = None
     """How the camera does not do what it is asked, again and again; null while it obeys."""
+    no_picture: str | None = None
+    """Why a camera that is well has none to give, as a folder without a further one; null otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
