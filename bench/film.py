@@ -41,6 +41,10 @@ LAYERED = {
     "pan and zoom": ("--set", "panzoom=on"),
     "twice as many frames": ("--set", "interpolate=on", "--length", "4"),
     "steady": ("--recipe", "steady"),
+    "steady, widest median": (
+        *("--recipe", "steady", "--set", "denoise.radius=3"),
+        *("--set", "denoise.method=median"),
+    ),
     "most pictures held": ("--set", "blend.every=19", "--set", "blend.shutter_deg=360"),
     "longest shutter": ("--set", "blend.every=10", "--set", "blend.shutter_deg=7200"),
     "surplus merged": ("--set", "interpolate.surplus=merge", "--set", "interpolate.length_s=0.1"),

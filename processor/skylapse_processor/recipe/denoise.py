@@ -139,8 +139,10 @@ def _shares(
         roots.append(root * np.sqrt(gains[-1]))
     guide = _median(roots) if median else seen
     beside = [np.square(root - guide) for root in roots]
+    del roots
     noise = _noise(guide, beside if median else beside[1:]) if others else guide
     weights = [_weight(difference, noise) for difference in beside]
+    del beside
     if median:
         weights = _outvoted(weights)
     total = np.sum(weights, axis=0, dtype=np.float32)
