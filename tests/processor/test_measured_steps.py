@@ -52,7 +52,7 @@ def test_what_shines_into_a_night_is_no_part_of_its_trail(tmp_path: Path) -> Non
 def test_a_season_is_as_bright_as_the_days_around(tmp_path: Path) -> None:
     dice = np.random.default_rng(4)
     _write(tmp_path / "in", [(float(2.0 ** dice.normal(-1.5, 0.4)),) * 3 for _ in range(16)])
-    without = {"select": False, "season": {"days": 0, "sigma_days": 0}}
+    without: Changes = {"select": False, "season": {"days": 0, "sigma_days": 0}}
     _film(tmp_path / "in", "weather", "season", without)
     _film(tmp_path / "in", "season", "season", {"select": False, "season": {"days": 0}})
     before, after = (film_log_means(tmp_path / f"{name}.mp4") for name in ("weather", "season"))
