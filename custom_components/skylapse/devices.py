@@ -109,7 +109,7 @@ def _bridge_info(coordinator: SkylapseCoordinator, bridge: str) -> DeviceInfo:
         identifiers={(DOMAIN, bridge)},
         name=announce.name,
         manufacturer=MANUFACTURER,
-        model=host.model,  # shown for the cameras as well: a child device holds no model of its own
+        hw_version=host.model,  # no model: it would be shown for the cameras, which hold none of their own
         serial_number=host.serial,
         sw_version=announce.software,
     )

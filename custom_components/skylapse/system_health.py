@@ -9,7 +9,7 @@ from homeassistant.loader import async_get_integration
 from .const import DOMAIN
 from .coordinator import SkylapseCoordinator
 from .errors import ProcessorError, ProcessorKeyError
-from .protocol import SCHEMA_MAX, SCHEMA_MIN
+from .troubles import own_schemas
 
 
 @callback
@@ -31,7 +31,7 @@ async def _info(hass: HomeAssistant) -> dict[str, Any]:
         "broker": coordinator.connected,
         "bridges": f"{sum(each.online for each in bridges)} / {len(bridges)}",
         "cameras": sum(facts.info is not None for facts in coordinator.system.cameras.values()),
-        "contract": f"{SCHEMA_MIN} – {SCHEMA_MAX}",
+        "contract": own_schemas(),
         "films": len(coordinator.library),
         "processor": _reach(coordinator),
         "bridge_versions": ", ".join(sorted(versions)) or "–",

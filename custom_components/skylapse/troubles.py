@@ -72,9 +72,14 @@ def _apart(facts: BridgeFacts | ProcessorFacts) -> Places | None:
         "name": announce.name,
         "low": str(announce.schema_min),
         "high": str(announce.schema_max),
-        "own": f"{SCHEMA_MIN} – {SCHEMA_MAX}",
+        "own": own_schemas(),
         "side": announce.name if announce.schema_max < SCHEMA_MIN else "Skylapse",
     }
+
+
+def own_schemas() -> str:
+    """Return which schemas of messages are understood here: one, or the first and the last."""
+    return " – ".join(str(each) for each in sorted({SCHEMA_MIN, SCHEMA_MAX}))
 
 
 def _name(bridge: BridgeFacts) -> Places:

@@ -81,8 +81,9 @@ async def test_devices_come_without_a_click(
     await bridge.tell_all()
     await processor.tell_all()
     roof, west, house = (device(hass, loaded, name) for name in ("roof", "roof/west", "processor"))
-    assert (roof.name, roof.model, roof.sw_version) == ("Roof", "Raspberry Pi 4", "0.1.0")
+    assert (roof.name, roof.hw_version, roof.sw_version) == ("Roof", "Raspberry Pi 4", "0.1.0")
     assert roof.serial_number == "100000003d1d1c36"
+    assert roof.model is None, "it would be shown as that of the cameras"
     assert (west.name, west.parent_device_id) == ("West", roof.id)
     assert (house.name, house.entry_type) == ("House", dr.DeviceEntryType.SERVICE)
 
@@ -98,7 +99,7 @@ async def test_a_device_is_described_anew_when_another_version_or_name_is_announ
     await bridge.arrive(software="0.2.0", host=newer, cameras=(replace(WEST, name="Garden"),))
     await processor.arrive("0.3.0")
     roof, west, house = (device(hass, spoken, name) for name in ("roof", "roof/west", "processor"))
-    assert (roof.name, roof.model, roof.sw_version) == ("Roof", "Raspberry Pi 5", "0.2.0")
+    assert (roof.name, roof.hw_version, roof.sw_version) == ("Roof", "Raspberry Pi 5", "0.2.0")
     assert (west.name, west.parent_device_id) == ("Garden", roof.id)
     assert house.sw_version == "0.3.0"
     assert len(updates) == 3
@@ -439,7 +440,7 @@ async def test_system_health_asks_everybody(
     system_health.async_register(hass, Registration())  # type: ignore[arg-type]
     answer = await told["info"](hass)
     assert answer["bridges"] == "1 / 1"
-    assert (answer["broker"], answer["cameras"]) == (True, 1)
+    assert (answer["broker"], answer["cameras"], answer["contract"]) == (True, 1, "1")
     assert (answer["version"], answer["bridge_versions"]) == ("0.1.0", "Roof 0.1.0")
     assert answer["processor_version"] == "–"
     await processor.arrive()

@@ -103,7 +103,7 @@ async def test_an_announce_in_newer_words_is_told_of_until_it_can_be_read(
     async_fire_mqtt_message(hass, f"skylapse/{topic}", json.dumps(newer))
     await hass.async_block_till_done(wait_background_tasks=True)
     issue = f"contract_apart_{subject}"
-    expected = {"name": "Newer", "low": "2", "high": str(schema), "own": "1 – 1", "side": "Skylapse"}
+    expected = {"name": "Newer", "low": "2", "high": str(schema), "own": "1", "side": "Skylapse"}
     assert places(hass, issue) == expected
     await bridge.say(topics.AVAILABILITY, "online")
     assert issues(hass) == {issue}
