@@ -212,6 +212,8 @@ class Today:
                 await self._close_all(live, ending.rest)
                 if not live.reel.levelled_as_a_render or live.reel.skipped or live.reel.picture is None:
                     return ()
+                if await asyncio.to_thread(lambda: live.reel.has_flashes):
+                    return ()
                 product = await self._product(live, live.reel.picture, ending.still, folder, title)
             except (ProcessorError, OSError) as error:
                 _log.warning("the film of today of %s is rendered instead: %s", spec.camera, error)

@@ -31,7 +31,8 @@ from .encode import FilmFacts
 from .encode_segments import examine_ends
 from .errors import FilmError
 from .files import make_folder, sync_file, sync_folder
-from .recipe.smooth import flicker_mev
+from .recipe.doubt import flashes
+from .recipe.smooth import Curve, flicker_mev
 from .today_plan import GROUP, Aim, Moment, PathEnd, Three
 
 HEAD_BYTES = 256 * 1024
@@ -269,10 +270,17 @@ class Reel:
         coloured = sum(segment.coloured for segment in self.segments)
         return exact == frames and coloured in (0, frames)
 
+    @property
+    def has_flashes(self) -> bool:
+        """Tell whether some record may have lied: a render looks which, and does not believe it."""
+        return flashes(self._log_means())
+
     def flicker_mev(self) -> float:
         """Return the film's flicker, as a render's is counted."""
-        means = np.array([mean for segment in self.segments for mean in segment.log_means])
-        return round(flicker_mev(means), 3)
+        return round(flicker_mev(self._log_means()), 3)
+
+    def _log_means(self) -> Curve:
+        return np.array([mean for segment in self.segments for mean in segment.log_means])
 
     def _own(self) -> None:
         """See to it that a film in the library, which is the same file, stays as it is."""

@@ -53,8 +53,9 @@ async def served(tmp_path: Path) -> AsyncIterator[tuple[Service, Client]]:
 
 
 def marked(seq: int, size: tuple[int, int] = (160, 90)) -> bytes:
-    """A picture that shows its number as bright and dark bars."""
-    bars = np.array([[190 if seq >> bit & 1 else 50 for bit in range(_BITS)]], dtype=np.uint8)
+    """A picture that shows its number as bright and dark bars above their opposites: all are as bright."""
+    bits = [seq >> bit & 1 for bit in range(_BITS)]
+    bars = np.array([[190 if bit == row else 50 for bit in bits] for row in (1, 0)], dtype=np.uint8)
     image = Image.fromarray(bars).resize(size, Image.Resampling.NEAREST).convert("RGB")
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=88)
@@ -110,7 +111,7 @@ def seen(video: bytes) -> tuple[list[int], list[int]]:
     with av.open(io.BytesIO(video), "r") as film:
         for place, shown in enumerate(film.decode(video=0)):
             assert shown.time == pytest.approx(place / 30, abs=1e-6)
-            row = shown.to_ndarray(format="gray")[shown.height // 2]
+            row = shown.to_ndarray(format="gray")[shown.height // 4]
             bars = row.reshape(_BITS, -1).mean(axis=1) > 120
             numbers.append(sum(1 << bit for bit in range(_BITS) if bars[bit]))
     return numbers, keys
@@ -347,6 +348,19 @@ async def test_many_frames_that_are_not_its_own_do_not_hold_it_up(
 async def test_without_records_the_film_is_rendered(served: tuple[Service, Client]) -> None:
     _service, client = served
     await deliver(client, *range(1, LONG + 1), exposure_us=None)
+    await until(partial(shows, client, LONG), timeout_s=20)
+    numbers, keys = await asked_for(client, LONG)
+    assert numbers == list(range(1, LONG + 1))
+    assert keys != GROWN
+
+
+async def test_a_record_that_lies_makes_a_render_that_does_not_believe_it(
+    served: tuple[Service, Client],
+) -> None:
+    _service, client = served
+    await deliver(client, *range(1, 20))
+    await deliver(client, 20, exposure_us=4000)
+    await deliver(client, *range(21, LONG + 1))
     await until(partial(shows, client, LONG), timeout_s=20)
     numbers, keys = await asked_for(client, LONG)
     assert numbers == list(range(1, LONG + 1))
