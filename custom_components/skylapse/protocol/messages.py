@@ -1,7 +1,4 @@
-"""Every message that is not a snapshot, a plan or a frame record: who says what, in which units.
-
-Fields may be added with a default; they are never renamed or redefined within a schema.
-"""
+"""Every message but snapshots, plans and frame records. Fields are added with a default, never redefined."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
