@@ -38,6 +38,16 @@ def _gain(camera: CameraFacts) -> float | None:
     return camera.frame.analogue_gain * (camera.frame.digital_gain or 1.0)
 
 
+def _focus_attributes(camera: CameraFacts) -> dict[str, Any]:
+    """Return where infinity was found, if it was looked for."""
+    focus = camera.state.focus if camera.state else None
+    return {
+        "infinity": focus.infinity_dioptre if focus else None,
+        "found_at": focus.found_at if focus else None,
+        "drifted": focus.drifted if focus else None,
+    }
+
+
 def _frames_today(camera: CameraFacts) -> int | None:
     """Return how many frames are stored of the day that it is at the camera, or of the night that goes on."""
     if camera.store is None:
@@ -142,6 +152,17 @@ CAMERA_SENSORS: tuple[SensorRow[CameraFacts], ...] = (
         state_class=SensorStateClass.MEASUREMENT,
         entity_registry_enabled_default=False,
         value_fn=_colour_temperature,
+    ),
+    SensorRow(
+        key="focus",
+        translation_key="focus",
+        native_unit_of_measurement="dpt",
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=2,
+        entity_registry_enabled_default=False,
+        needs_focus=True,
+        value_fn=lambda camera: camera.frame.focus_dioptre if camera.frame else None,
+        attributes_fn=_focus_attributes,
     ),
     SensorRow(
         key="next_capture",

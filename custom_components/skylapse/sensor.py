@@ -33,13 +33,19 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the sensors of everything that is present, and comes; those of schedules and profiles too."""
-    async_follow(entry, async_add_entities, _make)
+    async_follow(entry, async_add_entities, _make, at_announces=True)
     async_follow_schedules(entry, async_add_entities, Platform.SENSOR)
     async_follow_profiles(entry, async_add_entities, Platform.SENSOR)
 
 
 def _make(coordinator: SkylapseCoordinator, subject: Subject) -> list[SkylapseSensor]:
-    return [SkylapseSensor(coordinator, subject, description) for description in SENSORS[subject.kind]]
+    camera = coordinator.camera(subject.id) if subject.kind == "camera" else None
+    moves = camera is not None and camera.info is not None and camera.info.focus
+    return [
+        SkylapseSensor(coordinator, subject, description)
+        for description in SENSORS[subject.kind]
+        if moves or not description.needs_focus
+    ]
 
 
 class SkylapseSensor(SkylapseEntity, SensorEntity):

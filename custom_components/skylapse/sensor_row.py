@@ -17,6 +17,8 @@ class SensorRow[F](SensorEntityDescription):
 
     value_fn: Callable[[F], Value]
     attributes_fn: Callable[[F], dict[str, Any]] | None = None
+    needs_focus: bool = False
+    """Only for cameras whose lens moves."""
     from_processor: bool = False
     """Known from the processor, whoever's device it belongs to: it is there while a bridge is away."""
 

@@ -16,9 +16,16 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.skylapse.protocol import topics
-from custom_components.skylapse.protocol.messages import Clock, Counts, JobState, ProcessorHealth, StoreState
+from custom_components.skylapse.protocol.messages import (
+    Clock,
+    Counts,
+    Focus,
+    JobState,
+    ProcessorHealth,
+    StoreState,
+)
 from tests.integration.dashboard import attributes, entries, shown, state
-from tests.integration.speakers import HEALTH, NOW, STATE, WEST, Bridge, Processor
+from tests.integration.speakers import FRAME, HEALTH, NOW, STATE, WEST, Bridge, Processor
 
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / "custom_components" / "skylapse"
@@ -84,6 +91,7 @@ OFF_BY_DEFAULT = {
     "sensor.roof_uptime": "2026-06-21T17:00:00+00:00",
     "sensor.roof_west_colour_temperature": "5500",
     "sensor.roof_west_exposure_time": "12.5",
+    "sensor.roof_west_focus": STATE_UNKNOWN,
     "sensor.roof_west_gain": "2.02",
     "sensor.roof_west_next_capture": "2026-06-21T18:00:15+00:00",
 }
@@ -105,6 +113,20 @@ async def test_raw_figures_are_there_for_those_who_want_them(
     spoken: MockConfigEntry,
 ) -> None:
     assert {entity: state(hass, entity) for entity in OFF_BY_DEFAULT} == OFF_BY_DEFAULT
+
+
+async def test_the_focus_is_shown_of_lenses_that_move(
+    hass: HomeAssistant, all_enabled: None, loaded: MockConfigEntry, bridge: Bridge
+) -> None:
+    await bridge.arrive(cameras=(replace(WEST, focus=False),))
+    assert hass.states.get("sensor.roof_west_focus") is None
+    await bridge.arrive(cameras=(WEST,))
+    assert attributes(hass, "sensor.roof_west_focus")["infinity"] is None
+    await bridge.say(topics.FRAME, replace(FRAME, focus_dioptre=0.5))
+    await bridge.say(topics.STATE, replace(STATE, focus=Focus(infinity_dioptre=0.25, found_at=NOW)))
+    assert state(hass, "sensor.roof_west_focus") == "0.5"
+    told = attributes(hass, "sensor.roof_west_focus")
+    assert (told["infinity"], told["found_at"], told["drifted"]) == (0.25, NOW, False)
 
 
 async def test_entities_have_stable_ids_and_categories(hass: HomeAssistant, spoken: MockConfigEntry) -> None:
