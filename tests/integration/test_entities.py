@@ -458,3 +458,10 @@ async def test_what_a_driver_finds_out_later_is_added_once(
     assert entries(hass, loaded) == []
     await bridge.arrive()
     assert len(entries(hass, loaded)) == before
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_what_is_wrong_with_a_lens_has_one_name(language: str) -> None:
+    words = json.loads((HOME / "translations" / f"{language}.json").read_text("utf-8"))
+    sensor = words["entity"]["binary_sensor"]["lens_obstructed"]["state_attributes"]["reason"]["state"]
+    assert words["selector"]["lens_fault"]["options"] == sensor
