@@ -24,6 +24,7 @@ ENTITIES = {
     "binary_sensor.roof_connectivity": ("bridge", "connectivity"),
     "binary_sensor.roof_delivery": ("bridge", "delivery"),
     "binary_sensor.processor_connectivity": ("processor", "connectivity"),
+    "binary_sensor.west_capturing": ("camera", "capturing"),
     "binary_sensor.west_problem": ("camera", "problem"),
     "image.west_latest_frame": ("camera", "latest_frame"),
     "sensor.west_frames_today": ("camera", "frames_today"),
@@ -33,6 +34,7 @@ WELL: dict[str, Any] = {
     "binary_sensor.roof_connectivity": "on",
     "binary_sensor.roof_delivery": "off",
     "binary_sensor.processor_connectivity": "on",
+    "binary_sensor.west_capturing": "off",
     "binary_sensor.west_problem": "off",
     "image.west_latest_frame": ("2026-06-21T10:00:00+00:00", {"entity_picture": f"{PICTURE}?token=a"}),
     "sensor.west_frames_today": "1",
@@ -169,3 +171,9 @@ async def test_moments_in_reasons_are_in_the_time_of_the_house(page: Page) -> No
     reason = "13 frames too late since 2026-06-21 17:00:00 UTC"
     shown = await card(page, hass(binary_sensor__west_problem=("on", {"reason": reason})))
     await expect(shown.locator(".trouble")).to_contain_text("13 frames too late since Sunday, June 21, 19:00")
+
+
+async def test_a_camera_without_a_further_picture_says_so(page: Page) -> None:
+    reason = "pictures has no other picture by 20:00 UTC"
+    shown = await card(page, hass(binary_sensor__west_capturing=("off", {"reason": reason})))
+    await expect(shown.locator(".trouble")).to_have_text([f"There is no picture to take: {reason}"])

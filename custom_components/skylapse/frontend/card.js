@@ -359,6 +359,10 @@ export class SkylapseCard extends Card {
     if (!isProcessorAway) {
       look(bridge, "delivery", t.delivery);
     }
+    const noPicture = this._state("binary_sensor", "capturing")?.attributes.reason;
+    if (noPicture) {
+      told.push(say(t.noPicture, { reason: inLocalTime(hass, noPicture) }));
+    }
     const dropped = Number(this._state("sensor", "frames_dropped")?.state);
     if (dropped > 0) {
       told.push(dropped === 1 ? t.oneDropped : say(t.dropped, { count: dropped }));
