@@ -23,7 +23,7 @@ from PIL import Image
 from .cli_common import ended_by, named
 from .decode import Pixels
 from .decode_video import Darkroom, Grey, Recording, Shot, VideoFacts
-from .errors import ProcessorError, RequestError, unreadable
+from .errors import CancelledError, ProcessorError, RequestError, unreadable
 from .extract import ExtractWish, Report, Taken, captured_at, chosen, file_name, judged, problem_of, sharpness
 
 REPORT = "report.json"
@@ -85,19 +85,20 @@ def run_frames(arguments: argparse.Namespace) -> int:
         from_s=arguments.from_s,
         to_s=arguments.to_s,
     )
+    stop = threading.Event()
     for number in ended_by():
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, lambda *_: stop.set())
     try:
         wish.check()
-        report = extract(arguments.video, arguments.output, wish, _writer(arguments))
+        report = extract(arguments.video, arguments.output, wish, _writer(arguments), stop.is_set)
+    except CancelledError:
+        _fail("cancelled")
+        return _CANCELLED
     except RequestError as error:
         place = _OPTIONS.get(error.field, f"--{error.field}" if error.field else "")
         return _fail(RequestError(place, error.why))
     except ProcessorError as error:
         return _fail(error)
-    except KeyboardInterrupt:
-        _fail("cancelled")
-        return _CANCELLED
     print(json.dumps(report.as_json()) if arguments.json else _words(report, arguments.output))
     return 0
 
@@ -106,23 +107,36 @@ Write = Callable[[Pixels, Path], Path]
 """Writes a picture under a name without its ending; returns where it lies."""
 
 
-def extract(video: Path, folder: Path, wish: ExtractWish, write: Write) -> Report:
-    """Write the frames, their sidecars and at last the report; raise PictureError or RequestError."""
+def extract(
+    video: Path,
+    folder: Path,
+    wish: ExtractWish,
+    write: Write,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Write the frames, their sidecars and at last the report.
+
+    Raises PictureError, RequestError or CancelledError; nothing is left in the folder then.
+    """
     started = time.monotonic()
-    with _room(folder), Recording(video) as recording:
+    with _room(folder), Recording(video, is_cancelled) as recording:
         facts = recording.facts
         kept = list(_watched(_in_order(chosen(recording, wish), _Desk(folder, write, facts))))
         if not kept:
             raise RequestError("", f"{video.name} has no frame in what was asked for")
         broken, ended_s, facts = recording.damaged, recording.ended_s, recording.facts
-    report = Report(
-        facts=facts,
-        taken=judged(kept),
-        broken=broken,
-        ended_s=ended_s,
-        seconds=round(time.monotonic() - started, 2),
-    )
-    (folder / REPORT).write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
+        report = Report(
+            facts=facts,
+            taken=judged(kept),
+            broken=broken,
+            ended_s=ended_s,
+            seconds=round(time.monotonic() - started, 2),
+        )
+        text = json.dumps(report.as_json(), indent=1) + "\n"
+        try:
+            (folder / REPORT).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise _full(folder, error) from error
     return report
 
 
@@ -147,8 +161,7 @@ class _Desk:
             path = self._write(room.pixels(shot.frame), self._folder / file_name(number))
             taken = _taken(path, self._facts, shot, grey)
         except OSError as error:
-            why = f"{self._folder} cannot be written ({unreadable(error)})"
-            raise RequestError("output", why) from error
+            raise _full(self._folder, error) from error
         tiny = cv2.resize(grey, _JUDGED_SIZE, interpolation=cv2.INTER_AREA)
         return taken, np.asarray(tiny, dtype=np.uint8)
 
@@ -179,8 +192,8 @@ def _room(folder: Path) -> Iterator[None]:
 
     One that holds something is refused, since frames of two recordings would mix.
     """
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
-        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise RequestError("output", f"{folder} is not empty")
@@ -193,9 +206,13 @@ def _room(folder: Path) -> Iterator[None]:
     except BaseException:
         for path in folder.iterdir():
             path.unlink(missing_ok=True)
-        if is_new:
-            folder.rmdir()
+        for each in made:
+            each.rmdir()
         raise
+
+
+def _full(folder: Path, error: OSError) -> RequestError:
+    return RequestError("output", f"{folder} cannot be written ({unreadable(error)})")
 
 
 def _taken(path: Path, facts: VideoFacts, shot: Shot, grey: Grey) -> Taken:

@@ -5,7 +5,7 @@ Decoders paint over what they cannot read and go on with that, so frames count a
 next key frame. A film that turns its picture by metadata, as telephones do, is turned.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from skylapse_protocol.codec import parse_time
 
 from .decode import MAX_PIXELS, Pixels
 from .decode_ahead import Ahead, Follow
-from .errors import PictureError, unreadable
+from .errors import CancelledError, PictureError, unreadable
 
 THREADS = 2
 GREY_COLUMNS = 320
@@ -69,9 +69,9 @@ class Shot:
 class Recording:
     """One video file. Use as a context."""
 
-    def __init__(self, path: Path) -> None:
-        """Remember where it lies."""
-        self._path = path
+    def __init__(self, path: Path, is_cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Remember where it lies, and whom to ask before each packet; CancelledError ends the walk."""
+        self._path, self._is_cancelled = path, is_cancelled
         self._container: av.container.InputContainer | None = None
         self._stream: VideoStream | None = None
         self._ahead: Ahead | None = None
@@ -169,6 +169,8 @@ class Recording:
         """Decode packet by packet, so that a broken one costs no more than itself."""
         _, _, ahead = self._opened()
         while True:
+            if self._is_cancelled():
+                raise CancelledError
             try:
                 packet = ahead.next()
             except av.FFmpegError:

@@ -269,7 +269,7 @@ def test_a_disk_that_is_full_is_said(video: Path, tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     (tmp_path / "there").mkdir()
-    for name in ("there", "new"):
+    for name in ("there", "new", "new/and/newer"):
         with pytest.raises(RequestError, match=r"cannot be written \(No space left"):
             extract(video, tmp_path / name, ExtractWish(count=4), write)
     assert list(tmp_path.rglob("*")) == [tmp_path / "there"]
