@@ -201,7 +201,7 @@ class Deployer:
                 self._published.pop(row.name(self.coordinator.root, **ids), None)
 
     async def async_forget(self, bridges: Iterable[str], cameras: Iterable[CameraName]) -> None:
-        """Empty everything that was deployed to bridges and cameras that are gone."""
+        """Empty everything that was deployed to bridges and cameras that are gone, and what these said last."""
         async with self._lock:
             for bridge in bridges:
                 await self._empty(topics.UPLINK, bridge=bridge)
@@ -302,7 +302,7 @@ class Deployer:
     async def _forget_camera(self, name: CameraName) -> None:
         for key in ("snapshot_too_large", "plan_too_large", "plan_shortened"):
             async_set_issue(self.hass, False, key, str(name))
-        for row in (topics.SNAPSHOT, topics.PLAN):
+        for row in (topics.SNAPSHOT, topics.PLAN, topics.STATE):
             await self._empty(row, bridge=name.bridge, camera=name.camera)
         self.plans.pop(str(name), None)
         for kind in ("snapshot", "plan"):

@@ -225,8 +225,11 @@ async def test_what_is_gone_for_good_is_emptied(
 ) -> None:
     await processor.arrive()
     await bridge.arrive(cameras=(WEST, replace(WEST, id="east", name="East")))
+    await bridge.say(topics.STATE, STATE, camera="east")
     await bridge.arrive(cameras=(WEST,))
     assert published(mqtt, "skylapse/roof/east/plan/set")[-1] == b""
+    assert published(mqtt, "skylapse/roof/east/state") == [b""]
+    assert "roof/east" not in loaded.runtime_data.coordinator.system.cameras
     assert published(mqtt, PLAN)[-1] != b""
     assert published(mqtt, UPLINK)[-1] != b""
     await bridge.say(topics.ANNOUNCE, None)
