@@ -67,10 +67,11 @@ class Footage:
         """Return the frames of a film; raise FilmError where they make none."""
         selection = leading(spec, None if spec.from_at else spec.day)
         light = same_light(steps_of(spec.recipe, spec.parameters)) if spec.from_at else None
-        found = [
-            frame for camera in spec.shown for frame in self._take(replace(selection, camera=camera), light)
+        taken = [
+            (each, [frame for frame in self._take(each, light) if frame.state != FrameState.BAD])
+            for each in (replace(selection, camera=camera) for camera in spec.shown)
         ]
-        good = tuple(frame for frame in found if frame.state != FrameState.BAD)
+        good = tuple(frame for _, frames in taken for frame in frames)
         if not good:
             raise FilmError(f"{spec.camera}, {spec.day}: no frame is stored that a film could be made of")
         if lonely := one_frame_alone(spec, good):
@@ -78,7 +79,7 @@ class Footage:
         if nightless := self._nightless(spec, selection):
             raise NoPicturesError(f"{spec.camera}, {spec.day}: {nightless}")
         if not merges_brackets(spec):
-            return self._overlaps.filled(selection, good)
+            return tuple(frame for each, frames in taken for frame in self._overlaps.filled(each, frames))
         beside = self._members(selection)
         return tuple(sorted((*good, *beside), key=lambda frame: (frame.name.captured_at, frame.name.seq)))
 

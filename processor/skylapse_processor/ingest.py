@@ -49,6 +49,10 @@ _BACKLOG = 100_000
 MEASURE_THREADS = 2
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 300.0
 """Between two tries to measure one frame; each wait is twice as long as the one before."""
+_DOUBLINGS = 16
+"""Beyond these no wait grows."""
+_MOST_FAILURES = 10
+"""After so many, a disk that does not give a picture is taken at its word: it is broken."""
 
 Identity = tuple[CameraName, str, int]
 Arrival = Literal["new", "same", "clash"]
@@ -263,7 +267,7 @@ class Ingest:
 
     def _try_later(self, each: _Unsettled) -> None:
         """Put a frame that could not be settled back: films of today wait for it."""
-        wait_s = min(FIRST_RETRY_S * 2.0**each.failures, LONGEST_RETRY_S)
+        wait_s = min(FIRST_RETRY_S * 2.0 ** min(each.failures, _DOUBLINGS), LONGEST_RETRY_S)
         each.anew, each.failures = True, each.failures + 1
         _log.exception("%s could not be measured; it is tried again in %.0f s", each.frame.name, wait_s)
         each.retry = asyncio.get_running_loop().call_later(wait_s, self._try, each)
@@ -293,7 +297,7 @@ class Ingest:
             each, looking = await self._started.get()
             try:
                 if looking is not None:
-                    each.judged = await self._judged(each.frame, looking)
+                    each.judged = await self._judged(each, looking)
                 if each.judged is not None:
                     await self._settle(each.frame, *each.judged)
             except Exception:  # noqa: BLE001 - one picture must not end the measuring of all others
@@ -301,14 +305,20 @@ class Ingest:
             else:
                 del self._unsettled[each.frame.name]
 
-    async def _judged(self, frame: StoredFrame, looking: "asyncio.Future[_Looked]") -> _Judged:
-        """Return what measuring a frame has brought, and the verdict."""
-        measured = None
+    async def _judged(self, each: _Unsettled, looking: "asyncio.Future[_Looked]") -> _Judged:
+        """Return what measuring a frame has brought, and the verdict.
+
+        Raises OSError for a disk that may do better soon: the picture need not be broken.
+        """
+        frame, measured = each.frame, None
         try:
             seen, facts = await looking
             measured = seen.measured
             verdict = await asyncio.to_thread(self._judgement, frame, seen, facts)
         except (PictureError, OSError) as error:
+            is_passing = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+            if is_passing and each.failures < _MOST_FAILURES:
+                raise
             verdict = Verdict(kind="broken", reason=str(error))
         if verdict.kind != "good":
             _log.warning("%s is kept but left out of films: %s", frame.name, verdict.reason)

@@ -214,6 +214,39 @@ async def test_a_frame_that_could_not_be_settled_is_measured_again_and_the_film_
         await until(lambda: grown(client, 6), timeout_s=20)
 
 
+async def test_a_disk_that_fails_for_a_moment_makes_no_picture_broken(tmp_path: Path) -> None:
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
+        data, record = frame(1)
+        in_the_way = service._store.layout.thumb(record.name, record.day)
+        in_the_way.mkdir(parents=True)
+        await client.upload(data, record)
+        each = await until(lambda: service._ingest._unsettled.get(record.name), timeout_s=20)
+        await until(lambda: each.failures, timeout_s=20)
+        assert await states(client, ["unmeasured"])
+        in_the_way.rmdir()
+        await service.rescan()
+        await until(lambda: states(client, ["good"]), timeout_s=20)
+
+
+async def test_however_often_a_frame_fails_the_others_are_measured(tmp_path: Path) -> None:
+    async with serving(write_config(tmp_path / "processor")) as (service, client):
+        (catalogue,) = (tmp_path / "processor").rglob("catalogue.db")
+        with closing(sqlite3.connect(catalogue)) as disturbed:
+            disturbed.execute(
+                "CREATE TRIGGER disturbed BEFORE UPDATE OF state ON frames WHEN NEW.seq = 1"
+                " BEGIN SELECT RAISE(ABORT, 'never'); END"
+            )
+        data, record = frame(1)
+        await client.upload(data, record)
+        each = await until(lambda: service._ingest._unsettled.get(record.name), timeout_s=20)
+        await until(lambda: each.failures, timeout_s=20)
+        each.failures = 2000
+        await service.rescan()
+        await until(lambda: each.failures > 2000, timeout_s=20)
+        await client.upload(*frame(2))
+        await until(lambda: states(client, ["unmeasured", "good"]), timeout_s=20)
+
+
 async def states(client: Client, wanted: list[str]) -> bool:
     """Whether the frames of the camera are in these states, the oldest first."""
     items = (await client.get("cameras/roof/west/frames")).value["items"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from skylapse_processor.jobs import RenderSpec
 from skylapse_processor.overlap import chosen
 from skylapse_processor.service import Service
 from skylapse_processor.store.rows import StoredFrame
@@ -105,6 +106,18 @@ async def test_a_render_is_lent_them_to_the_end_of_its_window_and_no_further(
     await take(client, RULED[-1])
     assert (await film_of(client, "all-day", size="480p"))[0] == list(range(2, 45, 2))
     assert (await client.get(TODAY)).value["window"] == "sunset"
+
+
+async def test_beside_another_camera_each_is_lent_its_own(served: tuple[Service, Client]) -> None:
+    service, client = served
+    await take(client, LAST)
+    await deliver(client, *range(2, LAST + 1, 2), camera="east", **MORNING)
+    spec = RenderSpec(camera=WEST, day=DAY, window="all-day", profile="f", cameras=("roof/west", "roof/east"))
+    found = service._dispatch._footage.of(spec)
+    numbers = {
+        camera: [each.name.seq for each in found if each.name.camera == camera] for camera in spec.shown
+    }
+    assert list(numbers.values()) == [list(range(2, LAST + 1, 2))] * 2
 
 
 async def test_when_windows_are_is_learnt_of_plans(

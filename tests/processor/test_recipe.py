@@ -27,7 +27,7 @@ from skylapse_processor.recipe.layer import Latent
 from skylapse_processor.recipe.level import balance, level
 from skylapse_processor.recipe.look import KNEE, Look, apply, s_curve, shoulder
 from skylapse_processor.recipe.parameters import Changes
-from skylapse_processor.recipe.plan import Curve, Plan, make
+from skylapse_processor.recipe.plan import Curve, Plan, make, pick
 from skylapse_processor.recipe.smooth import flicker_mev, smooth, smooth_robust
 
 from .pictures import START, Evening, evening
@@ -446,3 +446,8 @@ def test_every_nth_frame_can_be_selected() -> None:
     plan = _plan(np.arange(10.0))
     cooked = cook(plan, steps_of("clean", {"select": {"every": 3}}))
     assert [frame.name for frame in cooked.frames] == ["0.jpg", "3.jpg", "6.jpg", "9.jpg"]
+
+
+def test_frames_that_were_denied_are_known_by_their_new_numbers() -> None:
+    plan = replace(make(tuple(SourceFrame(path=Path("x"), name=f"{n}.jpg") for n in range(6))), denied=(1, 4))
+    assert pick(plan, np.array([0, 2, 4, 5])).denied == (2,)

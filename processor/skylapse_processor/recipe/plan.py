@@ -94,6 +94,7 @@ def pick(plan: Plan, keep: NDArray[np.intp]) -> Plan:
         log_mean=plan.log_mean[keep],
         colour_ev=plan.colour_ev[keep],
         gain_ev=plan.gain_ev[keep],
+        denied=tuple(np.flatnonzero(np.isin(keep, plan.denied)).tolist()),
     )
 
 
