@@ -103,7 +103,7 @@ async def async_remove_config_entry_device(
         return True
     if not coordinator.connected:
         return False
-    if subject not in coordinator.system.present:
+    if subject not in coordinator.system.present | coordinator.system.strangers:
         entry.runtime_data.wishes.async_forget(subject)
         return True
     if subject.kind == "camera" or coordinator.is_available(subject):

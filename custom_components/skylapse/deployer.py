@@ -201,7 +201,7 @@ class Deployer:
                 self._published.pop(row.name(self.coordinator.root, **ids), None)
 
     async def async_forget(self, bridges: Iterable[str], cameras: Iterable[CameraName]) -> None:
-        """Empty everything that was deployed to bridges and cameras that are gone, and what these said last."""
+        """Empty all that was deployed to bridges and cameras that are gone, and what they said last."""
         async with self._lock:
             for bridge in bridges:
                 await self._empty(topics.UPLINK, bridge=bridge)

@@ -136,6 +136,14 @@ class System:
         cameras = {Subject(kind="camera", id=name) for name, facts in self.cameras.items() if facts.info}
         return bridges | cameras | ({PROCESSOR} if self.processor.announce else set())
 
+    @property
+    def strangers(self) -> set[Subject]:
+        """Those who announced themselves last in words that cannot be read."""
+        bridges = {
+            Subject(kind="bridge", id=bridge.id) for bridge in self.bridges.values() if bridge.stranger
+        }
+        return bridges | ({PROCESSOR} if self.processor.stranger else set())
+
     def apply(self, message: topics.Decoded, now: datetime) -> set[Subject]:
         """Take in a message and return the subjects that it changed; what is no fact changes none."""
         handler = _HANDLERS.get(message.topic.path)
@@ -235,6 +243,8 @@ def _counts(system: System, bridge: str) -> Counts | None:
 
 
 def _state(system: System, ids: dict[str, str], message: Any, _now: datetime) -> set[Subject]:
+    if message is None and _camera(ids) not in system.cameras:
+        return set()
     return system.update_camera(_camera(ids), state=message)
 
 

@@ -1,5 +1,6 @@
 """Setting up, unloading, devices that come and go, what is hostile, what only a person can put right."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -37,6 +38,7 @@ from custom_components.skylapse.protocol import topics
 from tests.integration.brokerage import PATIENCE_S, published
 from tests.integration.speakers import ANNOUNCE, FILM, HEALTH, WEST, Bridge, Processor
 from tests.integration.theatre import KEY, FakeProcessor
+from tests.integration.troubles import issues
 from tests.support.waiting import until
 
 
@@ -183,6 +185,34 @@ async def test_a_device_is_deleted_by_hand_only_when_it_is_away(
         "processor/announce",
     ):
         assert published(mqtt, f"skylapse/{topic}")[-1] == b""
+
+
+@pytest.mark.parametrize("name", ["roof", "processor"])
+async def test_who_speaks_newer_words_is_deleted_only_when_he_is_away_and_with_his_repair(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    loaded: MockConfigEntry,
+    bridge: Bridge,
+    processor: Processor,
+    hass_ws_client: WebSocketGenerator,
+    name: str,
+) -> None:
+    assert await async_setup_component(hass, "config", {})
+    await bridge.arrive()
+    await processor.arrive()
+    assert await hass.config_entries.async_reload(loaded.entry_id)
+    newer = json.dumps({"schema": 2, "name": "Newer", "schema_min": 2, "schema_max": 2})
+    client = await hass_ws_client(hass)
+    for availability, is_deleted in (("online", False), ("offline", True)):
+        async_fire_mqtt_message(hass, f"skylapse/{name}/announce", newer)
+        async_fire_mqtt_message(hass, f"skylapse/{name}/availability", availability)
+        await hass.async_block_till_done(wait_background_tasks=True)
+        assert issues(hass) == {f"contract_apart_{name}"}
+        answer = await client.remove_device(device(hass, loaded, name).id)
+        await hass.async_block_till_done(wait_background_tasks=True)
+        assert answer["success"] is is_deleted
+        assert published(mqtt, f"skylapse/{name}/announce") == ([b""] if is_deleted else [])
+    assert issues(hass) == set()
 
 
 async def test_while_the_broker_is_away_nobody_is_taken_for_gone(
