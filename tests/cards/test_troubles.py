@@ -139,6 +139,19 @@ async def test_a_broker_that_is_away_is_said_and_the_picture_stays(page: Page) -
     await expect(picture).to_be_visible()
 
 
+async def test_who_goes_back_to_the_picture_while_nobody_is_heard_is_told_when_it_comes(page: Page) -> None:
+    await with_picture(page)
+    shown = await card(page, hass())
+    await expect(shown.get_by_alt_text("Latest frame of West")).to_have_js_property("naturalWidth", 160)
+    await shown.get_by_role("button", name="Today").click()
+    await expect(shown.get_by_text("Try again")).to_be_visible()
+    nobody = hass(**{entity.replace(".", "__"): "unavailable" for entity in WELL})
+    await page.evaluate(f"({TELL})({json.dumps(nobody)})")
+    await shown.get_by_role("button", name="Picture").click()
+    await expect(shown.get_by_text("is here again when the camera is heard")).to_be_visible()
+    await expect(shown.get_by_text("Try again")).to_have_count(0)
+
+
 async def test_a_card_that_begins_while_nobody_is_heard_says_when_its_picture_comes(page: Page) -> None:
     nobody = hass("de", **{entity.replace(".", "__"): "unavailable" for entity in WELL})
     shown = await card(page, nobody)

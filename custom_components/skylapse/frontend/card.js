@@ -188,7 +188,7 @@ export class SkylapseCard extends Card {
     const path = state?.attributes.entity_picture;
     if (!path) {
       const isUnheard = this._hass.states[entity]?.state === "unavailable";
-      if (!isUnheard || !this._picture?.src) {
+      if (!isUnheard || !this._picture?.src || !this._stage.contains(this._picture)) {
         this._say(isUnheard ? this.said.frameAway : this.said.noFrame);
       }
       return;
