@@ -43,11 +43,11 @@ async def ws_day(
     if entry is None or camera is None:
         _refuse(connection, msg, "camera_unknown", camera=msg["camera"])
         return
-    specs, place = entry.runtime_data.specs, read_place(hass)
+    schedules, place = entry.runtime_data.specs.effective, read_place(hass)
     now = to_bridge(camera.clock, dt_util.utcnow())
-    day = await hass.async_add_executor_job(compile_day, specs.effective, str(camera.name), place, now)
+    day = await hass.async_add_executor_job(compile_day, schedules, str(camera.name), place, now)
 
-    names = {schedule.id: schedule.name for schedule in specs.effective}
+    names = {schedule.id: schedule.name for schedule in schedules}
 
     def told(window: Window) -> dict[str, Any]:
         return {**write(window), "title": names[window.schedule]}

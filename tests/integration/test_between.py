@@ -1,6 +1,8 @@
 """What may be gone between one step and the next: cameras, bridges, devices, sources, half an answer."""
 
+import asyncio
 from collections.abc import Awaitable
+from typing import Any
 
 import pytest
 from aiohttp import ClientPayloadError
@@ -9,8 +11,9 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_mqtt_message
-from pytest_homeassistant_custom_component.typing import MqttMockHAClient
+from pytest_homeassistant_custom_component.typing import MqttMockHAClient, WebSocketGenerator
 
+from custom_components.skylapse.brain.day import compile_day
 from custom_components.skylapse.configuration import read_configuration, read_profiles
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.devices import device_info
@@ -75,6 +78,33 @@ async def test_a_bridge_is_wiped_off_the_broker_and_no_other_ones_cameras(
     await spoken.runtime_data.coordinator.async_wipe(Subject(kind="bridge", id="shed"))
     assert published(mqtt, "skylapse/shed/announce") == [b""]
     assert published(mqtt, "skylapse/roof/west/state") == []
+
+
+async def test_a_schedule_that_goes_while_the_day_is_worked_out_does_no_harm(
+    hass: HomeAssistant,
+    spoken: MockConfigEntry,
+    hass_ws_client: WebSocketGenerator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    specs, gone = spoken.runtime_data.specs, asyncio.Event()
+
+    async def remove() -> None:
+        stop = specs.async_listen(gone.set)
+        for subentry in list(spoken.get_subentries_of_type("schedule")):
+            hass.config_entries.async_remove_subentry(spoken, subentry.subentry_id)
+        await gone.wait()
+        stop()
+
+    def compile_meanwhile(*given: Any) -> Any:
+        asyncio.run_coroutine_threadsafe(remove(), hass.loop).result()
+        return compile_day(*given)
+
+    monkeypatch.setattr("custom_components.skylapse.websocket.compile_day", compile_meanwhile)
+    client = await hass_ws_client()
+    await client.send_json_auto_id({"type": "skylapse/day", "camera": "roof/west"})
+    answer = await client.receive_json()
+    assert specs.effective == ()
+    assert "Hourly" in {window["title"] for window in answer["result"]["windows"]}
 
 
 async def test_half_an_answer_of_the_processor_is_an_unreachable_one() -> None:
