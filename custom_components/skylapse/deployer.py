@@ -150,7 +150,7 @@ class Deployer:
 
     async def _deploy_to(self, cameras: list[CameraFacts], now: datetime) -> None:
         configuration = self.configuration = read_configuration(self.hass, self.entry)
-        self._left_out.async_tell(configuration)
+        self._left_out.async_tell(configuration, self.ledger)
         stamp_profiles(configuration, self.ledger, now)
         changed: set[Subject] = set()
         for camera in cameras:
@@ -248,7 +248,7 @@ class Deployer:
         self.ledger = ledger
         self._say_what_does_not_fit(name, deployment)
         ids = {"bridge": camera.name.bridge, "camera": camera.name.camera}
-        told: dict[str, Any] = {"schedule_problem": self._left_out.reason(configuration, name)}
+        told: dict[str, Any] = {"schedule_problem": self._left_out.reason(configuration, name, ledger)}
         if deployment.snapshot is not None:
             await self._publish(topics.SNAPSHOT, deployment.snapshot, **ids)
             told["snapshot_version"] = deployment.snapshot.version

@@ -4,6 +4,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.translation import async_get_cached_translations
 
 from .brain.deploy import Configuration
+from .brain.ledger import Ledger
 from .const import DOMAIN, LOGGER
 from .issues import async_set_issue
 
@@ -21,7 +22,7 @@ class LeftOut:
         """Schedules that a repair tells of."""
 
     @callback
-    def async_tell(self, configuration: Configuration) -> None:
+    def async_tell(self, configuration: Configuration, ledger: Ledger) -> None:
         """Tell of what is left out now: a line for what is new, a repair for each schedule that is on."""
         for fault in configuration.faults:
             if fault not in self._faults:
@@ -30,7 +31,7 @@ class LeftOut:
         idle = {each.id: each for each in configuration.unusable_schedules if each.enabled}
         self._forget(self._told - idle.keys())
         for schedule in idle.values():
-            profiles = ", ".join(configuration.missed_by([schedule]))
+            profiles = ", ".join(configuration.missed_by([schedule], ledger))
             async_set_issue(self.hass, True, ISSUE, schedule.id, name=schedule.name, profiles=profiles)
         self._told = set(idle)
 
@@ -44,12 +45,13 @@ class LeftOut:
         for schedule in schedules:
             async_set_issue(self.hass, False, ISSUE, schedule)
 
-    def reason(self, configuration: Configuration, camera: str) -> str | None:
+    def reason(self, configuration: Configuration, camera: str, ledger: Ledger) -> str | None:
         """Return why a camera photographs nothing by some schedules, None where it does by all."""
         idle = [each for each in configuration.unusable_schedules if each.enabled and each.covers(camera)]
         if not idle:
             return None
         words = async_get_cached_translations(self.hass, self.hass.config.language, "common", DOMAIN)
         return words.get(f"component.{DOMAIN}.common.{ISSUE}", "{schedules}: {profiles}").format(
-            schedules=", ".join(each.name for each in idle), profiles=", ".join(configuration.missed_by(idle))
+            schedules=", ".join(each.name for each in idle),
+            profiles=", ".join(configuration.missed_by(idle, ledger)),
         )

@@ -56,15 +56,26 @@ async def test_what_a_deleted_profile_stops_is_told_of_and_shown_nowhere_as_if_i
     assert state(hass, PROBLEM).state == "off"
     await delete(hass, spoken, "f")
     assert issues(hass) == {f"schedule_unusable_{each}" for each in ("sunrise", "sunset", "daytime")}
-    assert places(hass, "schedule_unusable_sunset") == {"name": "Sunset", "profiles": "f"}
+    assert places(hass, "schedule_unusable_sunset") == {"name": "Sunset", "profiles": "Mountain spot"}
     assert state(hass, PROBLEM).state == "on"
-    reason = "nothing is photographed by Sunrise, Sunset, Daytime: f is gone or cannot be used"
+    reason = "nothing is photographed by Sunrise, Sunset, Daytime; gone or cannot be used: Mountain spot"
     assert state(hass, PROBLEM).attributes["reason"] == reason
     assert await windows(hass_ws_client) == ["hourly"]
     assert state(hass, "calendar.timelapse_windows").attributes["message"] == "Hourly"
     for ev in (1.0, 1.1):
         await edit(hass, spoken, "a", ev=ev)
     assert caplog.text.count("Schedule sunset is left out: it names no usable ['f']") == 1
+
+
+async def test_profiles_are_called_by_name_whether_they_are_gone_or_only_of_no_use(
+    hass: HomeAssistant, spoken: MockConfigEntry
+) -> None:
+    await edit(hass, spoken, "b", extends="a", season="winter")
+    await edit(hass, spoken, "sunset", profiles=["b", "f", "never-there"])
+    await delete(hass, spoken, "a")
+    await delete(hass, spoken, "f")
+    profiles = f"{subentry(spoken, 'b').title}, Mountain spot, never-there"
+    assert places(hass, "schedule_unusable_sunset") == {"name": "Sunset", "profiles": profiles}
 
 
 async def test_it_goes_when_the_schedule_is_put_right_by_its_form(

@@ -48,11 +48,19 @@ class Configuration:
         """Ids of the profiles that can be compiled."""
         return sorted(self.profiles.keys() - self.left_out)
 
-    def missed_by(self, schedules: Iterable[ScheduleSpec]) -> list[str]:
-        """Return what schedules name that cannot be used: profiles by name, those that are gone by id."""
-        named = {profile for schedule in schedules for profile in schedule.profiles}
-        missed = sorted(named.difference(self.usable))
-        return [self.profiles[each].name if each in self.profiles else each for each in missed]
+    def missed_by(self, schedules: Iterable[ScheduleSpec], ledger: Ledger) -> list[str]:
+        """Return the names of the profiles of schedules that cannot be used.
+
+        What is gone is called as it was when it was deployed last, by its id where it never was.
+        """
+        missed = {profile for schedule in schedules for profile in schedule.profiles}.difference(self.usable)
+        return [self._name_of(each, ledger) for each in sorted(missed)]
+
+    def _name_of(self, profile: str, ledger: Ledger) -> str:
+        if profile in self.profiles:
+            return self.profiles[profile].name
+        editions = ledger.editions(f"profile/{profile}")
+        return str(editions[-1].content.get("name", profile)) if editions else profile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
