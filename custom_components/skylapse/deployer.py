@@ -150,6 +150,7 @@ class Deployer:
 
     async def _deploy_to(self, cameras: list[CameraFacts], now: datetime) -> None:
         configuration = self.configuration = read_configuration(self.hass, self.entry)
+        await self._left_out.async_learn()
         self._left_out.async_tell(configuration, self.ledger)
         stamp_profiles(configuration, self.ledger, now)
         changed: set[Subject] = set()

@@ -1,7 +1,7 @@
 """What is left out of what the user decided, and schedules that stand still for it: log, repairs, reasons."""
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.translation import async_get_cached_translations
+from homeassistant.helpers.translation import async_get_cached_translations, async_get_translations
 
 from .brain.deploy import Configuration
 from .brain.ledger import Ledger
@@ -20,6 +20,10 @@ class LeftOut:
         self._faults: frozenset[str] = frozenset()
         self._told: set[str] = set()
         """Schedules that a repair tells of."""
+
+    async def async_learn(self) -> None:
+        """Have the words at hand in the language that Home Assistant speaks now."""
+        await async_get_translations(self.hass, self.hass.config.language, "common", [DOMAIN])
 
     @callback
     def async_tell(self, configuration: Configuration, ledger: Ledger) -> None:

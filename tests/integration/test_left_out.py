@@ -78,6 +78,16 @@ async def test_profiles_are_called_by_name_whether_they_are_gone_or_only_of_no_u
     assert places(hass, "schedule_unusable_sunset") == {"name": "Sunset", "profiles": profiles}
 
 
+async def test_the_reason_is_said_in_another_language_as_soon_as_that_is_chosen(
+    hass: HomeAssistant, spoken: MockConfigEntry
+) -> None:
+    await edit(hass, spoken, "sunset", profiles=["never-there"])
+    await hass.config.async_update(language="de")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    reason = "nach Sunset wird nichts aufgenommen; nicht mehr vorhanden oder nicht brauchbar: never-there"
+    assert state(hass, PROBLEM).attributes["reason"] == reason
+
+
 async def test_it_goes_when_the_schedule_is_put_right_by_its_form(
     hass: HomeAssistant, spoken: MockConfigEntry
 ) -> None:
