@@ -57,7 +57,7 @@ class Issues:
         on_unload(self.coordinator.async_listen_happenings(self._happened))
         on_unload(self.coordinator.async_listen_presence(self._presence_changed))
         on_unload(self.coordinator.async_listen(PROCESSOR, self._look_at_processor))
-        on_unload(self.coordinator.async_listen_strangers(self._look))
+        on_unload(self.coordinator.async_listen_strangers(self._met))
         on_unload(self._stop)
         self._look_at_processor()
 
@@ -71,6 +71,12 @@ class Issues:
                 self._look_for_twins(decoded.message)
             self._look(Subject(kind="bridge", id=bridge))
             self._look_at_processor()
+
+    @callback
+    def _met(self, stranger: Subject) -> None:
+        """Look at who announced himself in words that cannot be read; he is heard, after all."""
+        self._look(stranger)
+        self._look(PROCESSOR)
 
     @callback
     def _presence_changed(self, came: set[Subject], went: set[Subject]) -> None:

@@ -166,8 +166,8 @@ def _unshared(whole: Whole, _stands: bool) -> Places | None:  # noqa: FBT001 the
 
 
 def _nothing_heard(whole: Whole, _stands: bool) -> Places | None:  # noqa: FBT001 the shape of all that find
-    is_so = whole.connected and not any(bridge.announce for bridge in whole.system.bridges.values())
-    return {} if is_so else None
+    is_heard = any(bridge.announce or bridge.stranger for bridge in whole.system.bridges.values())
+    return {} if whole.connected and not is_heard else None
 
 
 BRIDGE_TROUBLES: tuple[Trouble[BridgeFacts], ...] = (

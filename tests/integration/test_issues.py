@@ -365,6 +365,16 @@ async def test_where_nobody_is_ever_heard_it_is_said(
     assert issues(hass) == set()
 
 
+async def test_a_bridge_that_is_heard_in_newer_words_is_somebody(
+    hass: HomeAssistant, loaded: MockConfigEntry
+) -> None:
+    newer = json.dumps({"schema": 2, "name": "Newer", "schema_min": 2, "schema_max": 2})
+    async_fire_mqtt_message(hass, "skylapse/roof/announce", newer)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await pass_time(hass, 15 * MINUTE_S + 1)
+    assert issues(hass) == {"contract_apart_roof"}
+
+
 @pytest.mark.parametrize("start", ["boot-p", "another"])
 async def test_an_app_whose_folder_is_not_shared_is_told_of_until_it_is(
     hass: HomeAssistant,
