@@ -11,9 +11,9 @@ from homeassistant.helpers.device_registry import AnyDeviceEntry
 from homeassistant.helpers.typing import ConfigType
 
 from .ab_testing import AbTester, ab_test_store, async_load_shelf
-from .any_camera.bridge import OwnBridge, async_forget
+from .any_camera.bridge import OwnBridge, async_forget, async_leave
 from .camera_wishes import CameraWishes, async_load_wishes, wish_store
-from .const import DOMAIN, PLATFORMS
+from .const import CONF_ROOT, DOMAIN, PLATFORMS
 from .coordinator import SkylapseCoordinator
 from .dashboard import async_forget_cards, async_name_cards, async_serve_cards
 from .data import SkylapseConfigEntry, SkylapseData
@@ -113,12 +113,12 @@ async def async_remove_config_entry_device(
 
 
 def _follow_updates(entry: SkylapseConfigEntry) -> None:
-    """Deploy when schedules or profiles change; load anew when address, key or options do.
+    """Deploy when schedules or profiles change; load anew when address, key, root or options do.
 
     The entities of schedules and profiles come and go with them: that needs no reload, and every last frame
     and reading stays on the dashboard.
     """
-    loaded_with = _settings(entry)
+    loaded_with, root = _settings(entry), entry.data[CONF_ROOT]
 
     async def updated(hass: HomeAssistant, entry: SkylapseConfigEntry) -> None:
         if _settings(entry) == loaded_with:
@@ -128,6 +128,8 @@ def _follow_updates(entry: SkylapseConfigEntry) -> None:
             await entry.runtime_data.own_bridge.async_follow()
         else:
             await hass.config_entries.async_reload(entry.entry_id)
+            if entry.data[CONF_ROOT] != root:
+                await async_leave(hass, entry, root)
 
     entry.async_on_unload(entry.add_update_listener(updated))
 

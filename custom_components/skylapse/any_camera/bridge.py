@@ -78,6 +78,12 @@ async def async_forget(hass: HomeAssistant, entry: ConfigEntry) -> None:
         await _async_empty(hass, entry.data[CONF_ROOT], sources)
 
 
+async def async_leave(hass: HomeAssistant, entry: ConfigEntry, root: str) -> None:
+    """Leave nothing behind under a root that the entry speaks under no more."""
+    if sources := read_sources(entry):
+        await _async_empty(hass, root, sources)
+
+
 class OwnBridge:
     """Home Assistant as a bridge; it is silent without sources."""
 
