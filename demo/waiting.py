@@ -27,7 +27,7 @@ async def until(condition: Callable[[], T | None], *, timeout_s: float = ..., wh
 async def until(
     condition: Callable[[], Awaitable[T | None] | T | None],
     *,
-    timeout_s: float = 10.0,
+    timeout_s: float = 30.0,
     what: str = "the condition",
 ) -> T:
     """Answer the first true value of the condition, a function or a coroutine function."""
@@ -42,7 +42,7 @@ async def until(
 
 
 def wait_until(
-    condition: Callable[[], T | None], *, timeout_s: float = 10.0, what: str = "the condition"
+    condition: Callable[[], T | None], *, timeout_s: float = 30.0, what: str = "the condition"
 ) -> T:
     """Answer the first true value of the condition; for code that has no event loop."""
     deadline = time.monotonic() + timeout_s

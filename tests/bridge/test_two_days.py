@@ -97,7 +97,7 @@ async def test_two_days_alone_lose_nothing(house: House, caplog: pytest.LogCaptu
     assert len(taken) + skipped == len(ticks)
     assert skipped <= 2
     check_windows(records, deployed)
-    await until(lambda: delivered(house, len(taken)), what="the counts at home")
+    await until(lambda: delivered(house, len(taken)), timeout_s=90, what="the counts at home")
     ended = house.listener.all(STATE)[-1].ended_windows
     assert sum(one.captured for one in ended) == len(taken)
     assert [one.window for one in ended] == [
