@@ -26,7 +26,7 @@ from .brain.ledger import Edition
 from .brain.outlook import Outlook, look, window_in_view
 from .brain.profiles import ProfileSpec
 from .brain.schedules import ScheduleSpec
-from .configuration import read_place, read_profiles, read_schedules
+from .configuration import UNREADABLE, read_place, read_profiles, read_schedules
 from .const import DOMAIN, SUBENTRY_PROFILE, SUBENTRY_SCHEDULE
 from .coordinator import SkylapseCoordinator
 from .deployer import Deployer
@@ -140,7 +140,7 @@ class Specs:
     def _view_profile(self, spec_id: str) -> ProfileView | None:
         try:
             spec = resolve(self._profiles, spec_id)
-        except BrainError, KeyError:
+        except UNREADABLE:
             return None
         ledger, configuration = self.deployer.ledger, self.deployer.configuration
         return ProfileView(

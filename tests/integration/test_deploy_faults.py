@@ -18,6 +18,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.brain.deploy import compile_camera
+from custom_components.skylapse.brain.schedules import BUILT_IN_SCHEDULES
 from custom_components.skylapse.protocol import topics
 from tests.integration.brokerage import last, published
 from tests.integration.speakers import STATE, WEST, Bridge
@@ -25,6 +26,7 @@ from tests.integration.speakers import STATE, WEST, Bridge
 SNAPSHOT = "skylapse/roof/west/snapshot/set"
 PLAN = "skylapse/roof/west/plan/set"
 EAST = replace(WEST, id="east", name="East")
+HOURLY = next(each for each in BUILT_IN_SCHEDULES if each.id == "hourly").write()
 
 
 async def set_ev(hass: HomeAssistant, entry: MockConfigEntry, ev: float) -> None:
@@ -89,6 +91,8 @@ async def test_a_camera_that_nothing_can_be_compiled_for_keeps_no_other_from_its
     ("kind", "data", "line"),
     [
         ("schedule", {}, "Schedule bad cannot be read: "),
+        ("schedule", {**HOURLY, "profiles": [["f"]]}, "Schedule bad cannot be read: "),
+        ("schedule", {**HOURLY, "profiles": 3}, "Schedule bad cannot be read: "),
         ("profile", {"kelvin": [1]}, "Profile bad cannot be read: "),
         ("profile", {"ev": "x"}, "Profile bad is left out: "),
         ("profile", {"extends": ["f"]}, "Profile bad is left out: "),
@@ -111,6 +115,7 @@ async def test_a_subentry_that_is_none_keeps_no_other_from_being_deployed(
     await set_ev(hass, loaded, 1.1)
     assert last(mqtt, SNAPSHOT).profile("f").ev == 1.1
     assert [each for each in told(caplog) if not each.startswith(line)] == []
+    assert [each for each in caplog.records if each.exc_info] == []
 
 
 async def test_whatever_fails_it_is_tried_again_at_the_next_renewal(

@@ -74,7 +74,10 @@ class ScheduleSpec:
             for key, value in data.items()
             if key in known
         }
-        return cls(id=schedule_id, name=name, **{**given, "recipe": recipe_of(data)})
+        spec = cls(id=schedule_id, name=name, **{**given, "recipe": recipe_of(data)})
+        if not all(isinstance(profile, str) for profile in spec.profiles):
+            raise ScheduleError("no_profile", schedule=name)
+        return spec
 
     def write(self) -> dict[str, Any]:
         """Return what a subentry keeps: JSON values, id and name left out."""
