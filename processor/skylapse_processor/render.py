@@ -90,20 +90,28 @@ def render_film(request: RenderRequest, on_progress: Report, cancelled: Cancelle
 class Pictures:
     """The pictures of a film: levelled frames, and all layers upon them, which have looked around once."""
 
-    def __init__(self, plan: Plan, studio: Studio, film: Box, meter: Meter, cancelled: Cancelled) -> None:
-        """Look around, where a layer has to know the whole film."""
+    def __init__(
+        self,
+        plan: Plan,
+        studio: Studio,
+        film: Box,
+        meter: Meter,
+        cancelled: Cancelled,
+        parts: Sequence[range] = (),
+    ) -> None:
+        """Look around, where a layer has to know the whole film, or only `parts` of it."""
         self.plan = plan
         self.studio = studio
         self._cancelled = cancelled
+        self.unlooked_s = 0.0
+        """How much longer it would have taken to look at the whole film."""
         self.broken: dict[str, str] = {}
         """Files that turned out broken, with the reason: also those that are merged around."""
-        self._layers = self._looked(film, meter) if plan.layers else ()
+        self._layers = self._looked(film, meter, parts) if plan.layers else ()
         self._is_stacked = bool(self._layers) or any(is_deep(frame) for frame in plan.frames)
         stack = self.stack()
         self.count = len(plan.frames) if stack is None else stack.count
         """How many there are, if none is broken."""
-        self.carries = any(layer.carries for layer in self._layers)
-        """Whether each is made of the one before it."""
 
     @property
     def _size(self) -> Size:
@@ -116,20 +124,32 @@ class Pictures:
         give_back_large_blocks()
         return Stack(self._latent, len(self.plan.frames), self._size, self._layers)
 
-    def _looked(self, film: Box, meter: Meter) -> tuple[Layer, ...]:
+    def _looked(self, film: Box, meter: Meter, parts: Sequence[range]) -> tuple[Layer, ...]:
         """Return the layers that have something to do, having looked at the film."""
-        count = len(self.plan.frames)
+        count, began, seen, whole = len(self.plan.frames), time.monotonic(), 0, 0
         give_back_large_blocks()
 
         def looked(done: int, total: int) -> None:
+            nonlocal seen, whole
             if self._cancelled():
                 raise CancelledError("cancelled")
             meter.advance("look", done, total)
+            seen, whole = seen + 1, total
 
         if any(looks_around(layer) for layer in self.plan.layers):
             meter.begin("look", count)
-        shown = (film.width, film.height)
-        return prepared(self._latent, count, self._size, self.plan.layers, film=shown, looked=looked)
+        ready = prepared(
+            self._latent,
+            count,
+            self._size,
+            self.plan.layers,
+            film=(film.width, film.height),
+            parts=parts,
+            looked=looked,
+        )
+        if parts and any(layer.looks_at_all for layer in self.plan.layers):
+            self.unlooked_s = (time.monotonic() - began) * max(whole - seen, 0) / max(seen, 1)
+        return ready
 
     def _latent(self, index: int, size: Size) -> Latent:
         frame = self.plan.frames[index]
@@ -155,8 +175,16 @@ class Opened:
 
 
 @contextmanager
-def opened(request: RenderRequest, meter: Meter, cancelled: Cancelled) -> Iterator[Opened]:
-    """Have all that a film needs to know before its first frame; raises what `render_film` raises."""
+def opened(
+    request: RenderRequest,
+    meter: Meter,
+    cancelled: Cancelled,
+    parts_of: Callable[[Plan], Sequence[range]] = lambda _: (),
+) -> Iterator[Opened]:
+    """Have all that a film needs to know before its first frame; raises what `render_film` raises.
+
+    `parts_of` says which parts of the film are to be made, where these are not all of it.
+    """
     check(request)
     request = gathered(known(request))
     pace(request, request.frames)
@@ -176,9 +204,10 @@ def opened(request: RenderRequest, meter: Meter, cancelled: Cancelled) -> Iterat
             skipped += broken
         _some_left(plan.frames, skipped, request)
         (largest, *_others), _left_out = _prints(request, way.outline)
+        plan = way.cooked(plan)
         yield Opened(
             request=request,
-            pictures=Pictures(way.cooked(plan), studio, largest.box, meter, cancelled),
+            pictures=Pictures(plan, studio, largest.box, meter, cancelled, parts_of(plan)),
             rate=way.rate,
             skipped=skipped,
             noticed=_alone(request, frames, way),

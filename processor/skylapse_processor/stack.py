@@ -19,6 +19,8 @@ from .errors import CancelledError, PictureError
 from .recipe.layer import Latent, Layer, Light, Picture, Sight, Size, halved
 
 _LOOKERS = 2
+_MOST_OF_A_PART = 36
+"""Pictures that are looked at of a part of a film, if it has no more itself."""
 _NOTHING: Light = np.empty((3, 0, 0), dtype=np.float32)
 
 Source = Callable[[int, Size], Light | Latent]
@@ -93,12 +95,14 @@ def prepared(
     layers: Sequence[Layer],
     *,
     film: Size | None = None,
+    parts: Sequence[range] = (),
     looked: Callable[[int, int], None] = lambda *_: None,
 ) -> tuple[Layer, ...]:
     """Return the layers that have something to do, having looked at what small pictures below each show.
 
-    `film` is the size of the film where `size`, that of the lowest layer, is larger. `looked` is told how
-    many pictures have been looked at, of how many; what it raises ends the looking.
+    `film` is the size of the film where `size`, that of the lowest layer, is larger. Where only `parts` of
+    the film are to be made, no more is looked at than they need. `looked` is told how many pictures have been
+    looked at, of how many; what it raises ends the looking.
     """
     looking = [layer for layer in layers if type(layer).prepare is not Layer.prepare]
     ready: list[Layer] = []
@@ -114,12 +118,35 @@ def prepared(
 
             view = _View(below, pool, tell)
             sight = Sight(
-                count=below.count, picture=view.picture, size=whole.size, small=below.size, film=film or size
+                count=below.count,
+                picture=view.picture,
+                size=whole.size,
+                small=below.size,
+                film=film or size,
+                parts=_needed(parts, layers[place:], below.count),
             )
             made = layer.prepare(sight)
             if not made.idle:
                 ready.append(made)
     return tuple(ready)
+
+
+def _needed(parts: Sequence[range], layers: Sequence[Layer], count: int) -> tuple[range, ...]:
+    """Return what parts of the highest layer are made of in the pictures below the lowest, ascending.
+
+    Of many pictures that make few, those in the middle of each part.
+    """
+    if not layers:
+        return tuple(sorted(parts, key=lambda part: part.start))
+    lowest, *above = layers
+    needed: list[range] = []
+    for part in _needed(parts, above, lowest.count(count)):
+        first, past = lowest.needs(part.start, count)[0], lowest.needs(part.stop - 1, count)[-1] + 1
+        spare = max(past - first - max(len(part), _MOST_OF_A_PART), 0) // 2
+        first = max(first + spare, needed[-1].stop if needed else 0)
+        if first < past - spare:
+            needed.append(range(first, past - spare))
+    return tuple(needed)
 
 
 class _View:

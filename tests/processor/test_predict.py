@@ -4,11 +4,14 @@ import itertools
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from skylapse_bridge.twin.faults import Faults
+from skylapse_bridge.twin.write import Sequence, write_sequence
 from skylapse_processor.encode import CodedFrame
 from skylapse_processor.errors import NoPicturesError, RequestError
 from skylapse_processor.frames import read_folder
@@ -110,6 +113,57 @@ def test_of_a_long_trail_the_beginning_is_made_and_the_rest_is_like_its_end() ->
     beginning[::60] = [CodedFrame(bytes=5000, is_key=True), CodedFrame(bytes=2000, is_key=True)]
     said = film_bytes(240, Fraction(30), [beginning])
     assert said == pytest.approx(5000 + 59 * 1000 + 3 * (2000 + 59 * 100), rel=0.1)
+
+
+def test_a_trail_that_never_fades_grows_and_gains_less() -> None:
+    frames = [
+        CodedFrame(
+            bytes=round(9000 * number**0.2 + 1000) if number % 60 == 0 else 9000, is_key=number % 60 == 0
+        )
+        for number in range(170)
+    ]
+    like_its_end = film_bytes(1000, Fraction(30), [frames])
+    gaining_less = film_bytes(1000, Fraction(30), [frames], grows=True)
+    assert gaining_less < 0.8 * like_its_end
+    assert film_bytes(170, Fraction(30), [frames], grows=True) == film_bytes(170, Fraction(30), [frames])
+
+
+_DRY_RUN = """
+import json, sys
+from dataclasses import replace
+from pathlib import Path
+from skylapse_processor.frames import read_folder
+from skylapse_processor.predict import predict
+from skylapse_processor.request import RenderRequest
+folder, opened = Path(sys.argv[1]), set()
+def hear(event, arguments):
+    if event == "open" and str(arguments[0]).endswith(".jpg"):
+        opened.add(str(arguments[0]))
+frames = tuple(replace(frame, size=(160, 90)) for frame in read_folder(folder).frames)
+sys.addaudithook(hear)
+request = RenderRequest(
+    frames=frames, output=folder / "film.mp4", recipe="raw", parameters=json.loads(sys.argv[2])
+)
+foretold = predict(request, lambda _: None, lambda: False, clock=lambda: 0.0)
+print(json.dumps([len(opened), foretold.as_json()]))
+"""
+
+
+def test_a_dry_run_of_a_long_steady_film_looks_at_few_of_its_pictures(tmp_path: Path) -> None:
+    noon, wind = datetime(2026, 6, 21, 12, tzinfo=UTC), Faults(shake_px=1.2)
+    write_sequence(
+        tmp_path / "in",
+        Sequence(frames=400, width=160, height=90, start=noon, interval_s=15.0, faults=wind),
+    )
+    steady: Changes = {"stabilise": True, "denoise": True}
+    words = [sys.executable, "-c", _DRY_RUN, str(tmp_path / "in"), json.dumps(steady)]
+    told = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+    opened, foretold = json.loads(told.stdout)
+    assert foretold["sampled"] == 80
+    assert 80 <= opened < 130
+    made = render_film(_request(tmp_path / "in", recipe="raw", parameters=steady), _silent, lambda: False)
+    assert foretold["frames"] == made.frames == 400
+    assert foretold["bytes"] == pytest.approx(made.bytes, rel=0.2)
 
 
 def test_stretches_are_spread_and_apart() -> None:

@@ -78,6 +78,11 @@ class Denoised(Layer):
         return WORKING_COLUMNS
 
     @property
+    def looks_at_all(self) -> bool:
+        """Every picture is registered."""
+        return True
+
+    @property
     def by_rows(self) -> bool:
         """Pictures are added up a strip at a time."""
         return True

@@ -97,6 +97,8 @@ class Sight:
     """Of the pictures that `picture` returns."""
     film: Size = (0, 0)
     """Of the film: smaller than the lowest layer where a step asked for room to cut from."""
+    parts: tuple[range, ...] = ()
+    """Those alone that a layer looks at which `looks_at_all`, apart and ascending; empty for all of them."""
 
 
 class Layer:
@@ -113,6 +115,11 @@ class Layer:
     def sight_columns(self) -> int:
         """How wide the pictures are that `prepare` looks at, where the film is not narrower."""
         return 480
+
+    @property
+    def looks_at_all(self) -> bool:
+        """Whether `prepare` looks at every picture, which takes as long as there are many."""
+        return False
 
     @property
     def by_rows(self) -> bool:

@@ -52,6 +52,11 @@ class Stabilised(Layer):
         return WORKING_COLUMNS
 
     @property
+    def looks_at_all(self) -> bool:
+        """Every picture is registered."""
+        return True
+
+    @property
     def by_rows(self) -> bool:
         """Pictures are warped a strip at a time."""
         return True

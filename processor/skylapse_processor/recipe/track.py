@@ -65,7 +65,7 @@ class Track:
 
 
 def track(sight: Sight) -> Track:
-    """Look at the whole film once, and return where each picture lies upon the first."""
+    """Look at the whole film once, or at parts of it, and return where each picture lies upon the first."""
     poses = np.zeros((sight.count, 3))
     known = np.zeros(sight.count, dtype=bool)
     chain = _Chain()
@@ -173,18 +173,19 @@ def _registered(stretch: Sequence[Texture]) -> tuple[Texture, Landmarks, list[Mo
 
 
 def _stretches(sight: Sight) -> Iterator[list[tuple[int, Texture]]]:
-    """Yield numbers and textures of the pictures that can be had, a stretch at a time."""
-    stretch: list[tuple[int, Texture]] = []
-    for number in range(sight.count):
-        try:
-            stretch.append((number, texture(sight.picture(number).light)))
-        except (PictureError, OSError):
-            continue
-        if len(stretch) == STRETCH:
+    """Yield numbers and textures of the pictures that can be had, a stretch at a time, each of one part."""
+    for part in sight.parts or (range(sight.count),):
+        stretch: list[tuple[int, Texture]] = []
+        for number in part:
+            try:
+                stretch.append((number, texture(sight.picture(number).light)))
+            except (PictureError, OSError):
+                continue
+            if len(stretch) == STRETCH:
+                yield stretch
+                stretch = []
+        if stretch:
             yield stretch
-            stretch = []
-    if stretch:
-        yield stretch
 
 
 def _filled(poses: Poses, known: NDArray[np.bool_]) -> Poses:
