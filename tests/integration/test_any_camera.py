@@ -345,29 +345,6 @@ async def test_an_entry_that_is_removed_leaves_nothing(
     assert not spool_folder(hass).exists()
 
 
-async def test_under_another_root_nothing_is_left_behind_under_the_old_one(
-    hass: HomeAssistant, mqtt: MqttMockHAClient, own_cameras: MockConfigEntry
-) -> None:
-    moved = {**own_cameras.data, "root": "sky"}
-    hass.config_entries.async_update_entry(own_cameras, data=moved)
-    await settle(hass)
-    assert last(mqtt, f"{OWN}/announce") is None
-    for topic in (
-        "availability",
-        "health",
-        "uplink/set",
-        "garden/state",
-        "garden/plan/set",
-        "garden/snapshot/set",
-    ):
-        assert published(mqtt, f"{OWN}/{topic}")[-1] == b"", topic
-    there = {call.args[0] for call in mqtt.async_publish.call_args_list if call.args[1]}
-    assert there >= {"sky/home_assistant/announce", "sky/home_assistant/garden/state"}
-    hass.config_entries.async_update_entry(own_cameras, data={**moved, "processor_key": "another"})
-    await settle(hass)
-    assert published(mqtt, "sky/home_assistant/announce")[-1] != b""
-
-
 async def test_without_sources_nothing_is_said_and_nothing_is_written(
     hass: HomeAssistant, mqtt: MqttMockHAClient, loaded: MockConfigEntry, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Home Assistant's own bridge stops in the midst of something: then it does and says no more."""
+"""Home Assistant's own bridge stops, in the midst of something or for good: it does and says no more."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 from custom_components.skylapse.any_camera import files
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.messages import Command
-from tests.integration.brokerage import published
+from tests.integration.brokerage import last, published
 from tests.integration.darkroom import View, add_source, settle, subentry_of
 from tests.integration.test_any_camera import GARDEN, OWN, noon, reload
 
@@ -136,3 +136,26 @@ async def test_one_that_stops_while_it_introduces_itself_does_not_say_that_it_is
         await slow.reached.wait()
         assert await hass.config_entries.async_unload(own_cameras.entry_id)
     assert published(mqtt, f"{OWN}/availability") == [b"online", b"offline"]
+
+
+async def test_under_another_root_nothing_is_left_behind_under_the_old_one(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, own_cameras: MockConfigEntry
+) -> None:
+    moved = {**own_cameras.data, "root": "sky"}
+    hass.config_entries.async_update_entry(own_cameras, data=moved)
+    await settle(hass)
+    assert last(mqtt, f"{OWN}/announce") is None
+    for topic in (
+        "availability",
+        "health",
+        "uplink/set",
+        "garden/state",
+        "garden/plan/set",
+        "garden/snapshot/set",
+    ):
+        assert published(mqtt, f"{OWN}/{topic}")[-1] == b"", topic
+    there = {call.args[0] for call in mqtt.async_publish.call_args_list if call.args[1]}
+    assert there >= {"sky/home_assistant/announce", "sky/home_assistant/garden/state"}
+    hass.config_entries.async_update_entry(own_cameras, data={**moved, "processor_key": "another"})
+    await settle(hass)
+    assert published(mqtt, "sky/home_assistant/announce")[-1] != b""
