@@ -1,6 +1,7 @@
 """Home Assistant with Skylapse in it, and everything around it: broker, bridges, processor."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,14 @@ freezegun.configure(
 
 @pytest.fixture(autouse=True)
 async def enable_event_loop_debug() -> None:
-    """Have asyncio watch every callback on the newest release alone: on both it would be half of the time."""
-    asyncio.get_running_loop().set_debug((MAJOR_VERSION, MINOR_VERSION) > (2026, 10))
+    """Have asyncio watch every callback on the newest release alone: on both it would be half of the time.
+
+    It says nothing of slow ones: how slow they are is the machine's, and a warning of it, now and then, would
+    stand among those that tests count.
+    """
+    loop = asyncio.get_running_loop()
+    loop.set_debug((MAJOR_VERSION, MINOR_VERSION) > (2026, 10))
+    loop.slow_callback_duration = math.inf
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
