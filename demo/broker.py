@@ -6,7 +6,7 @@ It stays the user who started it: as root it would give its rights away and coul
 import getpass
 from pathlib import Path
 
-from .processes import Program, answers, find_program, free_port
+from .processes import Program, ProgramError, answers, find_program, free_port
 from .waiting import wait_until
 
 _CONFIGURATION = """\
@@ -42,7 +42,7 @@ class Broker:
         """The program behind the broker."""
         return self._program
 
-    def start(self, *, timeout_s: float = 10.0) -> None:
+    def start(self) -> None:
         """Start the broker and wait until it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         words = (
@@ -50,7 +50,9 @@ class Broker:
         )
         (self.folder / "mosquitto.conf").write_text(words, "utf-8")
         self._program.start()
-        wait_until(lambda: answers(self.port), timeout_s=timeout_s, what="Mosquitto")
+        wait_until(lambda: answers(self.port) or not self._program.running, what="Mosquitto")
+        if not self._program.running:
+            raise ProgramError(self._program.tail())
 
     def stop(self) -> None:
         """End the broker in an orderly way; it keeps its retained messages."""

@@ -5,13 +5,16 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .waiting import wait_until
+from .waiting import PATIENCE_S, wait_until
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SEARCH_PATH = os.pathsep.join([str(REPOSITORY / ".tools/bin"), os.environ.get("PATH", ""), "/usr/sbin"])
+_KEPT_PORTS = 32
+_kept: deque[socket.socket] = deque()
 
 
 class ProgramError(Exception):
@@ -27,11 +30,19 @@ def find_program(name: str) -> str:
 
 
 def free_port() -> int:
-    """Answer a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Answer a loopback port that nobody listens on, and keep others from being given it for a while.
+
+    A socket that is bound to the port and does not listen stands in the way of whoever asks the system for
+    any port or connects from one, and of no server that takes this one as servers do, again and again.
+    """
+    while len(_kept) >= _KEPT_PORTS:
+        _kept.popleft().close()
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    _kept.append(keeper)
+    port: int = keeper.getsockname()[1]
+    return port
 
 
 def answers(port: int) -> bool:
@@ -93,12 +104,12 @@ class Program:
                 start_new_session=True,
             )
 
-    def wait(self, *, timeout_s: float) -> int:
+    def wait(self, *, timeout_s: float = PATIENCE_S) -> int:
         """Wait until the program ends by itself and answer its exit code."""
         wait_until(lambda: not self.running, timeout_s=timeout_s, what=f"the end of {self.name}")
         return self.exit_code or 0
 
-    def stop(self, *, timeout_s: float = 15.0) -> None:
+    def stop(self, *, timeout_s: float = 60.0) -> None:
         """Ask the program to end; what is left of its group after the time limit is killed."""
         if self._process is None:
             return

@@ -8,6 +8,8 @@ from typing import TypeVar, overload
 
 T = TypeVar("T")
 LOOK_AGAIN_S = 0.05
+PATIENCE_S = 120.0
+"""For what is certain to come, on a machine that has much else to do."""
 
 
 class TookTooLongError(TimeoutError):
@@ -27,7 +29,7 @@ async def until(condition: Callable[[], T | None], *, timeout_s: float = ..., wh
 async def until(
     condition: Callable[[], Awaitable[T | None] | T | None],
     *,
-    timeout_s: float = 30.0,
+    timeout_s: float = PATIENCE_S,
     what: str = "the condition",
 ) -> T:
     """Answer the first true value of the condition, a function or a coroutine function."""
@@ -42,7 +44,7 @@ async def until(
 
 
 def wait_until(
-    condition: Callable[[], T | None], *, timeout_s: float = 30.0, what: str = "the condition"
+    condition: Callable[[], T | None], *, timeout_s: float = PATIENCE_S, what: str = "the condition"
 ) -> T:
     """Answer the first true value of the condition; for code that has no event loop."""
     deadline = time.monotonic() + timeout_s

@@ -62,7 +62,7 @@ def test_home_assistant_is_started_anew_where_it_asks_for_that(tmp_path: Path) -
         folder=tmp_path,
     )
     house.program.start()
-    assert house.program.wait(timeout_s=30) == 100
+    assert house.program.wait() == 100
     try:
         house.start_if_it_asks()
         assert not died(house.program)
@@ -151,7 +151,7 @@ def test_no_bytes_on_any_topic_disturb_the_progress(path: str, payload: bytes) -
 def test_a_program_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
     program = Program("talker", ["sh", "-c", "echo no such camera; exit 3"], log_path=tmp_path / "log")
     program.start()
-    assert program.wait(timeout_s=10) == 3
+    assert program.wait() == 3
     with pytest.raises(ProgramError, match=r"(?s)talker ended.*no such camera"):
         died(program)
 

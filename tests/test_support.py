@@ -53,7 +53,7 @@ def test_a_program_in_a_network_of_its_own_is_reached_at_one_port_alone(tmp_path
     server = Program("web", web_server(tmp_path, port, inner_port), log_path=tmp_path / "log")
     server.start()
     try:
-        assert len(wait_until(lambda: fetched(port, "large"), timeout_s=30)) == 3_000_000
+        assert len(wait_until(lambda: fetched(port, "large"))) == 3_000_000
         assert not answers(inner_port)
     finally:
         server.kill()
@@ -74,8 +74,8 @@ def test_a_program_in_a_network_of_its_own_ends_with_tests_that_were_killed(tmp_
     command = [sys.executable, "-c", STARTS_AND_WAITS, str(log), *web_server(tmp_path, port, free_port())]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as tests:
         try:
-            wait_until(lambda: fetched(port, "log"), timeout_s=30, what="the server")
+            wait_until(lambda: fetched(port, "log"), what="the server")
         finally:
             tests.kill()
     server = Path(f"/proc/{server_process(log.read_text('utf-8'))}")
-    wait_until(lambda: not server.exists() and not answers(port), timeout_s=30, what="the end of the server")
+    wait_until(lambda: not server.exists() and not answers(port), what="the end of the server")

@@ -80,7 +80,7 @@ class House:
             self.clock.pass_time(step_s)
             return len(self.listener.all(FRAME)) - before >= frames
 
-        await until(enough, timeout_s=30, what=f"{frames} frames")
+        await until(enough, what=f"{frames} frames")
 
 
 @pytest.fixture

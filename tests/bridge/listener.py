@@ -79,7 +79,7 @@ class Listener:
                     return message
             return None
 
-        message = await until(found, timeout_s=15, what=f"{row.path} {wanted}")
+        message = await until(found, what=f"{row.path} {wanted}")
         assert message is not None
         return message
 
@@ -103,7 +103,7 @@ class Listener:
             replies = [reply for reply in self.all(REPLY) if reply.id == command.id]
             return replies[before] if len(replies) > before else None
 
-        reply = await until(answered, timeout_s=15, what=f"the reply to {command.name}")
+        reply = await until(answered, what=f"the reply to {command.name}")
         assert reply is not None
         return reply
 

@@ -74,7 +74,7 @@ async def test_a_test_runs_beside_production_and_ends_by_itself(house: House) ->
     test = Experiment(id="ab", arms=arms, ends_at=START + timedelta(seconds=120))
     house.deploy(LONG, snapshot(experiments=(test,)))
     await house.listener.next(STATE, experiments=("ab",))
-    await until(lambda: over(house), timeout_s=40, what="the end of the test")
+    await until(lambda: over(house), what="the end of the test")
     records = house.listener.all(FRAME)
     turns = [record.test_id for record in records if record.test_id]
     assert len(turns) >= 4

@@ -103,14 +103,14 @@ class Processor:
     def start(self) -> None:
         """Make the key, then serve."""
         self._keys.start()
-        assert self._keys.wait(timeout_s=30) == 0, self._keys.log()
+        assert self._keys.wait() == 0, self._keys.log()
         self.program.start()
 
         def listens() -> bool:
             with socket.socket() as one:
                 return one.connect_ex(("127.0.0.1", self.port)) == 0
 
-        wait_until(listens, timeout_s=30, what="the processor")
+        wait_until(listens, what="the processor")
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ async def test_beside_a_running_bridge_its_cameras_are_busy_and_nothing_is_distu
         folder=house.folder,
     )
     visitor.start()
-    await until(lambda: not visitor.running, timeout_s=30, what="the check")
+    await until(lambda: not visitor.running, what="the check")
     told = json.loads(visitor.log().splitlines()[-1])
     found = {finding["part"]: finding for finding in told["findings"]}
     assert found["camera west"]["verdict"] == "ok"

@@ -82,10 +82,10 @@ async def test_a_focus_that_drifts_is_told_once_and_is_well_when_it_comes_back(
         house.clock.pass_time(30)
         return house.listener.all(STATE)[-1]
 
-    await until(lambda: drifted(state()) is True, timeout_s=60, what="the drift")
+    await until(lambda: drifted(state()) is True, what="the drift")
     assert "sharp" in (house.listener.all(STATE)[-1].last_error or "")
     lens.sharp_at = 0.4
-    await until(lambda: drifted(state()) is False, timeout_s=60, what="the end of the drift")
+    await until(lambda: drifted(state()) is False, what="the end of the drift")
     assert len(drifts(house)) == 1
     assert nothing_but_late(house.listener.all(STATE)[-1].last_error)
 
@@ -103,7 +103,7 @@ async def ask(house: House, command: Command) -> dict[str, Any]:
         house.clock.pass_time(1)
         return reply.done()
 
-    await until(answered, timeout_s=30, what="the reply")
+    await until(answered, what="the reply")
     assert reply.result().ok, reply.result().error
     return dict(reply.result().result or {})
 

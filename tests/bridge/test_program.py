@@ -96,11 +96,11 @@ async def test_kill_9_at_random_loses_and_doubles_nothing(
         before = len(listener.all(FRAME))
         enough = before + chance.randint(1, 5)
         machine.program.start()
-        await until(lambda: len(listener.all(FRAME)) >= enough, timeout_s=20, what="frames")  # noqa: B023
+        await until(lambda: len(listener.all(FRAME)) >= enough, what="frames")  # noqa: B023
         machine.program.kill()
     server.standing_fault = None
     machine.program.start()
-    await until(lambda: len(listener.all(FRAME)) > enough + 2, timeout_s=20, what="a last few frames")
+    await until(lambda: len(listener.all(FRAME)) > enough + 2, what="a last few frames")
     machine.program.stop()
     counts = machine.counts()
     announced = {(record.spool, record.seq, record.sha256) for record in listener.all(FRAME)}
@@ -148,7 +148,7 @@ async def test_a_bridge_without_arrays_stays_below_80_mb(
     machine = Machine(tmp_path, broker, server.url, driver="folder", path=str(photographs), at_end="loop")
     machines.append(machine)
     machine.program.start()
-    await until(lambda: len(server.frames) >= 12, timeout_s=30, what="frames")
+    await until(lambda: len(server.frames) >= 12, what="frames")
     assert len(buffer.getvalue()) > 3_000_000
     assert machine.peak_mb() <= 80
 
@@ -164,14 +164,12 @@ async def test_a_second_bridge_on_the_same_state_folder_refuses_to_start(
     await listener.next(FRAME)
     second = Program("second", machine.program.command, log_path=tmp_path / "second.log")
     second.start()
-    assert await asyncio.to_thread(second.wait, timeout_s=30) == 2
+    assert await asyncio.to_thread(second.wait) == 2
     assert f"another bridge works in {machine.state_dir} (process {machine.program.pid})" in second.log()
     assert machine.program.running
     machine.program.kill()
     second.start()
-    await until(
-        lambda: "connected to the broker" in second.log(), timeout_s=30, what="the second one at work"
-    )
+    await until(lambda: "connected to the broker" in second.log(), what="the second one at work")
     second.stop()
     await listener.stop()
 
@@ -188,18 +186,16 @@ async def test_a_missing_password_stops_the_start_and_a_missing_key_is_waited_fo
     settings["mqtt"] |= {"username": "roof", "password_file": "nowhere"}
     path.write_text(yaml.safe_dump(settings), "utf-8")
     machine.program.start()
-    assert await asyncio.to_thread(machine.program.wait, timeout_s=30) == 2
+    assert await asyncio.to_thread(machine.program.wait) == 2
     said = machine.program.log()
     assert f"mqtt.password_file: {tmp_path / 'nowhere'} cannot be read" in said
     assert "Traceback" not in said
     path.write_text(good, "utf-8")
     machine.program.start()
-    await until(
-        lambda: "connected to the broker" in machine.program.log(), timeout_s=30, what="the bridge at work"
-    )
+    await until(lambda: "connected to the broker" in machine.program.log(), what="the bridge at work")
     waits = "cannot be read: No such file or directory; a bridge starts all the same, and waits for it"
     assert f"processor.key_file: {tmp_path / 'key'} {waits}" in machine.program.log()
     (tmp_path / "key").write_text(KEY, "utf-8")
-    await until(lambda: server.frames, timeout_s=60, what="a frame at the processor")
+    await until(lambda: server.frames, what="a frame at the processor")
     machine.program.stop()
     assert machine.program.exit_code == 0

@@ -199,7 +199,7 @@ async def test_sweep_and_watch_are_exposed_alike_whatever_the_profile(
         house.clock.pass_time(60)
         return len(looks) > swept
 
-    await until(watched, timeout_s=30, what="a look")
+    await until(watched, what="a look")
     assert looks[-1] == pytest.approx(looks[0], abs=0.7)
 
 

@@ -166,7 +166,7 @@ async def test_a_full_spool_stops_capture_and_room_starts_it_again(house: House)
         state = house.listener.all(STATE)[-1]
         return state if "full" in (state.last_error or "") and not state.capturing else None
 
-    state = await until(stopped, timeout_s=30, what="a full spool")
+    state = await until(stopped, what="a full spool")
     assert state is not None
     assert state.counts.dropped == 0
     assert state.counts.captured == state.counts.pending > 0

@@ -72,7 +72,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _run(command: list[str]) -> bool:
     program = Program("ffmpeg", command, log_path=Path(os.devnull))
     program.start()
-    return program.wait(timeout_s=60) == 0
+    return program.wait() == 0
 
 
 class RtspServer:
@@ -100,7 +100,7 @@ class RtspServer:
                 raise ProgramError(f"no RTSP server in a network of its own: {self._said}")
             return "Play streams from this server" in self._said
 
-        wait_until(ready, timeout_s=20, what="the RTSP server")
+        wait_until(ready, what="the RTSP server")
 
     def kill(self) -> None:
         """End it as a power cut does."""
@@ -244,7 +244,7 @@ def test_hls_is_photographed(tmp_path: Path) -> None:
     )
     maker.start()
     with serving(partial(_Quiet, directory=str(tmp_path))) as server:
-        wait_until(playlist.exists, timeout_s=20, what="a playlist")
+        wait_until(playlist.exists, what="a playlist")
         camera = stream(f"http://127.0.0.1:{server.server_port}/live.m3u8")
         camera.start()
         try:
@@ -353,7 +353,7 @@ def test_a_film_whose_size_changes_goes_on() -> None:
         camera.start()
         assert camera.capture(SETTINGS).width == 64
         sizes.append((320, 240))
-        wait_until(lambda: camera.capture(SETTINGS).width == 320, timeout_s=10, what="the new size")
+        wait_until(lambda: camera.capture(SETTINGS).width == 320, what="the new size")
         assert camera.capabilities().height == 240
         frame = camera.capture(SETTINGS)
         camera.stop()
@@ -371,9 +371,9 @@ def test_a_film_of_single_pixels_and_one_of_truncated_pictures_are_told() -> Non
                 (picture(width=320, height=240)[:700], "cannot be decoded"),
             ):
                 shots["now"] = bad
-                wait_until(partial(_complains, camera, words), timeout_s=10, what=words)
+                wait_until(partial(_complains, camera, words), what=words)
             shots["now"] = picture(width=96)
-            wait_until(lambda: not _complaint(camera), timeout_s=10, what="a good picture")
+            wait_until(lambda: not _complaint(camera), what="a good picture")
             assert camera.capture(SETTINGS).width == 96
         finally:
             camera.stop()
@@ -417,7 +417,7 @@ def test_nothing_grows_while_nobody_looks() -> None:
         camera = stream(f"http://127.0.0.1:{server.server_port}/")
         camera.start()
         source: Any = camera._source  # type: ignore[attr-defined]
-        wait_until(lambda: source.arrived > 60, timeout_s=20, what="many pictures")
+        wait_until(lambda: source.arrived > 60, what="many pictures")
         held = [thing for thing in vars(source).values() if isinstance(thing, (list, dict, set, bytes))]
         camera.stop()
     assert held == []
@@ -457,7 +457,7 @@ def _until_it_photographs(camera: Camera) -> CapturedFrame:
             return False
         return True
 
-    wait_until(photographs, timeout_s=60, what="a picture after the camera came back")
+    wait_until(photographs, what="a picture after the camera came back")
     return taken[0]
 
 
@@ -483,4 +483,4 @@ def _until_it_starts(camera: Camera) -> None:
             return False
         return True
 
-    wait_until(starts, timeout_s=30, what="the first picture")
+    wait_until(starts, what="the first picture")

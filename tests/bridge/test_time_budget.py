@@ -42,7 +42,7 @@ async def live(
     await until(lambda: bridge._runners["west"]._sequence.shooting, what="plan, snapshot and camera")
     goal = clock.goal = begin + timedelta(seconds=seconds)
     clock.leap()
-    await until(lambda: clock.moment >= goal, timeout_s=80, what=f"{goal}")
+    await until(lambda: clock.moment >= goal, what=f"{goal}")
     captured = await counted(bridge)
     stopping = asyncio.create_task(house.stop())
     await until(lambda: over(stopping, clock), what="the end of the last exposure")

@@ -58,7 +58,7 @@ async def test_two_bridges_on_one_clock_photograph_the_same_ticks(tmp_path: Path
     folders = [tmp_path / "north", tmp_path / "south"]
     programs = [start_bridge(folder, folder.name) for folder in folders]
     try:
-        await until(lambda: min(map(pictures, folders)) >= TICKS, timeout_s=60, what="pictures of both")
+        await until(lambda: min(map(pictures, folders)) >= TICKS, what="pictures of both")
     finally:
         for program in programs:
             program.stop()

@@ -64,7 +64,7 @@ async def live_until(bridge: Bridge, clock: LeapingClock, moment: datetime) -> N
     await until(lambda: bridge._runners["west"]._sequence.camera_up, what="the camera")
     clock.goal = moment
     clock.leap()
-    await until(lambda: clock.moment >= moment, timeout_s=80, what=f"{moment}")
+    await until(lambda: clock.moment >= moment, what=f"{moment}")
 
 
 async def test_two_days_alone_lose_nothing(house: House, caplog: pytest.LogCaptureFixture) -> None:
@@ -86,7 +86,7 @@ async def test_two_days_alone_lose_nothing(house: House, caplog: pytest.LogCaptu
 
     house.server.standing_fault = None
     house.broker.start()
-    await until(lambda: len(house.server.frames) == counts.captured, timeout_s=60, what="the delivery")
+    await until(lambda: len(house.server.frames) == counts.captured, what="the delivery")
 
     records = [read_record(upload.record) for upload in house.server.uploads if upload.whole]
     assert [record.seq for record in records] == sorted(record.seq for record in records)
@@ -97,7 +97,7 @@ async def test_two_days_alone_lose_nothing(house: House, caplog: pytest.LogCaptu
     assert len(taken) + skipped == len(ticks)
     assert skipped <= 2
     check_windows(records, deployed)
-    await until(lambda: delivered(house, len(taken)), timeout_s=90, what="the counts at home")
+    await until(lambda: delivered(house, len(taken)), what="the counts at home")
     ended = house.listener.all(STATE)[-1].ended_windows
     assert sum(one.captured for one in ended) == len(taken)
     assert [one.window for one in ended] == [

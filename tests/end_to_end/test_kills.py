@@ -50,7 +50,7 @@ async def test_ten_kills_lose_and_double_no_frame(rig: Rig, store: Store) -> Non
             _kill_and_start_again(rig, victim)
         await _further_frames(brain, rig, 5)
         brain.halt("roof", "west")
-        state = await until(lambda: _at_rest(brain, rig), timeout_s=60, what="every frame to be delivered")
+        state = await until(lambda: _at_rest(brain, rig), what="every frame to be delivered")
         announced = {str(record.name): record.sha256 for record in brain.frames}
 
     kept = [item async for item in store.frames(CAMERA)]
@@ -87,9 +87,7 @@ def _kill_and_start_again(rig: Rig, victim: str) -> None:
 async def _further_frames(brain: Brain, rig: Rig, frames: int) -> None:
     """Wait until the camera has announced some more frames."""
     wanted = len(brain.frames) + frames
-    await until(
-        lambda: len(brain.frames) >= wanted or died(rig.bridge), timeout_s=60, what=f"{frames} further frames"
-    )
+    await until(lambda: len(brain.frames) >= wanted or died(rig.bridge), what=f"{frames} further frames")
 
 
 def _at_rest(brain: Brain, rig: Rig) -> CameraState | None:

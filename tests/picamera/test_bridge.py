@@ -51,9 +51,9 @@ async def test_a_plan_becomes_frames_that_are_safe(broker: Broker, server: TusSe
     with Brain(broker.port) as brain:
         await bridge.start()
         brain.deploy("roof", "west", interval_s=0.25, minutes=10)
-        await until(lambda: len(brain.frames) >= FRAMES, timeout_s=60, what="frames by the plan")
+        await until(lambda: len(brain.frames) >= FRAMES, what="frames by the plan")
         brain.halt("roof", "west")
-        await until(lambda: len(server.frames) >= FRAMES, timeout_s=60, what="delivery")
+        await until(lambda: len(server.frames) >= FRAMES, what="delivery")
         counts = await bridge._outbox.run(lambda spool: spool.counts("west"))
         await bridge.stop()
     assert counts.captured >= FRAMES

@@ -39,5 +39,5 @@ class Processor:
     def start(self) -> None:
         """Start and wait until it answers."""
         self.program.start()
-        wait_until(lambda: answers(self.port) or not self.program.running, timeout_s=20, what="the processor")
+        wait_until(lambda: answers(self.port) or not self.program.running, what="the processor")
         assert self.program.running, self.program.tail()

@@ -29,7 +29,7 @@ async def make_film(client: Client, frames: int = 3, **wish: Any) -> str:
         job = (await client.get(f"renders/{asked['job']}")).value
         return dict(job) if job["state"] in ("done", "failed") else None
 
-    job = await until(over, timeout_s=60)
+    job = await until(over)
     assert job["state"] == "done", job
     return str(asked["film"])
 

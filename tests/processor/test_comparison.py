@@ -134,7 +134,7 @@ async def upload(client: Client, frames: Sequence[tuple[bytes, FrameRecord]]) ->
         items = (await client.get("cameras/roof/west/frames", limit="1000")).value["items"]
         return all(item["state"] != "unmeasured" for item in items)
 
-    await until(measured, timeout_s=60)
+    await until(measured)
 
 
 async def compared(service: Service, trial: Experiment, camera: str = "roof/west") -> Comparison:

@@ -41,7 +41,7 @@ async def make_film(client: Client) -> None:
     async def there() -> bool:
         return bool((await client.get("films")).value["items"])
 
-    await until(there, timeout_s=60)
+    await until(there)
 
 
 async def sign_in(page: Page, url: str, key: str) -> None:
@@ -60,9 +60,7 @@ async def play_and_pin(page: Page) -> None:
     """Open the first film by keyboard, see it run, pin it, and be back at its card."""
     await page.focus(".card")
     await page.keyboard.press("Enter")
-    await until(
-        lambda: page.evaluate("() => document.getElementById('video').currentTime > 0.2"), timeout_s=20
-    )
+    await until(lambda: page.evaluate("() => document.getElementById('video').currentTime > 0.2"))
     await page.click("#pin")
     await page.wait_for_selector("#pin[aria-pressed=true]")
     await page.keyboard.press("Escape")
@@ -142,7 +140,7 @@ async def test_a_film_of_one_frame_is_shown_as_a_picture_until_there_are_more(
         page = await browser.new_page(viewport={"width": 360, "height": 740}, color_scheme="dark")
         data = picture(1, size=(640, 360))
         await client.upload(data, record_of(data, 1))
-        await until(lambda: shows(client, "roof/west", 1), timeout_s=30)
+        await until(lambda: shows(client, "roof/west", 1))
         await page.goto(service.base_url)
         await page.fill("#key", client.key)
         await page.keyboard.press("Enter")
@@ -163,7 +161,7 @@ async def test_the_gallery_is_there_before_the_films_of_today_are(tmp_path: Path
     async with serving(write_config(tmp_path / "processor")) as (service, client):
         data = picture(1)
         await client.upload(data, record_of(data, 1))
-        await until(lambda: shows(client, "roof/west", 1), timeout_s=30)
+        await until(lambda: shows(client, "roof/west", 1))
         page = await browser.new_page(viewport={"width": 1280, "height": 800})
         encoded = asyncio.Event()
 
@@ -193,7 +191,7 @@ async def test_the_film_of_today_goes_on_where_frames_have_come(tmp_path: Path, 
                 await client.upload(data, record_of(data, seq))
 
         await deliver(1, 31)
-        await until(lambda: shows(client, "roof/west", 30), timeout_s=30)
+        await until(lambda: shows(client, "roof/west", 30))
         page = await browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="dark")
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
@@ -205,7 +203,7 @@ async def test_the_film_of_today_goes_on_where_frames_have_come(tmp_path: Path, 
         assert await page.inner_text(".growing .name") == "roof/west · Sunset", "and not another schedule's"
         data = picture(1, size=(640, 360))
         await client.upload(data, record_of(data, 1, bridge="lake", camera="pier", spool="00" * 8))
-        await until(lambda: shows(client, "lake/pier", 1), timeout_s=30)
+        await until(lambda: shows(client, "lake/pier", 1))
         await page.reload()
         await page.wait_for_selector(".growing >> nth=1")
         await page.fill("#words", "west")
@@ -222,11 +220,11 @@ async def test_the_film_of_today_goes_on_where_frames_have_come(tmp_path: Path, 
         await page.click(".growing[data-camera='roof/west']")
         lasts = "() => document.getElementById('today-video').duration || 0"
         at = "() => document.getElementById('today-video').currentTime"
-        assert abs(await until(lambda: page.evaluate(lasts), timeout_s=20) - 1.0) < 0.01
-        await until(lambda: page.evaluate(f"() => ({at})() > 0.9"), timeout_s=20)
+        assert abs(await until(lambda: page.evaluate(lasts)) - 1.0) < 0.01
+        await until(lambda: page.evaluate(f"() => ({at})() > 0.9"))
         await page.route("**/today/film.mp4*", lambda route: route.abort(), times=1)
         await deliver(31, 61)
-        await until(lambda: page.evaluate(f"() => ({at})() > 1.9"), timeout_s=30)
+        await until(lambda: page.evaluate(f"() => ({at})() > 1.9"))
         assert (await page.inner_text("#today-facts")).endswith("so far")
         await page.keyboard.press("Escape")
         await page.click("#sign-out")

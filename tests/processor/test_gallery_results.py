@@ -40,7 +40,7 @@ async def test_keograms_and_best_frames_are_shown_under_their_day(tmp_path: Path
         async def best() -> bool:
             return bool((await client.get("results", kind="best_frame")).value["items"])
 
-        await until(best, timeout_s=20)
+        await until(best)
         page = await browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="dark")
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))

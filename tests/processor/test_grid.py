@@ -273,6 +273,6 @@ async def test_the_processor_makes_grids_of_its_cameras(tmp_path: Path) -> None:
             items = (await client.get("films")).value["items"]
             return items[0] if items else None
 
-        found = await until(film, timeout_s=60)
+        found = await until(film)
         assert (found["frames"], found["width"], found["height"]) == (8, 320, 90)
         assert str(found["title"]).startswith("roof/west + roof/east")

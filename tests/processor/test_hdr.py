@@ -262,7 +262,7 @@ async def test_a_camera_with_brackets_gets_its_film_and_one_without_is_told(
             assert (await client.upload(data, record)).status == 201
         asked = await client.ask("POST", "renders", json=wish)
         assert asked.status in (200, 201, 202), asked.value
-        await until(partial(_done, client, asked.value["job"]), timeout_s=60)
+        await until(partial(_done, client, asked.value["job"]))
         film = (await client.get(f"films/{asked.value['film']}")).value
         assert (film["frames"], film["skipped"]) == (5, 0)
 

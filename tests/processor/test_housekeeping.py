@@ -115,7 +115,7 @@ async def test_frames_are_deleted_after_their_term_but_not_under_a_pinned_film(t
             async def done() -> bool:
                 return bool((await state_of(client, job["job"]))["state"] == "done")
 
-            await until(done, timeout_s=60)
+            await until(done)
             await client.ask("PATCH", f"films/{job['film']}", json={"pinned": True})
             order = Order(camera="roof/west", schedule="sunset", retention_days=5)
             await service._dispatch.hear_orders(Orders(revision=1, orders=(order,)))
@@ -216,7 +216,7 @@ async def test_a_job_that_always_fails_is_given_up_and_others_go_on(
         async def both_over() -> bool:
             return [(await state_of(client, job))["state"] for job in (poison, good)] == ["failed", "done"]
 
-        await until(both_over, timeout_s=60)
+        await until(both_over)
         told = await state_of(client, poison)
         assert (told["attempt"], told["error"]) == (3, "the film tore")
 
@@ -244,7 +244,7 @@ async def test_what_nobody_foresaw_does_not_end_the_making_of_films(
         async def done() -> bool:
             return bool((await state_of(client, job))["state"] == "done")
 
-        await until(done, timeout_s=60)
+        await until(done)
 
 
 async def test_a_cancelled_render_is_gone_with_its_process_and_files(tmp_path: Path) -> None:

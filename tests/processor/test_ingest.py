@@ -59,7 +59,7 @@ def torn_short(seq: int) -> tuple[bytes, FrameRecord]:
 
 async def told(listener: Listener, count: int) -> list[dict[str, Any]]:
     """The first messages about frames."""
-    await until(lambda: len(listener.on(INGEST)) >= count, timeout_s=20)
+    await until(lambda: len(listener.on(INGEST)) >= count)
     return listener.on(INGEST)
 
 
@@ -135,7 +135,7 @@ async def test_the_state_of_the_lens_is_retained_and_survives_a_restart(
         connection.execute("UPDATE watches SET memory = ?", (dump(watch),))
     async with serving(config) as (_service, client):
         await client.upload(*sky(2, 25, dew=0.6))
-        await until(lambda: [s for s in listener.on(STATE) if s["lens"] == "obstructed"], timeout_s=20)
+        await until(lambda: [s for s in listener.on(STATE) if s["lens"] == "obstructed"])
         assert listener.on(STATE)[-1]["lens_faults"] == ["dew"]
     told_before = len(listener.on(STATE))
     async with serving(config):
@@ -189,7 +189,7 @@ async def test_a_watch_that_is_at_a_loss_holds_up_no_frame(
         items = (await client.get("cameras/roof/west/frames")).value["items"]
         return [item["state"] for item in items] == ["good"]
 
-    await until(state, timeout_s=20)
+    await until(state)
 
 
 @pytest.mark.parametrize("asked", ["nobody", "a rescan"])
@@ -206,12 +206,12 @@ async def test_a_frame_that_could_not_be_settled_is_measured_again_and_the_film_
             for seq in range(1, 7):
                 await client.upload(*frame(seq))
             stuck = ["good", "good", "unmeasured", "good", "good", "good"]
-            await until(lambda: states(client, stuck), timeout_s=20)
+            await until(lambda: states(client, stuck))
             disturbed.execute("DROP TRIGGER disturbed")
         if asked == "a rescan":
             await service.rescan()
-        await until(lambda: states(client, ["good"] * 6), timeout_s=20)
-        await until(lambda: grown(client, 6), timeout_s=20)
+        await until(lambda: states(client, ["good"] * 6))
+        await until(lambda: grown(client, 6))
 
 
 async def test_a_disk_that_fails_for_a_moment_makes_no_picture_broken(tmp_path: Path) -> None:
@@ -220,12 +220,12 @@ async def test_a_disk_that_fails_for_a_moment_makes_no_picture_broken(tmp_path: 
         in_the_way = service._store.layout.thumb(record.name, record.day)
         in_the_way.mkdir(parents=True)
         await client.upload(data, record)
-        each = await until(lambda: service._ingest._unsettled.get(record.name), timeout_s=20)
-        await until(lambda: each.failures, timeout_s=20)
+        each = await until(lambda: service._ingest._unsettled.get(record.name))
+        await until(lambda: each.failures)
         assert await states(client, ["unmeasured"])
         in_the_way.rmdir()
         await service.rescan()
-        await until(lambda: states(client, ["good"]), timeout_s=20)
+        await until(lambda: states(client, ["good"]))
 
 
 async def test_however_often_a_frame_fails_the_others_are_measured(tmp_path: Path) -> None:
@@ -238,13 +238,13 @@ async def test_however_often_a_frame_fails_the_others_are_measured(tmp_path: Pat
             )
         data, record = frame(1)
         await client.upload(data, record)
-        each = await until(lambda: service._ingest._unsettled.get(record.name), timeout_s=20)
-        await until(lambda: each.failures, timeout_s=20)
+        each = await until(lambda: service._ingest._unsettled.get(record.name))
+        await until(lambda: each.failures)
         each.failures = 2000
         await service.rescan()
-        await until(lambda: each.failures > 2000, timeout_s=20)
+        await until(lambda: each.failures > 2000)
         await client.upload(*frame(2))
-        await until(lambda: states(client, ["unmeasured", "good"]), timeout_s=20)
+        await until(lambda: states(client, ["unmeasured", "good"]))
 
 
 async def states(client: Client, wanted: list[str]) -> bool:

@@ -88,14 +88,14 @@ async def test_kills_during_uploads_lose_and_double_nothing(processor: Processor
 
         async def killer() -> None:
             for mark in kills:
-                await until(partial(reached, mark), timeout_s=60)
+                await until(partial(reached, mark))
                 for _ in range(dice.randrange(20)):
                     await asyncio.sleep(0)
                 processor.program.kill()
                 await asyncio.to_thread(processor.start)
 
         await asyncio.gather(lane(), lane(), lane(), killer())
-        await until(partial(all_measured, client), timeout_s=30)
+        await until(partial(all_measured, client))
         items = await all_frames(client)
         (counts,) = (await client.get("stats")).value["cameras"]
 
@@ -164,14 +164,14 @@ async def test_a_render_that_a_kill_interrupted_is_done_again(processor: Process
         async def running() -> bool:
             return await state() == "running"
 
-        await until(running, timeout_s=30)
+        await until(running)
         processor.program.kill()
         processor.start()
 
         async def done() -> bool:
             return await state() == "done"
 
-        await until(done, timeout_s=60)
+        await until(done)
         found = (await client.get(f"renders/{job}")).value
         assert found["attempt"] == 2
         (film,) = (await client.get("films")).value["items"]

@@ -24,7 +24,7 @@ async def test_the_store_bears_the_name_and_start_that_are_announced(
 
     for _ in range(2):
         async with serving(write_config(tmp_path / "processor", broker)):
-            start = await until(announced, timeout_s=20, what="the announce of this start")
+            start = await until(announced, what="the announce of this start")
             assert marker.read_text("utf-8") == f"main {start}\n"
             starts.add(start)
 

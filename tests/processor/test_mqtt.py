@@ -43,7 +43,7 @@ async def answer(listener: Listener, asked: Command) -> dict[str, Any]:
     """Send a command and wait for its reply."""
     before = len(listener.on("skylapse/processor/reply"))
     listener.say(PROCESSOR_COMMAND, asked)
-    replies = await until(lambda: listener.on("skylapse/processor/reply")[before:], timeout_s=20)
+    replies = await until(lambda: listener.on("skylapse/processor/reply")[before:])
     assert replies[0]["id"] == asked.id
     return dict(replies[0])
 
@@ -109,7 +109,7 @@ async def test_a_broker_that_was_killed_finds_everything_again(
     broker.start()
     late = Listener(broker.port)
     try:
-        await until(lambda: "online" in late.on("skylapse/processor/availability"), timeout_s=40)
+        await until(lambda: "online" in late.on("skylapse/processor/availability"))
         assert late.on("skylapse/processor/announce")
         assert late.on("skylapse/processor/roof/west/state")[-1]["frames"] == 2
     finally:
@@ -210,7 +210,7 @@ async def test_a_film_is_pinned_linked_and_deleted_by_command(served: Serving, l
     for seq in (1, 2):
         await client.upload(*frame(seq))
     job = (await answer(listener, command("render", camera="roof/west", day=DAY, size="480p")))["result"]
-    await until(lambda: listener.on("skylapse/processor/film"), timeout_s=60)
+    await until(lambda: listener.on("skylapse/processor/film"))
     film = job["film"]
     assert (await answer(listener, command("pin", 2, film=film)))["result"]["film"]["pinned"] is True
     linked = await answer(listener, command("link", 3, film=film, link="print 42"))
@@ -292,7 +292,7 @@ async def test_a_dead_connection_is_built_anew(tmp_path: Path, broker: Broker, l
         first.loop_stop()
         mqtt._tasks[1].cancel()
         mqtt._tasks[1] = asyncio.create_task(mqtt._watch())
-        await until(lambda: mqtt._client is not first and mqtt.connected.is_set(), timeout_s=20)
+        await until(lambda: mqtt._client is not first and mqtt.connected.is_set())
         before = len(listener.on("skylapse/processor/availability"))
         await until(lambda: "online" in listener.on("skylapse/processor/availability")[before:])
 
@@ -305,12 +305,12 @@ async def test_a_broker_that_is_not_there_is_told_once_and_so_is_its_coming(
     async with serving(write_config(tmp_path / "processor", broker)) as (service, _client):
         mqtt = service._mqtt
         assert mqtt is not None
-        await until(lambda: mqtt._missed, timeout_s=20)
+        await until(lambda: mqtt._missed)
         assert mqtt._client is not None
         mqtt._on_connect_fail(mqtt._client, None)
         await until(mqtt._queue.empty)
         broker.start()
-        await until(mqtt.connected.is_set, timeout_s=40)
+        await until(mqtt.connected.is_set)
         place = f"{broker.host}:{broker.port}"
         told = [record.getMessage() for record in caplog.records if place in record.getMessage()]
     assert told == [

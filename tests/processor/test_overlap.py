@@ -77,7 +77,7 @@ async def film_of(client: Client, window: str, **more: object) -> tuple[list[int
     wish = {"camera": str(WEST), "day": DAY, "window": window, **more}
     asked = await client.ask("POST", "renders", json=wish)
     assert asked.status == 202, asked.value
-    film = await until(partial(found, client, asked.value["film"]), timeout_s=60)
+    film = await until(partial(found, client, asked.value["film"]))
     return seen((await client.get(film["video"])).body)
 
 
@@ -88,9 +88,9 @@ async def found(client: Client, film: str) -> dict[str, Any] | None:
 async def test_the_film_of_today_is_lent_what_another_window_took(served: tuple[Service, Client]) -> None:
     _service, client = served
     await take(client, LAST)
-    await until(partial(closes, client, 1), timeout_s=20)
+    await until(partial(closes, client, 1))
     every_second = list(range(2, LAST + 1, 2))
-    said = await until(partial(shows, client, len(every_second)), timeout_s=20)
+    said = await until(partial(shows, client, len(every_second)))
     assert (said["window"], seen((await client.get(said["video"])).body)[0]) == ("all-day", every_second)
     shown, keys = await film_of(client, "all-day")
     assert (shown, set(keys) >= set(GROWN)) == (every_second, True), "it has grown and is not rendered"
@@ -127,7 +127,7 @@ async def test_when_windows_are_is_learnt_of_plans(
     async with serving(config) as (service, _client):
         plan = Plan(revision=1, created_at=START, time_zone="UTC", windows=PLANNED)
         listener.say(PLAN, plan, bridge="roof", camera="west")
-        (lender,) = await until(lambda: service._store.windows.lenders(WEST, DAY, "all-day"), timeout_s=20)
+        (lender,) = await until(lambda: service._store.windows.lenders(WEST, DAY, "all-day"))
         assert (lender.window, lender.from_at, lender.to_at) == ("sunset", at(31), at(52))
         assert service._store.windows.lenders(WEST, DAY, "sunset") == (), "it rules"
 

@@ -40,7 +40,7 @@ async def _films(client: Client, wish: dict[str, object], count: int) -> list[di
     async def over() -> bool:
         return (await client.get(f"renders/{job}")).value["state"] in ("done", "failed")
 
-    await until(over, timeout_s=60)
+    await until(over)
     films = [(await client.get(f"films/{film}")).value for film in asked.value["films"]]
     assert len((await client.get("films")).value["items"]) == len(films) == count
     return films
@@ -133,7 +133,7 @@ async def test_an_order_names_sizes_and_codec(tmp_path: Path, broker: Broker, li
             await client.upload(data, record_of(data, seq))
         listener.say(STATE, ended(captured=4), bridge="roof", camera="west")
         told = await until(
-            lambda: films if len(films := listener.on("skylapse/processor/film")) == 2 else None, timeout_s=60
+            lambda: films if len(films := listener.on("skylapse/processor/film")) == 2 else None
         )
         said = [job["left_out"] for topic, job, _ in listener.heard if "/job/" in topic]
     no_larger = {"size": "2160p", "why": "the pictures are no larger than 1280 × 720"}

@@ -168,7 +168,7 @@ async def test_what_a_full_disk_holds_up_becomes_a_film_once_there_is_room(
         async with serving(config) as (service, client):
             if not disk.refusals:
                 job = await asked(client)
-                await until(partial(state_is, client, job, "failed"), timeout_s=30)
+                await until(partial(state_is, client, job, "failed"))
             assert (await client.get("films")).value["items"] == [], "it starts, and shows no half of a film"
             assert service._dispatch.current() is None
     assert disk.refusals > jobs.MAX_FAILURES
@@ -193,7 +193,7 @@ async def test_the_next_attempt_does_not_make_again_what_is_made(
     monkeypatch.setattr(Today, "finished", finishing)
     async with serving(write_config(tmp_path / "processor")) as (_service, client):
         job = await asked(client)
-        await until(partial(state_is, client, job, "done"), timeout_s=30)
+        await until(partial(state_is, client, job, "done"))
         (film,) = (await client.get("films")).value["items"]
     assert made == [film["id"]]
 
@@ -232,7 +232,7 @@ async def test_a_film_that_is_cancelled_while_it_comes_to_its_place_is_whole(
         asked = await client.ask("POST", "renders", json={"camera": "roof/west", "day": DAY})
         assert await asyncio.to_thread(begun.wait, 30)
         cancelling = asyncio.create_task(service._dispatch.cancel(asked.value["job"]))
-        await until(partial(state_is, client, asked.value["job"], "cancelled"), timeout_s=20)
+        await until(partial(state_is, client, asked.value["job"], "cancelled"))
         for _ in range(1, times):
             cancelling.cancel()
             await client.get("renders")

@@ -72,7 +72,7 @@ async def shown(client: Client, kind: str, frames: int) -> dict[str, Any]:
         found = await results(client, kind=kind)
         return next((each for each in found if each["frames"] == frames), None)
 
-    return await until(there, timeout_s=20)
+    return await until(there)
 
 
 async def pixels(client: Client, result: dict[str, Any]) -> np.ndarray:
@@ -110,7 +110,7 @@ async def test_a_keogram_grows_with_every_frame_and_the_year_and_the_best_with_i
         found = await results(running, kind="best_frame", day=DAY)
         return found if found and all(each["frames"] == 12 for each in found) else []
 
-    chosen = await until(best, timeout_s=20)
+    chosen = await until(best)
     assert [each["rank"] for each in chosen] == list(range(1, len(chosen) + 1))
     scores = [each["score"] for each in chosen]
     assert scores == sorted(scores, reverse=True)
@@ -129,7 +129,7 @@ async def test_a_best_frame_is_a_picture_of_its_own_no_larger_than_a_screen(tmp_
     async with serving(write_config(tmp_path / "processor", results=QUICKLY)) as (_service, client):
         for data, record in large.frames(every(timedelta(minutes=3), evening(2.0), 2)):
             assert (await client.upload(data, record)).status == 201
-        best, *_ = await until(lambda: results(client, kind="best_frame"), timeout_s=20)
+        best, *_ = await until(lambda: results(client, kind="best_frame"))
         assert (await pixels(client, best)).shape == (1080, 1920, 3)
         assert (best["width"], best["height"]) == (1920, 1080)
     kept = list((tmp_path / "processor" / "store" / "results").rglob("*.jpg"))
@@ -229,7 +229,7 @@ async def test_an_evening_is_scored_and_the_score_says_why(
             found = (await client.get("cameras/roof/west/sunsets")).value["items"]
             return found if found and len(found[0]["frames"]) == 3 else []
 
-        await until(judged, timeout_s=20)
+        await until(judged)
         keogram = await shown(client, "keogram", 12)
         sunset, *_ = await judged()
 
@@ -238,13 +238,13 @@ async def test_an_evening_is_scored_and_the_score_says_why(
             said = (states[-1]["sunset_score"], states[-1]["keogram"]) if states else None
             return said == (sunset["score"], keogram["id"])
 
-        await until(stated, timeout_s=20)
+        await until(stated)
 
         def told() -> list[dict[str, Any]]:
             said = [each for each in listener.on("skylapse/processor/result") if each["kind"] == "keogram"]
             return said if said and said[-1]["frames"] == 12 else []
 
-        heard = await until(told, timeout_s=20)
+        heard = await until(told)
     assert sunset["day"] == DAY
     assert 0 < sunset["score"] < 1
     for each in sunset["frames"]:
@@ -265,7 +265,7 @@ async def test_what_grows_is_told_of_once_in_a_while(
         def told() -> list[dict[str, Any]]:
             return [each for each in listener.on("skylapse/processor/result") if each["kind"] == "keogram"]
 
-        await until(told, timeout_s=20)
+        await until(told)
     assert len(told()) == 1
 
 
@@ -292,9 +292,9 @@ async def test_what_cannot_be_made_is_not_tried_without_end(
     async with serving(write_config(tmp_path / "processor")) as (_service, client):
         for data, record in dusk(2):
             await client.upload(data, record)
-        await until(lambda: tried, timeout_s=20)
+        await until(lambda: tried)
         before = looked
-        await until(lambda: looked >= before + 5, timeout_s=20)
+        await until(lambda: looked >= before + 5)
     assert tried == 1
 
 
@@ -339,7 +339,7 @@ async def test_what_is_being_drawn_at_the_end_is_told_before_it(
     async with serving(write_config(tmp_path / "processor")) as (service, client):
         monkeypatch.setattr(service._keeper, "_tell", said.append)
         assert (await client.upload(*frame(1))).status == 201
-        await until(begun.is_set, timeout_s=20)
+        await until(begun.is_set)
         ending = asyncio.create_task(service._keeper.stop())
         await asyncio.sleep(0)
         go_on.set()
@@ -383,8 +383,8 @@ async def test_lists_are_paged(running: Client) -> None:
     async def the_same() -> bool:
         return await paged() == [each["id"] for each in await results(running)]
 
-    await until(all_there, timeout_s=20)
-    await until(the_same, timeout_s=20)  # results may still be coming between two questions
+    await until(all_there)
+    await until(the_same)  # results may still be coming between two questions
     assert await results(running, camera="roof/east") == []
     assert await results(running, day="2026-06-02") == []
 
@@ -401,7 +401,7 @@ async def test_what_was_deleted_stays_deleted(running: Client, tmp_path: Path) -
     async def best() -> bool:
         return any(each["frames"] == 12 for each in await results(running, kind="best_frame"))
 
-    await until(best, timeout_s=20)
+    await until(best)
     assert await results(running, kind="keogram") == []
     assert (await running.ask("GET", result["picture"])).status == 404
     assert not list((tmp_path / "processor" / "store" / "results").rglob(f"{result['id']}*"))
@@ -425,7 +425,7 @@ async def test_what_somebody_deleted_on_the_disk_is_made_again(tmp_path: Path, l
             answers = [(await client.ask("GET", each["picture"])).status for each in found]
             return answers == [200, 200]
 
-        await until(again, timeout_s=20)
+        await until(again)
         assert (await pixels(client, await shown(client, "keogram", 22)) == before).all()
         assert (await pixels(client, await shown(client, "startrail", 10)) == trail).all()
 

@@ -156,7 +156,7 @@ async def test_a_span_of_days_makes_a_film_of_one_frame_each(tmp_path: Path) -> 
             items = (await client.get("films")).value["items"]
             return items[0] if items else None
 
-        made = await until(film, timeout_s=60)
+        made = await until(film)
         assert made["frames"] == 4
         for span in (
             {"day": "2026-03-02"},

@@ -76,7 +76,7 @@ async def test_an_ended_window_becomes_a_film_that_plays(
             data, record = frame(seq)
             assert (await client.upload(data, record)).status == 201
         listener.say(STATE, ended(captured=8, dropped=1), bridge="roof", camera="west")
-        told = (await until(lambda: listener.on("skylapse/processor/film"), timeout_s=60))[0]
+        told = (await until(lambda: listener.on("skylapse/processor/film")))[0]
         assert told["change"] == "added"
         assert told["frames"] == 7
 
@@ -91,7 +91,7 @@ async def test_an_ended_window_becomes_a_film_that_plays(
         assert (head.status, head.headers["Content-Length"]) == (200, str(len(whole.body)))
         for still in ("poster", "thumb"):
             assert (await client.get(told[still])).body.startswith(b"\xff\xd8")
-        states = await until(partial(job_states, listener, last="done"), timeout_s=30)
+        states = await until(partial(job_states, listener, last="done"))
         assert states[0] == "queued"
         again = await client.ask("POST", "renders", json={"camera": "roof/west", "day": DAY, "size": "480p"})
         assert again.value["film"] == told["id"], "asking for the same film makes it anew"
@@ -110,7 +110,7 @@ async def test_a_window_is_made_once_however_often_and_long_it_is_told_of(
                 await client.upload(*frame(seq))
             listener.say(STATE, ended(captured=2), bridge="roof", camera="west")
             await service.keep_house()
-            await until(partial(renders_are, client, states), timeout_s=60)
+            await until(partial(renders_are, client, states))
             await service._dispatch._settle_windows()
             assert await renders_are(client, states)
             (film,) = (await client.get("films")).value["items"]
@@ -139,7 +139,7 @@ async def test_a_film_is_made_of_production_frames_and_starts_when_all_frames_ar
         await service._dispatch._settle_windows()
         assert (await client.get("renders")).value["items"] == [], "one of fifteen frames is still to come"
         assert (await client.upload(*beside[-1])).status == 201
-        told = (await until(lambda: listener.on("skylapse/processor/film"), timeout_s=60))[0]
+        told = (await until(lambda: listener.on("skylapse/processor/film")))[0]
         assert (told["frames"], told["skipped"], told["profile"]) == (7, 0, "f")
         (film,) = (await client.get("films")).value["items"]
         assert film["title"] == "roof/west · 2026-06-01 · Sunset", "the arms' profile names no film"
@@ -176,7 +176,7 @@ async def test_a_film_is_called_the_same_in_its_file_and_by_the_names_that_peopl
         wanted = Words(title=title, cameras=("Lake",), time_zone="Europe/Zurich")
         await until(lambda: service._words(spec) == wanted)
         listener.say(STATE, ended(captured=1), bridge="roof", camera="west")
-        told = (await until(lambda: listener.on("skylapse/processor/film"), timeout_s=60))[0]
+        told = (await until(lambda: listener.on("skylapse/processor/film")))[0]
         (tmp_path / "film.mp4").write_bytes((await client.get(told["video"])).body)
         assert told["title"] == tags_of(tmp_path / "film.mp4")["title"] == title
 
@@ -192,7 +192,7 @@ async def test_a_film_has_the_name_of_its_schedule_though_no_order_says_it_any_m
             assert (await client.upload(*frame(1, camera=camera))).status == 201
             wish = {"camera": f"roof/{camera}", "day": DAY, "size": "480p"}
             assert (await client.ask("POST", "renders", json=wish)).status == 202
-        films = await until(partial(titles_of, client, 2), timeout_s=60)
+        films = await until(partial(titles_of, client, 2))
         assert films == [f"roof/{camera} · {DAY} · Abend am See" for camera in ("east", "west")]
 
 
@@ -215,7 +215,7 @@ async def test_a_star_trail_of_the_day_is_refused_at_once_and_never_tried_again(
         assert "no star trail: fewer than 2 frames" in asked.value["detail"]
         listener.say(ORDERS, Orders(revision=1, orders=(replace(ORDER, recipe="startrail"),)))
         listener.say(STATE, ended(captured=2), bridge="roof", camera="west")
-        states = await until(partial(job_states, listener, last="failed"), timeout_s=30)
+        states = await until(partial(job_states, listener, last="failed"))
         assert states == ["queued", "running", "failed"]
 
 
@@ -246,11 +246,11 @@ async def test_late_frames_remake_a_film_once(tmp_path: Path, broker: Broker, li
         for seq in (1, 2):
             await client.upload(*frame(seq))
         listener.say(STATE, ended(captured=4), bridge="roof", camera="west")
-        told = (await until(lambda: listener.on("skylapse/processor/film"), timeout_s=60))[0]
+        told = (await until(lambda: listener.on("skylapse/processor/film")))[0]
         assert (told["change"], told["frames"]) == ("added", 2)
         for seq in (3, 4):
             await client.upload(*frame(seq))
-        again = (await until(lambda: listener.on("skylapse/processor/film")[1:], timeout_s=60))[0]
+        again = (await until(lambda: listener.on("skylapse/processor/film")[1:]))[0]
         assert (again["change"], again["frames"], again["id"]) == ("changed", 4, told["id"])
 
 
@@ -291,7 +291,7 @@ async def test_no_film_is_started_from_frames_that_nobody_has_judged(tmp_path: P
             await service._dispatch._settle_windows()
             assert (await client.get("renders")).value["items"] == []
             go_on.set()
-            await until(partial(films_of, client, 2), timeout_s=60)
+            await until(partial(films_of, client, 2))
         assert await renders_are(client, ["done"])
 
 
@@ -310,7 +310,7 @@ async def test_a_film_asked_for_waits_a_while_for_frames_to_be_judged(
                 await service._dispatch._start_jobs()
                 assert await renders_are(client, ["queued"])
                 go_on.set()
-            await until(partial(films_of, client, frames), timeout_s=60)
+            await until(partial(films_of, client, frames))
 
 
 async def test_a_film_is_made_anew_without_frames_that_turn_out_bad(tmp_path: Path) -> None:
@@ -318,9 +318,9 @@ async def test_a_film_is_made_anew_without_frames_that_turn_out_bad(tmp_path: Pa
     async with serving(config) as (service, client):
         with measuring_held(service) as go_on:
             await bring_window(service, client)
-            (before,) = await until(partial(films_of, client, 4), timeout_s=60)
+            (before,) = await until(partial(films_of, client, 4))
             go_on.set()
-            (after,) = await until(partial(films_of, client, 2), timeout_s=60)
+            (after,) = await until(partial(films_of, client, 2))
         assert after["id"] == before["id"]
 
 
@@ -344,7 +344,7 @@ async def test_a_render_is_answered_at_once_and_can_be_listed(
         async def done() -> bool:
             return bool((await client.get(f"renders/{job}")).value["state"] == "done")
 
-        await until(done, timeout_s=60)
+        await until(done)
         found = (await client.get(f"films/{film}")).value
         assert (found["frames"], round(found["duration_s"], 1)) == (3, 1.0)
 
@@ -368,7 +368,7 @@ async def test_a_job_that_nobody_runs_is_taken_over_when_its_lease_has_ended(tmp
         )
         await asyncio.wrap_future(service._store.jobs.put([start(orphan, long_ago)]))
         service._dispatch.poke()
-        await until(partial(state_is, client, "orphan", "done"), timeout_s=60)
+        await until(partial(state_is, client, "orphan", "done"))
         assert (await client.get("renders/orphan")).value["attempt"] == 2
 
 
@@ -388,8 +388,8 @@ async def test_a_film_that_cannot_be_made_fails_after_three_attempts_and_holds_n
             (await client.ask("POST", "renders", json={"camera": camera, "day": DAY, "size": "480p"})).value
             for camera in ("roof/west", "roof/east")
         ]
-        await until(partial(state_is, client, asked[0]["job"], "failed"), timeout_s=60)
-        await until(partial(state_is, client, asked[1]["job"], "done"), timeout_s=60)
+        await until(partial(state_is, client, asked[0]["job"], "failed"))
+        await until(partial(state_is, client, asked[1]["job"], "done"))
         poison = (await client.get(f"renders/{asked[0]['job']}")).value
         assert poison["attempt"] == 3
         assert "none of the pictures can be used" in poison["error"]
@@ -411,7 +411,7 @@ async def test_an_order_that_nobody_can_obey_fails_alone(tmp_path: Path) -> None
             found = (await client.get("renders")).value["items"]
             return found if found and all(job["state"] in ("failed", "done") for job in found) else None
 
-        made = await until(over, timeout_s=60)
+        made = await until(over)
         (film,) = (await client.get("films")).value["items"]
     assert film["recipe"] == "clean"
     assert sorted(job["state"] for job in made) == ["done", "failed", "failed"]
@@ -448,7 +448,7 @@ async def test_films_of_a_calibrated_camera_are_corrected_whoever_orders_them(
             assert (await client.upload(*frame(seq, camera="east"))).status == 201
         listener.say(ORDERS, Orders(revision=1, orders=(ORDER,)))
         listener.say(STATE, ended(captured=4), bridge="roof", camera="west")
-        await until(lambda: listener.on("skylapse/processor/film"), timeout_s=60)
+        await until(lambda: listener.on("skylapse/processor/film"))
         grid = {"cameras": ["roof/west", "roof/east"], "day": DAY, "dry_run": True}
         beside = await client.ask("POST", "renders", json=grid)
         assert beside.status == 200, "cameras side by side are levelled, and not corrected"
@@ -463,7 +463,7 @@ async def test_films_of_a_calibrated_camera_are_corrected_whoever_orders_them(
         listener.say(PROCESSOR_COMMAND, command)
         corrected = (await until(lambda: listener.on("skylapse/processor/reply")))[0]["result"]
         told = await until(
-            lambda: films if len(films := listener.on("skylapse/processor/film")) == 3 else None, timeout_s=60
+            lambda: films if len(films := listener.on("skylapse/processor/film")) == 3 else None
         )
         shares = {}
         for film in told:

@@ -64,7 +64,7 @@ def test_whoever_asks_while_it_closes_is_told_so(database: Database) -> None:
     assert busy.wait(20)
     closing = threading.Thread(target=database.stop)
     closing.start()
-    wait_until(lambda: not database._work.empty(), timeout_s=20, what="the end to be asked for")
+    wait_until(lambda: not database._work.empty(), what="the end to be asked for")
     with pytest.raises(StoreError, match="is not open"):
         database.write(lambda _connection: None)
     late: Future[None] = Future()

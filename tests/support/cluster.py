@@ -45,7 +45,7 @@ class Cluster:
     def start(self) -> None:
         """Start the scheduler, and wait until it answers."""
         self.scheduler.start()
-        wait_until(lambda: answers(self.port), timeout_s=60, what="the scheduler")
+        wait_until(lambda: answers(self.port), what="the scheduler")
 
     def add_worker(self, store: Path, folder: Path | None = None, places: int = 1) -> Program:
         """Start a worker, and wait until it works."""
@@ -65,7 +65,6 @@ class Cluster:
         self.workers.append(worker)
         wait_until(
             lambda: " works for " in worker.log_path.read_text() or not worker.running,
-            timeout_s=60,
             what="a worker",
         )
         assert worker.running, worker.tail()
