@@ -212,7 +212,7 @@ class Today:
                 await self._close_all(live, ending.rest)
                 if not live.reel.levelled_as_a_render or live.reel.skipped or live.reel.picture is None:
                     return ()
-                if await asyncio.to_thread(lambda: live.reel.has_flashes):
+                if await asyncio.to_thread(lambda: live.reel.denies_a_record):
                     return ()
                 product = await self._product(live, live.reel.picture, ending.still, folder, title)
             except (ProcessorError, OSError) as error:

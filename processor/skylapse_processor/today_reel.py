@@ -31,7 +31,7 @@ from .encode import FilmFacts
 from .encode_segments import examine_ends
 from .errors import FilmError
 from .files import make_folder, sync_file, sync_folder
-from .recipe.doubt import flashes
+from .recipe.doubt import believable
 from .recipe.smooth import Curve, flicker_mev
 from .today_plan import GROUP, Aim, Moment, PathEnd, Three
 
@@ -271,9 +271,14 @@ class Reel:
         return exact == frames and coloured in (0, frames)
 
     @property
-    def has_flashes(self) -> bool:
-        """Tell whether some record may have lied: a render looks which, and does not believe it."""
-        return flashes(self._log_means())
+    def denies_a_record(self) -> bool:
+        """Tell whether some picture denies what its record tells: a render would look, and not believe it.
+
+        What was told is known as far as the smooth target that each frame was levelled to.
+        """
+        gain = np.array([green for segment in self.segments for _red, green, _blue in segment.gains])
+        _told, denied = believable(-gain, self._log_means() - gain, (slice(0, len(gain)),))
+        return bool(denied.any())
 
     def flicker_mev(self) -> float:
         """Return the film's flicker, as a render's is counted."""

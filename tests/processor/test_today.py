@@ -354,19 +354,6 @@ async def test_without_records_the_film_is_rendered(served: tuple[Service, Clien
     assert keys != GROWN
 
 
-async def test_a_record_that_lies_makes_a_render_that_does_not_believe_it(
-    served: tuple[Service, Client],
-) -> None:
-    _service, client = served
-    await deliver(client, *range(1, 20))
-    await deliver(client, 20, exposure_us=4000)
-    await deliver(client, *range(21, LONG + 1))
-    await until(partial(shows, client, LONG), timeout_s=20)
-    numbers, keys = await asked_for(client, LONG)
-    assert numbers == list(range(1, LONG + 1))
-    assert keys != GROWN
-
-
 async def test_two_profiles_a_day_without_windows_and_another_size(served: tuple[Service, Client]) -> None:
     _service, client = served
     for seq in range(1, 9):

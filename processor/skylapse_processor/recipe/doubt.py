@@ -23,7 +23,6 @@ Mask = NDArray[np.bool_]
 
 ODD_EV = 0.2
 LEAP_EV = 0.8
-FLASH_EV = 0.3
 HALF = 3
 MOST_NAMED = 5
 _STEPS_HALF = 2
@@ -49,17 +48,6 @@ def suspicious(exposure: Curve, films: Sequence[slice]) -> bool:
         )
         for told in (exposure[film] for film in films)
     )
-
-
-def flashes(shown: Curve) -> bool:
-    """Say whether a film that was levelled by what was told flashes or leaps, as a lie leaves it.
-
-    `shown` is log2 of the mean light of its frames, shape (n,). Light may do so, too.
-    """
-    if len(shown) < _FEWEST:
-        return False
-    odd_ev = np.abs(shown - running_median(shown, HALF)).max()
-    return bool(odd_ev > FLASH_EV or np.abs(np.diff(shown)).max() > LEAP_EV)
 
 
 def believable(exposure: Curve, log_mean: Curve, films: Sequence[slice]) -> tuple[Curve, Mask]:
