@@ -41,8 +41,8 @@ REMEMBER = timedelta(days=14)
 """How long frames that come late still remake the film of their window."""
 _TELL_EVERY = timedelta(seconds=0.5)
 _LOOK_EVERY_S = 5.0
-_GATHER_S = 0.5
-"""How long frames that come are gathered before the windows are counted again."""
+_GATHER_S, _AWAITED_S = 0.5, 0.05
+"""How long frames that come are gathered before windows are counted again; where a film waits for them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -219,8 +219,7 @@ class Dispatch:
 
     async def windows_unmade(self) -> frozenset[WindowKey]:
         """Return the ended windows whose films are still to be started, or may be made anew any moment."""
-        now = self._clock()
-        rows = await asyncio.to_thread(self._table.ended, now - REMEMBER)
+        rows = await asyncio.to_thread(self._table.ended, (now := self._clock()) - REMEMBER)
         return frozenset(
             (row.camera, row.day, row.window)
             for row in rows
@@ -229,13 +228,14 @@ class Dispatch:
 
     async def _work(self) -> None:
         while True:
+            gather_s = _GATHER_S
             try:
                 await self._settle_windows()
                 await self._keep_leases()
-                await self._start_jobs()
+                gather_s = _AWAITED_S if await self._start_jobs() else _GATHER_S
             except Exception:  # noqa: BLE001 - one odd fact must not end the making of all other films
                 _log.exception("the queue of renders could not be looked after; it is tried again")
-            for event, longest_s in ((self._stirred, _LOOK_EVERY_S), (self._wake, _GATHER_S)):
+            for event, longest_s in ((self._stirred, _LOOK_EVERY_S), (self._wake, gather_s)):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(longest_s):  # wait_for may swallow a cancel on Python 3.11
                         await event.wait()
@@ -316,7 +316,8 @@ class Dispatch:
             elif jobs.expired(job, now):
                 await self._change(job.id, lambda job: jobs.recover(job, now))
 
-    async def _start_jobs(self) -> None:
+    async def _start_jobs(self) -> bool:
+        """Start what can be started; tell whether another film waits for frames to be measured."""
         running = [run.job for run in self._runs.values()]
         queued = await asyncio.to_thread(self._table.in_states, "queued")
         ready = await asyncio.to_thread(self._footage.ready, queued, self._clock() - self._late_after)
@@ -328,6 +329,7 @@ class Dispatch:
                 plainly = jobs.is_blamed(job)
                 task = asyncio.create_task(self._run(started, plainly=plainly))
                 self._runs[started.id] = _Run(job=started, task=task)
+        return len(ready) < len(queued)
 
     async def _run(self, job: Job, *, plainly: bool) -> None:
         """Run one attempt at a job to its end; `plainly` leaves hardware alone."""
