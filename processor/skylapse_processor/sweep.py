@@ -10,7 +10,9 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from skylapse_protocol.records import FrameRecord, read_record
 from .clock import Clock, to_us
 from .errors import BreakerError, RequestError
 from .ingest import Ingest, check_record
+from .store.layout import SUFFIXES
 from .store.rows import FrameState, Selection, StoredFrame, Stretch
 from .store.store import Store
 
@@ -30,6 +33,7 @@ _log = logging.getLogger(__name__)
 MOST_MISSING = 0.05
 """Share of a camera's files above which none of its rows is dropped."""
 _BATCH = 500
+_PICTURES = tuple(SUFFIXES.values())
 
 
 class Sweep:
@@ -60,20 +64,20 @@ class Sweep:
 
     async def everything(self, ingest: Ingest) -> dict[str, Any]:
         """Walk the whole store; return what was taken up, what is missing and what was dropped."""
+        unknown, lost = await asyncio.to_thread(self._differences)
         taken = 0
-        for path in await asyncio.to_thread(_files, self._layout.frames, "*.json"):
+        for path in unknown:
             record = await asyncio.to_thread(_record, path)
             if record is not None:
                 taken += await self._adopt(ingest, record)
-        missing, dropped, refused = 0, 0, []
-        for camera in await asyncio.to_thread(self._catalogue.cameras):
-            lost = await asyncio.to_thread(self._missing, camera)
-            missing += len(lost)
+        dropped, refused = 0, []
+        for camera, frames in sorted(lost.items()):
             try:
-                dropped += await self._drop_missing(camera, lost)
+                dropped += await self._drop_missing(camera, frames)
             except BreakerError as error:
                 _log.error("%s", error)
                 refused.append(str(error))
+        missing = sum(map(len, lost.values()))
         return {"adopted": taken, "missing": missing, "dropped": dropped, "refused": refused}
 
     async def retire(self, stretches: Sequence[Stretch]) -> int:
@@ -122,8 +126,28 @@ class Sweep:
                 path.unlink(missing_ok=True)
         return expired
 
-    def _missing(self, camera: CameraName) -> list[StoredFrame]:
-        frames = self._catalogue.frames(Selection(camera=camera))
+    def _differences(self) -> tuple[list[Path], dict[CameraName, list[StoredFrame]]]:
+        """Return the records without a row, and by camera the rows without a picture: no file is opened."""
+        days = {
+            str(self._layout.day(each.camera, each.day)): Selection(camera=each.camera, day=each.day)
+            for each in self._catalogue.stretches()
+            if each.frames
+        }
+        unknown: list[Path] = []
+        doubtful: list[Selection] = []
+        for folder, _, names in os.walk(self._layout.frames):
+            day = days.pop(folder, None)
+            stems = frozenset(self._catalogue.stems(day) if day else ())
+            unknown += sorted(Path(folder, name) for name in _unlisted(names, stems))
+            if day and not stems <= _pictured(names):
+                doubtful.append(day)
+        lost: dict[CameraName, list[StoredFrame]] = {}
+        for day in (*doubtful, *days.values()):
+            lost.setdefault(day.camera, []).extend(self._missing(day))
+        return unknown, lost
+
+    def _missing(self, wanted: Selection) -> list[StoredFrame]:
+        frames = self._catalogue.frames(wanted)
         return [
             frame
             for frame in frames
@@ -163,6 +187,16 @@ def _files(folder: Path, pattern: str) -> list[Path]:
 
 def _walk(folder: Path, pattern: str) -> Iterator[Path]:
     yield from (path for path in folder.rglob(pattern) if path.is_file())
+
+
+def _unlisted(names: Sequence[str], stems: AbstractSet[str]) -> list[str]:
+    """Return which of the names are of records of other frames than these."""
+    return [name for name in names if name.endswith(".json") and name.removesuffix(".json") not in stems]
+
+
+def _pictured(names: Sequence[str]) -> set[str]:
+    """Return the stems of the pictures among the names of files."""
+    return {name.partition(".")[0] for name in names if name.endswith(_PICTURES) and name.count(".") == 1}
 
 
 def _record(path: Path) -> FrameRecord | None:

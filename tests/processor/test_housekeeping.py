@@ -80,6 +80,20 @@ async def test_many_missing_files_keep_their_rows_and_few_lose_them(tmp_path: Pa
         assert counts["stored"] == 40, "what was stored once is not forgotten"
 
 
+async def test_a_day_whose_folder_is_gone_loses_its_row(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "processor")
+    async with serving(config) as (service, client):
+        await client.upload(*frame(1))
+        await client.upload(*frame(2, day="2026-06-02"))
+        days = tmp_path / "processor" / "store" / "frames" / "roof" / "west"
+        (days / "2026-06-02").rename(tmp_path / "away")
+        found = await service.rescan()
+        assert (found["missing"], found["dropped"], found["adopted"]) == (1, 1, 0)
+        assert [item["day"] for item in (await client.get("cameras/roof/west/frames")).value["items"]] == [
+            DAY
+        ]
+
+
 async def test_a_rescan_takes_up_what_has_no_row(tmp_path: Path) -> None:
     config = write_config(tmp_path / "processor")
     async with serving(config) as (service, client):
