@@ -1,9 +1,10 @@
 """Setting Skylapse up, changing it, and what goes wrong on the way; every error is followed by a recovery."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 from homeassistant.config_entries import (
@@ -66,17 +67,23 @@ def announce(hass: HomeAssistant, root: str = "skylapse", **changes: Any) -> Non
     async_fire_mqtt_message(hass, f"{root}/{said.bridge}/announce", topics.encode(topics.ANNOUNCE, said))
 
 
-async def while_announced(
-    hass: HomeAssistant, flow: Coroutine[Any, Any, Any], *say: Callable[[], None]
-) -> Any:
+@contextmanager
+def heard(*say: Callable[[], None]) -> Generator[None]:
+    """While the next flow listens, let all these announce themselves: it listens just as long."""
+    left = list(say)
+
+    async def listen(_seconds: float) -> None:
+        while left:
+            left.pop(0)()
+
+    with patch("custom_components.skylapse.listen.asyncio", Mock(sleep=listen)):
+        yield
+
+
+async def while_announced(flow: Awaitable[Any], *say: Callable[[], None]) -> Any:
     """Return what a flow shows that listens while all these announce themselves, one after the other."""
-    with patch("custom_components.skylapse.listen.LISTEN_S", 0.5):
-        task = hass.async_create_background_task(flow, "flow")
-        while not task.done():
-            for each in say:
-                each()
-                await hass.async_block_till_done()
-        return await task
+    with heard(*say):
+        return await flow
 
 
 # ---------------------------------------------------------------- found by MQTT
@@ -101,14 +108,9 @@ async def test_the_announced_address_is_taken_where_none_is_given(
     hass: HomeAssistant, mqtt: MqttMockHAClient, processor: Processor, processor_server: FakeProcessor
 ) -> None:
     await hass.async_block_till_done(**WAIT)
-    with patch("custom_components.skylapse.listen.LISTEN_S", 0.5):
-        while not hass.config_entries.flow.async_progress_by_handler(DOMAIN):
-            announce(hass)
-            await hass.async_block_till_done()
-            processor.announce()
-            await hass.async_block_till_done()
-            announce(hass, bridge="barn", name="Barn")
-            await hass.async_block_till_done()
+    with heard(processor.announce, lambda: announce(hass, bridge="barn", name="Barn")):
+        announce(hass)
+        await hass.async_block_till_done(**WAIT)
     flow = hass.config_entries.flow.async_progress_by_handler(DOMAIN)[0]
     form: Any = await hass.config_entries.flow.async_configure(flow["flow_id"])
     assert form["description_placeholders"]["processor"] == f"House ({processor_server.url})"
@@ -192,7 +194,7 @@ async def test_by_hand_it_says_how_many_bridges_are_heard(
     hass: HomeAssistant, mqtt: MqttMockHAClient
 ) -> None:
     flow = hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-    form = await while_announced(hass, flow, lambda: announce(hass))
+    form = await while_announced(flow, lambda: announce(hass))
     assert form["description_placeholders"]["bridges"] == "1"
     assert form["description_placeholders"]["names"] == "Roof"
     assert form["description_placeholders"]["processor"] == "–"
@@ -218,7 +220,7 @@ async def test_a_processor_is_heard_under_the_root_that_is_given(
     there = topics.encode(topics.PROCESSOR_ANNOUNCE, moved_to(processor_server.url))
     flow = hass.config_entries.flow.async_configure(form["flow_id"], {"root": "sky", "processor_key": KEY})
     result = await while_announced(
-        hass, flow, lambda: async_fire_mqtt_message(hass, "sky/processor/announce", there)
+        flow, lambda: async_fire_mqtt_message(hass, "sky/processor/announce", there)
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["data"] == {"root": "sky", "processor_url": processor_server.url, "processor_key": KEY}
@@ -371,13 +373,9 @@ async def test_it_does_not_matter_which_of_the_two_is_confirmed(
 async def test_otherwise_one_confirm_with_one_key_field_is_enough(
     hass: HomeAssistant, mqtt: MqttMockHAClient, bridge: Bridge, processor: Processor
 ) -> None:
-    await hass.async_block_till_done(**WAIT)
-    with patch("custom_components.skylapse.listen.LISTEN_S", 0.5):
-        async_fire_mqtt_message(hass, "skylapse/roof/announce", topics.encode(topics.ANNOUNCE, ANNOUNCE))
-        while not (flows := hass.config_entries.flow.async_progress_by_handler(DOMAIN)):
-            processor.announce()
-            await hass.async_block_till_done()
-    assert (await answer(hass, flows[0], processor_key=KEY))["type"] is FlowResultType.CREATE_ENTRY
+    with heard(processor.announce):
+        flow = await found_by_mqtt(hass)
+    assert (await answer(hass, flow, processor_key=KEY))["type"] is FlowResultType.CREATE_ENTRY
     await photograph(hass, bridge, processor)
 
 
@@ -416,7 +414,7 @@ async def test_reconfiguring_says_who_is_heard_though_the_processor_is_heard_fir
     hass: HomeAssistant, loaded: MockConfigEntry, processor: Processor
 ) -> None:
     flow = loaded.start_reconfigure_flow(hass)
-    form = await while_announced(hass, flow, processor.announce, lambda: announce(hass))
+    form = await while_announced(flow, processor.announce, lambda: announce(hass))
     assert form["description_placeholders"]["bridges"] == "1"
     assert form["description_placeholders"]["names"] == "Roof"
 

@@ -83,8 +83,9 @@ async def test_a_turn_that_fails_is_not_the_last() -> None:
 
 @pytest.fixture
 def little_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a rush begin with the fifth message."""
+    """Let a rush begin with the fifth message, and go on however long it takes to say the rest."""
     monkeypatch.setattr(pacing, "BURST", 5)
+    monkeypatch.setattr(pacing, "RATE_HZ", 0.0)
 
 
 async def test_a_rush_ends_with_the_newest_state_shown(
