@@ -29,7 +29,7 @@ from .progress import Meter
 from .recipe.smooth import flicker_mev
 from .render import POSTER_AT, write_stills
 from .request import RenderRequest, at_size, beside, from_json
-from .segments import Stretch
+from .segments import FrameRange
 from .store.layout import SENTINEL
 
 _OF_PARTS = ("part", "stretch", "log_means")
@@ -152,13 +152,13 @@ def _check_whole(found: Outline, results: list[dict[str, Any]]) -> None:
         if first > reached:
             break
         if first < reached:
-            twice = Stretch(first=first, past=min(past, reached))
+            twice = FrameRange(first=first, past=min(past, reached))
             raise RequestError("", f"{result['part']}: another part has its frames {twice}, too")
         reached = past
     else:
         first = reached if found.cost.whole else found.frames
     if first > reached:
-        raise RequestError("", f"no part has the frames {Stretch(first=reached, past=first)}")
+        raise RequestError("", f"no part has the frames {FrameRange(first=reached, past=first)}")
     if first < reached:
         raise RequestError("", f"parts go to frame {reached}, and the film has {first}")
 

@@ -20,15 +20,15 @@ from skylapse_protocol.records import FrameRecord
 from skylapse_protocol.snapshot import Arm, Experiment
 
 from . import recipe
+from .arm_frame import see
 from .clock import Clock
-from .comparison import ArmFacts, Pair, Shot, Sight, most_pairs, pairs_of, scores, spread, winner
+from .comparison import ArmFacts, ArmFrame, FrameFigures, Pair, most_pairs, pairs_of, scores, spread, winner
 from .errors import NotFoundError, PictureError, RequestError
 from .executor import source_frame
 from .frames import SourceFrame
 from .ingest import figures_of, read_stored_record
 from .recipe import plan as plans
 from .recipe.smooth import smooth
-from .sight import see
 from .store.rows import FrameRole, FrameState, Selection, StoredFrame
 from .store.store import Store
 
@@ -53,9 +53,9 @@ class _Taken:
     records: Mapping[str, FrameRecord]
 
     @property
-    def shots(self) -> list[Shot]:
+    def named(self) -> list[ArmFrame]:
         """The frames as pairs are made of them."""
-        return [Shot(name=str(frame.name), at=frame.name.captured_at) for frame in self.frames]
+        return [ArmFrame(name=str(frame.name), at=frame.name.captured_at) for frame in self.frames]
 
 
 class Comparer:
@@ -85,7 +85,7 @@ class Comparer:
         if not times:
             wanted = ", ".join(arm.test_id for arm in experiment.arms)
             raise NotFoundError(f"{camera} has no stored frame of test {experiment.id} (arms {wanted})")
-        there = [each.shots for each in taken if each.frames]
+        there = [each.named for each in taken if each.frames]
         pairs = spread(pairs_of(there), MOST_PICTURES // len(taken))
         facts = [self._facts(each, names) for each, names in _to_look_at(taken, pairs)]
         scored = scores(facts)
@@ -111,21 +111,21 @@ class Comparer:
         return _Taken(arm=arm, stored=stored, frames=frames, records=known)
 
     def _facts(self, taken: _Taken, to_look_at: frozenset[str]) -> ArmFacts:
-        sights = self._in_sequence(taken)
+        seen = self._in_sequence(taken)
         for frame in taken.frames:
             name = str(frame.name)
             if name in to_look_at:
-                sights[name] = self._seen(frame, taken.records[name], taken.arm, sights[name])
+                seen[name] = self._looked_at(frame, taken.records[name], taken.arm, seen[name])
         return ArmFacts(
             test_id=taken.arm.test_id,
             profile=taken.arm.profile.id,
             frames=len(taken.stored),
-            sights=sights,
+            seen=seen,
         )
 
-    def _in_sequence(self, taken: _Taken) -> dict[str, Sight]:
+    def _in_sequence(self, taken: _Taken) -> dict[str, FrameFigures]:
         """Return what only the sequence of frames tells, window by window, as each would be a film."""
-        sights: dict[str, Sight] = {}
+        seen: dict[str, FrameFigures] = {}
         for _window, group in groupby(taken.frames, key=lambda frame: (frame.day, frame.window)):
             frames = list(group)
             sources = tuple(
@@ -133,14 +133,16 @@ class Comparer:
             )
             flicker, steps = _left_of_flicker(sources), _colour_steps(frames)
             for number, frame in enumerate(frames):
-                sights[str(frame.name)] = Sight(
+                seen[str(frame.name)] = FrameFigures(
                     flicker_ev=None if flicker is None else abs(float(flicker[number])),
                     colour_step=steps[number],
                 )
-        return sights
+        return seen
 
-    def _seen(self, frame: StoredFrame, record: FrameRecord, arm: Arm, before: Sight) -> Sight:
-        """Return the sight with what the picture shows, and without that where it cannot be decoded."""
+    def _looked_at(
+        self, frame: StoredFrame, record: FrameRecord, arm: Arm, before: FrameFigures
+    ) -> FrameFigures:
+        """Return the figures with what the picture shows, and without that where it cannot be decoded."""
         try:
             data = self._layout.picture(frame.name, frame.day).read_bytes()
             shown = see(data, str(frame.name), arm.profile, lux=record.lux, tone_curve=record.tone_curve)
@@ -173,7 +175,7 @@ def _to_look_at(taken: Sequence[_Taken], pairs: Sequence[Pair]) -> list[tuple[_T
     places = iter(range(len(taken)))
     chosen = []
     for each in taken:
-        names = [(shot.name,) for shot in each.shots]
+        names = [(frame.name,) for frame in each.named]
         if names and pairs:
             place = next(places)
             names = [(pair[place],) for pair in pairs]

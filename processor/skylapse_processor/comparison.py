@@ -3,9 +3,9 @@
 Theory
 ------
 The arms of a test photograph the same light in turns, so frames that were taken next to each other can be
-compared one by one, and what the weather does falls out. Every frame has seven figures (`Sight`). An arm's
-figure is the mean of its frames', the root of the mean square where the figure is a distance. All of them are
-made so that a brighter picture is not a better one: grain is held against the light that it lies on,
+compared one by one, and what the weather does falls out. Every frame has seven figures (`FrameFigures`).
+An arm's figure is the mean of its frames', the root of the mean square where the figure is a distance. All of
+them are made so that a brighter picture is not a better one: grain is held against the light that it lies on,
 sharpness against the contrast of the whole picture.
 
 *Alike.* Two values closer than a figure's `alike` (nobody sees the difference) count as equal. Without it any
@@ -73,7 +73,7 @@ FIGURES = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sight:
+class FrameFigures:
     """What one frame shows; null where it cannot be told."""
 
     exposure_error_ev: float | None = None
@@ -93,7 +93,7 @@ class Sight:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shot:
+class ArmFrame:
     """One frame of an arm: what it is called, and when it was taken."""
 
     name: str
@@ -107,12 +107,12 @@ class ArmFacts:
     test_id: str
     profile: str
     frames: int
-    sights: Mapping[str, Sight]
+    seen: Mapping[str, FrameFigures]
     """By name of the frame."""
 
     def figure(self, figure: Figure) -> float | None:
         """Return the arm's figure; null where no frame has it."""
-        values = [getattr(sight, figure.name) for sight in self.sights.values()]
+        values = [getattr(each, figure.name) for each in self.seen.values()]
         known = [value for value in values if value is not None]
         if not known:
             return None
@@ -120,7 +120,7 @@ class ArmFacts:
 
     def noise(self) -> float | None:
         """Return the mean noise, share of full scale; null where no frame has it."""
-        known = [sight.noise for sight in self.sights.values() if sight.noise is not None]
+        known = [each.noise for each in self.seen.values() if each.noise is not None]
         return fmean(known) if known else None
 
 
@@ -128,7 +128,7 @@ Pair = tuple[str, ...]
 """Names of frames taken next to each other, one of each arm in their order."""
 
 
-def pairs_of(arms: Sequence[Sequence[Shot]]) -> tuple[Pair, ...]:
+def pairs_of(arms: Sequence[Sequence[ArmFrame]]) -> tuple[Pair, ...]:
     """Return frames that were taken next to each other, each frame at most once, in order of time."""
     turns = sorted((shot.at, number, shot.name) for number, arm in enumerate(arms) for shot in arm)
     if len(arms) < 2 or len(turns) < 2:
@@ -181,7 +181,7 @@ def winner(arms: Sequence[ArmFacts], scored: Sequence[ArmScore], pairs: Sequence
 
     `pairs` are of the arms of which anything was seen, in their order.
     """
-    there = [(score.score or 0.0, arm) for arm, score in zip(arms, scored, strict=True) if arm.sights]
+    there = [(score.score or 0.0, arm) for arm, score in zip(arms, scored, strict=True) if arm.seen]
     ranked = sorted(there, key=lambda each: -each[0])
     if len(ranked) < 2 or ranked[0][0] <= ranked[1][0]:
         return None
@@ -189,11 +189,11 @@ def winner(arms: Sequence[ArmFacts], scored: Sequence[ArmScore], pairs: Sequence
     places = {arm.test_id: place for place, (_score, arm) in enumerate(there)}
     limit = CLEAR / (len(rest) * len(FIGURES))
     for _score, other in rest:
-        sights = [
-            (best.sights.get(pair[places[best.test_id]]), other.sights.get(pair[places[other.test_id]]))
+        pairs_seen = [
+            (best.seen.get(pair[places[best.test_id]]), other.seen.get(pair[places[other.test_id]]))
             for pair in pairs
         ]
-        both = [(mine, its) for mine, its in sights if mine is not None and its is not None]
+        both = [(mine, its) for mine, its in pairs_seen if mine is not None and its is not None]
         if sum(_verdict(figure, both, limit) for figure in FIGURES) <= 0:
             return None
     return best.test_id
@@ -206,7 +206,7 @@ def chance(wins: int, losses: int) -> float:
     return min(1.0, float(2 * tail / 2**tosses))
 
 
-def _verdict(figure: Figure, pairs: Sequence[tuple[Sight, Sight]], limit: float) -> int:
+def _verdict(figure: Figure, pairs: Sequence[tuple[FrameFigures, FrameFigures]], limit: float) -> int:
     """Return 1 where the first of each pair is clearly better in this figure, −1 worse, 0 neither."""
     signs = [figure.better(getattr(one, figure.name), getattr(other, figure.name)) for one, other in pairs]
     wins, losses = signs.count(1), signs.count(-1)

@@ -23,7 +23,7 @@ from .config import ClusterConfig
 from .errors import BlindWorkerError, FilmError, LostError
 from .part import FILM, digests_of, task
 from .progress import Progress, summed
-from .segments import Part, Stretch
+from .segments import FrameRange, Part
 
 if TYPE_CHECKING:
     from .cluster import Pool
@@ -124,7 +124,9 @@ class Fleet:
             stretches = outline["stretches"]
         if not stretches:
             return [Part(number=0, stretch=None)]
-        return [Part(number=number, stretch=Stretch.parse(words)) for number, words in enumerate(stretches)]
+        return [
+            Part(number=number, stretch=FrameRange.parse(words)) for number, words in enumerate(stretches)
+        ]
 
     async def _see_through(self, pool: "Pool", effort: _Effort) -> None:
         """Make all parts that are not made yet."""

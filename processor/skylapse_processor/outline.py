@@ -7,7 +7,7 @@ from typing import Any
 from .course import course, gathered, goes_by_quality, looks_around
 from .encode_codecs import chapter_frames
 from .request import RenderRequest, check
-from .segments import Cost, Stretch, cut
+from .segments import Cost, FrameRange, cut
 from .survey import survey
 
 LOOK_SHARE = 0.25
@@ -25,7 +25,7 @@ class Outline:
     """Frames after which the encoder begins anew: a stretch begins there, too."""
     cost: Cost
 
-    def cut(self, places: int) -> tuple[Stretch, ...]:
+    def cut(self, places: int) -> tuple[FrameRange, ...]:
         """Return the stretches to be made at so many places; none where the film is made whole."""
         stretches = cut(self.frames, self.chapter, places, self.cost)
         return stretches if len(stretches) > 1 else ()

@@ -31,7 +31,7 @@ PartStatus = Literal["waiting", "running", "done"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stretch:
+class FrameRange:
     """Frames of the film that are made in one go, from `first` up to but without `past`."""
 
     first: int
@@ -47,7 +47,7 @@ class Stretch:
         return f"{self.first}:{self.past}"
 
     @classmethod
-    def parse(cls, words: str) -> "Stretch":
+    def parse(cls, words: str) -> "FrameRange":
         """Read what `str` printed."""
         first, past = words.split(":")
         return cls(first=int(first), past=int(past))
@@ -66,7 +66,7 @@ class Cost:
 NOTHING_MORE = Cost()
 
 
-def cut(frames: int, chapter: int, places: int, cost: Cost = NOTHING_MORE) -> tuple[Stretch, ...]:
+def cut(frames: int, chapter: int, places: int, cost: Cost = NOTHING_MORE) -> tuple[FrameRange, ...]:
     """Return the stretches of a film: one where there is one place to work at, or little to win.
 
     A stretch begins where a chapter does, which are of so many frames; `places` is how many are made at once.
@@ -76,7 +76,7 @@ def cut(frames: int, chapter: int, places: int, cost: Cost = NOTHING_MORE) -> tu
     most = 1 if cost.whole or places == 1 else min(chapters, places * ROUNDS)
     count = min(range(1, most + 1), key=lambda count: (_time(chapters, chapter, places, count, cost), count))
     edges = [min(frames, round(chapters * number / count) * chapter) for number in range(count + 1)]
-    return tuple(Stretch(first=first, past=past) for first, past in itertools.pairwise(edges))
+    return tuple(FrameRange(first=first, past=past) for first, past in itertools.pairwise(edges))
 
 
 def _time(chapters: int, chapter: int, places: int, count: int, cost: Cost) -> float:
@@ -90,7 +90,7 @@ class Part:
     """One stretch of a render under way."""
 
     number: int
-    stretch: Stretch | None
+    stretch: FrameRange | None
     """Null for a film that is made whole."""
     status: PartStatus = "waiting"
     failures: int = 0

@@ -21,8 +21,8 @@ from skylapse_processor.clock import utc_now
 from skylapse_processor.compare import Comparer
 from skylapse_processor.comparison import (
     ArmFacts,
-    Shot,
-    Sight,
+    ArmFrame,
+    FrameFigures,
     chance,
     most_pairs,
     pairs_of,
@@ -317,20 +317,20 @@ def at(seconds: float) -> datetime:
 
 def test_frames_are_paired_with_their_neighbours_and_never_twice() -> None:
     arms = [
-        [Shot(name=f"a{s}", at=at(s)) for s in (0, 45, 60, 105)],
-        [Shot(name=f"b{s}", at=at(s)) for s in (15, 30, 75, 90)],
+        [ArmFrame(name=f"a{s}", at=at(s)) for s in (0, 45, 60, 105)],
+        [ArmFrame(name=f"b{s}", at=at(s)) for s in (15, 30, 75, 90)],
     ]
     assert pairs_of(arms) == (("a0", "b15"), ("a45", "b30"), ("a60", "b75"), ("a105", "b90"))
     assert pairs_of(arms[:1]) == ()
     assert pairs_of([arms[0], []]) == ()
-    lonely = [arms[0], [Shot(name="late", at=at(9000))]]
+    lonely = [arms[0], [ArmFrame(name="late", at=at(9000))]]
     assert pairs_of(lonely) == (), "another light altogether"
 
 
 @given(st.lists(st.lists(st.integers(0, 500), max_size=40, unique=True), min_size=2, max_size=5))
 def test_however_arms_take_turns_pairs_hold_one_of_each_and_nothing_twice(seconds: list[list[int]]) -> None:
     arms = [
-        [Shot(name=f"{arm}-{second}", at=at(second)) for second in sorted(each)]
+        [ArmFrame(name=f"{arm}-{second}", at=at(second)) for second in sorted(each)]
         for arm, each in enumerate(seconds)
     ]
     pairs = pairs_of(arms)
@@ -348,7 +348,7 @@ def test_pairs_are_spread_evenly_and_fit_a_message() -> None:
     name = f"{longest}/{longest}/20260601T180000000000Z-00112233445566aa-{2**62}"
     for arms in range(1, 11):
         named = ((name,) * arms,) * most_pairs(arms)
-        scored = scores([ArmFacts(test_id=longest, profile=longest, frames=10**6, sights={})] * arms)
+        scored = scores([ArmFacts(test_id=longest, profile=longest, frames=10**6, seen={})] * arms)
         comparison = Comparison(
             id=longest, camera=f"{longest}/{longest}", compared_at=START, arms=scored, pairs=named
         )
@@ -364,10 +364,11 @@ def test_the_sign_test_is_exact() -> None:
 
 def facts(test_id: str, *grain: float, sharpness: float | None = None) -> ArmFacts:
     """An arm whose frames have some grain."""
-    sights = {
-        f"{test_id}{number}": Sight(grain=value, sharpness=sharpness) for number, value in enumerate(grain)
+    seen = {
+        f"{test_id}{number}": FrameFigures(grain=value, sharpness=sharpness)
+        for number, value in enumerate(grain)
     }
-    return ArmFacts(test_id=test_id, profile="f", frames=len(grain), sights=sights)
+    return ArmFacts(test_id=test_id, profile="f", frames=len(grain), seen=seen)
 
 
 def test_a_winner_beats_each_other_arm_and_not_only_one() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from skylapse_processor import segments
 from skylapse_processor.progress import summed
-from skylapse_processor.segments import Cost, Part, Stretch, cut
+from skylapse_processor.segments import Cost, FrameRange, Part, cut
 
 
 @given(
@@ -43,7 +43,7 @@ def test_what_every_stretch_has_to_look_at_beforehand_makes_them_fewer() -> None
 
 
 def test_a_part_that_fails_is_made_again_and_given_up_the_third_time() -> None:
-    part = segments.progressed(Part(number=0, stretch=Stretch(first=0, past=240)), 100)
+    part = segments.progressed(Part(number=0, stretch=FrameRange(first=0, past=240)), 100)
     for failures in (1, 2):
         again = segments.failed(part)
         assert again is not None
@@ -54,7 +54,8 @@ def test_a_part_that_fails_is_made_again_and_given_up_the_third_time() -> None:
 
 def test_the_progress_of_a_film_is_that_of_its_parts() -> None:
     parts = [
-        Part(number=number, stretch=Stretch(first=240 * number, past=240 * (number + 1))) for number in (0, 1)
+        Part(number=number, stretch=FrameRange(first=240 * number, past=240 * (number + 1)))
+        for number in (0, 1)
     ]
     parts = [segments.finished(parts[0]), segments.progressed(parts[1], 120)]
     told = summed(segments.frames_done(parts), segments.frames_of(parts), 12.5, elapsed_s=30.0)
@@ -65,6 +66,6 @@ def test_the_progress_of_a_film_is_that_of_its_parts() -> None:
 
 
 def test_a_stretch_is_read_as_it_is_printed() -> None:
-    stretch = Stretch(first=240, past=480)
-    assert Stretch.parse(str(stretch)) == stretch
+    stretch = FrameRange(first=240, past=480)
+    assert FrameRange.parse(str(stretch)) == stretch
     assert replace(stretch, past=300).frames == 60

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from .layer import Layer, Light, Picture, Sight, Size
 from .plan import Plan
 from .register import WORKING_COLUMNS, Matrix, warped
-from .track import Track, track
+from .track import Trajectory, track
 
 Plane: TypeAlias = NDArray[np.float32]
 RowsOf: TypeAlias = Callable[[slice], Light]
@@ -69,7 +69,7 @@ class Denoised(Layer):
 
     radius: int
     median: bool
-    track: Track | None = None
+    track: Trajectory | None = None
     """Where the camera looked; null where it stood still."""
 
     @property

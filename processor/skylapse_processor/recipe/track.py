@@ -42,7 +42,7 @@ _NINETEEN_OF_TWENTY = 0.95
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Track:
+class Trajectory:
     """Where each picture of a film lies upon the first."""
 
     poses: Poses
@@ -64,7 +64,7 @@ class Track:
         return stands_still(self.poses - np.median(self.poses, axis=0), self)
 
 
-def track(sight: Sight) -> Track:
+def track(sight: Sight) -> Trajectory:
     """Look at the whole film once, or at parts of it, and return where each picture lies upon the first."""
     poses = np.zeros((sight.count, 3))
     known = np.zeros(sight.count, dtype=bool)
@@ -76,10 +76,10 @@ def track(sight: Sight) -> Track:
             if motion.is_sure:
                 poses[number] = after(pose_of(motion), base)
                 known[number] = True
-    return Track(poses=_filled(poses, known), known=known, columns=min(WORKING_COLUMNS, sight.small[0]))
+    return Trajectory(poses=_filled(poses, known), known=known, columns=min(WORKING_COLUMNS, sight.small[0]))
 
 
-def stands_still(beside: Poses, seen: Track) -> bool:
+def stands_still(beside: Poses, seen: Trajectory) -> bool:
     """Tell whether poses beside their aim are no more than registration makes of a camera that stands."""
     far = np.hypot(*beside[seen.known, :2].T) * seen.columns
     return not far.size or float(np.quantile(far, _NINETEEN_OF_TWENTY)) < _STILL_PX

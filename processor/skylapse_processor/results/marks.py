@@ -29,7 +29,7 @@ _TENTH_DAYS = (1, 11, 21)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mark:
+class ScaleMark:
     """A place on a scale."""
 
     share: float
@@ -37,7 +37,7 @@ class Mark:
     label: str = ""
 
 
-def hours(start_s: float, end_s: float, zone: tzinfo, most: float) -> list[Mark]:
+def hours(start_s: float, end_s: float, zone: tzinfo, most: float) -> list[ScaleMark]:
     """Return the marks of a stretch of time by the clock on the wall, at most so many labels."""
     span_min = (end_s - start_s) / 60.0
     label_min, tick_min = next(
@@ -52,7 +52,7 @@ def hours(start_s: float, end_s: float, zone: tzinfo, most: float) -> list[Mark]
         minutes = 60 * local.hour + local.minute
         if minutes % tick_min == 0:
             label = f"{local:%H:%M}" if minutes % label_min == 0 else ""
-            marks.append(Mark(share=(at_s - start_s) / (end_s - start_s), label=label))
+            marks.append(ScaleMark(share=(at_s - start_s) / (end_s - start_s), label=label))
     return marks
 
 
@@ -79,19 +79,19 @@ def about_a_year(pixels: Pixels, begins: date, days: int) -> Pixels:
     return np.concatenate([np.concatenate([aside, pixels], axis=1), np.concatenate([corner, below], axis=1)])
 
 
-def months(begins: date, days: int) -> list[Mark]:
+def months(begins: date, days: int) -> list[ScaleMark]:
     """Return the marks of some days of a year: of each month, and of every tenth day where months are few."""
     few = days <= _FEW_DAYS
     marked = _TENTH_DAYS if few else _TENTH_DAYS[:1]
     each = [begins + timedelta(days=past) for past in range(days)]
     return [
-        Mark(share=past / days, label=f"{day:%m-%d}" if few else f"{day:%m}")
+        ScaleMark(share=past / days, label=f"{day:%m-%d}" if few else f"{day:%m}")
         for past, day in enumerate(each)
         if day.day in marked
     ]
 
 
-def _scale(width: int, size: int, marks: Sequence[Mark], *, first: bool = False) -> Pixels:
+def _scale(width: int, size: int, marks: Sequence[ScaleMark], *, first: bool = False) -> Pixels:
     """Return ticks and labels, a label in the middle under its tick, or with `first` to the right of it."""
     scale = _ground(2 * size + size // 2, width)
     thick = max(1, size // 10)

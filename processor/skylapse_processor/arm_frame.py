@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from skylapse_protocol.snapshot import MID_GREY, Metering, Profile, ev_at, metering_weight
 
-from .comparison import Sight
+from .comparison import FrameFigures
 from .decode import Pixels, decode, look
 from .tone import LUMINANCE, known, linear_table
 
@@ -32,7 +32,9 @@ _BLACK = 2.0**-20
 Plane = NDArray[np.float32]
 
 
-def see(picture: bytes, name: str, profile: Profile, *, lux: float | None, tone_curve: str | None) -> Sight:
+def see(
+    picture: bytes, name: str, profile: Profile, *, lux: float | None, tone_curve: str | None
+) -> FrameFigures:
     """Return the figures of a JPEG; raise PictureError where it is none."""
     shape = look(picture, name)
     scale = min(1.0, LONG_SIDE / max(shape.width, shape.height))
@@ -40,7 +42,7 @@ def see(picture: bytes, name: str, profile: Profile, *, lux: float | None, tone_
     pixels = decode(picture, name, cover=cover, shape=shape)
     linear = _luminance(pixels, known(tone_curve))
     noise, grain = _grain(linear)
-    return Sight(
+    return FrameFigures(
         exposure_error_ev=_exposure_error_ev(linear, profile, lux),
         noise=noise,
         grain=grain,
