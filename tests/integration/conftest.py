@@ -15,6 +15,7 @@ from homeassistant.components.camera.const import DATA_COMPONENT
 from homeassistant.const import MAJOR_VERSION, MINOR_VERSION
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.setup import async_setup_component
+from homeassistant.util import executor
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_mock_service
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient, MqttMockPahoClient
 
@@ -33,6 +34,11 @@ freezegun.configure(
     extend_ignore_list=["custom_components.skylapse.protocol", "custom_components.skylapse.any_camera.ledger"]
 )
 """The contract compares types; a frozen `datetime` is another one."""
+
+executor.EXECUTOR_SHUTDOWN_TIMEOUT = 300
+"""Of a tenth of this each worker thread has its share, to end after a test. One that is interrupted instead,
+where the machine stood still for so long, wakes no other, and the test is blamed for those that are left.
+"""
 
 
 @pytest.fixture(autouse=True)
