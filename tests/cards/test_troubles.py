@@ -51,6 +51,23 @@ MAKE = """(hass) => {
 TELL = """(hass) => {
   document.querySelector("skylapse-card").hass = { ...hass, callWS: window.hass.callWS };
 }"""
+REFUSED = """([hass, words]) => {
+  hass.callWS = async () => {
+    throw {
+      code: "not_found",
+      message: "There is no camera roof/west.",
+      translation_key: "camera_unknown",
+      translation_domain: "skylapse",
+      translation_placeholders: { camera: "roof/west" },
+    };
+  };
+  hass.loadBackendTranslation = async (category, domain) => (key, places) =>
+    words[key.replace(`component.${domain}.${category}.`, "")]?.replace("{camera}", places.camera);
+  const card = document.createElement("skylapse-card");
+  card.setConfig({ device: "camera", show: ["dial"] });
+  card.hass = hass;
+  document.body.append(card);
+}"""
 
 
 def hass(language: str = "en", **changes: Any) -> dict[str, Any]:
@@ -190,3 +207,15 @@ async def test_a_camera_without_a_further_picture_says_so(page: Page) -> None:
     reason = "pictures has no other picture by 20:00 UTC"
     shown = await card(page, hass(binary_sensor__west_capturing=("off", {"reason": reason})))
     await expect(shown.locator(".trouble")).to_have_text([f"There is no picture to take: {reason}"])
+
+
+@pytest.mark.parametrize(
+    "shown",
+    ["„roof/west“ ist keine Kamera von Skylapse.", "There is no camera roof/west."],
+    ids=["translated", "no words for it"],
+)
+async def test_why_home_assistant_refuses_is_told_in_the_readers_language(page: Page, shown: str) -> None:
+    texts = json.loads((FOLDER.parent / "translations/de.json").read_text(encoding="utf-8"))["exceptions"]
+    words = {f"{key}.message": text["message"] for key, text in texts.items()} if "ist" in shown else {}
+    await page.evaluate(f"({REFUSED})({json.dumps([hass('de'), words])})")
+    await expect(page.locator("skylapse-card").get_by_text(shown)).to_be_visible()

@@ -105,7 +105,17 @@ export class Card extends HTMLElement {
   }
 }
 
-/* What to say of an error that Home Assistant answered with. */
-export function reasonOf(error) {
-  return (error && (error.message || error.body?.message)) || String(error);
+/* What to say of an error that Home Assistant answered with: in the reader's language where it has a key to words. */
+export async function reasonOf(hass, error) {
+  const plain = (error && (error.message || error.body?.message)) || String(error);
+  const { translation_key: key, translation_domain: domain, translation_placeholders: places } = error || {};
+  if (!key || !domain) {
+    return plain;
+  }
+  try {
+    const localize = await hass.loadBackendTranslation("exceptions", domain);
+    return localize(`component.${domain}.exceptions.${key}.message`, places || {}) || plain;
+  } catch {
+    return plain;
+  }
 }

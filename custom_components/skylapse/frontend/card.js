@@ -281,9 +281,10 @@ export class SkylapseCard extends Card {
         failure = failure || error;
       }
     }
+    const reason = await reasonOf(this._hass, failure);
     if (this._asked === asked) {
       const isMissing = failure.code === "resolve_media_failed" || failure.code === "not_found";
-      const words = isMissing ? t.noFilmToday : say(t.filmFails, { reason: reasonOf(failure) });
+      const words = isMissing ? t.noFilmToday : say(t.filmFails, { reason });
       const again = h("button", { type: "button", class: "retry", onclick: () => this._playFilm() }, t.retry);
       show(this._stage, h("div", { class: "message" }, h("p", {}, words), h("br"), again));
     }
@@ -396,7 +397,7 @@ export class SkylapseCard extends Card {
       await this._hass.callService("button", "press", {}, { entity_id: entity });
       show(this._answer, say(t.done, { what }));
     } catch (error) {
-      show(this._answer, say(t.failed, { what, reason: reasonOf(error) }));
+      show(this._answer, say(t.failed, { what, reason: await reasonOf(this._hass, error) }));
     }
   }
 
@@ -441,7 +442,7 @@ export class SkylapseCard extends Card {
     try {
       day = { ...common, ...(await this._hass.callWS({ type: "skylapse/day", camera })) };
     } catch (error) {
-      day = { ...common, failure: reasonOf(error), now: new Date().toISOString(), ends_at: "9999-01-01" };
+      day = { ...common, failure: await reasonOf(this._hass, error), now: new Date().toISOString(), ends_at: "9999-01-01" };
     }
     if (this._camera.camera === camera) {
       this._day = { ...day, heardAt: Date.now() };

@@ -105,7 +105,7 @@ export class SkylapseCompareCard extends Card {
       this._tests = answer.tests;
       this._failure = null;
     } catch (error) {
-      this._failure = reasonOf(error);
+      this._failure = await reasonOf(this._hass, error);
     }
     this._heardAt = Date.now();
     this._running = running;
@@ -299,7 +299,7 @@ export class SkylapseCompareCard extends Card {
         this._slider.show(one, other, this.said);
       }
     } catch (error) {
-      show(this._news, say(this.said.cannotLoad, { reason: reasonOf(error) }));
+      show(this._news, say(this.said.cannotLoad, { reason: await reasonOf(this._hass, error) }));
       this._news.hidden = false;
     }
   }
