@@ -182,7 +182,8 @@ async def test_no_broker_at_all_is_told_in_one_sentence(caplog: pytest.LogCaptur
     await until(lambda: "no broker answers at 127.0.0.1:9" in (connection.problem or ""), what="the message")
     assert not connection.connected
     await connection.stop()
-    told = [record.getMessage() for record in caplog.records if record.levelno > logging.INFO]
+    ours = [record for record in caplog.records if record.name.startswith("skylapse_bridge")]
+    told = [record.getMessage() for record in ours if record.levelno > logging.INFO]
     assert told == ["no broker answers at 127.0.0.1:9"]
 
 

@@ -4,10 +4,11 @@ import asyncio
 import hashlib
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -85,6 +86,41 @@ def moody(monkeypatch: pytest.MonkeyPatch) -> MoodyCamera:
     return camera
 
 
+class Patience:
+    """As long as anybody likes for a camera that answers, none at all for one that hangs."""
+
+    def __init__(self) -> None:
+        self._released = threading.Event()
+        self._limit: asyncio.Timeout | None = None
+
+    def timeout(self, _delay_s: float) -> asyncio.Timeout:
+        """Stand in for the timeout of a call."""
+        self._limit = asyncio.timeout(None)
+        self._loop = asyncio.get_running_loop()
+        return self._limit
+
+    def hang(self) -> CapturedFrame | None:
+        """A mood: the call is given up, and returns when the test is over."""
+        assert self._limit is not None
+        self._loop.call_soon_threadsafe(self._limit.reschedule, 0.0)
+        self._released.wait()
+        return None
+
+    def release(self) -> None:
+        """Let the threads that hang end."""
+        self._released.set()
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> Iterator[Patience]:
+    """What the bridge has with its cameras."""
+    one = Patience()
+    known = SimpleNamespace(**{**vars(asyncio), "timeout": one.timeout})
+    monkeypatch.setattr("skylapse_bridge.worker.asyncio", known)
+    yield one
+    one.release()
+
+
 def failing(error: Exception) -> Callable[[], CapturedFrame | None]:
     """A mood that raises."""
 
@@ -115,7 +151,7 @@ async def test_what_failed_at_the_very_end_of_a_window_is_no_problem_when_it_is_
 
     def failed() -> bool:
         is_enough = len(moody.moods) == 4 - failures
-        house.clock.pass_time(0 if is_enough else 20)
+        house.let_pass(0 if is_enough else 20)
         return is_enough
 
     await until(failed, what="the failures")
@@ -145,7 +181,7 @@ async def test_a_lost_camera_is_started_again(house: House, moody: MoodyCamera) 
     moody.moods = [failing(CameraLostError("gone"))]
 
     def lost() -> bool:
-        house.clock.pass_time(5)
+        house.let_pass(5)
         return any(event.type == "camera_lost" for event in house.listener.all(EVENT))
 
     await until(lost, what="the loss")
@@ -185,41 +221,26 @@ async def test_a_camera_that_is_away_after_a_restart_is_still_announced(
 
 
 async def test_a_camera_that_hangs_is_left_behind(
-    house: House, moody: MoodyCamera, monkeypatch: pytest.MonkeyPatch
+    house: House, moody: MoodyCamera, patience: Patience
 ) -> None:
-    released = threading.Event()
-    monkeypatch.setattr("skylapse_bridge.shooting._PATIENCE_S", 0.2)
     await house.start()
-
-    def hang() -> CapturedFrame | None:
-        released.wait(20)
-        return None
-
-    moody.moods = [hang]
+    moody.moods = [patience.hang]
     house.deploy(PLAN_NOW, snapshot())
     await house.photograph(2)
     lost = await house.listener.next(EVENT, type="camera_lost")
     assert "did not answer" in (lost.reason or "")
     assert moody.starts == 2
-    released.set()
 
 
 async def test_a_camera_that_hangs_again_and_again_ends_the_bridge_so_that_it_is_started_anew(
-    house: House, moody: MoodyCamera, monkeypatch: pytest.MonkeyPatch
+    house: House, moody: MoodyCamera, patience: Patience
 ) -> None:
-    released = threading.Event()
-    monkeypatch.setattr("skylapse_bridge.shooting._PATIENCE_S", 0.1)
     bridge = await house.start()
-
-    def hang() -> CapturedFrame | None:
-        released.wait(20)
-        return None
-
-    moody.moods = [hang, hang, lambda: None, hang, hang, hang]
+    moody.moods = [*[patience.hang] * 2, lambda: None, *[patience.hang] * 3]
     house.deploy(PLAN_NOW, snapshot())
 
     def ended() -> bool:
-        house.clock.pass_time(5)
+        house.let_pass(5)
         return bridge._over is not None and bridge._over.done()
 
     await until(ended, what="the end")
@@ -227,21 +248,13 @@ async def test_a_camera_that_hangs_again_and_again_ends_the_bridge_so_that_it_is
         await bridge.over()
     assert moody.moods == []
     assert len(house.listener.all(FRAME)) == 1
-    released.set()
 
 
 async def test_a_camera_that_hangs_under_commands_ends_the_bridge_too(
-    house: House, moody: MoodyCamera, monkeypatch: pytest.MonkeyPatch
+    house: House, moody: MoodyCamera, patience: Patience
 ) -> None:
-    released = threading.Event()
-    monkeypatch.setattr("skylapse_bridge.shooting._PATIENCE_S", 0.1)
     bridge = await house.start()
-
-    def hang() -> CapturedFrame | None:
-        released.wait(20)
-        return None
-
-    moody.moods = [hang] * 3
+    moody.moods = [patience.hang] * 3
     for number in range(3):
         await until(lambda: house.listener.all(STATE)[-1:], what="a state")
         await house.listener.next(STATE, after=len(house.listener.all(STATE)) - 1, capturing=True)
@@ -251,7 +264,6 @@ async def test_a_camera_that_hangs_under_commands_ends_the_bridge_too(
         assert "did not answer" in reply.error.message
     with pytest.raises(CameraHungError, match="3 times in a row"):
         await bridge.over()
-    released.set()
 
 
 async def test_every_tenth_frame_that_is_dropped_is_told_and_the_plan_goes_on(
@@ -394,7 +406,7 @@ async def test_a_bug_ends_the_bridge_instead_of_hiding(house: House, moody: Mood
     house.deploy(PLAN_NOW, snapshot())
 
     def move() -> bool:
-        house.clock.pass_time(5)
+        house.let_pass(5)
         return bridge._over is not None and bridge._over.done()
 
     await until(move, what="the end")
@@ -414,7 +426,7 @@ def picture_folder(path: Path, *, pictures: int) -> CameraConfig:
 
 def at_its_end(house: House) -> bool:
     """Let time pass; tell whether the camera says now that it has no more pictures."""
-    house.clock.pass_time(5)
+    house.let_pass(5)
     states = house.listener.all(STATE)
     return bool(states) and states[-1].active_window is not None and not states[-1].capturing
 

@@ -178,7 +178,7 @@ async def test_commands_are_done_between_the_ticks(house: House) -> None:
 
 def enough_of_both(house: House, before: int) -> bool:
     """Let time pass; tell whether all commands were answered and the plan went on."""
-    house.clock.pass_time(1)
+    house.let_pass(1)
     production = [record for record in house.listener.all(FRAME) if record.window]
     return len(house.listener.all(REPLY)) == 5 and len(production) > before + 2
 

@@ -79,7 +79,7 @@ async def test_a_focus_that_drifts_is_told_once_and_is_well_when_it_comes_back(
     lens.sharp_at = 3.0
 
     def state() -> CameraState:
-        house.clock.pass_time(30)
+        house.let_pass(30)
         return house.listener.all(STATE)[-1]
 
     await until(lambda: drifted(state()) is True, what="the drift")
@@ -100,7 +100,7 @@ async def ask(house: House, command: Command) -> dict[str, Any]:
     reply = asyncio.ensure_future(house.listener.ask(command))
 
     def answered() -> bool:
-        house.clock.pass_time(1)
+        house.let_pass(1)
         return reply.done()
 
     await until(answered, what="the reply")

@@ -163,7 +163,7 @@ async def test_a_plan_that_asks_for_a_profile_nobody_has_says_so_before_it_is_du
     house.clock.pass_time(3595)
 
     def failed() -> bool:
-        house.clock.pass_time(1)
+        house.let_pass(1)
         return any(
             event.type == "capture_failed" and event.reason == words for event in house.listener.all(EVENT)
         )

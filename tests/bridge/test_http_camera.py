@@ -74,7 +74,7 @@ class Server:
 
 
 def http_camera(url: str, clock: Clock | None = None, **options: object) -> Camera:
-    checked = vol.Schema(driver_options("http"))({"url": url, "timeout_s": 5, **options})
+    checked = vol.Schema(driver_options("http"))({"url": url, "timeout_s": 25, **options})
     config = CameraConfig(id="yard", name="Yard", driver="http", options=checked)
     return make_camera("roof", config, clock or HandClock())
 
@@ -304,20 +304,20 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n"
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("said", "words", "timeout_s"),
     [
-        (b"", "does not answer in time"),
-        (HEAD, "does not answer in time"),
-        (HEAD + b"Content-Length: 5000\r\n\r\n\xff\xd8\xff", "does not answer in time"),
-        (HEAD + b"Content-Length: 4294967296\r\n\r\n\xff\xd8\xff", "4294967296 bytes, more than max_mb"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH-2.0"),
+        (b"", "does not answer in time", 0.5),
+        (HEAD, "does not answer in time", 0.5),
+        (HEAD + b"Content-Length: 5000\r\n\r\n\xff\xd8\xff", "does not answer in time", 0.5),
+        (HEAD + b"Content-Length: 4294967296\r\n\r\n\xff\xd8\xff", "4294967296 bytes, more than max_mb", 25),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH-2.0", 25),
     ],
 )
-async def test_a_server_that_hangs_or_lies_is_told_in_time(said: bytes, words: str) -> None:
+async def test_a_server_that_hangs_or_lies_is_told_in_time(said: bytes, words: str, timeout_s: float) -> None:
     port = free_port()
     server = await raw_answers(said, port=port)
     try:
-        error = await failure(http_camera(f"http://127.0.0.1:{port}/", timeout_s=0.5))
+        error = await failure(http_camera(f"http://127.0.0.1:{port}/", timeout_s=timeout_s))
     finally:
         server.close()
         await server.wait_closed()

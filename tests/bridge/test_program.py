@@ -114,7 +114,7 @@ async def test_kill_9_at_random_loses_and_doubles_nothing(
     assert len(set(stored)) >= counts.delivered
     assert len(announced - set(stored)) <= counts.pending
     assert len({(spool, seq) for spool, seq, _ in stored}) == len(set(stored))
-    assert listener.all(AVAILABILITY)[-1] == "offline"
+    await until(lambda: listener.all(AVAILABILITY)[-1] == "offline", what="the farewell")
     await listener.stop()
 
 

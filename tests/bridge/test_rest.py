@@ -173,7 +173,7 @@ async def test_a_lens_that_would_not_find_back_is_moved_by_nobody_but_production
 
 def moved_on(house: House) -> bool:
     """Let time pass; tell whether production stands where its profile wants it."""
-    house.clock.pass_time(5)
+    house.let_pass(5)
     return production(house)[-1].focus_dioptre == 4.0
 
 
@@ -196,7 +196,7 @@ async def test_sweep_and_watch_are_exposed_alike_whatever_the_profile(
     swept = len(looks)
 
     def watched() -> bool:
-        house.clock.pass_time(60)
+        house.let_pass(60)
         return len(looks) > swept
 
     await until(watched, what="a look")

@@ -87,7 +87,7 @@ async def test_capture_needs_no_network(house: House) -> None:
     bridge = await house.start(processor=house.processor("http://127.0.0.1:9"))
 
     async def captured() -> bool:
-        house.clock.pass_time(5)
+        house.let_pass(5)
         counts = await bridge._outbox.run(lambda spool: spool.counts("west"))
         return counts.captured >= 4
 
@@ -162,7 +162,7 @@ async def test_a_full_spool_stops_capture_and_room_starts_it_again(house: House)
     await house.listener.next(STATE, plan_revision=1)
 
     def stopped() -> CameraState | None:
-        house.clock.pass_time(5)
+        house.let_pass(5)
         state = house.listener.all(STATE)[-1]
         return state if "full" in (state.last_error or "") and not state.capturing else None
 
@@ -182,7 +182,7 @@ async def test_a_full_disk_says_how_much_is_there_and_how_much_is_needed(house: 
     house.deploy(PLAN_NOW, snapshot())
 
     def told() -> str:
-        house.clock.pass_time(5)
+        house.let_pass(5)
         return house.listener.all(STATE)[-1].last_error or "" if house.listener.all(STATE) else ""
 
     await until(lambda: "the disk is full" in told(), what="a full disk")
@@ -240,7 +240,7 @@ async def test_frames_from_before_the_clock_was_set_wait_and_get_their_true_time
     house.deploy(plan(early), snapshot())
 
     async def captured() -> bool:
-        house.clock.pass_time(5)
+        house.let_pass(5)
         counts = await bridge._outbox.run(lambda spool: spool.counts("west"))
         return counts.captured >= 3
 
@@ -275,7 +275,7 @@ async def test_a_disk_that_takes_nothing_does_not_end_the_bridge(
         house.deploy(PLAN_NOW, snapshot())
 
         def stopped() -> bool:
-            house.clock.pass_time(5)
+            house.let_pass(5)
             return any(event.type == "capture_failed" for event in house.listener.all(EVENT))
 
         await until(stopped, what="the failure")

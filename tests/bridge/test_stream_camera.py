@@ -28,7 +28,7 @@ from skylapse_bridge.errors import CameraError, CameraLostError, UnsupportedErro
 from skylapse_protocol import messages
 from tests.support.own_network import in_own_network, server_process
 from tests.support.processes import Program, ProgramError, find_program, free_port
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 from .made import START, picture
 
@@ -38,7 +38,7 @@ H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", 
 
 
 def stream(url: str, clock: Clock | None = None, **options: object) -> Camera:
-    checked = vol.Schema(driver_options("stream"))({"url": url, "stall_s": 10, **options})
+    checked = vol.Schema(driver_options("stream"))({"url": url, "stall_s": 20, **options})
     config = CameraConfig(id="yard", name="Yard", driver="stream", options=checked)
     return make_camera("roof", config, clock or RealClock())
 
@@ -156,7 +156,7 @@ def test_rtsp_gives_a_new_picture_every_time(rtsp: RtspServer) -> None:
 
 def test_an_rtsp_camera_whose_power_is_cut_is_lost_and_comes_back_by_itself(rtsp: RtspServer) -> None:
     camera = stream(rtsp.url(), stall_s=5)
-    camera.start()
+    _until_it_starts(camera)
     try:
         rtsp.kill()
         with pytest.raises(CameraLostError, match=r"no picture came within 5 s: Connection refused"):
@@ -169,7 +169,7 @@ def test_an_rtsp_camera_whose_power_is_cut_is_lost_and_comes_back_by_itself(rtsp
 
 def test_an_rtsp_camera_that_hangs_is_lost_in_time_and_starts_anew(rtsp: RtspServer) -> None:
     camera = stream(rtsp.url(), stall_s=2)
-    camera.start()
+    _until_it_starts(camera)
     rtsp.freeze()
     with pytest.raises(CameraLostError, match="no picture came within 2 s"):
         _photograph_until_lost(camera)
@@ -188,14 +188,14 @@ def test_an_rtsp_camera_that_hangs_is_lost_in_time_and_starts_anew(rtsp: RtspSer
 
 def test_a_film_that_is_not_there_is_told(rtsp: RtspServer) -> None:
     with pytest.raises(CameraLostError, match="Not Found"):
-        stream(rtsp.url("none.mkv"), stall_s=2).start()
+        stream(rtsp.url("none.mkv")).start()
 
 
 def test_a_film_that_ends_is_begun_again(rtsp: RtspServer, films: Path) -> None:
     short = films / "short.mkv"
     assert _run([find_program("ffmpeg"), "-loglevel", "error", *PATTERN, "-t", "4", *H264, str(short)])
     camera = stream(rtsp.url("short.mkv"), stall_s=2)
-    camera.start()
+    _until_it_starts(camera)
     try:
         with pytest.raises(CameraLostError, match="no picture came within 2 s"):
             _photograph_until_lost(camera)
@@ -385,7 +385,7 @@ def test_a_web_page_instead_of_a_film_is_told(tmp_path: Path) -> None:
         for path, words in (("", "Invalid data"), ("none", "Not Found|404")):
             url = f"http://127.0.0.1:{server.server_port}/{path}"
             with pytest.raises(CameraLostError, match=words) as caught:
-                stream(url, stall_s=2, username="kamera", password="gehe:m").start()
+                stream(url, username="kamera", password="gehe:m").start()
             assert "gehe" not in str(caught.value)
 
 
@@ -400,9 +400,9 @@ def test_passwords_are_sent_and_never_told(tmp_path: Path) -> None:
         names = readers()
         camera.stop()
         with pytest.raises(CameraLostError, match="nauthorized"):
-            stream(url, username="kamera", password="wr0ng", stall_s=1).start()
+            stream(url, username="kamera", password="wr0ng").start()
     with pytest.raises(CameraLostError) as caught:
-        stream(url + "?key=t0p", username="kamera", password_file=str(secret), stall_s=1).start()
+        stream(url + "?key=t0p", username="kamera", password_file=str(secret)).start()
     film_in_full = film_of(vol.Schema(driver_options("stream"))({"url": url, "password_file": str(secret)}))
     told = f"{caught.value} {names} {film_in_full}"
     assert "Connection refused" in told
@@ -442,7 +442,7 @@ def test_mistakes_in_the_configuration_are_told(options: dict[str, object], word
 
 def _photograph_until_lost(camera: Camera) -> None:
     """Photograph until the camera complains; what was under way when it was cut off may still arrive."""
-    ends_at_s = time.monotonic() + 30
+    ends_at_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < ends_at_s:
         camera.capture(SETTINGS)
 
