@@ -24,6 +24,7 @@ NO_AREAS = frozenset(
         "ramp_run",
         "ramp_score",
         "score",
+        "sequences",
     }
 )
 

@@ -1,5 +1,6 @@
 """docs/recipes.md: every recipe, every step and every parameter with its limits, and nothing else."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from skylapse_processor import recipe
 from skylapse_processor.recipe.parameters import Choice, Number
+from tools.recipe_pictures.__main__ import EXAMPLES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
@@ -52,3 +54,19 @@ def test_the_page_tells_which_light_a_season_takes() -> None:
 def test_every_picture_of_the_page_is_there_and_none_is_left_over() -> None:
     shown = set(re.findall(r"\(pictures/recipes/([\w-]+\.jpg)\)", PAGE))
     assert shown == {path.name for path in (ROOT / "docs" / "pictures" / "recipes").iterdir()}
+
+
+@pytest.mark.parametrize("kind", recipe.kinds())
+def test_the_page_shows_what_a_step_does_under_its_heading(kind: str) -> None:
+    assert re.search(rf"^!\[.+\]\(pictures/recipes/{kind}\.jpg\)$", SECTIONS[kind], re.MULTILINE)
+    assert (ROOT / "docs" / "pictures" / "recipes" / f"{kind}.jpg").is_file()
+
+
+def test_a_picture_is_made_of_a_film_that_has_its_step() -> None:
+    assert set(EXAMPLES) == set(recipe.kinds())
+    for kind, example in EXAMPLES.items():
+        words = example.after.split()
+        given = [(option, value) for option, value in itertools.pairwise(words) if option.startswith("--")]
+        named = dict(given).get("--recipe", recipe.DEFAULT)
+        changes = recipe.changes_of([value for option, value in given if option == "--set"])
+        assert kind in {step.kind for step in recipe.steps_of(named, changes)}

@@ -5,11 +5,13 @@ difference is looked at: a frame, a part of a frame enlarged, one column of ever
 runs to the right), or the mean of all frames.
 """
 
+import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import av
@@ -17,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from bench import sequences
 from skylapse_bridge.twin.write import Sequence
 from tests.processor.brackets import write_brackets
 from tests.processor.test_focus_stack import write_stacks
@@ -25,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "docs" / "pictures" / "recipes"
 HALF = (480, 270)
 _BAND = 26
+_GAP = 6
 _TEXT_PX = 15
 _QUALITY = 88
 
@@ -61,6 +65,18 @@ def mean(left: float, top: float, times: int) -> View:
     return look
 
 
+def sheet(side: int) -> View:
+    """Look at the first frames, so many beside each other in so many rows."""
+
+    def look(film: list[Pixels]) -> Pixels:
+        gap = ((0, _GAP), (0, _GAP), (0, 0))
+        framed = [np.pad(pixels, gap, constant_values=255) for pixels in film[: side**2]]
+        rows = [np.concatenate(framed[at : at + side], axis=1) for at in range(0, side**2, side)]
+        return np.concatenate(rows)
+
+    return look
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
     """One picture of the page."""
@@ -72,8 +88,8 @@ class Example:
     """Options of `skylapse-processor render`."""
     view: View = field(default_factory=frame)
     captions: tuple[str, str] = ("without", "with")
-    lut: str = ""
-    """The text of a .cube file that lies beside the pictures as `look.cube`."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Names and texts of files that the options name."""
 
 
 _TEAL = "LUT_3D_SIZE 2\n" + "\n".join(
@@ -95,13 +111,88 @@ def stacks(folder: Path) -> None:
     write_stacks(folder, 3)
 
 
+def spoiled(folder: Path) -> None:
+    """Photograph an afternoon in which breath, drops, focus and exposure each spoil a frame."""
+    faults = dict(zip((1, 3, 8), sequences.SPOILS, strict=True))
+    sequences.spoiled(folder, _AFTERNOON, faults, burnt={6})
+
+
+def hunting(folder: Path) -> None:
+    """Photograph an evening while the white balance jumps about."""
+    sequences.hunting(folder, Sequence(frames=240, width=480, height=270, seed=4, exposure="smooth"))
+
+
+def window(folder: Path) -> None:
+    """Photograph through a wide lens and a window with bars."""
+    sequences.through(folder, replace(_AFTERNOON, frames=1, width=960, height=540), _LENS, _barred)
+
+
+def days(folder: Path) -> None:
+    """Photograph eight months: a frame a day by the clock, and one at equal sun."""
+    sequences.year(folder, range(32, 272), HALF, beside=0)
+
+
+def _barred(light: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what lies before the lens behind the bars of a window."""
+    _, rows, columns = light.shape
+    across, down = np.linspace(0, 1, columns)[None], np.linspace(0, 1, rows)[:, None]
+    near = [np.abs(across - each) < 0.003 for each in (0.14, 0.38, 0.62, 0.86)]
+    near += [np.abs(down - each) < 0.005 for each in (0.16, 0.5, 0.84)]
+    barred = np.logical_or.reduce([np.broadcast_to(each, (rows, columns)) for each in near])
+    return np.where(barred, np.float32(0.1) * light.mean(axis=(1, 2), keepdims=True), light)
+
+
+_AFTERNOON = Sequence(
+    frames=13,
+    width=480,
+    height=270,
+    seed=4,
+    start=datetime(2026, 6, 10, 15, tzinfo=UTC),
+    interval_s=60.0,
+    exposure="smooth",
+)
+_LENS = sequences.lens_of((960, 540))
+
 _EVENING = "--frames 240 --size 480x270 --seed 4"
 _DAY = "--frames 40 --size 960x540 --seed 4 --start 2026-06-10T15:00:00Z --exposure smooth"
+_TWICE = "--set interpolate.length_s=2.6334"
+"""A frame between every two of forty pictures: 79 of them, and of those every other one."""
 _DUSK = "--frames 30 --size 960x540 --seed 4 --exposure smooth"
 
 _NIGHT = "--frames 200 --size 960x540 --seed 4 --start 2026-06-10T23:00:00Z --clouds 0 --interval 20"
 
 EXAMPLES: Mapping[str, Example] = {
+    "select": Example(
+        pictures=spoiled,
+        before="--recipe raw",
+        after="--recipe raw --set select.worst=0.25 --set select.clipped=0.3",
+        view=sheet(3),
+        captions=("all frames", "without those that are burnt out or blurred"),
+    ),
+    "balance": Example(
+        pictures=hunting, before="--recipe raw", after="--recipe raw --set balance=on", view=column
+    ),
+    "correct": Example(
+        pictures=window,
+        before="--recipe raw",
+        after="--recipe raw --set correct=on --lens lens.json",
+        captions=("as a wide lens draws it", "corrected"),
+        files={"lens.json": json.dumps(asdict(_LENS))},
+    ),
+    "season": Example(
+        pictures=days,
+        before="--recipe raw --set select.start=17:00 --set select.end=17:01 --set select.zone=UTC",
+        after="--recipe season --set select.zone=UTC",
+        view=column,
+        captions=("a frame a day at the same hour", "season: at the same height of the sun"),
+    ),
+    "interpolate": Example(
+        pictures=f"{_DAY} --interval 120",
+        before=f"{_TWICE} --set interpolate.method=blend",
+        after=f"{_TWICE} --set interpolate.method=flow",
+        view=part(69 / 78, 0.62, 0.08, 4),
+        captions=("between two pictures, by fading", "by following what moves"),
+    ),
     "level": Example(
         pictures=_EVENING,
         before="--recipe raw",
@@ -149,7 +240,7 @@ EXAMPLES: Mapping[str, Example] = {
         view=part(1.0, 0.2, 0.0, 2),
         captions=("the last frame", "the last frame with its trails"),
     ),
-    "lut": Example(pictures=_DAY, after="--lut look.cube", lut=_TEAL),
+    "lut": Example(pictures=_DAY, after="--lut look.cube", files={"look.cube": _TEAL}),
     "fade": Example(pictures=_DAY, after="--set fade.frames=10", view=frame(0.1)),
     "panzoom": Example(
         pictures=_DAY,
@@ -178,7 +269,8 @@ def side_by_side(example: Example, work: Path) -> Image.Image:
         subprocess.run([*twin, *example.pictures.split()], check=True, stdout=subprocess.DEVNULL)
     else:
         example.pictures(work / "frames")
-    (work / "look.cube").write_text(example.lut, encoding="ascii")
+    for name, text in example.files.items():
+        (work / name).write_text(text, encoding="ascii")
     canvas = Image.new("RGB", (2 * HALF[0] + 4, HALF[1] + _BAND), "white")
     for number, words in enumerate((example.before, example.after)):
         film = work / f"{number}.mp4"
