@@ -133,6 +133,11 @@ def local(moment: datetime) -> str:
     return dt_util.as_local(moment).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def noon(days: int) -> datetime:
+    """Return noon in so many days: a form can say any time but those that come twice in autumn."""
+    return (dt_util.utcnow() + timedelta(days=days)).replace(hour=12, minute=0, second=0, microsecond=0)
+
+
 # ---------------------------------------------------------------- adding
 
 
@@ -153,7 +158,7 @@ async def test_adding_one_starts_the_test(
 async def test_a_test_ends_when_its_form_says(
     hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge
 ) -> None:
-    end = (dt_util.utcnow() + timedelta(days=3)).replace(microsecond=0)
+    end = noon(3)
     subentry = await added(hass, mqtt, spoken, bridge, ends_at=local(end))
     (test,) = await listed(hass)
     assert abs(parse_time(test["ends_at"]) - end) < timedelta(seconds=1)
@@ -350,7 +355,7 @@ async def test_a_tests_name_and_end_are_changed_without_a_new_test(
     }
     assert {str(key) for key in form["data_schema"].schema} == {"name", "ends_at"}
     number = len(published(mqtt, SNAPSHOT)) + 1
-    end = (dt_util.utcnow() + timedelta(days=1)).replace(microsecond=0)
+    end = noon(1)
     done = await filled(hass, form, {"name": "Which one", "ends_at": local(end)})
     assert (done["type"], done["reason"]) == ("abort", "reconfigure_successful")
     snapshot: Any = topics.decode(SNAPSHOT, await published_soon(mqtt, SNAPSHOT, number)).message
@@ -492,7 +497,7 @@ async def test_an_end_can_be_changed_while_the_camera_is_gone(
     subentry = await added(hass, mqtt, spoken, bridge)
     bridge.announce = replace(bridge.announce, cameras=())
     await bridge.say(topics.ANNOUNCE, bridge.announce)
-    end = (dt_util.utcnow() + timedelta(days=1)).replace(microsecond=0)
+    end = noon(1)
     form = await spoken.start_subentry_reconfigure_flow(hass, subentry.subentry_id)
     await filled(hass, form, {"name": "Later", "ends_at": local(end)})
     await hass.async_block_till_done()

@@ -93,10 +93,11 @@ async def test_a_command_for_a_camera_that_just_went_is_refused(
 async def test_the_button_has_the_focus_looked_for(
     hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, bridge: Bridge
 ) -> None:
+    pressed_at = datetime.now(UTC)
     task = await press(hass, "button", "press", "button.roof_west_find_focus")
     command = await sent(mqtt, COMMAND)
     assert (command.name, command.args) == ("focus", {})
-    assert command.expires_at - datetime.now(UTC) > timedelta(seconds=60)
+    assert command.expires_at - pressed_at > timedelta(seconds=60)
     error = CommandError(code="camera_failed", message="it is too dark")
     await bridge.reply(Reply(id=command.id, ok=False, error=error))
     with pytest.raises(HomeAssistantError, match="too dark"):

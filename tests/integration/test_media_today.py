@@ -2,15 +2,16 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
 import pytest
+from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components import media_source
 from homeassistant.components.media_player import BrowseError
 from homeassistant.components.media_source import Unresolvable
 from homeassistant.core import HomeAssistant
-from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator, WebSocketGenerator
 
@@ -87,11 +88,12 @@ async def test_what_tells_things_of_a_day_apart_stands_where_no_grid_cuts_it(
 
 
 async def test_today_is_the_day_of_the_house_where_nothing_grows(
-    hass: HomeAssistant, spoken: MockConfigEntry, processor: Processor
+    hass: HomeAssistant, spoken: MockConfigEntry, processor: Processor, freezer: FrozenDateTimeFactory
 ) -> None:
-    now = dt_util.now().date().isoformat()
-    await processor.film(replace(FILM, id="00000000000000f5", day=now, title="Made just now"))
-    assert titles(await browse(hass, f"{SOURCE}/today")) == ["Made just now"]
+    freezer.move_to(datetime(2026, 11, 22, 23, 30, tzinfo=UTC))
+    for number, day in enumerate(("2026-11-22", "2026-11-23", "2026-11-24")):
+        await processor.film(replace(FILM, id=f"00000000000000f{number + 5}", day=day, title=f"Of {day}"))
+    assert titles(await browse(hass, f"{SOURCE}/today")) == ["Of 2026-11-23"]
 
 
 async def test_no_film_grows_where_the_processor_names_none(
