@@ -109,6 +109,7 @@ async def test_whoever_looks_sees_what_the_camera_sees_now(
     bridge: Bridge,
     freezer: FrozenDateTimeFactory,
 ) -> None:
+    await bridge.say(topics.PREVIEW, JPEG)
     assert (await async_get_camera_image(hass, PREVIEW)).content == JPEG
     assert commands(mqtt, COMMAND) == []
     freezer.tick(timedelta(seconds=10))
