@@ -17,7 +17,7 @@ _UNITY = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 _KEY_FRAME, _OTHER_FRAME = 0x02000000, 0x01010000
 _BT709 = 1
 _ROWS_OF_SIZE_AND_KIND = 0x000601
-"""Flags of a run: where its data lies, then size and kind of each sample."""
+"""Flags of a run of samples: where its data lies, then size and kind of each sample."""
 _LARGE_BOX = 16
 _FREE = 8
 
@@ -49,7 +49,7 @@ class Track:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
+class Chunk:
     """Samples that lie one after another; the first is a key frame."""
 
     offset: int
@@ -81,16 +81,16 @@ def fragment(track: Track, number: int, first: int, samples: Sequence[bytes]) ->
     return _moof(track, number, first, rows, len(samples), offset) + _box(b"mdat", *samples)
 
 
-def film_head(track: Track, runs: Sequence[Run], metadata: Mapping[str, str], room: int) -> bytes | None:
+def film_head(track: Track, chunks: Sequence[Chunk], metadata: Mapping[str, str], room: int) -> bytes | None:
     """Return exactly `room` bytes: the head of a film whose samples follow; null where it needs more."""
-    frames = sum(len(run.sizes) for run in runs)
-    sizes = [size for run in runs for size in run.sizes]
+    frames = sum(len(chunk.sizes) for chunk in chunks)
+    sizes = [size for chunk in chunks for size in chunk.sizes]
     tables = [
         _full(b"stts", 0, struct.pack(">3I", 1, frames, track.ticks)),
-        _full(b"stss", 0, _counted(">I", _first_frames(runs))),
-        _full(b"stsc", 0, _samples_to_chunks(runs)),
+        _full(b"stss", 0, _counted(">I", _first_frames(chunks))),
+        _full(b"stsc", 0, _samples_to_chunks(chunks)),
         _full(b"stsz", 0, struct.pack(">II", 0, frames) + struct.pack(f">{frames}I", *sizes)),
-        _full(b"co64", 0, _counted(">Q", [run.offset for run in runs])),
+        _full(b"co64", 0, _counted(">Q", [chunk.offset for chunk in chunks])),
     ]
     moov = _box(b"moov", _movie(track, frames), _trak(track, frames, tables), _told(metadata))
     head = _brands() + moov
@@ -101,17 +101,17 @@ def film_head(track: Track, runs: Sequence[Run], metadata: Mapping[str, str], ro
     return head + _box(b"free", bytes(left)) + data
 
 
-def _first_frames(runs: Sequence[Run]) -> list[int]:
+def _first_frames(chunks: Sequence[Chunk]) -> list[int]:
     firsts, count = [], 1
-    for run in runs:
+    for chunk in chunks:
         firsts.append(count)
-        count += len(run.sizes)
+        count += len(chunk.sizes)
     return firsts
 
 
-def _samples_to_chunks(runs: Sequence[Run]) -> bytes:
+def _samples_to_chunks(chunks: Sequence[Chunk]) -> bytes:
     rows, chunk = [], 1
-    for samples, same in groupby(len(run.sizes) for run in runs):
+    for samples, same in groupby(len(chunk.sizes) for chunk in chunks):
         rows.append(struct.pack(">3I", chunk, samples, 1))
         chunk += len(list(same))
     return struct.pack(">I", len(rows)) + b"".join(rows)

@@ -35,7 +35,7 @@ from .today_cut import STEP, HurriedError, Lane
 from .today_frames import AT_ONCE, TodayFrames
 from .today_live import Live, in_haste, latest, matching, stopped
 from .today_plan import AHEAD, GROUP, Aim, aims, ends_soon, follows, grows, on_grid, pace_of, spec_of
-from .today_reel import Picture, Piece, Reel, in_groups, window_of
+from .today_reel import Piece, Reel, ReelFormat, in_groups, window_of
 from .today_show import LivePart, SoFar
 
 _log = logging.getLogger(__name__)
@@ -210,11 +210,11 @@ class Today:
                 return ()
             try:
                 await self._close_all(live, ending.rest)
-                if not live.reel.levelled_as_a_render or live.reel.skipped or live.reel.picture is None:
+                if not live.reel.levelled_as_a_render or live.reel.skipped or live.reel.format is None:
                     return ()
                 if await asyncio.to_thread(lambda: live.reel.denies_a_record):
                     return ()
-                product = await self._product(live, live.reel.picture, ending.still, folder, title)
+                product = await self._product(live, live.reel.format, ending.still, folder, title)
             except (ProcessorError, OSError) as error:
                 _log.warning("the film of today of %s is rendered instead: %s", spec.camera, error)
                 return ()
@@ -242,7 +242,7 @@ class Today:
         over = [live for live in self._lives.values() if live.ended and live not in self._current.values()]
         for live in over:
             live.kept, live.so_far, live.known, live.parts, live.rehearsed = {}, {}, {}, [], []
-            if live.reel.picture is None:
+            if live.reel.format is None:
                 self._lives.pop(live.spec.film, None)  # no folder: no segment of it was ever closed
 
     async def _follow(self, camera: CameraName) -> None:
@@ -269,10 +269,10 @@ class Today:
             reel = Reel(folder, self._layout.root)
             async with stopped(live):
                 await asyncio.to_thread(reel.open)
-                if reel.picture is not None and reel.picture.rate != pace_of(spec):
+                if reel.format is not None and reel.format.rate != pace_of(spec):
                     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
                     reel = Reel(folder, self._layout.root)
-            track = reel.picture.track if reel.picture else None
+            track = reel.format.track if reel.format else None
             live = Live(spec=spec, reel=reel, track=track, ended=reel.ended)
             self._lives[spec.film] = live
             return live
@@ -380,7 +380,7 @@ class Today:
         return film_box(live.spec.size, *(first.size or (2, 2)))
 
     async def _product(
-        self, live: Live, picture: Picture, still: SourceFrame, folder: Path, title: str
+        self, live: Live, kind: ReelFormat, still: SourceFrame, folder: Path, title: str
     ) -> Product:
         """Make the film of what is closed, and its pictures beside it."""
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
@@ -399,7 +399,7 @@ class Today:
         aim, small = live.reel.aim(still.name), live.reel.small(FRAMES)
         finishing = self._showing.run(partial(live.reel.finish, film, words))
         drawing = asyncio.gather(
-            self._showing.aside(partial(self._showing.stills, still, aim, picture.box, poster, thumb)),
+            self._showing.aside(partial(self._showing.stills, still, aim, kind.box, poster, thumb)),
             self._showing.aside(partial(self._showing.preview, small, preview)),
             return_exceptions=True,  # nothing may be written here any more once the film is rendered instead
         )
@@ -419,7 +419,7 @@ class Today:
             frames=facts.frames,
             skipped=0,
             duration_s=round(facts.duration_s, 6),
-            rate=float(picture.rate),
+            rate=float(kind.rate),
             width=facts.width,
             height=facts.height,
             bytes=facts.bytes,
@@ -441,9 +441,9 @@ def _write(live: Live, pieces: Sequence[Piece], first: SourceFrame, number: int)
         return
     if live.track is None:
         raise FilmError(f"{live.spec.camera}: none of the first frames is a picture")
-    if live.reel.picture is None:
+    if live.reel.format is None:
         live.reel.begin(
-            Picture(
+            ReelFormat(
                 day=live.spec.day,
                 window=live.spec.window,
                 box=Box(width=live.track.width, height=live.track.height),

@@ -85,7 +85,7 @@ class Segment:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Picture:
+class ReelFormat:
     """What the film is: written first, and never changed."""
 
     day: str
@@ -113,7 +113,7 @@ class Reel:
         self._root = root
         self._media = folder / "media"
         self._journal = folder / "journal"
-        self.picture: Picture | None = None
+        self.format: ReelFormat | None = None
         self.segments: tuple[Segment, ...] = ()
 
     def open(self) -> None:
@@ -123,9 +123,9 @@ class Reel:
             return
         good, size = 0, self._media.stat().st_size
         for line in self._journal.read_bytes().splitlines(keepends=True):
-            said = _read(line, first=self.picture is None)
-            if isinstance(said, Picture):
-                self.picture = said
+            said = _read(line, first=self.format is None)
+            if isinstance(said, ReelFormat):
+                self.format = said
             elif said is not None and said.end <= size:
                 self.segments = (*self.segments, said)
             else:
@@ -181,15 +181,15 @@ class Reel:
                 return Aim(gain_ev=gains, white_ev=max(0.0, *gains), after=segment.after)
         raise FilmError(f"{frame} is in no closed segment")
 
-    def begin(self, picture: Picture) -> None:
+    def begin(self, kind: ReelFormat) -> None:
         """Say what the film is, durably."""
         make_folder(self.folder, self._root)
         with self._media.open("wb") as media:
             media.truncate(HEAD_BYTES)
             os.fsync(media.fileno())
-        self._write(_picture_line(picture))
+        self._write(_format_line(kind))
         sync_folder(self.folder)
-        self.picture = picture
+        self.format = kind
 
     def close(self, *pieces: Piece) -> None:
         """Add segments for good; raise OSError where the disk does not take them."""
@@ -222,9 +222,9 @@ class Reel:
         count = min(most, len(found))
         return [found[round(place * (len(found) - 1) / max(1, count - 1))] for place in range(count)]
 
-    def runs(self) -> list[mp4.Run]:
+    def chunks(self) -> list[mp4.Chunk]:
         """Return where the samples of all closed segments lie."""
-        return [mp4.Run(offset=segment.offset, sizes=segment.sizes) for segment in self.segments]
+        return [mp4.Chunk(offset=segment.offset, sizes=segment.sizes) for segment in self.segments]
 
     def finish(self, film: Path, words: Mapping[str, str]) -> tuple[FilmFacts, str]:
         """Make the film under another name of the same file; return what it is, and its content's digest.
@@ -232,9 +232,9 @@ class Reel:
         Only a head is written, whatever the length of the film. Raises FilmError where that has no room, or
         where the film does not turn out to be what it should.
         """
-        if self.picture is None:
+        if self.format is None:
             raise FilmError(f"{film}: no frame of it is encoded")
-        head = mp4.film_head(self.picture.track, self.runs(), words, HEAD_BYTES)
+        head = mp4.film_head(self.format.track, self.chunks(), words, HEAD_BYTES)
         if head is None:
             raise FilmError(f"{film}: has more frames than its head has room for")
         film.unlink(missing_ok=True)
@@ -245,7 +245,7 @@ class Reel:
         with film.open("r+b") as file:
             file.write(head)
         facts = examine_ends(film)
-        wanted = (self.shown, self.picture.box.width, self.picture.box.height, self.picture.rate)
+        wanted = (self.shown, self.format.box.width, self.format.box.height, self.format.rate)
         if (facts.frames, facts.width, facts.height, facts.rate) != wanted:
             raise FilmError(f"{film}: is {facts}, it should have been {wanted}")
         sync_file(film)
@@ -362,29 +362,29 @@ def _line(line: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _read(line: bytes, *, first: bool) -> Picture | Segment | None:
+def _read(line: bytes, *, first: bool) -> ReelFormat | Segment | None:
     """Return what a line says; null where it was cut short, or another release wrote it."""
     value = _line(line)
     try:
-        return None if value is None else _picture(value) if first else _segment(value)
+        return None if value is None else _format(value) if first else _segment(value)
     except (LookupError, TypeError, ValueError):
         return None
 
 
-def _picture_line(picture: Picture) -> dict[str, Any]:
+def _format_line(kind: ReelFormat) -> dict[str, Any]:
     return {
-        "day": picture.day,
-        "window": picture.window,
-        "box": [picture.box.width, picture.box.height],
-        "source": list(picture.source),
-        "rate": str(picture.rate),
-        "sps": picture.sps.hex(),
-        "pps": picture.pps.hex(),
+        "day": kind.day,
+        "window": kind.window,
+        "box": [kind.box.width, kind.box.height],
+        "source": list(kind.source),
+        "rate": str(kind.rate),
+        "sps": kind.sps.hex(),
+        "pps": kind.pps.hex(),
     }
 
 
-def _picture(value: Mapping[str, Any]) -> Picture:
-    return Picture(
+def _format(value: Mapping[str, Any]) -> ReelFormat:
+    return ReelFormat(
         day=value["day"],
         window=value["window"],
         box=Box(width=value["box"][0], height=value["box"][1]),

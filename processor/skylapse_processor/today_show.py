@@ -94,14 +94,14 @@ def closed(track: mp4.Track, reel: Reel, number: int) -> bytes:
 
 def so_far(track: mp4.Track, reel: Reel, parts: Sequence[LivePart], title: str) -> SoFar | None:
     """Return the film as it stands; null where there is nothing yet, or too much for its head."""
-    runs, end = reel.runs(), reel.end
+    chunks, end = reel.chunks(), reel.end
     offset = end
     for part in parts:
         sizes = [len(sample) for sample in part.piece.samples]
-        runs.append(mp4.Run(offset=offset, sizes=sizes))
+        chunks.append(mp4.Chunk(offset=offset, sizes=sizes))
         offset += sum(sizes)
-    runs = [run for run in runs if run.sizes]
-    head = mp4.film_head(track, runs, {"title": title}, HEAD_BYTES) if runs else None
+    chunks = [chunk for chunk in chunks if chunk.sizes]
+    head = mp4.film_head(track, chunks, {"title": title}, HEAD_BYTES) if chunks else None
     if head is None:
         return None
     return SoFar(head=head, end=end, tail=b"".join(part.data for part in parts))

@@ -23,7 +23,7 @@ from skylapse_processor.frames import SourceFrame
 from skylapse_processor.service import Service
 from skylapse_processor.today_cut import STEP, Lane
 from skylapse_processor.today_plan import AHEAD, GROUP, PathEnd
-from skylapse_processor.today_reel import Picture, Piece, Reel
+from skylapse_processor.today_reel import Piece, Reel, ReelFormat
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import Order, Orders
 from skylapse_protocol.topics import ORDERS, STATE
@@ -425,7 +425,9 @@ def test_a_damaged_journal_cuts_no_finished_film(tmp_path: Path, line: bytes) ->
     folder = tmp_path / "today/roof/west/0123456789abcdef"
     box, whole = Box(width=64, height=48), Fraction(30)
     reel = Reel(folder, tmp_path)
-    reel.begin(Picture(day="2026-06-01", window=None, box=box, source=(64, 48), rate=whole, sps=b"", pps=b""))
+    reel.begin(
+        ReelFormat(day="2026-06-01", window=None, box=box, source=(64, 48), rate=whole, sps=b"", pps=b"")
+    )
     for name in ("a", "b"):
         reel.close(
             Piece(

@@ -21,7 +21,7 @@ from skylapse_processor.recipe.plan import Plan
 from skylapse_processor.recipe.smooth import flicker_mev
 from skylapse_processor.store.rows import FrameState, StoredFrame
 from skylapse_processor.today_plan import AHEAD, GROUP, Aim, PathEnd, aims, grows, is_exact, pace_of, spec_of
-from skylapse_processor.today_reel import Picture, Piece, Reel
+from skylapse_processor.today_reel import Piece, Reel, ReelFormat
 from skylapse_protocol.identifiers import CameraName, FrameName
 from skylapse_protocol.messages import Order
 
@@ -140,7 +140,9 @@ def test_a_gap_is_known_again_after_a_restart_between(tmp_path: Path) -> None:
     _, plan = gone_for(40, "lux")
     whole = aims(PathEnd(), plan.frames)
     reel = Reel(tmp_path / "reel", tmp_path)
-    reel.begin(Picture(day="2026-06-01", window=None, box=BOX, source=(160, 90), rate=RATE, sps=b"", pps=b""))
+    reel.begin(
+        ReelFormat(day="2026-06-01", window=None, box=BOX, source=(160, 90), rate=RATE, sps=b"", pps=b"")
+    )
     gains = tuple(aim.gain_ev for aim in whole[:100])
     names = tuple(frame.name for frame in plan.frames[:100])
     piece = Piece(
@@ -232,14 +234,14 @@ def test_groups_of_either_kind_lie_behind_one_head() -> None:
     groups = [coded([60, 80, 100], quick=False), coded([120], quick=True), coded([140, 160], quick=True)]
     assert len({(group.sps, group.pps) for group in groups}) == 1
     track = mp4.Track(width=160, height=90, rate=RATE, sps=groups[0].sps, pps=groups[0].pps)
-    runs, data, first = [], b"", 0
+    chunks, data, first = [], b"", 0
     fragments = mp4.initialisation(track)
     for number, group in enumerate(groups):
-        runs.append(mp4.Run(offset=4096 + len(data), sizes=[len(sample) for sample in group.samples]))
+        chunks.append(mp4.Chunk(offset=4096 + len(data), sizes=[len(sample) for sample in group.samples]))
         fragments += mp4.fragment(track, number + 1, first, group.samples)
         data += b"".join(group.samples)
         first += len(group.samples)
-    head = mp4.film_head(track, runs, {"title": "Rüti", "recipe": "clean"}, 4096)
+    head = mp4.film_head(track, chunks, {"title": "Rüti", "recipe": "clean"}, 4096)
     assert head is not None
     assert len(head) == 4096
     for video in (head + data, fragments):
@@ -248,5 +250,5 @@ def test_groups_of_either_kind_lie_behind_one_head() -> None:
         assert (film.metadata["title"], film.metadata["recipe"]) == ("Rüti", "clean")
         assert film.streams.video[0].frames == 6
         assert film.streams.video[0].average_rate == RATE
-    assert mp4.film_head(track, runs, {}, 256) is None
+    assert mp4.film_head(track, chunks, {}, 256) is None
     assert track.codec.startswith("avc1.64")
