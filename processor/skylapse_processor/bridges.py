@@ -7,7 +7,7 @@ from skylapse_protocol.messages import BridgeAnnounce, CameraState, Counts
 
 from .clock import Clock
 
-_AHEAD_AT_MOST = timedelta(days=1)
+AHEAD_AT_MOST = timedelta(days=1)
 """A frame from further ahead has its time from a clock that was wrong."""
 
 
@@ -55,7 +55,7 @@ class Bridges:
         simulated = announce.clock if announce else None
         if simulated is not None:
             now = simulated.start + (now - simulated.anchor) * simulated.rate
-        return now + _AHEAD_AT_MOST
+        return now + AHEAD_AT_MOST
 
     def counts(self, camera: CameraName) -> Counts | None:
         """Return what a camera's bridge has counted; None where it was not heard."""

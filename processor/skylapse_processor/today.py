@@ -13,7 +13,7 @@ import logging
 import secrets
 import shutil
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.snapshot import Window
 
 from . import mp4, today_show
+from .bridges import AHEAD_AT_MOST
 from .decode_scale import Box
 from .encode_preview import FRAMES
 from .errors import FilmError, NotFoundError, ProcessorError
@@ -42,6 +43,7 @@ _log = logging.getLogger(__name__)
 
 _KEPT_BYTES = 16_000_000
 """Of a film, for slow players: of parts, and again of films so far."""
+_TOLD_LATE = timedelta(hours=1)
 _MANY = 900_000_000
 """Parts are counted from below this: players keep what they fetched before a restart, under its name."""
 
@@ -232,7 +234,11 @@ class Today:
                 keep = False
             else:
                 window = (camera, key[0], key[1] or "")
-                keep = (camera, *key) in current or window in unmade
+                keep = (
+                    (camera, *key) in current
+                    or window in unmade
+                    or await asyncio.to_thread(self._may_go_on, *window)
+                )
             if not keep:
                 if (live := self._current.get(camera)) is not None and live.spec.film == folder.name:
                     del self._current[camera]
@@ -244,6 +250,11 @@ class Today:
             live.kept, live.so_far, live.known, live.parts, live.rehearsed = {}, {}, {}, [], []
             if live.reel.format is None:
                 self._lives.pop(live.spec.film, None)  # no folder: no segment of it was ever closed
+
+    def _may_go_on(self, camera: CameraName, day: str, window: str) -> bool:
+        """Tell whether a window lasts while another one rules, or ended so lately that nobody has said so."""
+        ends_at = self._frames.ends_at(camera, day, window)
+        return ends_at is not None and self._believable(camera) - AHEAD_AT_MOST < ends_at + _TOLD_LATE
 
     async def _follow(self, camera: CameraName) -> None:
         """Look after a camera's films until no new frame is heard of."""

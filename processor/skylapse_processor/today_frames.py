@@ -6,7 +6,7 @@ Only the end looks at the whole day, and at names alone: a frame may have come l
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import takewhile
 
 from skylapse_protocol.identifiers import CameraName, FrameName
@@ -24,6 +24,8 @@ from .today_plan import AHEAD, GROUP
 
 AT_ONCE = 4 * GROUP + AHEAD
 """How many frames are asked of the catalogue at once; a film further behind is rendered."""
+_IN_BETWEEN = timedelta(hours=12)
+"""For so long after a window's last frame, frames without a window are none of a film."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,10 +46,22 @@ class TodayFrames:
         self._catalogue = store.frames
         self._layout = store.layout
         self._overlaps = Overlaps(store)
+        self._windows = store.windows
 
     def newest(self, camera: CameraName, until: datetime) -> StoredFrame | None:
-        """Return a camera's newest frame, of a believable time where there is one."""
-        return self._catalogue.newest(camera, until)
+        """Return a camera's newest frame, of a believable time where there is one.
+
+        A picture that somebody takes in between is in no window, and begins no film of its own.
+        """
+        newest = self._catalogue.newest(camera, until)
+        if newest is None or newest.window is not None or newest.role is not FrameRole.LEADS:
+            return newest
+        taken_at = newest.name.captured_at
+        return self._catalogue.newest_of_window(camera, taken_at - _IN_BETWEEN, taken_at) or newest
+
+    def ends_at(self, camera: CameraName, day: str, window: str) -> datetime | None:
+        """Return when a window was planned to end; null where nobody has said."""
+        return self._windows.ends_at(camera, day, window)
 
     def pending(self, live: Live) -> tuple[SourceFrame, ...]:
         """Return the frames after the last closed segment, up to the first that is not measured yet."""

@@ -164,6 +164,17 @@ class Catalogue:
                     return _frame(row)
         return None
 
+    def newest_of_window(self, camera: CameraName, since: datetime, until: datetime) -> StoredFrame | None:
+        """Return the frame that was captured last in a span, of those of windows that films are made of."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                f"{_FRAME} WHERE f.camera = (SELECT id FROM cameras WHERE bridge = ? AND camera = ?)"
+                " AND f.state <> 3 AND f.role = ? AND f.window <> 0 AND f.captured_us BETWEEN ? AND ?"
+                " ORDER BY f.captured_us DESC LIMIT 1",
+                (camera.bridge, camera.camera, int(FrameRole.LEADS), to_us(since), to_us(until)),
+            ).fetchone()
+        return _frame(row) if row is not None else None
+
     def frames(self, wanted: Selection, limit: int = -1) -> tuple[StoredFrame, ...]:
         """Return frames in the order of their capture."""
         query, values = frames_query(wanted)

@@ -48,6 +48,16 @@ class WindowTable:
 
         return self._database.write(work)
 
+    def ends_at(self, camera: CameraName, day: str, window: str) -> datetime | None:
+        """Return when a window was planned to end; null where nobody has said."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT ends_us FROM planned_windows WHERE day = ? AND window = ?"
+                " AND camera = (SELECT id FROM cameras WHERE bridge = ? AND camera = ?)",
+                (day, window, camera.bridge, camera.camera),
+            ).fetchone()
+        return from_us(row["ends_us"]) if row is not None else None
+
     def lenders(self, camera: CameraName, day: str, window: str) -> tuple[Lender, ...]:
         """Return the windows that rule where they overlap this one, as `snapshot.active_window` says."""
         with self._database.reading() as connection:
