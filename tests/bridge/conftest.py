@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import voluptuous as vol
-from hypothesis import settings
 
 from skylapse_bridge.camera.factory import CameraConfig, driver_options
 from skylapse_bridge.clock import Clock
@@ -25,10 +24,6 @@ from tests.support.waiting import until
 from .listener import Listener
 from .made import HandClock
 from .tus_server import KEY, TusServer
-
-# How long an example takes says more about the machine than about the program.
-settings.register_profile("bridge", deadline=None)
-settings.load_profile("bridge")
 
 
 class House:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -10,16 +11,19 @@ from skylapse_bridge.camera.picamera import PicameraCamera
 from skylapse_bridge.camera.port import CaptureSettings
 from skylapse_bridge.errors import CameraLostError
 from skylapse_bridge.worker import Worker
+from tests.support.waiting import PATIENCE_S
 
 from .conftest import SIZE, Open
 
 pytestmark = pytest.mark.usefixtures("one_camera")
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits long for a camera here."""
-    monkeypatch.setattr("skylapse_bridge.camera.session._PATIENCE_S", 0.5)
+@contextmanager
+def patience(seconds: float) -> Iterator[pytest.MonkeyPatch]:
+    """Wait no longer for a camera that says nothing; one that works has all the time that it takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skylapse_bridge.camera.session._PATIENCE_S", seconds)
+        yield patch
 
 
 def shoot(camera: PicameraCamera) -> tuple[int, int]:
@@ -39,7 +43,7 @@ class Hang:
         """Begin to hang."""
         assert camera._session is not None
         camera._session.picamera.pre_callback = self._block
-        assert self.hanging.wait(10)
+        assert self.hanging.wait(PATIENCE_S)
 
     def over(self) -> None:
         """Go on."""
@@ -47,7 +51,7 @@ class Hang:
 
     def _block(self, _request: object) -> None:
         self.hanging.set()
-        self._free.wait(60)
+        self._free.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -83,18 +87,17 @@ def test_a_camera_that_falls_silent_is_started_anew_and_photographs_on(opened: O
     assert camera._session is not None
     # libcamera stops behind the back of picamera2, whose event loop dies of it.
     camera._session.picamera.camera.stop()
-    assert shoot(camera) == SIZE
+    with patience(2.0):
+        assert shoot(camera) == SIZE
     assert shoot(camera) == SIZE
 
 
-def test_a_camera_that_stays_silent_is_lost_and_can_be_started_anew(
-    opened: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_camera_that_stays_silent_is_lost_and_can_be_started_anew(opened: Open) -> None:
     camera = opened()
     assert camera._session is not None
     library = camera._session.picamera
     library.stop()
-    with monkeypatch.context() as dead:
+    with patience(0.5) as dead:
         dead.setattr(library, "start_", lambda: None)
         with pytest.raises(CameraLostError, match="also after it was started anew"):
             shoot(camera)
@@ -107,25 +110,23 @@ def test_a_camera_that_stays_silent_is_lost_and_can_be_started_anew(
 def test_a_hang_of_picamera2_is_a_loss_until_it_ends(opened: Open, hang: Hang) -> None:
     camera = opened()
     hang(camera)
-    with pytest.raises(CameraLostError, match="hangs"):
-        shoot(camera)
-    with pytest.raises(CameraLostError, match="hangs"):
-        camera.start()
+    with patience(0.5):
+        with pytest.raises(CameraLostError, match="hangs"):
+            shoot(camera)
+        with pytest.raises(CameraLostError, match="hangs"):
+            camera.start()
     hang.over()
     camera.start()
     assert shoot(camera) == SIZE
 
 
-async def test_a_thread_that_was_left_behind_does_not_keep_the_camera(
-    opened: Open, hang: Hang, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("skylapse_bridge.camera.session._PATIENCE_S", 20.0)
+async def test_a_thread_that_was_left_behind_does_not_keep_the_camera(opened: Open, hang: Hang) -> None:
     camera, worker = opened(), Worker("camera west")
     hang(camera)
     with pytest.raises(CameraLostError, match="did not answer"):
         await worker.call(lambda: shoot(camera), 0.2)
     hang.over()
-    await worker.call(camera.start, 20)
+    await worker.call(camera.start, PATIENCE_S)
     for _ in range(3):
-        assert await worker.call(lambda: shoot(camera), 20) == SIZE
+        assert await worker.call(lambda: shoot(camera), PATIENCE_S) == SIZE
     worker.stop()
