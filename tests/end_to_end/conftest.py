@@ -12,7 +12,7 @@ from demo.processes import REPOSITORY, find_program
 from demo.screen import Screen
 from demo.sunset import Evening
 from demo.system import Plan, System
-from demo.waiting import until
+from demo.waiting import PATIENCE_S, until
 
 KEPT = REPOSITORY / "build/end-to-end"
 CHROMIUM = [
@@ -24,7 +24,7 @@ CHROMIUM = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 45_000
+PATIENCE_MS = 1000 * PATIENCE_S
 expect.set_options(timeout=PATIENCE_MS)
 EVENING = Evening(around_min=6)
 PLAYS = """async (video) => {
@@ -73,7 +73,7 @@ async def page() -> AsyncIterator[Page]:
     """A page of a fresh Chromium."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=find_program("chromium"), headless=True, args=CHROMIUM
+            executable_path=find_program("chromium"), headless=True, args=CHROMIUM, timeout=PATIENCE_MS
         )
         made = await browser.new_page(viewport={"width": 1280, "height": 800})
         made.set_default_timeout(PATIENCE_MS)

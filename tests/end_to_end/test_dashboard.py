@@ -25,7 +25,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 CAMERA = "garden/north"
 TEST = "half-as-bright"
 PAIRS = 3
-PATIENCE_S = 90.0
 RATE = 60.0
 """The built-in schedule Daytime photographs every 30 seconds: twice a second on this clock."""
 TWIN = {
@@ -101,7 +100,7 @@ async def desk(shown: Shown) -> AsyncIterator[Desk]:
 
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=find_program("chromium"), headless=True, args=CHROMIUM
+            executable_path=find_program("chromium"), headless=True, args=CHROMIUM, timeout=PATIENCE_MS
         )
         page = await browser.new_page(viewport=WIDE, reduced_motion="reduce")
         page.set_default_timeout(PATIENCE_MS)
@@ -110,7 +109,7 @@ async def desk(shown: Shown) -> AsyncIterator[Desk]:
         page.on("pageerror", lambda error: made.errors.append(str(error)))
         try:
             await sign_in(made)
-            await until(has_begun, timeout_s=PATIENCE_S, what="the first frame of the garden")
+            await until(has_begun, what="the first frame of the garden")
             yield made
         finally:
             await browser.close()
@@ -156,13 +155,13 @@ async def test_a_schedule_that_is_added_reaches_the_cameras(desk: Desk) -> None:
     await desk.page.get_by_text("Add schedule").first.click()
     await desk.page.locator("step-flow-form input").first.fill("Blue hour")
     await submit(desk)
-    added = await until(lambda: desk.subentry("Blue hour"), timeout_s=PATIENCE_S, what="the schedule")
+    added = await until(lambda: desk.subentry("Blue hour"), what="the schedule")
     assert added["subentry_type"] == "schedule"
 
     def has_it() -> bool:
         return (desk.system.watch.heard.cameras[CAMERA].plan_revision or 0) > (state.plan_revision or 0)
 
-    await until(has_it, timeout_s=PATIENCE_S, what="the camera to hold the new plan")
+    await until(has_it, what="the camera to hold the new plan")
 
 
 async def test_a_profile_that_is_changed_reaches_the_cameras(desk: Desk) -> None:
@@ -172,14 +171,14 @@ async def test_a_profile_that_is_changed_reaches_the_cameras(desk: Desk) -> None
     await row.get_by_role("button", name="Change profile").click()
     await desk.page.locator("step-flow-form input").first.fill("Mountain at noon")
     await submit(desk)
-    changed = await until(lambda: desk.subentry("Mountain at noon"), timeout_s=PATIENCE_S, what="the profile")
+    changed = await until(lambda: desk.subentry("Mountain at noon"), what="the profile")
     assert changed["subentry_type"] == "profile"
 
     def has_it() -> bool:
         held = desk.system.watch.heard.cameras[CAMERA].snapshot_version or 0
         return held > (state.snapshot_version or 0)
 
-    await until(has_it, timeout_s=PATIENCE_S, what="the camera to hold the changed profile")
+    await until(has_it, what="the camera to hold the changed profile")
 
 
 async def test_an_ab_test_is_started_by_its_form_and_stopped(desk: Desk) -> None:
@@ -195,7 +194,7 @@ async def test_an_ab_test_is_started_by_its_form_and_stopped(desk: Desk) -> None
         await add.click()
         await expect(add).to_have_count(0)
     await submit(desk)
-    added = await until(lambda: desk.subentry("Half as bright"), timeout_s=PATIENCE_S, what="the test")
+    added = await until(lambda: desk.subentry("Half as bright"), what="the test")
     assert added["subentry_type"] == "ab_test"
     (begun,) = (await desk.house.act("list_ab_tests", camera=CAMERA))["tests"]
     assert begun["state"] == "running"
@@ -211,14 +210,14 @@ async def test_an_ab_test_is_started_by_its_form_and_stopped(desk: Desk) -> None
     async def are_enough() -> bool:
         return await pairs() >= PAIRS
 
-    await until(are_enough, timeout_s=PATIENCE_S, what=f"{PAIRS} pairs of test frames")
+    await until(are_enough, what=f"{PAIRS} pairs of test frames")
     await desk.perform(f"action: skylapse.stop_ab_test\ndata:\n  camera: {CAMERA}\n")
 
     async def is_compared() -> bool:
         tests = (await desk.house.act("list_ab_tests", camera=CAMERA))["tests"]
         return bool(tests[0]["state"] == "compared")
 
-    await until(is_compared, timeout_s=PATIENCE_S, what="the comparison")
+    await until(is_compared, what="the comparison")
 
 
 async def test_the_dashboard_is_found_among_those_of_the_community(desk: Desk) -> None:
@@ -227,7 +226,7 @@ async def test_the_dashboard_is_found_among_those_of_the_community(desk: Desk) -
     await desk.page.get_by_text("All cameras of Skylapse").click()
     await desk.page.get_by_role("button", name="Create").click()
     await expect(desk.page.get_by_role("button", name="Create")).to_have_count(0)
-    made = await until(lambda: _dashboard(desk.house), timeout_s=PATIENCE_S, what="the dashboard")
+    made = await until(lambda: _dashboard(desk.house), what="the dashboard")
     await desk.open(f"/{made}/cameras")
     for name in ("Garden", "Lake", "Pictures"):
         card = await card_of(desk, "skylapse-card", name)

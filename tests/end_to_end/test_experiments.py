@@ -19,7 +19,7 @@ from demo.sunset import LAKE
 from demo.system import System
 from skylapse_protocol.messages import CameraState
 from tests.end_to_end.conftest import Shown
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -29,7 +29,6 @@ ARMS = [{"profile": "f"}, {"profile": "f", "ev": 0.0}]
 APART_EV = -0.7
 """The second arm is to be darker by this: highlights would hold back more than profile f asks for."""
 PAIRS = 12
-PATIENCE_S = 60.0
 RATE = 60.0
 """The built-in schedule Daytime photographs every 30 seconds: twice a second on this clock."""
 TWIN = {
@@ -85,9 +84,7 @@ async def trial(shown: Shown) -> AsyncIterator[Trial]:
     bridge = shown.system.rig.start_another_bridge("roof", [TWIN], clock=clock)
     made = Trial(shown.system, bridge)
     try:
-        await until(
-            lambda: made.store.stored(CAMERA), timeout_s=PATIENCE_S, what="the first frame of production"
-        )
+        await until(lambda: made.store.stored(CAMERA), what="the first frame of production")
         yield made
     finally:
         bridge.stop()
@@ -103,7 +100,7 @@ async def test_an_ab_test_is_photographed_in_turns_and_scored(trial: Trial) -> N
     async def are_enough() -> bool:
         return all([len(await trial.frames_of(f"{TEST}-{arm}")) > PAIRS for arm in "ab"])
 
-    await until(are_enough, timeout_s=PATIENCE_S, what=f"{PAIRS} pairs of test frames")
+    await until(are_enough, what=f"{PAIRS} pairs of test frames")
     ended = await trial.house.act("stop_ab_test", camera=CAMERA)
     comparison = ended["comparison"]
     assert (ended["state"], ended["failure"], comparison["id"]) == ("compared", None, TEST)
@@ -155,7 +152,7 @@ async def test_production_goes_on_without_the_test(trial: Trial) -> None:
         later = await trial.frames_of(None, after=last)
         return later if len(later) >= 3 else []
 
-    later = await until(three_more, timeout_s=PATIENCE_S, what="three frames of production after the test")
+    later = await until(three_more, what="three frames of production after the test")
     assert test["ended_at"] is not None
     assert {item["profile"] for item in later} == {"f"}
     assert {item["test_id"] for item in await trial.frames() if item["captured_at"] > last} == {None}
@@ -170,7 +167,6 @@ async def test_a_frame_taken_by_hand_leaves_production_as_it_was(trial: Trial) -
     assert by_hand["analogue_gain"] * by_hand["digital_gain"] == pytest.approx(2, rel=0.05)
     later = await until(
         lambda: trial.frames_of(None, after=by_hand["captured_at"]),
-        timeout_s=PATIENCE_S,
         what="the next frame of production",
     )
     production = [
@@ -190,7 +186,7 @@ def _stem(answer: dict[str, Any]) -> str:
 
 async def test_a_live_camera_shows_what_it_is_asked_for_and_nothing_else(trial: Trial) -> None:
     assert await trial.house.act("set_mode", camera=CAMERA, mode="live") == {"mode": "live"}
-    await until(lambda: trial.state and trial.state.mode == "live", timeout_s=PATIENCE_S, what="live mode")
+    await until(lambda: trial.state and trial.state.mode == "live", what="live mode")
     reading = (await trial.house.act("meter", camera=CAMERA, profile="f"))["reading"]
     assert reading["lux"] > 1000
     assert 0 < reading["mean_linear"] < 1
@@ -203,7 +199,7 @@ async def test_a_live_camera_shows_what_it_is_asked_for_and_nothing_else(trial: 
         first, last = (datetime.fromisoformat(taken[index]["captured_at"]) for index in (0, -1))
         return last - first > timedelta(seconds=60)
 
-    await until(over_two_ticks, timeout_s=PATIENCE_S, what="captures over two ticks of the schedule")
+    await until(over_two_ticks, what="captures over two ticks of the schedule")
     assert [each["seq"] - taken[0]["seq"] for each in taken] == list(range(len(taken)))
     for each in taken:
         assert each["exposure_us"] == pytest.approx(wanted["exposure_us"], rel=0.05)
@@ -212,7 +208,7 @@ async def test_a_live_camera_shows_what_it_is_asked_for_and_nothing_else(trial: 
 
 
 async def test_the_film_is_made_of_production_alone(trial: Trial) -> None:
-    await until(_is_delivered(trial), timeout_s=PATIENCE_S, what="every frame to be delivered")
+    await until(_is_delivered(trial), what="every frame to be delivered")
     everything = await trial.frames()
     window = f"daytime-{DAY:%Y%m%d}"
     of_window = [item for item in everything if item["window"] == window and item["state"] == "good"]
@@ -235,7 +231,7 @@ async def test_the_comparison_outlives_a_restart_of_home_assistant(trial: Trial)
     await trial.house.restart()
     await trial.system.watch.start()
     assert before in (await trial.house.act("list_ab_tests"))["tests"]
-    await until(partial(_obeys_again, trial), timeout_s=PATIENCE_S, what="the camera to be back")
+    await until(partial(_obeys_again, trial), what="the camera to be back")
     assert await trial.tests() == [before]
     assert re.findall(r"ERROR .*custom_components[./]skylapse.*", trial.house.program.log()) == []
 

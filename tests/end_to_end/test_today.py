@@ -18,7 +18,6 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CAMERA = "yard/south"
-PATIENCE_S = 90.0
 RATE = 180.0
 """The built-in schedule Daytime photographs every 30 seconds: six times a second on this clock."""
 TWIN = {
@@ -52,7 +51,7 @@ async def growing(shown: Shown) -> AsyncIterator[System]:
         return state is not None and state.film_of_today is not None and state.frames_today >= ENOUGH
 
     try:
-        await until(enough, timeout_s=PATIENCE_S, what=f"{ENOUGH} frames of the camera")
+        await until(enough, what=f"{ENOUGH} frames of the camera")
         yield system
     finally:
         bridge.stop()
@@ -80,7 +79,7 @@ async def test_the_film_of_today_plays_on_while_frames_come_in(growing: System, 
     async def plays_on() -> bool:
         return bool(await video.evaluate(SHOWN_S) * SHOWN_A_SECOND >= listed + ENOUGH / 2)
 
-    await until(plays_on, timeout_s=PATIENCE_S, what="frames that came after the film was opened")
+    await until(plays_on, what="frames that came after the film was opened")
     assert await video.evaluate(HOLES) == 0
     await page.screenshot(path=KEPT / "today.png")
     assert await video.evaluate("(video) => video.currentTime") > 0

@@ -33,7 +33,7 @@ from skylapse_protocol.identifiers import CameraName
 from tests.support.processes import find_program
 
 from .pictures import develop, evening, film_frames, scene, tags_of, write_evening
-from .test_gallery import CHROMIUM
+from .test_gallery import CHROMIUM, PATIENCE_MS
 
 BOX = Box(width=320, height=180)
 RATE = Fraction(12)
@@ -128,8 +128,11 @@ def _error(one: Codes, other: Codes) -> float:
 async def test_a_browser_plays_it(films: dict[str, Path], codec: str) -> None:
     film = base64.b64encode(films[codec].read_bytes()).decode()
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=find_program("chromium"), args=CHROMIUM)
+        browser = await playwright.chromium.launch(
+            executable_path=find_program("chromium"), args=CHROMIUM, timeout=PATIENCE_MS
+        )
         page = await browser.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         await page.set_content(f'<video muted src="data:video/mp4;base64,{film}"></video>')
         played = await page.evaluate(
             """() => new Promise((done) => {

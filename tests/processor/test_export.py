@@ -14,6 +14,7 @@ import pytest
 from skylapse_processor.errors import NoRoomError
 from skylapse_processor.service import Service
 from skylapse_protocol.messages import Command, Reply
+from tests.support.waiting import PATIENCE_S
 
 from .client import Client
 from .conftest import serving, write_config
@@ -34,7 +35,7 @@ class Asking:
     async def reply(self, **args: Any) -> Reply:
         """Ask for an export of the camera's frames."""
         self._number += 1
-        expires_at = datetime.now(UTC) + timedelta(minutes=1)
+        expires_at = datetime.now(UTC) + timedelta(hours=1)
         command = Command(id=f"c{self._number}", expires_at=expires_at, name="export", args=args)
         return await self.service._commands.obey(command, retained=False)
 
@@ -46,8 +47,9 @@ class Asking:
 
 
 @pytest.fixture
-async def asking(tmp_path: Path) -> AsyncIterator[Asking]:
-    """A processor that has four frames of a sunset, one of them of an A/B test."""
+async def asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asking]:
+    """A processor with four frames of a sunset, one of an A/B test, that answers when it is done."""
+    monkeypatch.setattr("skylapse_processor.export.ANSWER_S", PATIENCE_S)
     async with serving(write_config(tmp_path / "processor")) as (service, client):
         for seq in range(1, FRAMES + 1):
             data = picture(seq)
@@ -180,7 +182,7 @@ async def test_what_takes_long_is_answered_at_once_and_told_when_it_is_done(
     copy = shutil.copyfile
 
     def slowly(source: Path, target: Path) -> None:
-        held.wait(30)
+        held.wait(PATIENCE_S)
         copy(source, target)
 
     monkeypatch.setattr("skylapse_processor.export.shutil.copyfile", slowly)
@@ -189,7 +191,7 @@ async def test_what_takes_long_is_answered_at_once_and_told_when_it_is_done(
     assert first == second
     assert (first["done"], first["frames"], _pictures(first["folder"])) == (False, 3, [])
     held.set()
-    monkeypatch.setattr("skylapse_processor.export.ANSWER_S", 30)
+    monkeypatch.setattr("skylapse_processor.export.ANSWER_S", PATIENCE_S)
     assert await asking.export(day=DAY) == {**first, "done": True}
     assert len(_pictures(first["folder"])) == 3
 
@@ -201,7 +203,7 @@ async def test_copies_asked_for_while_links_are_made_are_copies(
     link = Path.hardlink_to
 
     def slowly(self: Path, target: Path) -> None:
-        held.wait(30)
+        held.wait(PATIENCE_S)
         link(self, target)
 
     monkeypatch.setattr(Path, "hardlink_to", slowly)
@@ -225,7 +227,7 @@ async def test_a_processor_that_ends_leaves_the_rest_for_the_next_time(
 
     def slowly(source: Path, target: Path) -> None:
         reached.set()
-        held.wait(30)
+        held.wait(PATIENCE_S)
         copy(source, target)
 
     async with serving(path) as (service, client):
@@ -236,7 +238,7 @@ async def test_a_processor_that_ends_leaves_the_rest_for_the_next_time(
             patched.setattr("skylapse_processor.export.shutil.copyfile", slowly)
             patched.setattr("skylapse_processor.export.ANSWER_S", 0.01)
             begun = await Asking(service, client).export(day=DAY)
-            await asyncio.to_thread(reached.wait, 30)
+            await asyncio.to_thread(reached.wait, PATIENCE_S)
             service._exporter._stopping.set()
             held.set()
             await service._exporter.stop()

@@ -24,6 +24,7 @@ from skylapse_processor.errors import RequestError
 from skylapse_processor.extract import ExtractWish
 from skylapse_processor.frames import read_folder
 from tests.support.processes import find_program
+from tests.support.waiting import PATIENCE_S
 
 from .program import CONSOLE
 
@@ -200,7 +201,7 @@ def test_a_recording_of_which_the_end_is_missing_gives_what_is_there(tmp_path: P
 
 
 def test_pictures_are_written_beside_each_other_and_stand_in_order(video: Path, tmp_path: Path) -> None:
-    two = threading.Barrier(2, timeout=30)
+    two = threading.Barrier(2, timeout=PATIENCE_S)
 
     def write(pixels: Pixels, stem: Path) -> Path:
         two.wait()

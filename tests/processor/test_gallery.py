@@ -12,20 +12,23 @@ from playwright.async_api import Browser, Page, Route, async_playwright
 from skylapse_processor.service import Service
 from skylapse_processor.store.films import FilmQuery
 from tests.support.processes import find_program
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 from .client import Client
 from .conftest import serving, write_config
 from .frames_made import DAY, picture, record_of
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+PATIENCE_MS = 1000 * PATIENCE_S
 
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """Debian's Chromium."""
     async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=find_program("chromium"), args=CHROMIUM)
+        launched = await playwright.chromium.launch(
+            executable_path=find_program("chromium"), args=CHROMIUM, timeout=PATIENCE_MS
+        )
         yield launched
         await launched.close()
 
@@ -95,6 +98,7 @@ async def test_films_are_found_played_and_pinned(tmp_path: Path, browser: Browse
     async with serving(write_config(tmp_path / "processor")) as (service, client):
         await make_film(client)
         page = await browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="dark")
+        page.set_default_timeout(PATIENCE_MS)
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
         await sign_in(page, service.base_url, client.key)
@@ -120,6 +124,7 @@ async def test_nothing_sticks_out_on_a_phone(tmp_path: Path, browser: Browser) -
     async with serving(write_config(tmp_path / "processor")) as (service, client):
         await make_film(client)
         page = await browser.new_page(viewport={"width": 360, "height": 740}, color_scheme="light")
+        page.set_default_timeout(PATIENCE_MS)
         await sign_in(page, service.base_url, client.key)
         assert await page.evaluate("() => document.documentElement.scrollWidth") == 360
         await page.click(".card")
@@ -138,6 +143,7 @@ async def test_a_film_of_one_frame_is_shown_as_a_picture_until_there_are_more(
 ) -> None:
     async with serving(write_config(tmp_path / "processor")) as (service, client):
         page = await browser.new_page(viewport={"width": 360, "height": 740}, color_scheme="dark")
+        page.set_default_timeout(PATIENCE_MS)
         data = picture(1, size=(640, 360))
         await client.upload(data, record_of(data, 1))
         await until(lambda: shows(client, "roof/west", 1))
@@ -163,6 +169,7 @@ async def test_the_gallery_is_there_before_the_films_of_today_are(tmp_path: Path
         await client.upload(data, record_of(data, 1))
         await until(lambda: shows(client, "roof/west", 1))
         page = await browser.new_page(viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(PATIENCE_MS)
         encoded = asyncio.Event()
 
         async def answer_late(route: Route) -> None:
@@ -193,6 +200,7 @@ async def test_the_film_of_today_goes_on_where_frames_have_come(tmp_path: Path, 
         await deliver(1, 31)
         await until(lambda: shows(client, "roof/west", 30))
         page = await browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="dark")
+        page.set_default_timeout(PATIENCE_MS)
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
         await page.goto(service.base_url)

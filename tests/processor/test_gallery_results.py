@@ -17,7 +17,7 @@ from skylapse_protocol.identifiers import CameraName
 from tests.support.waiting import until
 
 from .conftest import serving, write_config
-from .test_gallery import browser
+from .test_gallery import PATIENCE_MS, browser
 from .test_results_service import QUICKLY, dusk, shown
 
 __all__ = ["browser"]
@@ -42,6 +42,7 @@ async def test_keograms_and_best_frames_are_shown_under_their_day(tmp_path: Path
 
         await until(best)
         page = await browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="dark")
+        page.set_default_timeout(PATIENCE_MS)
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
         await sign_in(page, service.base_url, client.key)
@@ -103,6 +104,7 @@ async def test_a_result_names_its_camera_and_is_found_by_words(tmp_path: Path, b
         service._keeper.hear_zone(CameraName.parse("lake/pier"), "Asia/Kolkata")
         service._keeper.name = lambda camera: {"roof/west": "Roof", "lake/pier": "Seeblick"}[str(camera)]
         page = await browser.new_page(viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(PATIENCE_MS)
         await sign_in(page, service.base_url, client.key)
         everything = [
             "Roof · Keogram",
@@ -133,6 +135,7 @@ async def test_the_gallery_is_all_german_where_the_reader_is(tmp_path: Path, bro
         await put_results(service, "roof/west", "keogram", "keogram_year", "startrail", "best_frame")
         context = await browser.new_context(locale="de-DE", viewport={"width": 360, "height": 740})
         page = await context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         await page.goto(service.base_url)
         assert "Ein Schlüssel öffnet diese Galerie" in await page.inner_text("#sign-in")
         await sign_in(page, service.base_url, client.key)
@@ -151,6 +154,7 @@ async def test_the_gallery_is_all_german_where_the_reader_is(tmp_path: Path, bro
         await context.close()
         context = await browser.new_context(locale="fr-FR")
         page = await context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         await sign_in(page, service.base_url, client.key)
         assert await page.locator(".day h2").all_inner_texts() == ["Monday, June 1, 2026", "2026"]
         await context.close()
@@ -192,6 +196,7 @@ async def test_older_results_come_with_older_films(tmp_path: Path, browser: Brow
             )
             service._store.results.put(result)
         page = await browser.new_page(viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(PATIENCE_MS)
         shown = "all => all.map((each) => each.closest('.day').dataset.day)"
         await sign_in(page, service.base_url, client.key)
         assert await page.eval_on_selector_all("[data-result]", shown) == days[:4:-1]

@@ -5,6 +5,7 @@ import json
 import shutil
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from skylapse_processor.keys import Keys
 from skylapse_processor.service import Service, keys_file
 from skylapse_protocol.messages import CameraState, EndedWindow, Order, Orders
 from skylapse_protocol.records import write_record
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 from .client import Client
 from .conftest import serving, write_config
 from .frames_made import DAY, START, creation_headers, frame, picture, record_of
+from .test_kills import all_measured, nobody_gets_past, state_is
 
 WISH = {"camera": "roof/west", "day": DAY, "size": "480p"}
 
@@ -251,7 +253,7 @@ async def test_what_nobody_foresaw_does_not_end_the_making_of_films(
         with monkeypatch.context() as patched:
             patched.setattr(table, "orders", poisoned)
             service._dispatch.poke()
-            await asyncio.wait_for(failed.wait(), 20)
+            await asyncio.wait_for(failed.wait(), PATIENCE_S)
         assert table.orders == orders
         job = (await client.ask("POST", "renders", json=WISH)).value["job"]
 
@@ -265,16 +267,16 @@ async def test_a_cancelled_render_is_gone_with_its_process_and_files(tmp_path: P
     async with serving(write_config(tmp_path / "processor")) as (_service, client):
         for seq in range(1, 60):
             data = picture(seq, size=(640, 360))
-            await client.upload(data, record_of(data, seq))
-        running = (await client.ask("POST", "renders", json=WISH)).value["job"]
-        waiting = (await client.ask("POST", "renders", json={**WISH, "recipe": "raw"})).value["job"]
-
-        async def under_way() -> bool:
-            return bool((await state_of(client, running))["state"] == "running")
-
-        await until(under_way)
-        for job in (waiting, running):
-            assert (await client.ask("DELETE", f"renders/{job}")).value["state"] == "cancelled"
+            record = record_of(data, seq)
+            await client.upload(data, record)
+        await until(partial(all_measured, client))
+        day = tmp_path / "processor" / "store" / "frames" / "roof" / "west" / DAY
+        with nobody_gets_past(day / f"{record.name.stem}.jpg"):
+            running = (await client.ask("POST", "renders", json=WISH)).value["job"]
+            waiting = (await client.ask("POST", "renders", json={**WISH, "recipe": "raw"})).value["job"]
+            await until(partial(state_is, client, running, "running"))
+            for job in (waiting, running):
+                assert (await client.ask("DELETE", f"renders/{job}")).value["state"] == "cancelled"
         assert (await client.ask("DELETE", f"renders/{running}")).status == 400
         assert (await client.get("films")).value["items"] == []
         store = tmp_path / "processor" / "store"
@@ -326,5 +328,5 @@ async def test_it_stops_though_news_come_in_the_same_moment(tmp_path: Path) -> N
             service._dispatch.poke()
             for _ in range(steps):
                 await asyncio.sleep(0)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 await service._dispatch.stop()

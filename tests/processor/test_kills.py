@@ -1,10 +1,12 @@
 """Killed at any point, the processor loses and doubles nothing that it had acknowledged or been offered."""
 
 import asyncio
+import os
 import random
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from .program import Processor
 FRAMES = 120
 KILLS = 10
 SEED = 20260601
+WISH = {"camera": "roof/west", "day": DAY, "size": "480p"}
 LOST = (aiohttp.ClientError, ConnectionError, asyncio.TimeoutError)
 
 
@@ -149,29 +152,38 @@ def _forget_rows(path: Path) -> None:
     connection.close()
 
 
+@contextmanager
+def nobody_gets_past(picture: Path) -> Iterator[None]:
+    """A pipe that nobody writes into lies in the place of a picture: whoever renders it waits there."""
+    data = picture.read_bytes()
+    picture.unlink()
+    os.mkfifo(picture)
+    try:
+        yield
+    finally:
+        picture.unlink()
+        picture.write_bytes(data)
+
+
+async def state_is(client: Client, job: str, state: str) -> bool:
+    """Whether a render is in a state."""
+    return bool((await client.get(f"renders/{job}")).value["state"] == state)
+
+
 async def test_a_render_that_a_kill_interrupted_is_done_again(processor: Processor) -> None:
     async with Client(processor.url, processor.key) as client:
         for seq in range(1, 60):
             data = picture(seq, size=(640, 360))
             record = record_of(data, seq)
             assert (await client.upload(data, record)).status == 201
-        wish = {"camera": "roof/west", "day": DAY, "size": "480p"}
-        job = (await client.ask("POST", "renders", json=wish)).value["job"]
-
-        async def state() -> str:
-            return str((await client.get(f"renders/{job}")).value["state"])
-
-        async def running() -> bool:
-            return await state() == "running"
-
-        await until(running)
-        processor.program.kill()
+        await until(partial(all_measured, client))
+        day = processor.folder / "store" / "frames" / "roof" / "west" / DAY
+        with nobody_gets_past(day / f"{record.name.stem}.jpg"):
+            job = (await client.ask("POST", "renders", json=WISH)).value["job"]
+            await until(partial(state_is, client, job, "running"))
+            processor.program.kill()
         processor.start()
-
-        async def done() -> bool:
-            return await state() == "done"
-
-        await until(done)
+        await until(partial(state_is, client, job, "done"))
         found = (await client.get(f"renders/{job}")).value
         assert found["attempt"] == 2
         (film,) = (await client.get("films")).value["items"]

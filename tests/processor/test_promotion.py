@@ -23,7 +23,7 @@ from skylapse_processor.service import Service
 from skylapse_processor.store.films import FilmTable
 from skylapse_processor.store.store import Store
 from skylapse_processor.today import Today
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 from .client import Client
 from .conftest import serving, write_config
@@ -223,14 +223,14 @@ async def test_a_film_that_is_cancelled_while_it_comes_to_its_place_is_whole(
 
     def slowly(self: Library, made: MadeFilm) -> None:
         begun.set()
-        held.wait(30)
+        held.wait(PATIENCE_S)
         move(self, made)
 
     monkeypatch.setattr(Library, "_move", slowly)
     async with serving(write_config(tmp_path / "processor")) as (service, client):
         await client.upload(*frame(1))
         asked = await client.ask("POST", "renders", json={"camera": "roof/west", "day": DAY})
-        assert await asyncio.to_thread(begun.wait, 30)
+        assert await asyncio.to_thread(begun.wait, PATIENCE_S)
         cancelling = asyncio.create_task(service._dispatch.cancel(asked.value["job"]))
         await until(partial(state_is, client, asked.value["job"], "cancelled"))
         for _ in range(1, times):

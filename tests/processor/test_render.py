@@ -449,7 +449,7 @@ def test_a_disk_that_fills_up_leaves_no_half_film_and_is_named(tmp_path: Path, s
     write_plain(tmp_path / "in", 30, size=(480, 270))
     whole = _film(tmp_path / "in", recipe="clean").bytes
     words = [sys.executable, "-c", FULL_DISK, str(tmp_path), str(round(share * whole) + 1)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.stdout.startswith("FilmError: "), done.stdout + done.stderr
     assert "film.mp4: cannot be " in done.stdout
     assert "File too large" in done.stdout
@@ -461,6 +461,6 @@ def test_a_disk_that_fills_up_in_mid_film_is_named(tmp_path: Path) -> None:
     for number, noise in enumerate(np.random.default_rng(1).integers(0, 256, (60, 180, 320, 3), np.uint8)):
         (tmp_path / "in" / f"{number:04d}.jpg").write_bytes(jpeg(noise))
     words = [sys.executable, "-c", FULL_DISK, str(tmp_path), "40960"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.stdout.endswith("film.mp4: cannot be encoded (File too large)\n"), done.stdout + done.stderr
     assert list((tmp_path / "out").iterdir()) == []

@@ -29,7 +29,7 @@ from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import Result
 from skylapse_protocol.records import FrameRecord
 from tests.support.mosquitto import Broker
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 from .client import Client
 from .conftest import serving, write_config
@@ -257,8 +257,8 @@ async def test_an_evening_is_scored_and_the_score_says_why(
 async def test_what_grows_is_told_of_once_in_a_while(
     tmp_path: Path, broker: Broker, listener: Listener
 ) -> None:
-    config = write_config(tmp_path / "processor", broker)
-    async with serving(config) as (_service, client):
+    config, now = write_config(tmp_path / "processor", broker), utc_now()
+    async with serving(config, lambda: now) as (_service, client):
         for data, record in dusk():
             await client.upload(data, record)
 
@@ -289,7 +289,8 @@ async def test_what_cannot_be_made_is_not_tried_without_end(
 
     monkeypatch.setattr(Press, "publish", full)
     monkeypatch.setattr(Keeper, "_step", counted)
-    async with serving(write_config(tmp_path / "processor")) as (_service, client):
+    now = utc_now()
+    async with serving(write_config(tmp_path / "processor"), lambda: now) as (_service, client):
         for data, record in dusk(2):
             await client.upload(data, record)
         await until(lambda: tried)
@@ -331,7 +332,7 @@ async def test_what_is_being_drawn_at_the_end_is_told_before_it(
 
     def slow(press: Press, day: Day) -> list[Told]:
         begun.set()
-        go_on.wait(20)
+        go_on.wait(PATIENCE_S)
         return publish(press, day)
 
     said: list[Result] = []

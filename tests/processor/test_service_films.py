@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from skylapse_processor.executor import Words
-from skylapse_processor.jobs import Job, RenderSpec, start
+from skylapse_processor.jobs import LATE_AFTER, Job, RenderSpec, start
 from skylapse_processor.service import Service
 from skylapse_processor.store.rows import StoredFrame
 from skylapse_protocol.identifiers import CameraName
@@ -33,7 +33,7 @@ from skylapse_protocol.messages import (
 from skylapse_protocol.snapshot import Plan
 from skylapse_protocol.topics import ANNOUNCE, ORDERS, PLAN, PROCESSOR_COMMAND, STATE
 from tests.support.mosquitto import Broker
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 from .client import Client
 from .conftest import serving, write_config
@@ -240,12 +240,15 @@ async def renders_are(client: Client, states: list[str]) -> bool:
 
 
 async def test_late_frames_remake_a_film_once(tmp_path: Path, broker: Broker, listener: Listener) -> None:
-    config = write_config(tmp_path / "processor", broker, renders={"late_after_s": 1})
-    async with serving(config) as (_service, client):
+    now = [datetime.now(UTC)]
+    async with serving(write_config(tmp_path / "processor", broker), lambda: now[0]) as (service, client):
         listener.say(ORDERS, Orders(revision=1, orders=(ORDER,)))
         for seq in (1, 2):
             await client.upload(*frame(seq))
         listener.say(STATE, ended(captured=4), bridge="roof", camera="west")
+        await until(lambda: service._dispatch._heard)
+        now[0] += LATE_AFTER
+        service._dispatch.poke()
         told = (await until(lambda: listener.on("skylapse/processor/film")))[0]
         assert (told["change"], told["frames"]) == ("added", 2)
         for seq in (3, 4):
@@ -260,7 +263,7 @@ def measuring_held(service: Service) -> Iterator[threading.Event]:
     go_on, look = threading.Event(), service._ingest._look
 
     def wait_and_look(frame: StoredFrame) -> object:
-        go_on.wait(60)
+        go_on.wait(PATIENCE_S)
         return look(frame)
 
     with patch.object(service._ingest, "_look", wait_and_look):
@@ -314,10 +317,12 @@ async def test_a_film_asked_for_waits_a_while_for_frames_to_be_judged(
 
 
 async def test_a_film_is_made_anew_without_frames_that_turn_out_bad(tmp_path: Path) -> None:
-    config = write_config(tmp_path / "processor", renders={"late_after_s": 1})
-    async with serving(config) as (service, client):
+    now = [datetime.now(UTC)]
+    async with serving(write_config(tmp_path / "processor"), lambda: now[0]) as (service, client):
         with measuring_held(service) as go_on:
             await bring_window(service, client)
+            now[0] += LATE_AFTER
+            service._dispatch.poke()
             (before,) = await until(partial(films_of, client, 4))
             go_on.set()
             (after,) = await until(partial(films_of, client, 2))
@@ -332,7 +337,7 @@ async def test_a_render_is_answered_at_once_and_can_be_listed(
             await client.upload(*frame(seq))
         command = Command(
             id="c1",
-            expires_at=datetime.now(UTC) + timedelta(minutes=1),
+            expires_at=datetime.now(UTC) + timedelta(hours=1),
             name="render",
             args={"camera": "roof/west", "day": DAY, "size": "480p", "length_s": 1},
         )
@@ -456,7 +461,7 @@ async def test_films_of_a_calibrated_camera_are_corrected_whoever_orders_them(
         as_seen = await client.ask("POST", "renders", json=wish)
         command = Command(
             id="c1",
-            expires_at=datetime.now(UTC) + timedelta(minutes=1),
+            expires_at=datetime.now(UTC) + timedelta(hours=1),
             name="render",
             args={**wish, "parameters": {"correct": True}},
         )

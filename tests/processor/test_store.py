@@ -23,7 +23,7 @@ from skylapse_processor.store.jobtable import _ENDED, JobTable
 from skylapse_processor.store.rows import FrameRole, FrameState, Selection, StoredFrame, day_number, day_text
 from skylapse_protocol.identifiers import CameraName
 from skylapse_protocol.messages import EndedWindow
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 from .frames_made import DAY, START, picture, record_of
 
@@ -58,10 +58,10 @@ def test_whoever_asks_while_it_closes_is_told_so(database: Database) -> None:
 
     def slow(_connection: Connection) -> None:
         busy.set()
-        assert go_on.wait(20)
+        assert go_on.wait(PATIENCE_S)
 
     first = database.write(slow)
-    assert busy.wait(20)
+    assert busy.wait(PATIENCE_S)
     closing = threading.Thread(target=database.stop)
     closing.start()
     wait_until(lambda: not database._work.empty(), what="the end to be asked for")
@@ -70,8 +70,8 @@ def test_whoever_asks_while_it_closes_is_told_so(database: Database) -> None:
     late: Future[None] = Future()
     database._work.put((lambda _connection: None, late))
     go_on.set()
-    closing.join(20)
-    first.result(20)
+    closing.join(PATIENCE_S)
+    first.result(PATIENCE_S)
     with pytest.raises(StoreError, match="was closed"):
         late.result(20)
 
