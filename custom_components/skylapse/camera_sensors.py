@@ -99,12 +99,14 @@ def _deployment(camera: CameraFacts) -> str | None:
     return "applied" if camera.applied else "pending"
 
 
-def _counter(name: str) -> SensorRow[CameraFacts]:
+def _counter(name: str, *, enabled: bool = False) -> SensorRow[CameraFacts]:
+    """Return a row for one of the counts: all but what was lost change with every frame."""
     return SensorRow(
         key=f"frames_{name}",
         translation_key=f"frames_{name}",
         entity_category=EntityCategory.DIAGNOSTIC,
         state_class=SensorStateClass.MEASUREMENT,
+        entity_registry_enabled_default=enabled,
         value_fn=lambda camera: getattr(camera.state.counts, name) if camera.state else None,
     )
 
@@ -209,13 +211,14 @@ CAMERA_SENSORS: tuple[SensorRow[CameraFacts], ...] = (
     _counter("captured"),
     _counter("delivered"),
     _counter("pending"),
-    _counter("dropped"),
+    _counter("dropped", enabled=True),
     SensorRow(
         key="frames_stored",
         translation_key="frames_stored",
         from_processor=True,
         entity_category=EntityCategory.DIAGNOSTIC,
         state_class=SensorStateClass.MEASUREMENT,
+        entity_registry_enabled_default=False,
         value_fn=lambda camera: camera.store.frames if camera.store else None,
     ),
     SensorRow(

@@ -68,11 +68,7 @@ EXPECTED = {
     "sensor.roof_temperature": "48.5",
     "sensor.roof_west_deployment": "applied",
     "sensor.roof_west_flicker_of_latest_film": "1.2",
-    "sensor.roof_west_frames_captured": "240",
-    "sensor.roof_west_frames_delivered": "236",
     "sensor.roof_west_frames_dropped": "1",
-    "sensor.roof_west_frames_pending": "3",
-    "sensor.roof_west_frames_stored": "236",
     "sensor.roof_west_frames_today": "236",
     "sensor.roof_west_illuminance": "812.5",
     "sensor.roof_west_last_film_made": "2026-06-21T20:00:00+00:00",
@@ -92,6 +88,10 @@ OFF_BY_DEFAULT = {
     "sensor.roof_west_colour_temperature": "5500",
     "sensor.roof_west_exposure_time": "12.5",
     "sensor.roof_west_focus": STATE_UNKNOWN,
+    "sensor.roof_west_frames_captured": "240",
+    "sensor.roof_west_frames_delivered": "236",
+    "sensor.roof_west_frames_pending": "3",
+    "sensor.roof_west_frames_stored": "236",
     "sensor.roof_west_gain": "2.02",
     "sensor.roof_west_next_capture": "2026-06-21T18:00:15+00:00",
 }
@@ -153,7 +153,9 @@ async def test_an_empty_spool_is_no_megabytes_without_a_fraction(
     assert entry.options["sensor"]["suggested_display_precision"] == 0
 
 
-async def test_the_books_balance_on_the_dashboard(hass: HomeAssistant, spoken: MockConfigEntry) -> None:
+async def test_the_books_balance_on_the_dashboard(
+    hass: HomeAssistant, all_enabled: None, spoken: MockConfigEntry
+) -> None:
     captured, stored, pending, dropped = (
         int(state(hass, f"sensor.roof_west_frames_{name}"))
         for name in ("captured", "stored", "pending", "dropped")
@@ -318,7 +320,9 @@ async def test_times_of_a_simulated_bridge_are_shown_in_real_time(
     assert state(hass, "sensor.roof_west_next_capture") == "2026-11-21T09:00:30+00:00"
 
 
-async def test_counts_follow_the_bridge(hass: HomeAssistant, spoken: MockConfigEntry, bridge: Bridge) -> None:
+async def test_counts_follow_the_bridge(
+    hass: HomeAssistant, all_enabled: None, spoken: MockConfigEntry, bridge: Bridge
+) -> None:
     await bridge.say(topics.STATE, replace(STATE, counts=Counts(captured=241, delivered=241)))
     assert state(hass, "sensor.roof_west_frames_captured") == "241"
     assert state(hass, "sensor.roof_west_frames_pending") == "0"

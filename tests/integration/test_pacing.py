@@ -116,7 +116,11 @@ async def test_a_rush_ends_with_the_newest_state_shown(
 
 
 async def test_one_listener_that_fails_keeps_nobody_from_hearing(
-    hass: HomeAssistant, little_is_much: None, spoken: MockConfigEntry, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    little_is_much: None,
+    all_enabled: None,
+    spoken: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     shown = asyncio.Event()
     west = Subject(kind="camera", id="roof/west")
