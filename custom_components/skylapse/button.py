@@ -14,7 +14,7 @@ from .any_camera.records import BRIDGE as OWN_BRIDGE
 from .const import DOMAIN
 from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry
-from .entity import BridgeEntity, CameraEntity, async_follow, translated
+from .entity import BridgeEntity, CameraEntity, async_follow, lens_moves, translated
 from .errors import CommandError
 from .facts import PROCESSOR, Subject
 from .profile_entities import async_follow_profiles
@@ -105,13 +105,13 @@ def _make(coordinator: SkylapseCoordinator, subject: Subject) -> list[ButtonEnti
             for description in BRIDGE_BUTTONS
             if subject.id != OWN_BRIDGE or not description.needs_machine
         ]
-    camera = coordinator.camera(subject.id)
+    if subject.kind != "camera":
+        return []
+    moves = lens_moves(coordinator, subject)
     return [
         CameraButton(coordinator, subject, description)
         for description in CAMERA_BUTTONS
-        if camera is not None
-        and camera.info is not None
-        and (camera.info.focus or not description.needs_focus)
+        if moves or not description.needs_focus
     ]
 
 

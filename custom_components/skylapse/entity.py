@@ -198,16 +198,19 @@ def async_follow(
 ) -> None:
     """Add the entities of every subject that is present, now and whenever one comes, each once.
 
-    `at_announces` is for those that not every subject has: they are looked for again when a bridge announces
-    itself anew, as it does when a driver finds that a lens can be moved.
+    `at_announces` is for those that only cameras have whose lens moves: they are looked for again when a
+    bridge announces that one does, as it does when a driver finds that out.
     """
     coordinator = entry.runtime_data.coordinator
     made: dict[Subject, set[str | None]] = {}
+    moving: set[Subject] = set()
 
     @callback
     def follow(came: set[Subject], went: set[Subject]) -> None:
         for subject in went:
             made.pop(subject, None)
+            moving.discard(subject)
+        moving.update(subject for subject in came if lens_moves(coordinator, subject))
         async_add_entities(
             [
                 entity
@@ -219,14 +222,21 @@ def async_follow(
 
     @callback
     def happened(decoded: topics.Decoded) -> None:
-        if decoded.topic is topics.ANNOUNCE and decoded.message is not None:
-            bridge = decoded.ids["bridge"]
-            follow({subject for subject in made if subject.id.partition("/")[0] == bridge}, set())
+        if decoded.topic is topics.ANNOUNCE:
+            found = {each for each in made.keys() - moving if lens_moves(coordinator, each)}
+            if found:
+                follow(found, set())
 
     entry.async_on_unload(coordinator.async_listen_presence(follow))
     if at_announces:
         entry.async_on_unload(coordinator.async_listen_happenings(happened))
     follow(coordinator.system.present, set())
+
+
+def lens_moves(coordinator: SkylapseCoordinator, subject: Subject) -> bool:
+    """Tell whether a subject is a camera whose lens moves."""
+    camera = coordinator.camera(subject.id)
+    return camera is not None and camera.info is not None and camera.info.focus
 
 
 def _is_new(made: set[str | None], entity: Entity) -> bool:

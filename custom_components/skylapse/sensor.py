@@ -11,7 +11,7 @@ from .bridge_sensors import BRIDGE_SENSORS
 from .camera_sensors import CAMERA_SENSORS
 from .coordinator import SkylapseCoordinator
 from .data import SkylapseConfigEntry
-from .entity import SkylapseEntity, async_follow
+from .entity import SkylapseEntity, async_follow, lens_moves
 from .facts import PROCESSOR, Kind, Subject
 from .processor_sensors import PROCESSOR_SENSORS
 from .profile_entities import async_follow_profiles
@@ -39,8 +39,7 @@ async def async_setup_entry(
 
 
 def _make(coordinator: SkylapseCoordinator, subject: Subject) -> list[SkylapseSensor]:
-    camera = coordinator.camera(subject.id) if subject.kind == "camera" else None
-    moves = camera is not None and camera.info is not None and camera.info.focus
+    moves = lens_moves(coordinator, subject)
     return [
         SkylapseSensor(coordinator, subject, description)
         for description in SENSORS[subject.kind]
