@@ -22,7 +22,8 @@ from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.messages import CameraEvent, Reply
-from tests.integration.brokerage import PATIENCE_S, commands, sent
+from demo.waiting import PATIENCE_S
+from tests.integration.brokerage import commands, sent
 from tests.integration.speakers import NOW, Bridge, Processor
 
 EVENTS = "event.roof_west_events"

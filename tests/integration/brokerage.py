@@ -8,8 +8,7 @@ from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.messages import Command
-
-PATIENCE_S = 20.0
+from demo.waiting import PATIENCE_S
 
 
 def published(mqtt: MqttMockHAClient, topic: str) -> list[bytes]:

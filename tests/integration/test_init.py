@@ -35,7 +35,7 @@ from custom_components.skylapse import system_health
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.coordinator import LOAD_AGAIN_S
 from custom_components.skylapse.protocol import topics
-from tests.integration.brokerage import PATIENCE_S, published
+from tests.integration.brokerage import published
 from tests.integration.speakers import ANNOUNCE, FILM, HEALTH, WEST, Bridge, Processor
 from tests.integration.theatre import KEY, FakeProcessor
 from tests.integration.troubles import issues
@@ -60,7 +60,7 @@ async def test_who_is_announced_is_known_by_then_though_discovery_heard_announce
         asked = [_topics(call) for call in mqtt_client_mock.subscribe.call_args_list]
         return [topic for each in asked for topic in each if topic.startswith("skylapse/+/")]
 
-    await until(lambda: "skylapse/+/announce/#" in order(), timeout_s=PATIENCE_S)
+    await until(lambda: "skylapse/+/announce/#" in order())
     assert order()[0] == "skylapse/+/announce"  # Home Assistant's own, by the manifest
     assert order()[-1] == "skylapse/+/announce/#"
     assert {"skylapse/+/+/state", "skylapse/+/availability"} <= set(order())

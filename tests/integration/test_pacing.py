@@ -13,6 +13,7 @@ from custom_components.skylapse.facts import Subject
 from custom_components.skylapse.pacing import BURST, PER_TURN, Pace
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.messages import Counts
+from demo.waiting import PATIENCE_S
 from tests.integration.speakers import STATE, Bridge
 
 CAPTURED = "sensor.roof_west_frames_captured"
@@ -77,7 +78,7 @@ async def test_a_turn_that_fails_is_not_the_last() -> None:
     pace.tell(everybody)
     await failed.wait()
     pace.tell(set())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         await all_woken.wait()
 
 
@@ -109,7 +110,7 @@ async def test_a_rush_ends_with_the_newest_state_shown(
         state = replace(STATE, counts=Counts(captured=number, delivered=number))
         topic = topics.STATE.name(bridge="roof", camera="west")
         async_fire_mqtt_message(hass, topic, topics.encode(topics.STATE, state, topic))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         await shown.wait()
     stop()
     assert writes < last, "the states between were left out"
@@ -140,7 +141,7 @@ async def test_one_listener_that_fails_keeps_nobody_from_hearing(
         state = replace(STATE, counts=Counts(captured=number, delivered=number))
         topic = topics.STATE.name(bridge="roof", camera="west")
         async_fire_mqtt_message(hass, topic, topics.encode(topics.STATE, state, topic))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         await shown.wait()
     for stop in stops:
         stop()
