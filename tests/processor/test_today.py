@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,7 @@ from tests.support.waiting import until
 
 from .client import Client
 from .conftest import serving, write_config
-from .frames_made import DAY, picture, record_of
+from .frames_made import DAY, START, picture, record_of
 from .listener import Listener
 from .program import Processor
 from .test_service_films import ended
@@ -341,7 +342,8 @@ async def test_many_frames_that_are_not_its_own_do_not_hold_it_up(
     _service, client = served
     monkeypatch.setattr("skylapse_processor.today_frames.AT_ONCE", 4)
     await deliver(client, *range(1, 8))
-    await deliver(client, 8, 9, window=None, schedule=None)
+    for seq in (8, 9):
+        await deliver(client, seq, window=None, schedule=None, captured_at=START + timedelta(hours=13 + seq))
     await until(partial(shows, client, 2), timeout_s=20)
 
 
@@ -361,11 +363,10 @@ async def test_two_profiles_a_day_without_windows_and_another_size(served: tuple
     said = await until(partial(shows, client, 4), timeout_s=20)
     assert said["profile"] == "g"
     assert seen((await client.get(said["video"])).body)[0] == [2, 4, 6, 8]
-    large = picture(9, size=(320, 90))
-    data, record = large, record_of(large, 9, window=None, schedule=None, day="2026-06-02")
-    assert (await client.upload(data, record)).status == 201
-    small = picture(10)
-    await client.upload(small, record_of(small, 10, window=None, schedule=None, day="2026-06-02"))
+    for seq, data in ((9, picture(9, size=(320, 90))), (10, picture(10))):
+        at = {"day": "2026-06-02", "captured_at": START + timedelta(days=1, seconds=seq)}
+        record = record_of(data, seq, window=None, schedule=None, **at)
+        assert (await client.upload(data, record)).status == 201
     said = await until(partial(shows, client, 2), timeout_s=20)
     assert (said["window"], said["day"], said["width"], said["height"]) == (None, "2026-06-02", 320, 90)
     with av.open(io.BytesIO((await client.get(said["video"])).body), "r") as film:
