@@ -147,6 +147,14 @@ def test_a_picture_alone_stays_as_it_is() -> None:
     assert np.abs(made.light - light).max() < 1e-6
 
 
+@pytest.mark.parametrize("size", [(4, 4), (16, 16), (60, 80), (64, 96), (40, 640)])
+def test_small_pictures_have_less_noise_too(size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(1).normal(0, 0.02, (3, 3, *size)).astype(np.float32)
+    pictures = [Picture(light=0.2 + each, number=0, frame=0) for each in noise]
+    made = Denoised(radius=1, median=False).make(1, pictures)
+    assert made.light.std() < pictures[1].light.std()
+
+
 def test_the_steps_put_their_layers_upon_the_plan() -> None:
     plan = denoise(stabilise(make(())), method="median", radius=1)
     assert [type(layer).__name__ for layer in plan.layers] == ["Stabilised", "Denoised"]

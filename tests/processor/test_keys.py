@@ -143,6 +143,8 @@ async def test_a_revoked_key_ends_at_once_and_its_browser_session_with_it(tmp_pa
         async with Client(service.base_url, None) as browser:
             wrong = await browser.ask("POST", "session", json={"key": "sky_guess"})
             assert wrong.status == 401
+            deep = await browser.ask("POST", "session", data="[" * 60_000)
+            assert (deep.status, deep.value["field"]) == (400, "key")
             signed = await browser.ask("POST", "session", json={"key": key})
             assert signed.status == 204
             cookie = signed.headers["Set-Cookie"]

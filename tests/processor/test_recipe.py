@@ -392,6 +392,8 @@ def test_frames_are_placed_by_their_time() -> None:
         ("clean", {"level": {"sigma_frames": "40"}}, "parameters.level.sigma_frames"),
         ("clean", {"level": {"sigma_frames": float("nan")}}, "parameters.level.sigma_frames"),
         ("clean", {"select": {"every": 1.5}}, "parameters.select.every"),
+        ("startrail", {"hdr": True}, "recipe"),
+        ("focus", {"startrail": True}, "recipe"),
     ],
 )
 def test_what_a_recipe_does_not_know_is_refused_by_its_place(

@@ -19,6 +19,7 @@ from .denoise import METHODS, denoise
 from .fade import fade
 from .focus import focus
 from .grade import grade
+from .groups import MERGING
 from .interpolate import SURPLUS, WAYS, interpolate
 from .level import balance, colour_unknown, level
 from .lut import lut
@@ -222,7 +223,8 @@ def steps_of(recipe: str, changes: Changes) -> tuple[Step, ...]:
     """Return the steps of a recipe with changed parameters (`{"level": {"sigma_frames": 40}}`), in ORDER.
 
     A step that the recipe does not have is added in its place; one that is changed to false is left out.
-    Raises RequestError where recipe, step or parameter does not exist, or a value is none that is allowed.
+    Raises RequestError where recipe, step or parameter does not exist, a value is none that is allowed, or
+    steps do not go together.
     """
     if recipe not in RECIPES:
         raise RequestError("recipe", f"{recipe!r} is none of {', '.join(sorted(RECIPES))}")
@@ -238,6 +240,9 @@ def steps_of(recipe: str, changes: Changes) -> tuple[Step, ...]:
             continue
         new = {} if change is True else checked(place, STEPS[kind].parameters, change)
         wanted[kind] = {**wanted.get(kind, {}), **new}
+    for merging in MERGING:
+        if {merging, "startrail"} <= wanted.keys():
+            raise RequestError("recipe", f"startrail and {merging} do not go together: leave one of them out")
     return tuple(Step(kind=kind, parameters=wanted[kind]) for kind in ORDER if kind in wanted)
 
 

@@ -251,9 +251,11 @@ def _by_class(kind: Plane, differing: NDArray[np.float32]) -> Plane:
     centres, quiet = [], []
     for low, high in pairwise(np.quantile(by_tile, np.linspace(0.0, 1.0, _CLASSES + 1)).tolist()):
         inside = (place >= low) & (place <= high)
+        if not inside.any():  # between two tiles of a small picture
+            continue
         centres.append(float(np.median(place[inside])))
         quiet.append(_QUIET_TO_MEAN * float(np.quantile(differing[inside], _QUIET)))
-    most = _MOST_NOISE * float(np.sort(quiet)[_QUIET_CLASS])
+    most = _MOST_NOISE * float(np.sort(quiet)[min(_QUIET_CLASS, len(quiet) - 1)])
     variances = np.clip(quiet, _LEAST_NOISE, max(most, _LEAST_NOISE))
     steps = np.linspace(0.0, float(kind.max()) + 1e-9, 256)
     table = np.interp(steps, centres, variances).astype(np.float32)

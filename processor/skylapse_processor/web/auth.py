@@ -67,7 +67,7 @@ class Auth:
         try:
             body = await request.json()
             key = body["key"].strip()
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise RequestError("key", 'send a JSON object {"key": "…"}') from error
         stored = self._keys.client_of(key)
         if stored is None:
