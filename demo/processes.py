@@ -1,5 +1,6 @@
 """Programs that are started, watched and ended: each in a process group and with a log file of its own."""
 
+import atexit
 import os
 import shutil
 import signal
@@ -35,14 +36,20 @@ def free_port() -> int:
     A socket that is bound to the port and does not listen stands in the way of whoever asks the system for
     any port or connects from one, and of no server that takes this one as servers do, again and again.
     """
-    while len(_kept) >= _KEPT_PORTS:
-        _kept.popleft().close()
+    _give_back(_KEPT_PORTS)
     keeper = socket.socket()
     keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     keeper.bind(("127.0.0.1", 0))
     _kept.append(keeper)
     port: int = keeper.getsockname()[1]
     return port
+
+
+@atexit.register
+def _give_back(left: int = 0) -> None:
+    """Give ports back until fewer than so many are kept, at the end all."""
+    while _kept and len(_kept) >= left:
+        _kept.popleft().close()
 
 
 def answers(port: int) -> bool:

@@ -74,29 +74,30 @@ class House:
         self.listener.say(PLAN, plan, camera=camera)
 
     async def photograph(self, frames: int, *, step_s: float = 5) -> None:
-        """Let time pass until so many more frames were announced."""
+        """Let time pass until so many more frames were announced, and nobody is at work."""
         before = len(self.listener.all(FRAME))
 
         def enough() -> bool:
+            if len(self.listener.all(FRAME)) - before >= frames:
+                return self._is_at_rest()
             self.let_pass(step_s)
-            return len(self.listener.all(FRAME)) - before >= frames
+            return False
 
         await until(enough, what=f"{frames} frames")
 
     def let_pass(self, seconds: float) -> None:
         """Let time go by if all that there is to do waits for it: no machine is too slow for this clock."""
-        if self._settling is not None and not self._settling.done():
-            return
-        if self.bridge is not None and not self._at_work(self.bridge):
+        if self._is_at_rest():
             self.clock.pass_time(seconds)
             self._settling = asyncio.create_task(_settle())
 
-    def _at_work(self, bridge: Bridge) -> bool:
-        """Tell whether a camera does more than wait, or nothing was deployed yet."""
-        runners = bridge._runners.values()
-        if not any(runner.plan and runner.snapshot for runner in runners):
-            return True
-        return sum(runner._due_s is not None or runner.time._busy for runner in runners) > self._waiting
+    def _is_at_rest(self) -> bool:
+        """Tell whether something was deployed, and no camera does more than wait for its time."""
+        if self.bridge is None or (self._settling is not None and not self._settling.done()):
+            return False
+        runners = self.bridge._runners.values()
+        at_work = sum(runner._due_s is not None or runner.time._busy for runner in runners)
+        return at_work <= self._waiting and any(runner.plan and runner.snapshot for runner in runners)
 
     async def wait_for_tick(self, clock: Clock, moment: datetime) -> bool:
         """Wait as the bridge does between metering and its frame, and be counted."""
