@@ -10,14 +10,16 @@ known only by looking at every picture is found out of those that the stretches 
 frame is made of the one before it, a stretch from the middle would cost all before it: then the beginning is
 made, all of it where the film is not long, and what follows is taken to be like the end of that. A trail that
 never fades gains ever less and shows ever more: its first frames of a group grow and its others shrink, each
-by a power of their number.
+by a power of their number. Where that beginning has too many pixels it is made smaller, and a few frames of
+the film itself: all others are taken to be as much larger as those are.
 
 Memory does not grow with the length of a film, so that of the samples is that of the film.
 """
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -33,9 +35,9 @@ from .files import peak_rss_mb
 from .progress import Meter, Progress
 from .recipe.plan import Plan, made
 from .recipe.startrail import Trail
-from .render import Opened, encoded, opened
+from .render import Opened, Pictures, encoded, opened
 from .request import FilmResult, RenderRequest, check, prints
-from .studio import usual_size
+from .studio import Studio, large_box, usual_size
 
 _LOOK_AHEAD = 10
 """Encoders spend less on frames that nothing comes after: so many at the end of a sample do not count."""
@@ -50,6 +52,13 @@ _MOST_CARRIED = 180
 """Frames that are made of a film in which each is made of the one before it."""
 _MOST_LOOKED = 96
 """So many of them where a layer looks at every picture first."""
+_MOST_PIXELS = _MOST_CARRIED * 1280 * 720
+"""Of all of them together."""
+_SMALLER = "480p"
+"""What has more is made at this size: from a quarter of the width a night is foretold within a tenth."""
+_FEW = 12
+"""Frames of the film itself beside it: they fill the look-ahead of an encoder, whose memory is asked for."""
+_FEWEST_CARRIED = 120
 _KEYS_GROW, _OTHERS_GROW = 0.2, -0.4
 """Powers of a frame's number in a trail that never fades, found on nights of 300 to 1400 frames."""
 _FRAME_BYTES = 20
@@ -100,6 +109,8 @@ class _Sample:
     """A stretch that was made."""
 
     result: FilmResult
+    seconds: float
+    """How long its frames took."""
     films: tuple[tuple[CodedFrame, ...], ...]
     """Every frame, for each size."""
 
@@ -120,9 +131,8 @@ def predict(
         trial = _trial(request, Path(folder))
         began = time.monotonic()
         with opened(trial, Meter(on_progress), cancelled, _chosen) as film:
-            opening_s, began = time.monotonic() - began, time.monotonic()
-            samples = _samples(film, cancelled, clock)
-            making_s = time.monotonic() - began
+            opening_s = time.monotonic() - began
+            samples = [_of_trail(film, cancelled)] if _is_heavy(film) else _samples(film, cancelled, clock)
     plan, count = film.pictures.plan, film.pictures.count
     grows = any(isinstance(layer, Trail) and layer.keeps == 1 for layer in plan.layers)
     wanted, left_out = prints(request, *plan.window.of(*usual_size(plan.frames))[2:])
@@ -136,6 +146,7 @@ def predict(
         for number, each in enumerate(wanted)
     )
     sampled = sum(sample.result.frames for sample in samples)
+    making_s = sum(sample.seconds for sample in samples)
     return Prediction(
         frames=count,
         duration_s=round(float(count / film.rate), 6),
@@ -185,22 +196,74 @@ def _samples(film: Opened, cancelled: Cancelled, clock: Callable[[], float]) -> 
     """Return the samples that could be made in time; raise NoPicturesError where none could."""
     samples: list[_Sample] = []
     failure: NoPicturesError | None = None
-    meter, ends, count = Meter(lambda _: None), clock() + ENOUGH_S, film.pictures.count
+    ends, count = clock() + ENOUGH_S, film.pictures.count
     for stretch in _chosen(film.pictures.plan):
         if len(samples) >= ENOUGH_STRETCHES and clock() >= ends:
             break
-        wanted = replace(film.request, stretch=(stretch.start, stretch.stop))
         try:
-            result = encoded(film, wanted, meter, cancelled)
+            sample = _made(film, stretch, cancelled)
         except NoPicturesError as error:
             failure = error
             continue
-        paths = (wanted.output, *(Path(also.file) for also in result.also))
-        films = tuple(counting(packets(path), is_end=stretch.stop == count) for path in paths)
-        samples.append(_Sample(result=result, films=films))
+        films = tuple(counting(frames, is_end=stretch.stop == count) for frames in sample.films)
+        samples.append(replace(sample, films=films))
     if not samples and failure is not None:
         raise failure
     return samples
+
+
+def _made(film: Opened, stretch: range, cancelled: Cancelled) -> _Sample:
+    """Make a stretch of a film; raise NoPicturesError where all of it is broken."""
+    wanted, began = replace(film.request, stretch=(stretch.start, stretch.stop)), time.monotonic()
+    result = encoded(film, wanted, Meter(lambda _: None), cancelled)
+    seconds = time.monotonic() - began
+    paths = (wanted.output, *(Path(also.file) for also in result.also))
+    return _Sample(result=result, seconds=seconds, films=tuple(packets(path) for path in paths))
+
+
+def _is_heavy(film: Opened) -> bool:
+    """Tell whether each frame is made of the one before it, and so many of them are too many pixels."""
+    plan, box = film.pictures.plan, film.pictures.studio.box
+    if not any(layer.carries for layer in plan.layers):
+        return False
+    (beginning,) = _chosen(plan)
+    return len(beginning) * box.width * box.height > _MOST_PIXELS
+
+
+def _of_trail(film: Opened, cancelled: Cancelled) -> _Sample:
+    """Return the first few frames of a film, and of its beginning what a smaller one tells."""
+    (beginning,) = _chosen(film.pictures.plan)
+    beginning = beginning[: max(_FEWEST_CARRIED, 2 * group_frames(film.rate))]
+    few = _made(film, beginning[:_FEW], cancelled)
+    with _smaller(film, cancelled) as small:
+        (few_small,) = _made(small, beginning[:_FEW], cancelled).films
+        (told,) = _made(small, beginning, cancelled).films
+    told = counting(told, is_end=beginning.stop == film.pictures.count)
+    return replace(few, films=tuple(enlarged(told, few_small, frames) for frames in few.films))
+
+
+@contextmanager
+def _smaller(film: Opened, cancelled: Cancelled) -> Iterator[Opened]:
+    """Have the same film at another size, with all that was measured for it."""
+    plan, request = film.pictures.plan, replace(film.request, size=_SMALLER, also_sizes=())
+    size = usual_size(plan.frames)
+    shown = plan.window.of(*size)[2:]
+    (only,), _left_out = prints(request, *shown)
+    with Studio(size, plan.window, large_box(only.box, shown, plan.oversize), scratch=None) as studio:
+        pictures = Pictures(plan, studio, only.box, Meter(lambda _: None), cancelled, _chosen(plan))
+        yield replace(film, request=request, pictures=pictures)
+
+
+def enlarged(
+    small: Sequence[CodedFrame], few_small: Sequence[CodedFrame], few: Sequence[CodedFrame]
+) -> tuple[CodedFrame, ...]:
+    """Return the frames of a small film as large as those of a larger one, told by the first few of both.
+
+    The very first does not count: in it noise weighs more than in any key frame that a trail has brightened.
+    """
+    larger, smaller = (sum(frame.bytes for frame in film[1:]) for film in (few, few_small))
+    factor = larger / smaller if smaller else 1.0
+    return tuple(replace(frame, bytes=round(frame.bytes * factor)) for frame in small)
 
 
 def counting(sample: Sequence[CodedFrame], *, is_end: bool) -> tuple[CodedFrame, ...]:

@@ -4,6 +4,7 @@ import itertools
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,7 @@ from skylapse_processor.frames import read_folder
 from skylapse_processor.predict import film_bytes, predict, stretches
 from skylapse_processor.recipe.parameters import Changes
 from skylapse_processor.render import render_film
-from skylapse_processor.request import RenderRequest
+from skylapse_processor.request import SIZES, RenderRequest
 
 from .pictures import evening, write_evening, write_plain
 
@@ -128,13 +129,32 @@ def test_a_trail_that_never_fades_grows_and_gains_less() -> None:
     assert film_bytes(170, Fraction(30), [frames], grows=True) == film_bytes(170, Fraction(30), [frames])
 
 
+def test_a_trail_of_many_pixels_is_foretold_by_a_smaller_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skylapse_processor.predict._MOST_PIXELS", 130 * 240 * 136)
+    monkeypatch.setattr("skylapse_processor.predict._SMALLER", "small")
+    monkeypatch.setitem(SIZES, "small", (240, 136))
+    night = datetime(2026, 3, 20, 20, tzinfo=UTC)
+    write_sequence(tmp_path / "in", Sequence(frames=130, width=480, height=272, start=night, interval_s=15.0))
+    request = _request(tmp_path / "in", recipe="startrail", size="source", also_sizes=("small",))
+    foretold = predict(request, _silent, lambda: False)
+    assert foretold.sampled == 12, "of the film itself no more is made"
+    made = render_film(request, _silent, lambda: False)
+    assert foretold.frames == made.frames == 130
+    assert foretold.bytes == pytest.approx(made.bytes, rel=0.2)
+    assert foretold.also[0].bytes == pytest.approx(made.also[0].bytes, rel=0.2)
+    at_once = predict(replace(request, size="small", also_sizes=()), _silent, lambda: False)
+    assert at_once.sampled == 130, "few pixels are made as they are"
+
+
 _DRY_RUN = """
 import json, sys
 from dataclasses import replace
 from pathlib import Path
 from skylapse_processor.frames import read_folder
 from skylapse_processor.predict import predict
-from skylapse_processor.request import RenderRequest
+from skylapse_processor.request import SIZES, RenderRequest
 folder, opened = Path(sys.argv[1]), set()
 def hear(event, arguments):
     if event == "open" and str(arguments[0]).endswith(".jpg"):
