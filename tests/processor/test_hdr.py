@@ -17,11 +17,11 @@ from skylapse_processor.errors import RequestError
 from skylapse_processor.frames import SourceFrame, read_folder
 from skylapse_processor.recipe import plan as plans
 from skylapse_processor.recipe.groups import grouped
-from skylapse_processor.recipe.layer import Latent, Size
+from skylapse_processor.recipe.layer import Latent, Picture, Size, halved
 from skylapse_processor.recipe.level import level
 from skylapse_processor.recipe.merge import hdr
 from skylapse_processor.recipe.smooth import flicker_mev
-from skylapse_processor.recipe.tonemap import curve, tonemap
+from skylapse_processor.recipe.tonemap import ToneMap, curve, tonemap
 from skylapse_processor.render import render_film
 from skylapse_processor.request import FilmResult, RenderRequest
 from skylapse_processor.stack import Stack
@@ -228,6 +228,16 @@ def test_the_tone_map_leaves_the_dark_alone_and_ends_at_white() -> None:
     assert (steps > 0).all()
     assert (np.diff(steps) < 1e-9).all(), "no stop of light gets more room than a darker one"
     assert shown[-1] == pytest.approx(1.0)
+
+
+def test_the_tone_map_needs_no_more_of_a_picture_than_what_is_kept_of_it() -> None:
+    kept = halved(np.random.default_rng(2).uniform(0, 6, (3, 150, 60)).astype(np.float32))
+    layer = ToneMap(brightest=8.0, white=1.1, local=0.25)
+    whole = layer.make(0, [Picture(light=kept.light(), number=0, frame=0)])
+    by_rows = layer.make(0, [Picture(light=np.empty((3, 0, 0), np.float32), number=0, frame=0, latent=kept)])
+    assert layer.by_rows
+    assert by_rows.latent is None
+    assert np.array_equal(by_rows.light, whole.light)
 
 
 def test_a_film_whose_brackets_hold_no_more_light_than_its_leaders_has_no_tone_map(tmp_path: Path) -> None:

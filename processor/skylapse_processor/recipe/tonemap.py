@@ -57,20 +57,25 @@ class ToneMap(Layer):
     """What the look of the film takes for white."""
     local: float
 
+    @property
+    def by_rows(self) -> bool:
+        """It looks at strips, after a look at each channel."""
+        return True
+
     def make(self, number: int, below: Sequence[Picture]) -> Picture:
         """Bring one picture to what a screen shows."""
-        light = below[0].light
-        shown = np.empty_like(light)
+        columns, lines = below[0].size
+        shown = np.empty((3, lines, columns), dtype=np.float32)
         table, scale = _table(self.brightest, self.white), np.float32((_STEPS - 1) / self.brightest**0.5)
-        large = _large(light) if self.local else None
-        for top in range(0, light.shape[1], _ROWS):
-            rows = slice(top, min(top + _ROWS, light.shape[1]))
-            strip = light[:, rows]
+        large = _large(below[0]) if self.local else None
+        for top in range(0, lines, _ROWS):
+            rows = slice(top, min(top + _ROWS, lines))
+            strip = below[0].rows(rows)
             if large is not None:
                 away = np.float32(np.log2(MIDDLE_GREY)) - large[0][rows] * _stops(strip) - large[1][rows]
                 strip = strip * np.exp2(away * np.float32(self.local))
             shown[:, rows] = _mapped(np.clip(strip, 0.0, self.brightest), table, scale)
-        return replace(below[0], light=shown, number=number)
+        return replace(below[0], light=shown, latent=None, number=number)
 
 
 def tonemap(plan: Plan, *, local: float = LOCAL) -> Plan:
@@ -121,11 +126,14 @@ def _mapped(light: Light, table: Plane, scale: np.float32) -> Light:
     return mapped
 
 
-def _large(light: Light) -> tuple[Plane, Plane]:
+def _large(picture: Picture) -> tuple[Plane, Plane]:
     """Return slope and height of the line that tells, from the stops of a pixel, those of what is large."""
-    rows, columns = light.shape[1:]
+    columns, rows = picture.size
     small = (min(_COLUMNS, columns), max(1, round(rows * min(1.0, _COLUMNS / columns))))
-    shrunk = [cv2.resize(channel, small, interpolation=cv2.INTER_AREA) for channel in light]
+    shrunk = [
+        cv2.resize(picture.channel(place, slice(None)), small, interpolation=cv2.INTER_AREA)
+        for place in range(3)
+    ]
     stops = _stops(np.stack(shrunk).astype(np.float32, copy=False))
     side = 2 * max(1, round(_REACH * small[0] / 2)) + 1
     mean = cv2.blur(stops, (side, side))
