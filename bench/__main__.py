@@ -25,6 +25,7 @@ NO_AREAS = frozenset(
         "ramp_score",
         "score",
         "sequences",
+        "steps",
     }
 )
 

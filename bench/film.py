@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from skylapse_bridge.twin import write
 from skylapse_processor import decode, tone
 from skylapse_processor.frames import SourceFrame, read_folder
 from skylapse_processor.recipe.interpolate import between
 from skylapse_processor.recipe.layer import Light, Picture
+from tests.processor.brackets import write_brackets
 
-from . import inputs
+from . import inputs, steps
 from .figures import Figure
 from .programs import ffmpeg
 from .score import Score, score
@@ -31,6 +33,7 @@ BOUNDS = {"records": (2.0, 0.80), "EXIF only": (4.0, 0.75), "no facts": (5.0, No
 DEFLICKER = {"its default": "deflicker", "size=31": "deflicker=size=31:mode=am"}
 CHAIN = "scale=-2:{rows}:flags=bicubic,deflicker,format=yuv420p"
 ROUNDS = 3
+BRACKETS = 32
 MOST_MB = 450
 _LOOK_S = 0.02
 
@@ -65,7 +68,14 @@ class Run:
 
 def run(work: Path) -> list[Figure]:
     """Measure films."""
-    return [*flicker(work), *large_pictures(work), *same_size(work), *many_frames(work), *layers(work)]
+    return [
+        *flicker(work),
+        *large_pictures(work),
+        *same_size(work),
+        *many_frames(work),
+        *layers(work),
+        *steps.run(work),
+    ]
 
 
 def flicker(work: Path) -> list[Figure]:
@@ -167,6 +177,9 @@ def layers(work: Path) -> list[Figure]:
     figures = []
     dark = inputs.without_records(folder, work / "dark")
     films = {step: (folder, words) for step, words in LAYERED.items()} | {"startrail": (dark, NIGHT)}
+    brackets = write.Sequence(frames=BRACKETS, width=1920, height=1080, exposure="smooth")
+    write_brackets(work / "brackets", brackets)
+    films["hdr, brackets of three"] = (work / "brackets", ("--recipe", "hdr"))
     for step, (pictures, words) in films.items():
         film = work / f"{step}.mp4"
         done = _render(pictures, film, *words)

@@ -1,6 +1,7 @@
 """A film against the truth of its scene: the flicker that is left, the clouds that are kept."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,13 +45,17 @@ def score(film: Path, sequence: Path, curve: str) -> Score:
 
 def log_means(film: Path, curve: str) -> Curve:
     """Return log2 of the mean luminance of each frame, in the linear light of the camera's tone curve."""
-    table, reformatter = tone.linear_table(curve), VideoReformatter()
-    means = []
+    table = tone.linear_table(curve)
+    values: Curve = np.log2([tone.LUMINANCE @ table[shown].mean(axis=(0, 1)) for shown in pictures(film)])
+    return values
+
+
+def pictures(film: Path) -> Iterator[NDArray[np.uint8]]:
+    """Yield the frames of a film as they are shown, each of shape (rows, columns, 3)."""
+    reformatter = VideoReformatter()
     with av.open(str(film)) as container:
         for frame in container.decode(video=0):
             shown = reformatter.reformat(
                 frame, format="rgb24", src_colorspace=Colorspace.ITU709, src_color_range=ColorRange.MPEG
             )
-            means.append(tone.LUMINANCE @ table[shown.to_ndarray()].mean(axis=(0, 1)))
-    values: Curve = np.log2(np.array(means))
-    return values
+            yield shown.to_ndarray().astype(np.uint8, copy=False)

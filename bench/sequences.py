@@ -30,9 +30,9 @@ Light = NDArray[np.float32]
 SENSOR = SENSORS["imx519"]
 PLACE = Place(latitude_deg=47.0, longitude_deg=8.0)
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
-BY_THE_CLOCK = timedelta(hours=17)
+BY_THE_CLOCK = timedelta(hours=17, minutes=3)
 BESIDE = timedelta(minutes=6)
-"""How far apart a year's frames of one evening are taken."""
+"""How far apart a camera takes its frames in a year: none is exactly of the same sun."""
 
 HUNT_EV, HUNT_FRAMES = 0.25, (2, 8)
 """How far a white balance that hunts goes astray, and for how many frames."""
@@ -72,17 +72,22 @@ def spoiled(folder: Path, sequence: Sequence, faults: Mapping[int, Faults], burn
 
 
 def year(folder: Path, days: range, size: tuple[int, int], *, seed: int = 4, beside: int = 1) -> Path:
-    """Photograph days of a year: each by the clock, and in the evening about the moment of equal sun."""
+    """Photograph days of a year: each by the clock, and in the evening about the moment of equal sun.
+
+    Exposed as a clear sky wants, so that the weather is seen.
+    """
     scene = Scene(width=size[0], height=size[1], seed=seed, place=PLACE, weather=Weather(seed=seed))
     twin = Twin(scene=scene, sensor=SENSOR, wobble_ev=0.0)
     taken: list[datetime] = []
     for day in days:
         midnight = NEW_YEAR + timedelta(days=day)
-        evening = PLACE.evening(midnight + timedelta(hours=12), 3.0).replace(microsecond=0)
+        steps = (PLACE.evening(midnight + timedelta(hours=12), 3.0) - midnight) / BESIDE
+        evening = midnight + round(steps) * BESIDE
         taken.append(midnight + BY_THE_CLOCK)
         taken += [evening + step * BESIDE for step in range(-beside, beside + 1)]
     for number, at in enumerate(sorted(taken)):
-        wanted = split(SENSOR, exposure_ev(SENSOR, scene.expected_ev(at)), 15.0)
+        clear_ev = scene.expected_ev(at) - scene.weather.cloud_ev(at.timestamp())
+        wanted = split(SENSOR, exposure_ev(SENSOR, clear_ev), 15.0)
         _keep(folder, number, twin.photograph(at, Wish(exposure_us=wanted.exposure_us, gain=wanted.gain)))
     return folder
 

@@ -3,12 +3,12 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-import av
 import cv2
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from skylapse_bridge.twin.faults import Faults
@@ -27,7 +27,7 @@ from tests.processor.test_focus_stack import SIZE as STACKED
 from tests.processor.test_focus_stack import parts, sharpness, write_sharp, write_stacks
 
 from .figures import Figure
-from .score import log_means
+from .score import log_means, pictures
 
 CURVE = "imx519"
 SIZE = (480, 270)
@@ -36,17 +36,23 @@ STACKS = 12
 _CLIPPED = 253
 _GHOSTED = 0.1
 
+_HIGHLIGHTS = (0.4, 0.7)
+"""Levelled light that the tone map bends."""
+
 Light = NDArray[np.float32]
 
 
 def run(work: Path) -> list[Figure]:
     """Measure HDR and focus stacks on the twin."""
-    return [*radiance(work), *ghosts(work), *films(work), *stacks(work)]
+    return [*radiance(work), *ghosts(work), *films(work), *tones(work), *stacks(work)]
 
 
 def _sequence(frames: int, **how: object) -> Sequence:
     settings = {"width": SIZE[0], "height": SIZE[1], "interval_s": 15.0, **how}
     return Sequence(frames=frames, **settings)  # type: ignore[arg-type]
+
+
+_EVENING = _sequence(FRAMES, exposure="reactive")
 
 
 def radiance(work: Path) -> list[Figure]:
@@ -114,13 +120,13 @@ def _merged(folder: Path, ghost_sigmas: float = GHOST_SIGMAS) -> list[Light]:
 
 def films(work: Path) -> list[Figure]:
     """Measure the film of brackets beside exposure fusion of each bracket for itself (Mertens)."""
-    true = write_brackets(work / "brackets", _sequence(FRAMES, exposure="reactive"))
+    true = write_brackets(work / "brackets", _EVENING)
     scene_ev = np.array([each.scene_ev for each in true])
     film = work / "hdr.mp4"
     _render(work / "brackets", film, "hdr")
     fused = _fused(work / "brackets", true)
     peer = flicker_mev(np.log2(fused) - scene_ev)
-    shown = [float((picture.max(axis=2) >= _CLIPPED).mean()) for picture in _pictures(film)]
+    shown = [float((picture.max(axis=2) >= _CLIPPED).mean()) for picture in pictures(film)]
     taken = [
         float((_pixels(work / "brackets" / each.names[0]).max(axis=2) >= _CLIPPED).mean()) for each in true
     ]
@@ -144,6 +150,43 @@ def films(work: Path) -> list[Figure]:
     ]
 
 
+def tones(work: Path) -> list[Figure]:
+    """Measure by how much the same light is shown differently from frame to frame, beside OpenCV's Drago.
+
+    Drago's tone map is given the true light of each bracket, levelled, and no grain.
+    """
+    true = write_brackets(work / "tones", _EVENING)
+    _render(work / "tones", work / "tones.mp4", "hdr")
+    plan = level(plans.make(grouped(read_folder(work / "tones").frames, ["hdr"]).leaders))
+    lights = [
+        np.moveaxis(each.light * np.float32(2.0**gain_ev), 0, 2)
+        for each, gain_ev in zip(true, plan.gain_ev[:, 1], strict=True)
+    ]
+    table = tone.linear_table(CURVE)
+    peer = cv2.createTonemapDrago(gamma=1.0)
+    theirs = (np.asarray(peer.process(light[..., ::-1]))[..., ::-1] for light in lights)
+    return [
+        Figure(
+            figure="tone map: the same highlights shown differently, frame to frame",
+            value=_unlike(lights, (table[shown] for shown in pictures(work / "tones.mp4"))),
+            unit="mEV",
+            bound=3.0,
+            peer="createTonemapDrago",
+            peer_value=_unlike(lights, theirs),
+        )
+    ]
+
+
+def _unlike(lights: list[Light], shown: Iterable[NDArray[Any]]) -> float:
+    """Return the flicker of what highlights are shown as, by what they are."""
+    brighter = []
+    for light, seen in zip(lights, shown, strict=True):
+        bright, as_shown = light @ tone.LUMINANCE, np.maximum(seen @ tone.LUMINANCE, 1e-4)
+        where = (bright > _HIGHLIGHTS[0]) & (bright < _HIGHLIGHTS[1])
+        brighter.append(np.log2(as_shown[where] / bright[where]).mean())
+    return round(flicker_mev(np.array(brighter)), 2)
+
+
 def _fused(folder: Path, true: list[Bracket]) -> list[float]:
     """Return the mean light of each bracket as Mertens's fusion shows it, levelled as its leader is."""
     merge, table = cv2.createMergeMertens(), tone.linear_table(CURVE)
@@ -164,7 +207,7 @@ def stacks(work: Path) -> list[Figure]:
     for folder, recipe in (("stacks", "focus"), ("sharp", "clean")):
         _render(work / folder, work / f"{folder}.mp4", recipe)
     _render(work / "stacks", work / "single.mp4", "clean")
-    stacked, sharp, single = (_pictures(work / f"{name}.mp4") for name in ("stacks", "sharp", "single"))
+    stacked, sharp, single = (list(pictures(work / f"{name}.mp4")) for name in ("stacks", "sharp", "single"))
     figures = []
     for name, where in parts().items():
         true = float(np.mean([sharpness(picture, where) for picture in sharp]))
@@ -209,18 +252,6 @@ def _render(folder: Path, film: Path, recipe: str) -> None:
 
 def _pixels(file: Path) -> NDArray[np.uint8]:
     return decode.decode(file.read_bytes(), file.name)
-
-
-def _pictures(film: Path) -> list[NDArray[np.uint8]]:
-    reformatter = VideoReformatter()
-    with av.open(str(film)) as container:
-        shown = (
-            reformatter.reformat(
-                each, format="rgb24", src_colorspace=Colorspace.ITU709, src_color_range=ColorRange.MPEG
-            )
-            for each in container.decode(video=0)
-        )
-        return [each.to_ndarray().astype(np.uint8, copy=False) for each in shown]
 
 
 def _percent(share: float) -> float:

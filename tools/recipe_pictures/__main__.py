@@ -181,7 +181,7 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "season": Example(
         pictures=days,
-        before="--recipe raw --set select.start=17:00 --set select.end=17:01 --set select.zone=UTC",
+        before="--recipe raw --set select.start=17:03 --set select.end=17:04 --set select.zone=UTC",
         after="--recipe season --set select.zone=UTC",
         view=column,
         captions=("a frame a day at the same hour", "season: at the same height of the sun"),
