@@ -82,12 +82,20 @@ class Day:
         return True
 
     def evening(self) -> list[dict[str, Any]]:
-        """Return the frames of a setting sun that were judged since this was last asked."""
-        judged, self._judged = self._judged, []
-        if not judged:
+        """Return the frames of a setting sun that were judged and are not noted yet.
+
+        Of a single frame nobody knows whether the sun sinks: it waits for a second one.
+        """
+        if not self._judged or len(self.ledger) < 2:
             return []
         seen = self.ledger.columns()
-        return [each for at_s, each in judged if sunset.is_setting(at_s, seen.at_s, seen.sun_elevation_deg)]
+        suns_deg = seen.sun_elevation_deg
+        return [each for at_s, each in self._judged if sunset.is_setting(at_s, seen.at_s, suns_deg)]
+
+    def evening_noted(self) -> None:
+        """Hear that what the evening is worth is kept."""
+        if len(self.ledger) > 1:
+            self._judged = []
 
     def sync(self) -> None:
         """Make all that was taken in durable: the trail before the ledger that says what it holds."""

@@ -211,6 +211,9 @@ class Keeper:
         except (ProcessorError, OSError) as error:
             _log.warning("%s is left out of results: %s", frame.name, error)
             return
+        except Exception:  # noqa: BLE001 - whatever it is, a second look at the picture would not help
+            _log.exception("%s is left out of results", frame.name)
+            return
         if taken:
             growing.soil(self._clock())
             growing.undecided = True

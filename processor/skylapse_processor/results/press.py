@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
@@ -215,8 +215,11 @@ class Press:
     def _judge_evening(self, day: Day) -> None:
         """Enter the newly judged frames of a sunset into what its evening is worth."""
         judged = day.evening()
-        if not judged:
-            return
+        if judged:
+            self._note_evening(day, judged)
+        day.evening_noted()
+
+    def _note_evening(self, day: Day, judged: Sequence[dict[str, Any]]) -> None:
         known = self._table.evenings(day.camera, 1, day=day.day)
         frames = sunset.best([*(known[0].details["frames"] if known else ()), *judged])
         before = self._table.evenings(day.camera, sunset.EVENINGS, before=day.day)
