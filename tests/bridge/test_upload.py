@@ -241,14 +241,15 @@ async def test_a_frame_that_is_refused_for_good_is_told_steadily(
     await delivery.add()
     await until(lambda: "answered 400" in (delivery.uploader.problem or ""), what="the refusal")
     await delivery.add(2)
-    await until(lambda: "others arrive" in (delivery.uploader.problem or ""), what="the others")
+    await until(lambda: len(delivery.delivered) == 2, what="the others")
+    await until(lambda: "others arrive" in (delivery.uploader.problem or ""), what="the words")
     told = {delivery.uploader.problem}
     for number in range(3):
         server.faults = [answering(400)]
         delivery.uploader.flush()
         await until(lambda: not server.faults, what="another try")
         await delivery.add()
-        await until(lambda: len(server.frames) == 3 + number, what="another frame")  # noqa: B023 awaited at once
+        await until(lambda: len(delivery.delivered) == 3 + number, what="another")  # noqa: B023 awaited at once
         told.add(delivery.uploader.problem)
     (words,) = told
     assert (words or "").startswith("1 frame waits while others arrive: the processor answered 400")
