@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,12 @@ def test_a_camera_is_called_as_people_call_it_and_its_time_is_that_on_its_wall(t
     plan = replace(make((FRAME,)), zone="Europe/Zurich")
     own = overlay(plan, text="{time}", zone="Asia/Tokyo").captions[0]
     assert own.words(FRAME, 0) == "03:00", "who asks for a zone gets it"
+
+
+def test_where_nobody_names_a_zone_the_time_is_that_of_the_pictures_own() -> None:
+    at = datetime(2026, 6, 1, 19, 0, tzinfo=timezone(timedelta(hours=5)))
+    caption = overlay(make((FRAME,)), text="{time}").captions[0]
+    assert caption.words(replace(FRAME, captured_at=at), 0) == "19:00"
 
 
 def test_captions_stand_where_they_are_asked_for_and_touch_nothing_else(tmp_path: Path) -> None:

@@ -117,7 +117,8 @@ class _Values:
             return MISSING
         if isinstance(value, datetime):
             how = snippet.how if "%" in snippet.how else _TIMES.get(snippet.token, "%Y-%m-%d %H:%M")
-            return value.astimezone(self._zone).strftime(how)
+            has_own = self._zone is None and value.utcoffset()  # as EXIF tells, where it does
+            return (value if has_own else value.astimezone(self._zone)).strftime(how)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return str(value)
         if not math.isfinite(value):
