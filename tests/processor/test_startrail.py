@@ -158,6 +158,30 @@ def test_without_the_sun_all_dark_frames_count_and_a_day_is_refused() -> None:
         chosen([source(number, 20.0) for number in range(4)])
 
 
+@pytest.mark.parametrize(
+    ("exposures_s", "names"),
+    [
+        ([1 / 80, 1 / 10, 1.0, 6.0, 10.0, 10.0], ["3", "4", "5"]),
+        ([20.0] * 3, ["0", "1", "2"]),
+        ([1 / 80] * 3, []),
+        ([1 / 80, 1 / 60, None, 20.0], ["2", "3"]),
+    ],
+    ids=["a day that ends", "a night by hand", "a day", "one of nobody knows when"],
+)
+def test_where_no_frame_knows_the_sun_exposures_tell_the_night(
+    exposures_s: Sequence[float | None], names: list[str]
+) -> None:
+    frames = [
+        replace(source(number, None), facts=ExposureFacts(exposure_us=s and s * 1e6, gain=8.0, aperture=2.8))
+        for number, s in enumerate(exposures_s)
+    ]
+    if names:
+        assert chosen(frames) == names
+    else:
+        with pytest.raises(NoPicturesError, match="exposed as at night"):
+            chosen(frames)
+
+
 def test_a_film_of_trails_holds_the_night_alone(tmp_path: Path) -> None:
     frames = []
     camera = Camera(size=(160, 90), clouds=0.0)

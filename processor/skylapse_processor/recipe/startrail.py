@@ -1,7 +1,8 @@
 """Star trails: each picture of the film is the brightest light that the night has shown so far.
 
-Which frames: those taken while the sun stood at or below `sun_below_deg`, where that is known, and that are
-not much brighter than the night's own median (a car, the moon behind clouds, dawn): `brighter_ev` stops are
+Which frames: those taken while the sun stood at or below `sun_below_deg`, where that is known; where no frame
+knows it, those that were exposed as a night is, for long and nearly as long as any. They must not be much
+brighter than the night's own median (a car, the moon behind clouds, dawn): `brighter_ev` stops are
 allowed, by what was measured. The trail carries from picture to picture in linear light.
 With `tail` frames of memory a star draws a comet: light fades by half in so many frames.
 
@@ -16,12 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skylapse_processor.errors import NoPicturesError
+from skylapse_processor.frames import ExposureFacts
 
 from .layer import Layer, Picture
 from .plan import Plan, pick
 
 SUN_BELOW_DEG = -12.0
 BRIGHTER_EV = 1.0
+NIGHT_EV = 18.0
+"""As `ExposureFacts.exposure_ev`: a second at ISO 100 and f/2. The day and dusk have less."""
+_NEARLY_EV = 3.0
 _FEWEST = 2
 
 
@@ -61,7 +66,7 @@ def startrail(
 def why_no_trail(suns_deg: Iterable[float | None], sun_below_deg: float = SUN_BELOW_DEG) -> str:
     """Say why frames with the sun so high make no trail; nothing where they may.
 
-    Looks at no more of them than needed. As in `startrail`, all count as night where no frame knows the sun.
+    Looks at no more of them than needed. Where no frame knows the sun, `startrail` looks at exposures.
     """
     night, unknown, is_known = 0, 0, False
     for sun in suns_deg:
@@ -76,20 +81,20 @@ def why_no_trail(suns_deg: Iterable[float | None], sun_below_deg: float = SUN_BE
 def _no_night(sun_below_deg: float) -> str:
     return (
         f"no star trail: fewer than {_FEWEST} frames were taken with the sun {-sun_below_deg:g}° or more"
-        " below the horizon"
+        " below the horizon, or where no frame knows the sun exposed as at night"
     )
 
 
 def dark(plan: Plan, sun_below_deg: float, brighter_ev: float) -> NDArray[np.intp]:
-    """Return the indices of the frames of a dark sky; all count as night where no frame knows the sun."""
-    facts = [frame.facts for frame in plan.frames]
-    sun = np.array(
-        [
-            np.nan if each is None or each.sun_elevation_deg is None else each.sun_elevation_deg
-            for each in facts
-        ]
-    )
-    night = np.ones(len(sun), dtype=bool) if np.isnan(sun).all() else sun <= sun_below_deg
+    """Return the indices of the frames of a dark sky; all count as night where nothing tells."""
+    facts = [frame.facts or ExposureFacts() for frame in plan.frames]
+    sun = np.array([each.sun_elevation_deg for each in facts], dtype=np.float64)
+    exposure = np.array([each.exposure_ev for each in facts], dtype=np.float64)
+    night = sun <= sun_below_deg
+    if np.isnan(sun).all():
+        night = np.isnan(exposure)
+        if not night.all():
+            night |= exposure >= max(NIGHT_EV, float(np.nanmax(exposure)) - _NEARLY_EV)
     bright = plan.log_mean
     if np.isfinite(bright[night]).any():
         limit = float(np.nanmedian(bright[night])) + brighter_ev
