@@ -1,7 +1,7 @@
 """A/B tests as subentries: added, changed, removed; and the same tests that the actions speak of."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +25,7 @@ from custom_components.skylapse.protocol.messages import CameraState, Command, C
 from custom_components.skylapse.protocol.snapshot import Experiment
 from tests.integration.brokerage import commands, last, published, published_soon, sent
 from tests.integration.speakers import NOW, Bridge, Processor
+from tests.integration.troubles import local, noon
 
 SNAPSHOT = "skylapse/roof/west/snapshot/set"
 PROCESSOR = "skylapse/processor/command"
@@ -126,16 +127,6 @@ def compared(command: Command, winner: str | None = "b", score: float | None = 6
         winner=f"{wanted.id}-{winner}" if winner else None,
     )
     return Reply(id=command.id, ok=True, result={"comparison": write(comparison)})
-
-
-def local(moment: datetime) -> str:
-    """Return a moment as a form sends it."""
-    return dt_util.as_local(moment).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def noon(days: int) -> datetime:
-    """Return noon in so many days: a form can say any time but those that come twice in autumn."""
-    return (dt_util.utcnow() + timedelta(days=days)).replace(hour=12, minute=0, second=0, microsecond=0)
 
 
 # ---------------------------------------------------------------- adding

@@ -1,7 +1,7 @@
-"""What repairs there are, and time that passes."""
+"""What repairs there are, time that passes, and moments as a form says them."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from homeassistant.core import HomeAssistant
@@ -46,3 +46,13 @@ def moved_to(url: str, **changes: Any) -> ProcessorAnnounce:
         base_url=url,
     )
     return replace(announce, **changes)
+
+
+def local(moment: datetime) -> str:
+    """Return a moment as a form sends it."""
+    return dt_util.as_local(moment).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def noon(days: int) -> datetime:
+    """Return noon in so many days: a form can say any time but those that come twice in autumn."""
+    return (dt_util.utcnow() + timedelta(days=days)).replace(hour=12, minute=0, second=0, microsecond=0)
