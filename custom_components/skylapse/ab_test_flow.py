@@ -18,6 +18,7 @@ from homeassistant.util import dt as dt_util
 
 from .ab_test_entries import id_of_test, kept_of, unique_id_of
 from .actions.base import limit_s
+from .arm_words import changes_of, in_words
 from .brain.ab_tests import LETTERS, LONGEST, SHORTEST, USUAL, AbTest
 from .brain.errors import BrainError
 from .configuration import read_profiles
@@ -47,12 +48,6 @@ _ERROR_FIELDS = {
     "test_id_taken": "name",
 }
 """Where an error of the brain is shown that is none of the arms'."""
-_SIGNS = {True: "✓", False: "✗"}
-_ROWS = {
-    "regions": "{left:g}–{right:g} × {top:g}–{bottom:g}",
-    "curve_points": "{lux:g} lx {kelvin:g} K",
-}
-"""How a row of a setting that is a list of rows is told."""
 
 
 class AbTestFlow(ConfigSubentryFlow):
@@ -190,33 +185,14 @@ def _end(given: Mapping[str, Any], usual: datetime) -> tuple[datetime, dict[str,
 
 
 def _arms_in_words(entry: SkylapseConfigEntry, arms: list[Mapping[str, Any]], words: Words) -> str:
-    """Return arms as in `A: Mountain spot · B: Mountain spot (Curve Warm, Metering Centre)`."""
+    """Return arms as in `A: Mountain spot · B: Mountain spot (Warm curve, Centre metering)`."""
     names = row_names(read_profiles(entry).values())
     said = []
-    for letter, arm in zip(LETTERS, arms, strict=False):
-        changes = ", ".join(_in_words(key, value, words) for key, value in arm.items() if key != "profile")
+    for letter, arm, changed in zip(LETTERS, arms, changes_of(arms), strict=False):
+        changes = ", ".join(in_words(changed, words))
         name = names.get(arm["profile"], arm["profile"])
         said.append(f"{letter.upper()}: {name}" + (f" ({changes})" if changes else ""))
     return " · ".join(said)
-
-
-def _in_words(key: str, value: Any, words: Words) -> str:
-    """Return a field of an arm as its form calls it, and its value."""
-    match value:
-        case bool():
-            shown = _SIGNS[value]
-        case list():
-            shown = " / ".join(_member(key, each) for each in value)
-        case _:
-            shown = words.get(f"{key}.{value}", value)
-    return f"{words.get(f'ab_test_arm.fields.{key}.name', key)} {shown}"
-
-
-def _member(key: str, member: Any) -> str:
-    """Return one of several: an offset of a bracket, a region or a point of a curve."""
-    if key in _ROWS:
-        return _ROWS[key].format_map({name: float(figure) for name, figure in member.items()})
-    return f"{member:+g}"
 
 
 def _scores(test: AbTest) -> str:

@@ -24,6 +24,7 @@ from homeassistant.util import slugify
 
 from .ab_test_entries import ends_at_of, subentries_of
 from .any_camera.records import BRIDGE as OWN_BRIDGE
+from .arm_words import changes_of
 from .brain.ab_tests import AbTest, Shelf, check_settings, compile_experiment
 from .brain.clock import to_bridge
 from .brain.deploy import season_on
@@ -231,6 +232,7 @@ class AbTester:
             camera=str(camera.name),
             name=name or experiment.id,
             experiment=experiment,
+            changes=changes_of(arms),
             started_at=now,
             ends_at=now + duration,
         )

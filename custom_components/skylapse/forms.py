@@ -20,7 +20,7 @@ from homeassistant.helpers.selector import (
     SelectSelectorConfig,
     SelectSelectorMode,
 )
-from homeassistant.helpers.translation import async_get_cached_translations
+from homeassistant.helpers.translation import async_get_cached_translations, async_get_translations
 
 from .brain.curves import CURVES, HIGHEST_KELVIN, LOWEST_KELVIN
 from .brain.profiles import METERING, WHITE_BALANCE, ProfileSpec
@@ -142,8 +142,16 @@ def choice(
 
 def words_of_choices(hass: HomeAssistant) -> Words:
     """Return what the values of choices are called in Home Assistant's language."""
+    return _of_choices(async_get_cached_translations(hass, hass.config.language, "selector", DOMAIN))
+
+
+async def async_words_of_choices(hass: HomeAssistant, language: str) -> Words:
+    """Return what the values of choices are called in the language of somebody who looks on."""
+    return _of_choices(await async_get_translations(hass, language, "selector", {DOMAIN}))
+
+
+def _of_choices(found: Mapping[str, str]) -> Words:
     start, middle = f"component.{DOMAIN}.selector.", ".options."
-    found = async_get_cached_translations(hass, hass.config.language, "selector", DOMAIN)
     return {key.removeprefix(start).replace(middle, "."): word for key, word in found.items()}
 
 

@@ -10,12 +10,14 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.translation import async_get_exception_message
 from homeassistant.util import dt as dt_util
 
+from .arm_words import labels
 from .brain.ab_tests import AbTest
 from .brain.clock import to_bridge
 from .brain.day import compile_day
 from .configuration import read_place
 from .const import DOMAIN
 from .data import SkylapseConfigEntry
+from .forms import Words, async_words_of_choices
 from .media_id import FrameId
 from .protocol.codec import format_time, write
 from .protocol.errors import ProtocolError
@@ -64,19 +66,26 @@ async def ws_day(
     )
 
 
-@callback
 @websocket_api.websocket_command(
-    {probatio.Required("type"): f"{DOMAIN}/ab_tests", probatio.Optional("camera"): cv.string}
+    {
+        probatio.Required("type"): f"{DOMAIN}/ab_tests",
+        probatio.Optional("camera"): cv.string,
+        probatio.Optional("language"): cv.string,
+    }
 )
-def ws_ab_tests(hass: HomeAssistant, connection: websocket_api.ActiveConnection, msg: dict[str, Any]) -> None:
-    """Answer with the A/B tests of a camera, or of all, latest first."""
+@websocket_api.async_response
+async def ws_ab_tests(
+    hass: HomeAssistant, connection: websocket_api.ActiveConnection, msg: dict[str, Any]
+) -> None:
+    """Answer with the A/B tests of a camera, or of all, latest first, in the words of a language."""
     entry = _entry(hass)
     if entry is None:
         _refuse(connection, msg, "not_loaded")
         return
     only = msg.get("camera")
+    words = await async_words_of_choices(hass, msg.get("language", hass.config.language))
     tests = entry.runtime_data.ab_tester.shelf.tests
-    told = [_told(test) for test in tests if only in (None, test.camera)]
+    told = [_told(test, words) for test in tests if only in (None, test.camera)]
     connection.send_result(msg["id"], {"tests": told})
 
 
@@ -98,8 +107,8 @@ def _entry(hass: HomeAssistant) -> SkylapseConfigEntry | None:
     return next(iter(entries), None)
 
 
-def _told(test: AbTest) -> dict[str, Any]:
-    """Return a test with what its arms were given, what they scored, and its pairs as media."""
+def _told(test: AbTest, words: Words) -> dict[str, Any]:
+    """Return a test with what its arms are called, what they scored, and its pairs as media."""
     comparison = test.comparison
     scores = {arm.test_id: write(arm) for arm in comparison.arms} if comparison is not None else {}
     return {
@@ -112,9 +121,8 @@ def _told(test: AbTest) -> dict[str, Any]:
         "failure": test.failure,
         "winner": comparison.winner if comparison is not None else None,
         "arms": [
-            {"test_id": arm.test_id, "name": arm.profile.name, "ev": arm.profile.ev}
-            | {"score": scores.get(arm.test_id)}
-            for arm in test.experiment.arms
+            {"test_id": arm.test_id, "name": name, "score": scores.get(arm.test_id)}
+            for arm, name in zip(test.experiment.arms, labels(test, words), strict=True)
         ],
         "pairs": _pairs(test),
     }

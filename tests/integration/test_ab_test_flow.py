@@ -267,8 +267,8 @@ async def test_an_entry_that_is_not_loaded_starts_and_changes_nothing(
 @pytest.mark.parametrize(
     ("language", "changes"),
     [
-        ("en", "Exposure compensation 0.2, Curve Warm, Keep raw pictures ✓"),
-        ("de", "Belichtungskorrektur 0.2, Kurve Warm, Rohbilder behalten ✓"),
+        ("en", "+0.2 EV, Warm curve, Raw pictures ✓"),
+        ("de", "+0,2 EV, Kurve Warm, Rohbilder ✓"),
     ],
 )
 async def test_a_tests_arms_are_told_in_the_words_of_their_form(
@@ -287,7 +287,7 @@ async def test_a_tests_arms_are_told_in_the_words_of_their_form(
 
 
 ONLY_SPOKEN = {
-    "regions": [{"left": 0, "top": 0.5, "right": 1, "bottom": 0.75}],
+    "regions": [{"left": 0, "top": 0.5, "right": 1, "bottom": 0.75, "weight": 2}],
     "curve_points": [{"lux": 1, "kelvin": 4500}, {"lux": 400, "kelvin": 6000}],
     "bracket_ev": [-2, 1],
     "focus": "fixed",
@@ -303,15 +303,15 @@ ONLY_SPOKEN = {
         (
             "en",
             (
-                "Regions 0–1 × 0.5–0.75, Points of the curve 1 lx 4500 K / 400 lx 6000 K, "
-                "Exposure bracket -2 / +1, Focus Fixed, Focus distance 0.5, Focus bracket +0.25"
+                "Regions 0–1 × 0.5–0.75 (2×), Curve 1 lx 4500 K / 400 lx 6000 K, "
+                "Exposure bracket −2 / +1 EV, Fixed focus, Focus at 0.5 dpt, Focus bracket +0.25 dpt"
             ),
         ),
         (
             "de",
             (
-                "Bereiche 0–1 × 0.5–0.75, Punkte der Kurve 1 lx 4500 K / 400 lx 6000 K, "
-                "Belichtungsreihe -2 / +1, Fokus Fest, Fokusentfernung 0.5, Fokusreihe +0.25"
+                "Bereiche 0–1 × 0,5–0,75 (2×), Kurve 1 lx 4500 K / 400 lx 6000 K, "
+                "Belichtungsreihe −2 / +1 EV, Fokus Fest, Fokus bei 0,5 dpt, Fokusreihe +0,25 dpt"
             ),
         ),
     ],
@@ -341,7 +341,7 @@ async def test_a_tests_name_and_end_are_changed_without_a_new_test(
     form = await spoken.start_subentry_reconfigure_flow(hass, subentry.subentry_id)
     assert form["description_placeholders"] == {
         "camera": "roof/west",
-        "arms": "A: Mountain spot · B: Mountain spot (Exposure compensation 0.2, Curve Warm)",
+        "arms": "A: Mountain spot · B: Mountain spot (+0.2 EV, Warm curve)",
         "scores": "–",
     }
     assert {str(key) for key in form["data_schema"].schema} == {"name", "ends_at"}

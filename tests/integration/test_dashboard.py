@@ -178,7 +178,7 @@ def kept_test() -> AbTest:
     experiment = compile_experiment(
         {spec.id: spec for spec in BUILT_IN_PROFILES},
         "darker",
-        [{"profile": "f"}, {"profile": "f", "ev": -1.0}],
+        [{"profile": "f"}, {"profile": "f", "ev": -1.5, "metering": "centre"}],
         season="summer",
         ends_at=NOON + timedelta(hours=1),
         versions={},
@@ -204,6 +204,7 @@ def kept_test() -> AbTest:
         started_at=NOON,
         ends_at=NOON + timedelta(hours=1),
         ended_at=NOON + timedelta(hours=1),
+        changes=({}, {"ev": -1.5, "metering": "centre"}),
         comparison=comparison,
     )
 
@@ -231,9 +232,14 @@ async def test_a_card_is_told_the_tests_with_arms_scores_and_pairs(
     (test,) = (await ask(client, f"{DOMAIN}/ab_tests", camera="roof/west"))["result"]["tests"]
     assert test == everything[1]
     assert (test["name"], test["winner"]) == ("Darker?", "darker-b")
-    assert [(arm["name"], arm["ev"], arm["score"]["score"]) for arm in test["arms"]] == [
-        ("Mountain spot", 0.7, 60.0),
-        ("Mountain spot", -1.0, 60.0),
+    assert [(arm["name"], arm["score"]["score"]) for arm in test["arms"]] == [
+        ("Mountain spot", 60.0),
+        ("Mountain spot · −1.5 EV · Centre metering", 60.0),
+    ]
+    (german, _) = (await ask(client, f"{DOMAIN}/ab_tests", language="de"))["result"]["tests"]
+    assert [arm["name"] for arm in german["arms"]] == [
+        "Mountain spot",
+        "Mountain spot · −1,5 EV · Messung Mitte",
     ]
     ((one, other),) = test["pairs"]  # what is no pair is left out
     assert one["media_content_id"] == f"media-source://{DOMAIN}/frame/{FRAME.name}"

@@ -212,11 +212,22 @@ async def test_the_frames_of_an_ab_test_lie_side_by_side(
     test = await browse(hass, TEST_URI)
     assert titles(test) == [
         "20:00:15 · A · Mountain spot",
-        "20:00:30 · B · Warm dramatic ★",
+        "20:00:30 · B ★ · Warm dramatic",
         "20:00:45 · A · Mountain spot",
         "20:01:00 · A · Mountain spot",
     ]
     assert test.children[0].can_play
+
+
+async def test_the_arms_of_an_ab_test_of_one_profile_are_called_by_what_was_changed(
+    hass: HomeAssistant, spoken: MockConfigEntry
+) -> None:
+    changes = ({}, {"ev": -1.0, "kelvin": 4500})
+    spoken.runtime_data.ab_tester.shelf.put(compared(changes=changes))
+    assert titles(await browse(hass, TEST_URI))[:2] == [
+        "20:00:15 · A · Mountain spot",
+        "20:00:30 · B ★ · −1 EV · 4500 K · Warm dramatic",
+    ]
 
 
 async def test_an_ab_test_that_was_not_compared_has_nothing_to_show(

@@ -7,10 +7,12 @@ from homeassistant.core import ServiceCall, ServiceResponse
 from homeassistant.helpers import config_validation as cv
 
 from ..ab_test_entries import subentry_of
+from ..arm_words import labels
 from ..brain.ab_tests import LONGEST, SHORTEST, USUAL, AbTest
 from ..brain.errors import BrainError
 from ..entity import failed, translated
 from ..errors import CommandError, NotTakenError, ProcessorAwayError, UnfitAnswerError
+from ..forms import Words, words_of_choices
 from ..protocol.codec import format_time, write
 from .base import (
     ATTR_CAMERA,
@@ -69,7 +71,7 @@ async def async_start_ab_test(call: ServiceCall) -> ServiceResponse:
     except NotTakenError as error:
         raise failed("test_not_taken", camera=str(camera.name)) from error
     call.hass.config_entries.async_add_subentry(entry, subentry_of(test, arms))
-    return _facts(test)
+    return _facts(test, words_of_choices(call.hass))
 
 
 async def async_stop_ab_test(call: ServiceCall) -> ServiceResponse:
@@ -78,7 +80,7 @@ async def async_stop_ab_test(call: ServiceCall) -> ServiceResponse:
     coordinator = entry.runtime_data.coordinator
     test = _meant(call)
     if test.comparison is not None:
-        return _facts(test)
+        return _facts(test, words_of_choices(call.hass))
     try:
         compared = await entry.runtime_data.ab_tester.async_end(
             test, call.data["wait_s"], limit_s(coordinator)
@@ -91,7 +93,7 @@ async def async_stop_ab_test(call: ServiceCall) -> ServiceResponse:
         raise failed("refused", who="processor", reason=str(error)) from error
     except CommandError as error:
         raise translated(error, "processor") from error
-    return _facts(compared)
+    return _facts(compared, words_of_choices(call.hass))
 
 
 async def async_list_ab_tests(call: ServiceCall) -> ServiceResponse:
@@ -99,7 +101,8 @@ async def async_list_ab_tests(call: ServiceCall) -> ServiceResponse:
     entry = entry_of(call.hass)
     only = str(camera_of(call, entry.runtime_data.coordinator).name) if ATTR_CAMERA in call.data else None
     tests = entry.runtime_data.ab_tester.shelf.tests
-    return {"tests": [_facts(test) for test in tests if only in (None, test.camera)]}
+    words = words_of_choices(call.hass)
+    return {"tests": [_facts(test, words) for test in tests if only in (None, test.camera)]}
 
 
 def _meant(call: ServiceCall) -> AbTest:
@@ -119,13 +122,16 @@ def _meant(call: ServiceCall) -> AbTest:
     return of_camera[0]
 
 
-def _facts(test: AbTest) -> dict[str, Any]:
+def _facts(test: AbTest, words: Words) -> dict[str, Any]:
     return {
         "id": test.id,
         "name": test.name,
         "camera": test.camera,
         "state": test.state,
-        "arms": [{"test_id": arm.test_id, "profile": arm.profile.id} for arm in test.experiment.arms],
+        "arms": [
+            {"test_id": arm.test_id, "profile": arm.profile.id, "label": label, "changes": changes}
+            for (arm, changes), label in zip(test.arms, labels(test, words), strict=True)
+        ],
         "started_at": format_time(test.started_at),
         "ends_at": format_time(test.ends_at),
         "ended_at": format_time(test.ended_at) if test.ended_at else None,

@@ -41,6 +41,8 @@ class AbTest:
     """Real time, as the two below."""
     ends_at: datetime
     ended_at: datetime | None = None
+    changes: tuple[dict[str, Any], ...] = ()
+    """What was changed of each arm's profile, as JSON values."""
     comparison: Comparison | None = None
     failure: str | None = None
     """Why there is no comparison yet."""
@@ -49,6 +51,12 @@ class AbTest:
     def id(self) -> str:
         """Id of the experiment, which no two tests share."""
         return self.experiment.id
+
+    @property
+    def arms(self) -> list[tuple[Arm, dict[str, Any]]]:
+        """Arms, each with what was changed of its profile."""
+        changes = self.changes or ({},) * len(self.experiment.arms)
+        return list(zip(self.experiment.arms, changes, strict=False))
 
     @property
     def state(self) -> str:

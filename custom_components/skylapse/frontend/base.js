@@ -5,7 +5,7 @@ import { words } from "./words.js";
 
 export const STYLE = `
   :host { display: block; }
-  ha-card { container: skylapse / inline-size; overflow: hidden; height: 100%; box-sizing: border-box; color: var(--primary-text-color); font-size: 14px; line-height: 1.4; }
+  ha-card { display: block; container: skylapse / inline-size; overflow: hidden; height: 100%; box-sizing: border-box; color: var(--primary-text-color); font-size: 14px; line-height: 1.4; }
   h2, h3 { margin: 0; font-weight: 500; line-height: 1.3; }
   h2 { font-size: 18px; overflow-wrap: anywhere; }
   h3 { font-size: 14px; }

@@ -27,7 +27,8 @@ const ROWS = [
 ];
 
 const COMPARE_STYLE = `
-  .choices { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: 8px; align-items: end; }
+  .choices { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(200px, 100%), 1fr)); gap: 8px; align-items: end; }
+  .choices label { min-width: 0; grid-template-columns: minmax(0, 1fr); }
   .pairs { display: grid; grid-template-columns: 44px 1fr 44px; gap: 8px; align-items: center; text-align: center; }
   .pairs button { padding: 0; width: 44px; min-height: 44px; }
   .scroll { overflow-x: auto; }
@@ -36,12 +37,22 @@ const COMPARE_STYLE = `
   th, td { padding: 4px 8px 4px 0; text-align: end; border-top: 1px solid var(--divider-color, #ccc); font-weight: 400; }
   thead th, thead td { font-weight: 500; border-top: 0; }
   th:first-child { text-align: start; color: var(--secondary-text-color); }
+  @container skylapse (max-width: 420px) { table { font-size: 12px; } th, td { padding-inline-end: 4px; } }
 `;
 
+/* The first of these tests that is there. */
+function wantedOf(tests, ...ids) {
+  return ids.map((id) => id && tests.find((test) => test.id === id)).find((test) => test);
+}
+
+/* The latest test that has pictures, else the latest. */
+function latestOf(tests) {
+  return tests.find((test) => test.pairs.length) || tests[0] || null;
+}
+
 export class SkylapseCompareCard extends Card {
-  static getStubConfig(hass) {
-    const [first] = camerasOf(hass);
-    return first ? { device: first.device } : {};
+  static getStubConfig() {
+    return {};
   }
 
   static getConfigForm() {
@@ -58,7 +69,7 @@ export class SkylapseCompareCard extends Card {
   }
 
   _build() {
-    this._tests = this._heardAt = this._failure = null;
+    this._heard = this._heardAt = this._failure = this._chosen = null;
     this._urls = new Map();
     this._slider = makeSlider();
     this._title = h("h2", {});
@@ -76,16 +87,36 @@ export class SkylapseCompareCard extends Card {
   }
 
   _show() {
-    const device = deviceOf(this._hass, this._config);
+    const device = this._device;
     const camera = device ? cameraOf(this._hass, device) : null;
     this._camera = camera?.camera?.includes("/") ? camera.camera : null;
     this._deployment = this._camera ? entityOf(this._hass, device, "sensor", "deployment") : null;
-    const title = this._config.name || (camera ? `A/B · ${camera.name}` : this.said.compareName);
+    const isMeant = camera && (this._heard || !this._isFree);
+    const title = this._config.name || (isMeant ? `A/B · ${camera.name}` : this.said.compareName);
     if (this._isNew("title", title)) {
       show(this._title, title);
     }
     this._keepTests();
     this._draw();
+  }
+
+  get _isFree() {
+    return !this._config.device && !this._config.entity;
+  }
+
+  /* The camera that is configured; of any, the one whose test is wanted, else the one with the latest test. */
+  get _device() {
+    if (!this._isFree) {
+      return deviceOf(this._hass, this._config);
+    }
+    const cameras = camerasOf(this._hass);
+    const tests = (this._heard || []).filter((test) => cameras.some((each) => each.camera === test.camera));
+    const test = wantedOf(tests, this._chosen, this._config.test) || latestOf(tests);
+    return (cameras.find((each) => each.camera === test?.camera) || cameras[0])?.device || null;
+  }
+
+  get _tests() {
+    return this._heard && this._heard.filter((test) => test.camera === this._camera);
   }
 
   /* Ask for the tests when there may be news: one began or ended, or its comparison is waited for. */
@@ -101,8 +132,9 @@ export class SkylapseCompareCard extends Card {
     }
     this._asking = true;
     try {
-      const answer = await this._hass.callWS({ type: "skylapse/ab_tests", camera: this._camera });
-      this._tests = answer.tests;
+      const only = this._isFree ? {} : { camera: this._camera };
+      const answer = await this._hass.callWS({ type: "skylapse/ab_tests", language: this._hass.language, ...only });
+      this._heard = answer.tests;
       this._failure = null;
     } catch (error) {
       this._failure = await reasonOf(this._hass, error);
@@ -110,13 +142,13 @@ export class SkylapseCompareCard extends Card {
     this._heardAt = Date.now();
     this._running = running;
     this._asking = false;
-    this._draw();
+    this._show();
   }
 
   get _test() {
     const tests = this._tests || [];
-    const wanted = this._chosen || this._config.test;
-    return tests.find((test) => test.id === wanted) || tests.find((test) => test.pairs.length) || tests[0] || null;
+    const found = wantedOf(tests, this._chosen, this._config.test);
+    return found || (this._config.test ? null : latestOf(tests));
   }
 
   _draw() {
@@ -153,7 +185,7 @@ export class SkylapseCompareCard extends Card {
       return t.loading;
     }
     if (!test) {
-      return t.noTests;
+      return this._config.test ? say(t.noSuchTest, { test: this._config.test }) : t.noTests;
     }
     if (test.state === "running") {
       return say(t.running, { time: clock(this._hass, test.ends_at) });
@@ -181,8 +213,7 @@ export class SkylapseCompareCard extends Card {
           options.map(([key, label]) => h("option", { value: key, selected: String(key) === String(value) }, label)),
         ),
       );
-    const when = (each) => this._called(each);
-    const tests = (this._tests || []).map((each) => [each.id, when(each)]);
+    const tests = [...(test ? [] : [["", "–"]]), ...(this._tests || []).map((each) => [each.id, this._called(each)])];
     const arms = test ? test.arms.map((arm, index) => [index, this._armName(test, index)]) : [];
     const side = (index, words) =>
       choice(`side${index}`, words, arms, this._sides[index], (value) => {
@@ -191,7 +222,7 @@ export class SkylapseCompareCard extends Card {
       });
     show(
       this._choices,
-      tests.length > 1 ? choice("test", t.test, tests, test.id, (value) => this._chooseTest(value)) : null,
+      tests.length > 1 ? choice("test", t.test, tests, test?.id || "", (value) => this._chooseTest(value)) : null,
       arms.length > 2 ? side(0, t.left) : null,
       arms.length > 2 ? side(1, t.right) : null,
     );
@@ -249,13 +280,9 @@ export class SkylapseCompareCard extends Card {
     this._draw();
   }
 
-  /* What an arm is called: its profile, its compensation where the arms share the profile. */
+  /* What an arm is called: its profile, and what was changed of it. */
   _armName(test, index) {
-    const arm = test.arms[index];
-    const letter = String.fromCharCode(65 + index);
-    const isShared = test.arms.some((each, other) => other !== index && each.name === arm.name);
-    const ev = figure(this._hass, arm.ev, 2, "exceptZero");
-    return `${letter} · ${arm.name}${isShared ? ` ${ev}\u00a0EV` : ""}`;
+    return `${String.fromCharCode(65 + index)} · ${test.arms[index].name}`;
   }
 
   _drawTable(test) {

@@ -1,7 +1,7 @@
 /* What the editors of the cards ask for, in the words of the user. */
 
 import { camerasOf } from "./house.js";
-import { words } from "./words.js";
+import { date, words } from "./words.js";
 
 /* The parts of a camera's card, in their order. */
 export const PARTS = ["frame", "film", "badges", "buttons", "dial", "trace"];
@@ -39,11 +39,21 @@ export function cardForm() {
   };
 }
 
+/* The A/B tests to choose from; without an answer an id can be typed all the same. */
+async function testField() {
+  const hass = home();
+  const cameras = new Map(camerasOf(hass).map((each) => [each.camera, each.name]));
+  const name = (test) => [cameras.get(test.camera) || test.camera, test.name, date(hass, test.started_at)].join(" · ");
+  const tests = await hass?.callWS({ type: "skylapse/ab_tests" }).then((answer) => answer.tests, () => []);
+  const options = (tests || []).map((test) => ({ value: test.id, label: name(test) }));
+  return { name: "test", selector: { select: { mode: "dropdown", custom_value: true, options } } };
+}
+
 /* The form of the card that compares. */
-export function compareForm() {
+export async function compareForm() {
   const t = here();
   return {
-    schema: [cameraField(), { name: "test", selector: { text: {} } }, { name: "name", selector: { text: {} } }],
+    schema: [cameraField(), await testField(), { name: "name", selector: { text: {} } }],
     computeLabel: (field) => labels(t)[field.name] || field.name,
   };
 }

@@ -1,10 +1,14 @@
 """A/B tests: the frames that were compared, one of each arm in turn, taken next to each other."""
 
+from contextlib import suppress
+
 from homeassistant.components.media_player import MediaClass
 from homeassistant.components.media_source import BrowseMediaSource
 from homeassistant.util import dt as dt_util
 
-from ..brain.ab_tests import AbTest
+from ..arm_words import in_words
+from ..brain.ab_tests import LETTERS, AbTest
+from ..forms import words_of_choices
 from ..links import frame_path
 from ..media_id import AbTestsId
 from ..protocol.errors import ProtocolError
@@ -13,6 +17,7 @@ from .cards import folder, frame_card
 from .desk import Desk, not_found
 
 _WINNER = "★"
+_BETWEEN = " · "
 
 
 def tests_folder(desk: Desk) -> BrowseMediaSource | None:
@@ -32,7 +37,7 @@ def open_tests(desk: Desk, media: AbTestsId) -> BrowseMediaSource:
     test = next((test for test in tests if test.id == media.test), None)
     if test is None:
         raise not_found(media)
-    return _folder(media, _title(desk, test), [frame_card(*each) for each in _frames(test)])
+    return _folder(media, _title(desk, test), _cards(desk, test))
 
 
 def _compared(desk: Desk) -> list[AbTest]:
@@ -40,24 +45,34 @@ def _compared(desk: Desk) -> list[AbTest]:
     return [test for test in desk.tests if _frames(test)]
 
 
-def _frames(test: AbTest) -> list[tuple[FrameName, str]]:
-    """Return the frames of a test, pair by pair, with what they are called: time, arm, and who won."""
-    if test.comparison is None:
-        return []
-    arms = [
-        f"{arm.test_id.rpartition('-')[2].upper()} · {arm.profile.name}"
-        + (f" {_WINNER}" if arm.test_id == test.comparison.winner else "")
-        for arm in test.experiment.arms
-    ]
+def _frames(test: AbTest) -> list[tuple[FrameName, int]]:
+    """Return the frames of a test, pair by pair, with the number of their arm."""
     found = []
-    for pair in test.comparison.pairs:
-        for name, arm in zip(pair, arms, strict=False):
-            try:
-                frame = FrameName.parse(name)
-            except ProtocolError:
-                continue
-            found.append((frame, f"{dt_util.as_local(frame.captured_at):%H:%M:%S} · {arm}"))
+    for pair in test.comparison.pairs if test.comparison is not None else ():
+        for name, (arm, _) in zip(pair, enumerate(test.arms), strict=False):
+            with suppress(ProtocolError):
+                found.append((FrameName.parse(name), arm))
     return found
+
+
+def _cards(desk: Desk, test: AbTest) -> list[BrowseMediaSource]:
+    """Return the frames of a test, called by time, arm, who won, and what was changed of which profile."""
+    words = words_of_choices(desk.hass)
+    winner = test.comparison.winner if test.comparison is not None else None
+    names = [
+        _BETWEEN.join(
+            (
+                f"{letter.upper()} {_WINNER}" if arm.test_id == winner else letter.upper(),
+                *in_words(changes, words),
+                arm.profile.name,
+            )
+        )
+        for letter, (arm, changes) in zip(LETTERS, test.arms, strict=False)
+    ]
+    return [
+        frame_card(frame, f"{dt_util.as_local(frame.captured_at):%H:%M:%S}{_BETWEEN}{names[arm]}")
+        for frame, arm in _frames(test)
+    ]
 
 
 def _title(desk: Desk, test: AbTest) -> str:
