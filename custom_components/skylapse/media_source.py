@@ -75,11 +75,11 @@ class SkylapseMediaSource(MediaSource):
         try:
             media = _parse(item.identifier)
             desk = await self._async_desk()
-            if isinstance(media, TodayId) and desk.grows(str(media.camera)):
+            if isinstance(media, TodayId) and (film := desk.film_of_today(str(media.camera))):
                 newest = desk.newest_frame(str(media.camera))
                 plays_on = item.target_media_player is not None  # and asks no second time
-                if plays_on or newest is None or not await has_hardly_begun(desk, media.camera):
-                    return PlayMedia(today_path(media.camera, "playlist.m3u8"), PLAYLIST)
+                if plays_on or newest is None or not await has_hardly_begun(desk, media.camera, film):
+                    return PlayMedia(today_path(media.camera, f"{film}.m3u8"), PLAYLIST)
                 media = FrameId(frame=newest)
             url, file = _played(desk, media)
         except BrowseError as error:

@@ -104,13 +104,14 @@ class ProcessorClient:
         """Return a picture by its path (see `media/files.py`)."""
         return await self._bytes(path)
 
-    async def today_playlist(self, camera: CameraName) -> str:
-        """Return the playlist of the film that grows."""
-        return (await self._bytes(f"cameras/{camera}/today/playlist.m3u8")).decode(errors="replace")
+    async def today_playlist(self, camera: CameraName, film: str) -> str:
+        """Return the playlist of a film that grows, or did until now."""
+        return (await self._bytes(f"cameras/{camera}/today/{film}.m3u8")).decode(errors="replace")
 
-    async def today_segment(self, camera: CameraName, segment: str) -> bytes:
-        """Return what that playlist names."""
-        return await self._bytes(f"cameras/{camera}/today/{segment}")
+    async def today_segment(self, camera: CameraName, segment: str, parts: str | None) -> bytes:
+        """Return what that playlist names, of some parts where it does."""
+        query = {"parts": parts} if parts else None
+        return await self._bytes(f"cameras/{camera}/today/{segment}", query)
 
     @asynccontextmanager
     async def open_file(
@@ -141,8 +142,8 @@ class ProcessorClient:
             raise ProcessorError(f"{path} did not answer with an object")
         return value
 
-    async def _bytes(self, path: str) -> bytes:
-        async with self._request("GET", path) as response:
+    async def _bytes(self, path: str, query: dict[str, str] | None = None) -> bytes:
+        async with self._request("GET", path, query=query) as response:
             content: bytes = await self._read(response.read())
         return content
 

@@ -35,9 +35,9 @@ _FILM_PARTS: Final[Mapping[str, FilmPart]] = MappingProxyType(
     {"film.mp4": "film", "poster.jpg": "poster", "thumb.jpg": "thumb"}
 )
 _CHUNK = 256 * 1024
-_PLAYLIST = "playlist.m3u8"
-_FILE = re.compile(r"playlist\.m3u8|[0-9a-f]{16}(-\w+)+\.(mp4|m4s)")
-_NAMED = re.compile(r'(?<=URI=")[\w.-]+(?=")|^[\w.-]+$', re.MULTILINE)
+_FILE = re.compile(r"(?P<film>[0-9a-f]{16})(\.m3u8|-init\.mp4|-\d+\.m4s)")
+_PARTS = re.compile(r"\d+-\d+")
+_NAMED = re.compile(r'(?<=URI=")[\w.?=-]+(?=")|^[\w.?=-]+$', re.MULTILINE)
 _GROWING = {hdrs.CACHE_CONTROL: "private, no-cache"}
 _HLS = "application/vnd.apple.mpegurl"
 _RENEWED, _SIGNED = timedelta(hours=1), timedelta(hours=24)
@@ -164,7 +164,7 @@ class FrameView(FileView):
 
 
 class TodayView(_View):
-    """The film that grows: its playlist, and what that names.
+    """A film that grows, or did: its playlist, and what that names.
 
     A player asks for segments as the playlist names them, and knows no other key than the one in its address:
     so every name in it becomes an address that is signed by itself.
@@ -181,14 +181,14 @@ class TodayView(_View):
 
     async def get(self, request: web.Request, bridge: str, camera: str, file: str) -> web.Response:
         """Answer with the playlist, where it is not the one that the player has, or a segment."""
-        client = self._coordinator().client
-        if client is None or not _FILE.fullmatch(file):
+        client, found, parts = self._coordinator().client, _FILE.fullmatch(file), request.query.get("parts")
+        if client is None or found is None or not (parts is None or _PARTS.fullmatch(parts)):
             raise web.HTTPNotFound
         try:
             name = CameraName.parse(f"{bridge}/{camera}")
-            if file == _PLAYLIST:
-                return _playlist(request, self._sign(name, await client.today_playlist(name)))
-            segment = await client.today_segment(name, file)
+            if file.endswith(".m3u8"):
+                return _playlist(request, self._sign(name, await client.today_playlist(name, found["film"])))
+            segment = await client.today_segment(name, file, parts)
         except (ProcessorMissingError, ProtocolError) as error:
             raise web.HTTPNotFound from error
         except ProcessorError as error:

@@ -143,7 +143,7 @@ class Today:
                 parts, shown = [], []
             if len(pending) > len(shown):
                 aimed, box = aims(path_end, pending), self._box(live, pending[0])
-                for first, past in on_grid(len(shown), len(pending)):
+                for first, past in today_show.cuts(len(shown), len(pending), begins=not done):
                     cut = self._cut(self._showing, live, pending[first:past], aimed[first:past], box)
                     piece = await cut
                     parts.append(
@@ -160,29 +160,34 @@ class Today:
             old = {serial: part for serial, part in live.kept.items() if serial not in new}
             live.kept = latest({**old, **new}, lambda part: len(part.data), _KEPT_BYTES, fewest=len(new))
 
-    def playlist(self, live: Live) -> str:
-        """Return the playlist of what is to be seen."""
-        rate = pace_of(live.spec)
-        return today_show.playlist(live.spec.film, live.reel, live.parts, rate, ended=live.ended)
+    async def playlist(self, camera: CameraName, film: str) -> str:
+        """Return the playlist of the film of today, or of one before it; raise NotFoundError for others."""
+        current = await self.of(camera)
+        live = self._lives.get(film)
+        if live is None or live.spec.camera != camera:
+            raise NotFoundError(f"{camera} has no film {film[:80]} of today")
+        await self.show(live)
+        is_over = live.ended or live is not current
+        return today_show.playlist(film, live.reel, live.parts, pace_of(live.spec), ended=is_over)
 
-    async def segment(self, camera: CameraName, name: str) -> bytes:
-        """Return what a playlist names; raise NotFoundError for anything else."""
+    async def segment(self, camera: CameraName, name: str, parts: str) -> bytes:
+        """Return what a playlist names, closed or of parts; raise NotFoundError for anything else."""
         film, _, rest = name.partition("-")
         live = self._lives.get(film)
-        words = rest.partition(".")[0].split("-")
+        word, ends = rest.partition(".")[0], parts.split("-") if parts else []
         if live is None or live.spec.camera != camera or live.track is None:
             raise NotFoundError(f"{camera} has no segment {name[:80]}")
-        if words == ["init"]:
+        if word == "init":
             return mp4.initialisation(live.track)
-        if not all(word.isdecimal() and len(word) < 10 for word in words):
+        if not all(each.isdecimal() and len(each) < 10 for each in (word, *ends)):
             raise NotFoundError(f"{camera} has no segment {name[:80]}")
-        if len(words) == 1 and int(words[0]) < len(live.reel.segments):
-            return await asyncio.to_thread(today_show.closed, live.track, live.reel, int(words[0]))
-        if len(words) == 3:
-            first, last = int(words[1]), int(words[2])
-            parts = [part for serial, part in live.kept.items() if first <= serial <= last]
-            if parts and parts[0].serial == first and parts[-1].serial == last:
-                return today_show.fragments(live.track, parts)
+        if not ends and int(word) < len(live.reel.segments):
+            return await asyncio.to_thread(today_show.closed, live.track, live.reel, int(word))
+        if len(ends) == 2:
+            first, last = map(int, ends)
+            found = [part for serial, part in live.kept.items() if first <= serial <= last]
+            if found and (found[0].serial, found[-1].serial) == (first, last):
+                return today_show.fragments(live.track, found)
         raise NotFoundError(f"{camera} has no segment {name[:80]}")
 
     def film_so_far(self, live: Live, version: str, *, begins: bool) -> tuple[SoFar, Path]:

@@ -33,6 +33,7 @@ ENOUGH = 60
 """Frames before somebody looks: some of them in a closed segment."""
 SHOWN_A_SECOND = 30
 LISTED = re.compile(r"(?:#EXTINF:|#EXT-X-PART:DURATION=)([\d.]+)")
+PARTS_OF_WHOLE = re.compile(r"^(#EXT-X-PART:.*\n)+(?=#EXTINF)", re.MULTILINE)
 SHOWN_S = """(video) => video.buffered.length ? video.buffered.end(video.buffered.length - 1) : 0"""
 HOLES = """(video) => video.buffered.length - 1"""
 
@@ -88,4 +89,5 @@ async def test_the_film_of_today_plays_on_while_frames_come_in(growing: System, 
 
 def frames_in(playlist: str) -> int:
     """How many frames a playlist names."""
-    return round(sum(map(float, LISTED.findall(playlist))) * SHOWN_A_SECOND)
+    once = PARTS_OF_WHOLE.sub("", playlist)
+    return round(sum(map(float, LISTED.findall(once))) * SHOWN_A_SECOND)

@@ -146,7 +146,7 @@ async def test_no_address_leads_out_of_the_library(
         f"frame/{part}/west/{FRAME.name.stem}/picture.jpg",
         f"frame/roof/{part}/{FRAME.name.stem}/thumb.jpg",
         f"frame/roof/west/{part}/picture.jpg",
-        f"today/roof/{part}/playlist.m3u8",
+        f"today/roof/{part}/00000000000000aa.m3u8",
         f"today/roof/west/{part}",
     ):
         answer = await client.get(URL(f"/api/skylapse/{path}", encoded=True))

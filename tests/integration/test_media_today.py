@@ -120,12 +120,15 @@ async def test_players_follow_the_playlist_without_signing_in(
     text = await answer.text()
     assert (answer.status, answer.content_type) == (HTTPStatus.OK, "application/vnd.apple.mpegurl")
     addresses = re.findall(r'^/\S+|(?<=URI=")[^"]+', text, re.MULTILINE)
-    assert len(addresses) == len(re.findall(r"00000000000000aa", text)) == 3
-    for address in addresses:
+    assert len(addresses) == len(re.findall(r"00000000000000aa", text)) == 5
+    for address, parts in zip(addresses, ("", "", "7-7", "8-8", "7-8"), strict=True):
         segment = await client.get(address)
-        assert (segment.status, await segment.read()) == (HTTPStatus.OK, VIDEO)
+        assert (segment.status, await segment.read()) == (HTTPStatus.OK, VIDEO + parts.encode())
         bare = await client.get(address.partition("?")[0])
         assert bare.status == HTTPStatus.UNAUTHORIZED
+    others = await client.get(addresses[-1].replace("parts=7-8", "parts=7-9"))
+    assert others.status == HTTPStatus.UNAUTHORIZED
+    assert addresses[-1].partition("?")[0] == addresses[-2].partition("?")[0], "of one segment for a player"
     assert await (await client.get(found["url"])).text() == text, "a player sees no other names"
 
 
@@ -136,29 +139,46 @@ async def test_a_playlist_that_has_not_changed_is_not_sent_again(
     hass_client: ClientSessionGenerator,
 ) -> None:
     client = await hass_client()
-    path = "/api/skylapse/today/roof/west/playlist.m3u8"
+    path = "/api/skylapse/today/roof/west/00000000000000aa.m3u8"
     first = await client.get(path)
     asked = {"If-None-Match": first.headers["ETag"]}
     again = await client.get(path, headers=asked)
     assert (again.status, await again.read()) == (HTTPStatus.NOT_MODIFIED, b"")
-    processor_server.playlist = "#EXTINF:0.133333,\n00000000000000aa-000000-1-4.m4s\n"
+    processor_server.playlist = "#EXTINF:0.133333,\n00000000000000aa-000000.m4s?parts=1-4\n"
     grown = await client.get(path, headers=asked)
     assert grown.status == HTTPStatus.OK
-    assert "00000000000000aa-000000-1-4.m4s" in await grown.text()
+    assert "00000000000000aa-000000.m4s?parts=1-4&authSig=" in await grown.text()
     assert grown.headers["ETag"] != first.headers["ETag"]
 
 
-async def test_a_film_of_one_frame_is_its_picture_until_there_are_more(
+YOUNG = "#EXT-X-PART-INF:PART-TARGET=0.800000\n#EXTINF:{:.6f},\n00000000000000aa-000000.m4s?parts=1-4\n"
+
+
+async def test_a_film_is_its_newest_picture_until_a_segment_is_whole(
     hass: HomeAssistant, growing: MockConfigEntry, processor_server: FakeProcessor
 ) -> None:
-    processor_server.playlist = '#EXT-X-PART:DURATION=0.033333,URI="00000000000000aa-000000-1-1.m4s"\n'
+    processor_server.playlist = YOUNG.format(23 / 30)
     found = await media_source.async_resolve_media(hass, TODAY_URI, None)
     assert (found.url, found.mime_type) == (f"/api/skylapse/frame/{FRAME.name}/picture.jpg", "image/jpeg")
     on_a_screen = await media_source.async_resolve_media(hass, TODAY_URI, "media_player.tv")
     assert on_a_screen.mime_type == "application/x-mpegURL", "a screen asks once"
-    processor_server.playlist = "#EXTINF:0.133333,\n00000000000000aa-000000-1-4.m4s\n"
+    processor_server.playlist = YOUNG.format(23 / 30) + "#EXT-X-ENDLIST\n"
+    found = await media_source.async_resolve_media(hass, TODAY_URI, None)
+    assert found.mime_type == "application/x-mpegURL", "no more will come"
+    processor_server.playlist = YOUNG.format(24 / 30)
     found = await media_source.async_resolve_media(hass, TODAY_URI, None)
     assert found.mime_type == "application/x-mpegURL"
+
+
+async def test_a_player_is_given_the_film_and_not_whatever_the_camera_makes_next(
+    hass: HomeAssistant, growing: MockConfigEntry, processor: Processor
+) -> None:
+    before = await media_source.async_resolve_media(hass, TODAY_URI, None)
+    assert before.url == "/api/skylapse/today/roof/west/00000000000000aa.m3u8"
+    state = StoreState(day="2026-06-21", frames=237, film_of_today="00000000000000bb")
+    await processor.say(topics.STORE_STATE, state, bridge="roof", camera="west")
+    after = await media_source.async_resolve_media(hass, TODAY_URI, None)
+    assert after.url == "/api/skylapse/today/roof/west/00000000000000bb.m3u8"
 
 
 async def test_a_film_that_nobody_can_measure_is_left_to_the_player(
@@ -171,7 +191,12 @@ async def test_a_film_that_nobody_can_measure_is_left_to_the_player(
 
 @pytest.mark.parametrize(
     ("camera", "file"),
-    [("roof/east", "playlist.m3u8"), ("roof/west", "secrets.yaml"), ("roof/west", "../films/1-1.mp4")],
+    [
+        ("roof/east", "00000000000000aa.m3u8"),
+        ("roof/west", "secrets.yaml"),
+        ("roof/west", "../films/1-1.mp4"),
+        ("roof/west", "00000000000000aa-000001.m4s?parts=7-x"),
+    ],
 )
 async def test_of_a_film_that_grows_nothing_else_is_served(
     growing: MockConfigEntry, hass_client: ClientSessionGenerator, camera: str, file: str
@@ -185,5 +210,5 @@ async def test_a_processor_that_cannot_say_what_grows_is_a_bad_gateway(
 ) -> None:
     client = await hass_client()
     processor_server.broken = HTTPStatus.INTERNAL_SERVER_ERROR
-    answer = await client.get("/api/skylapse/today/roof/west/playlist.m3u8")
+    answer = await client.get("/api/skylapse/today/roof/west/00000000000000aa.m3u8")
     assert answer.status == HTTPStatus.BAD_GATEWAY

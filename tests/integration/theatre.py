@@ -14,11 +14,15 @@ POSTER = b"\xff\xd8\xff poster"
 THUMB = b"\xff\xd8\xff thumb"
 PICTURE = b"\xff\xd8\xff picture"
 PLAYLIST = """#EXTM3U
-#EXT-X-PLAYLIST-TYPE:EVENT
+#EXT-X-PART-INF:PART-TARGET=0.800000
 #EXT-X-MAP:URI="00000000000000aa-init.mp4"
 #EXTINF:0.800000,
 00000000000000aa-000000.m4s
-#EXT-X-PART:DURATION=0.1,URI="00000000000000aa-000001-7-7.m4s",INDEPENDENT=YES
+#EXT-X-PART:DURATION=0.700000,URI="00000000000000aa-000001.m4s?parts=7-7",INDEPENDENT=YES
+#EXT-X-PART:DURATION=0.100000,URI="00000000000000aa-000001.m4s?parts=8-8",INDEPENDENT=YES
+#EXTINF:0.800000,
+00000000000000aa-000001.m4s?parts=7-8
+# to be continued
 """
 
 
@@ -130,9 +134,10 @@ class FakeProcessor:
     async def _today(self, request: web.Request) -> web.Response:
         if request.match_info["camera"] != "west":
             return web.Response(status=404)
-        if request.match_info["file"] == "playlist.m3u8":
+        if request.match_info["file"].endswith(".m3u8"):
             return web.Response(text=self.playlist, content_type="application/vnd.apple.mpegurl")
-        return web.Response(body=VIDEO, content_type="video/mp4")
+        parts = request.query.get("parts", "")
+        return web.Response(body=VIDEO + parts.encode(), content_type="video/mp4")
 
     async def _picture(self, request: web.Request) -> web.Response:
         return _ranged(request, THUMB if request.path.endswith("/thumb") else PICTURE, "image/jpeg")

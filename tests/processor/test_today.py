@@ -82,23 +82,31 @@ async def closes(client: Client, segments: int) -> list[str] | None:
     return listed if len(listed) >= segments else None
 
 
-async def playlist(client: Client) -> str:
-    """The playlist."""
-    answer = await client.get(f"{TODAY}/playlist.m3u8")
+async def playlist(client: Client, film: str | None = None) -> str:
+    """The playlist of a film, of the one of today where none is named."""
+    address = f"{TODAY}/{film}.m3u8" if film else (await client.get(TODAY)).value["playlist"]
+    answer = await client.get(address)
     assert answer.headers["Content-Type"].startswith("application/vnd.apple.mpegurl")
     return answer.body.decode()
 
 
 def named(text: str) -> list[str]:
-    """What a playlist names, in the order in which a player fetches it."""
-    return re.findall(r'^(?:#EXT-X-(?:MAP|PART):.*URI="([^"]+)".*|([^#\s].*))$', text, re.MULTILINE)
+    """What a playlist names, in the order in which a player fetches it: whole segments, then parts."""
+    whole = re.sub(r"^(#EXT-X-PART:.*\n)+(?=#EXTINF)", "", text, flags=re.MULTILINE)
+    found = re.findall(r'^(?:#EXT-X-(?:MAP|PART):.*URI="([^"]+)".*|([^#\s].*))$', whole, re.MULTILINE)
+    return ["".join(each) for each in found]
 
 
 async def fetched(client: Client, text: str) -> bytes:
     """Everything that a playlist names, one after another, as players put it together."""
+    return await joined(client, named(text))
+
+
+async def joined(client: Client, names: Sequence[str]) -> bytes:
+    """What has these names, one after another."""
     body = b""
-    for names in named(text):
-        answer = await client.get(f"{TODAY}/{''.join(names)}")
+    for name in names:
+        answer = await client.get(f"{TODAY}/{name}")
         assert answer.status == 200, answer.value
         body += answer.body
     return body
@@ -146,16 +154,21 @@ async def test_segments_close_behind_the_newest_frames_and_players_go_on_over_th
     assert "#EXT-X-ENDLIST" not in late
     assert "#EXT-X-PLAYLIST-TYPE" not in early + late, "segments are replaced"
     assert seen(await fetched(client, late))[0] == list(range(1, LONG + 1))
-    parts = [line for line in late.splitlines() if line.startswith("#EXT-X-PART:")]
-    assert len(parts) >= 1
-    whole = await fetched(client, early)
-    assert seen(whole)[0] == list(range(1, GROUP + 6)), "what a slow player still asks for is there"
-    head = await fetched(client, "\n".join(early.splitlines()[:8]))
-    rest = [f"{TODAY}/{''.join(names)}" for names in named(late)][1:]
-    later = b"".join([(await client.get(path)).body for path in rest[1:]])
-    first = await fetched(client, "\n".join(early.splitlines()[:10]))
-    assert seen(first + later)[0] == list(range(1, LONG + 1)), "parts and what replaces them fit together"
-    assert whole.startswith(head)
+    assert seen(await fetched(client, early))[0] == list(range(1, GROUP + 6)), "a slow player's are there"
+    mixed = [*named(early)[:2], *named(late)[2:]]
+    assert seen(await joined(client, mixed))[0] == list(range(1, LONG + 1)), "what replaces parts fits"
+    (_, before), (_, after) = named(early)[:2], named(late)[:2]
+    assert (before != after, before.partition("?")[0]) == (True, after), (
+        "the same for players, not for caches"
+    )
+    for text in (early, late):
+        listed = re.findall(r"^#EXT(?:INF|-X-PART):", text, re.MULTILINE)
+        assert listed.index("#EXT-X-PART:") < len(listed) - 1 - listed[::-1].index("#EXTINF:"), (
+            "players look for parts behind those of a whole segment"
+        )
+    parts = re.findall(r'^#EXT-X-PART:.*URI="(\S+?)"', late, re.MULTILINE)
+    of_whole = [name for name in parts if name.partition("?")[0] == named(late)[2].partition("?")[0]]
+    assert await joined(client, of_whole) == await joined(client, named(late)[2:3])
 
 
 async def test_the_film_so_far_answers_ranges_while_it_grows(served: tuple[Service, Client]) -> None:
@@ -233,7 +246,7 @@ async def test_after_a_restart_no_part_has_the_name_of_another(tmp_path: Path) -
         async with serving(write_config(tmp_path / "processor")) as (_service, client):
             await deliver(client, seq)
             await until(partial(shows, client, seq), timeout_s=20)
-            names += re.findall(r"^\w+-000000-(\d+)-\d+\.m4s$", await playlist(client), re.MULTILINE)
+            names += re.findall(r"^\w+-000000.m4s\?parts=(\d+)-\d+$", await playlist(client), re.MULTILINE)
     assert len(set(names)) == 2
 
 
@@ -246,8 +259,9 @@ async def test_nobody_sees_it_without_a_key_and_no_other_name_is_a_segment(
     async with Client(service.base_url, None) as stranger:
         for path in (TODAY, said["playlist"], said["video"], f"{TODAY}/{said['film']}-init.mp4"):
             assert (await stranger.get(path)).status == 401
-    for name in ("x", f"{said['film']}-000007.m4s", f"{said['film']}-0-8-9.m4s", f"{said['film']}-..-1.m4s"):
-        assert (await client.get(f"{TODAY}/{name}")).status == 404
+    names = ("x", "-000007.m4s", "-000000.m4s?parts=8-9", "-000000.m4s?parts=8-x", "-..-1.m4s", "x.m3u8")
+    for name in names:
+        assert (await client.get(f"{TODAY}/{said['film']}{name}")).status == 404
     assert (await client.get("cameras/roof/east/today")).status == 404
 
 
@@ -426,9 +440,8 @@ def test_a_damaged_journal_cuts_no_finished_film(tmp_path: Path, line: bytes) ->
     folder = tmp_path / "today/roof/west/0123456789abcdef"
     box, whole = Box(width=64, height=48), Fraction(30)
     reel = Reel(folder, tmp_path)
-    reel.begin(
-        ReelFormat(day="2026-06-01", window=None, box=box, source=(64, 48), rate=whole, sps=b"", pps=b"")
-    )
+    size = (box.width, box.height)
+    reel.begin(ReelFormat(day="2026-06-01", window=None, box=box, source=size, rate=whole, sps=b"", pps=b""))
     for name in ("a", "b"):
         reel.close(
             Piece(

@@ -1,6 +1,7 @@
 """The film of today where something is wrong: a clock that was ahead, a disk that takes nothing."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import partial
@@ -139,7 +140,7 @@ async def test_a_playlist_that_has_not_changed_is_not_sent_again(served: tuple[S
     _service, client = served
     await deliver(client, 1)
     await until(partial(shows, client, 1), timeout_s=20)
-    address = f"/api/v1/{TODAY}/playlist.m3u8"
+    address = (await client.get(TODAY)).value["playlist"]
     first = await client.ask("GET", address)
     asked = {"If-None-Match": first.headers["ETag"]}
     again = await client.ask("GET", address, headers=asked)
@@ -149,3 +150,21 @@ async def test_a_playlist_that_has_not_changed_is_not_sent_again(served: tuple[S
     grown = await client.ask("GET", address, headers=asked)
     assert (grown.status, grown.body != first.body) == (200, True)
     assert "no-cache" in grown.headers["Cache-Control"], "it is asked for each time"
+
+
+async def test_a_film_that_another_one_follows_ends_with_all_its_frames(
+    served: tuple[Service, Client],
+) -> None:
+    _service, client = served
+    frames = GROUP + 5
+    await deliver(client, *range(1, frames + 1))
+    said = await until(partial(shows, client, frames), timeout_s=20)
+    assert "#EXT-X-ENDLIST" not in await playlist(client, said["film"])
+    await deliver(client, frames + 1, window="night", schedule="night")
+    await until(partial(shows, client, 1), timeout_s=20)
+    over, grows = await playlist(client, said["film"]), await playlist(client)
+    assert over.endswith("#EXT-X-ENDLIST\n")
+    assert re.findall(r"^#EXTINF:([\d.]+)", over, re.MULTILINE) == ["0.800000", "0.166667"]
+    assert seen(await fetched(client, over))[0] == list(range(1, frames + 1)), "and none of the other film"
+    assert "#EXT-X-ENDLIST" not in grows
+    assert seen(await fetched(client, grows))[0] == [frames + 1]

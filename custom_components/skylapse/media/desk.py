@@ -73,8 +73,12 @@ class Desk:
 
     def grows(self, name: str) -> bool:
         """Tell whether a camera has a film that grows."""
+        return self.film_of_today(name) is not None
+
+    def film_of_today(self, name: str) -> str | None:
+        """Return the id of the film of a camera that grows."""
         facts = self.camera(name)
-        return facts is not None and facts.store is not None and facts.store.film_of_today is not None
+        return facts.store.film_of_today if facts is not None and facts.store is not None else None
 
     def newest_frame(self, name: str) -> FrameName | None:
         """Return the newest frame that the processor has of a camera."""

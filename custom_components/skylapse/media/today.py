@@ -15,18 +15,24 @@ from .cards import film_card, folder, frame_thumbnail, result_card, today_card
 from .desk import Desk
 from .labels import film_titles
 
-_SHORTEST_S = 0.13
-"""Four frames at thirty a second: players wait for more of a film that is shorter."""
-_DURATION = re.compile(r"(?:#EXTINF:|#EXT-X-PART:DURATION=)([\d.]+)")
+_WHOLE = re.compile(r"PART-TARGET=([\d.]+)")
+_LISTED = re.compile(r"#EXTINF:([\d.]+)")
+_OVER = "#EXT-X-ENDLIST"
 
 
-async def has_hardly_begun(desk: Desk, camera: CameraName) -> bool:
-    """Tell whether the film that grows is too short to be played; not where the processor cannot say."""
+async def has_hardly_begun(desk: Desk, camera: CameraName, film: str) -> bool:
+    """Tell whether the film that grows is too short to be played; not where the processor cannot say.
+
+    Players wait at its first frames for as long as the first segment is not whole.
+    """
     try:
-        playlist = await desk.client.today_playlist(camera)
+        playlist = await desk.client.today_playlist(camera, film)
     except ProcessorError:
         return False
-    return sum(float(each) for each in _DURATION.findall(playlist)) < _SHORTEST_S
+    whole, listed = _WHOLE.search(playlist), _LISTED.findall(playlist)
+    if whole is None or _OVER in playlist:
+        return False
+    return not any(float(each) >= float(whole[1]) for each in listed)
 
 
 def today_folder(desk: Desk) -> BrowseMediaSource:

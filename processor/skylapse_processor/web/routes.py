@@ -281,9 +281,9 @@ def _today(today: TodayFilms) -> list[Route]:
         Route(method="GET", path=base, handler=today.get, summary="The film of today", schema="Today"),
         Route(
             method="GET",
-            path=f"{base}/playlist.m3u8",
+            path=f"{base}/{{film}}.m3u8",
             handler=today.playlist,
-            summary="Its segments (HLS), while it grows",
+            summary="Its segments (HLS), while it grows and after",
             answers=PLAYLIST,
         ),
         Route(
@@ -300,6 +300,7 @@ def _today(today: TodayFilms) -> list[Route]:
             handler=today.segment,
             summary="A segment that the playlist names",
             answers="video/mp4",
+            query=("parts",),
         ),
     ]
 

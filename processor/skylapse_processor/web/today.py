@@ -33,12 +33,12 @@ class TodayFilms:
         return web.json_response(_item(live), headers={"Cache-Control": "no-store"})
 
     async def playlist(self, request: web.Request) -> web.Response:
-        """GET /cameras/<bridge>/<camera>/today/playlist.m3u8; 304 where nothing has come.
+        """GET /cameras/<bridge>/<camera>/today/<film>.m3u8; 304 where nothing has come.
 
         A player asks every half target duration, and frames come far more seldom. Such an answer is not held
         back until one comes (`CAN-BLOCK-RELOAD`): players give up waiting for it before most cameras capture.
         """
-        text = self._today.playlist(await self._shown(request))
+        text = await self._today.playlist(_camera(request), request.match_info["film"])
         headers = {"Cache-Control": "private, no-cache"}
         tag = hashlib.sha256(text.encode()).hexdigest()[:32]
         if any(each.value == tag for each in request.if_none_match or ()):
@@ -49,8 +49,9 @@ class TodayFilms:
         return answer
 
     async def segment(self, request: web.Request) -> web.Response:
-        """GET /cameras/<bridge>/<camera>/today/<segment>: what the playlist names."""
-        data = await self._today.segment(_camera(request), request.match_info["segment"])
+        """GET /cameras/<bridge>/<camera>/today/<segment>?parts=: what the playlist names."""
+        name, parts = request.match_info["segment"], request.query.get("parts", "")
+        data = await self._today.segment(_camera(request), name, parts)
         headers = {"Cache-Control": "private, max-age=3600"}
         return web.Response(body=data, content_type=_SEGMENT, headers=headers)
 
@@ -93,7 +94,7 @@ def _item(live: Live) -> dict[str, Any]:
         "width": live.track.width if live.track else None,
         "height": live.track.height if live.track else None,
         "codec": live.track.codec if live.track else None,
-        "playlist": f"{base}/playlist.m3u8",
+        "playlist": f"{base}/{spec.film}.m3u8",
         "video": f"{base}/film.mp4?v={live.version}",
     }
 
