@@ -24,7 +24,7 @@ from .frames import ExposureFacts, SourceFrame
 from .recipe.calibrated import NOTHING, Calibration
 from .recipe.cube import parse
 from .recipe.optics import LensModel, Matrix
-from .recipe.vignette import FlatField, flat_field
+from .recipe.vignette import FlatField, flat_field, is_even
 
 _JSON_BYTES = 1_000_000
 _CUBE_BYTES = 32_000_000
@@ -168,7 +168,10 @@ def _flat(file: Path, curve: str) -> FlatField:
         raise CalibrationError(f"{file}: {error.why}") from error
     if pixels.max(axis=2).mean() > 250:
         raise CalibrationError(f"{file}: is white: a flat field must not be overexposed")
-    return flat_field(tone.linear_table(curve).astype(np.float32)[pixels])
+    light = tone.linear_table(curve).astype(np.float32)[pixels]
+    if not is_even(light):
+        raise CalibrationError(f"{file}: shows something, and not the even light of a white sheet")
+    return flat_field(light)
 
 
 def _object(file: Path) -> Mapping[str, Any]:

@@ -139,6 +139,14 @@ def test_a_flat_field_evens_light_and_colour(tmp_path: Path) -> None:
     assert np.abs(shown / shown.mean(axis=(1, 2), keepdims=True) - 1).max() < 0.03
 
 
+def test_a_view_is_no_flat_field(tmp_path: Path) -> None:
+    sky = np.broadcast_to(np.linspace(0.6, 0.3, 160)[:, None, None], (160, 240, 3)).copy()
+    sky[90:] = 0.05
+    (tmp_path / "flat.jpg").write_bytes(jpeg(develop(sky)))
+    with pytest.raises(CalibrationError, match=r"flat\.jpg: shows something"):
+        load(CalibrationFiles(flat=tmp_path / "flat.jpg"), tone.SRGB)
+
+
 def test_a_matrix_takes_the_colours_of_the_camera_to_those_of_the_film() -> None:
     matrix = ((1.6, -0.4, -0.2), (-0.2, 1.5, -0.3), (0.0, -0.5, 1.5))
     lens = LensModel(width=2400, height=1600, fx=1700, fy=1700, cx=1199.5, cy=799.5, colour_matrix=matrix)

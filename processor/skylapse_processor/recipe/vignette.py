@@ -22,6 +22,8 @@ LEAST = 0.08
 GRID = (64, 48)
 """Columns and rows of a flat field, from edge to edge: vignetting is smooth."""
 _DEGREE = 6
+_MOST_ROUGH = 0.15
+"""Of the natural logarithm of light, rms: noise and dust leave a hundredth or two, views 0.23 and more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,15 +39,33 @@ def flat_field(light: NDArray[np.float32]) -> FlatField:
 
     A polynomial of x and y is fitted to its logarithm, which dust and noise hardly move.
     """
-    grid = np.maximum(cv2.resize(light, GRID, interpolation=cv2.INTER_AREA), 1e-6)
     columns, rows = GRID
-    seen_at = _terms((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows)
     shown_at = _terms(np.linspace(0.0, 1.0, columns), np.linspace(0.0, 1.0, rows))
     middle = _terms(np.array([0.5]), np.array([0.5]))
-    fitted = np.linalg.lstsq(seen_at, np.log(grid.reshape(-1, 3)), rcond=None)[0]
+    fitted = _fitted(light)[0]
     share = np.clip(np.exp((shown_at - middle) @ fitted), LEAST, 1 / LEAST).round(5)
     red, green, blue = (tuple(share[:, channel].tolist()) for channel in range(3))
     return FlatField(channels=(red, green, blue))
+
+
+def is_even(light: NDArray[np.float32]) -> bool:
+    """Tell whether a picture's linear light falls off smoothly about its middle, as of something evenly lit.
+
+    Farther out a lens may show its own rim.
+    """
+    rows, columns = light.shape[0] // 4, light.shape[1] // 4
+    middle = light[rows : max(3 * rows, 1), columns : max(3 * columns, 1)]
+    rest = _fitted(np.maximum(middle, LEAST * middle.max(axis=(0, 1))))[1]
+    return bool(rest.std(axis=0).max() < _MOST_ROUGH)
+
+
+def _fitted(light: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the polynomial of the logarithm of light, shape (terms, 3), and what it does not follow."""
+    columns, rows = GRID
+    logs = np.log(np.maximum(cv2.resize(light, GRID, interpolation=cv2.INTER_AREA), 1e-6).reshape(-1, 3))
+    seen_at = _terms((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows)
+    found = np.linalg.lstsq(seen_at, logs, rcond=None)[0]
+    return found, logs - seen_at @ found
 
 
 def _terms(across: NDArray[np.float64], down: NDArray[np.float64]) -> NDArray[np.float64]:
