@@ -62,10 +62,12 @@ def is_even(light: NDArray[np.float32]) -> bool:
 def _fitted(light: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the polynomial of the logarithm of light, shape (terms, 3), and what it does not follow."""
     columns, rows = GRID
-    logs = np.log(np.maximum(cv2.resize(light, GRID, interpolation=cv2.INTER_AREA), 1e-6).reshape(-1, 3))
+    grid = np.maximum(cv2.resize(light, GRID, interpolation=cv2.INTER_AREA), 1e-6)
+    logs = np.log(grid.reshape(-1, 3).astype(np.float64))
     seen_at = _terms((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows)
-    found = np.linalg.lstsq(seen_at, logs, rcond=None)[0]
-    return found, logs - seen_at @ found
+    found: NDArray[np.float64] = np.linalg.lstsq(seen_at, logs, rcond=None)[0]
+    rest: NDArray[np.float64] = logs - seen_at @ found
+    return found, rest
 
 
 def _terms(across: NDArray[np.float64], down: NDArray[np.float64]) -> NDArray[np.float64]:
