@@ -65,7 +65,7 @@ def _fitted(light: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np
     grid = np.maximum(cv2.resize(light, GRID, interpolation=cv2.INTER_AREA), 1e-6)
     logs = np.log(grid.reshape(-1, 3).astype(np.float64))
     seen_at = _terms((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows)
-    found: NDArray[np.float64] = np.linalg.lstsq(seen_at, logs, rcond=None)[0]
+    found = np.asarray(np.linalg.lstsq(seen_at, logs, rcond=None)[0], dtype=np.float64)
     rest: NDArray[np.float64] = logs - seen_at @ found
     return found, rest
 
