@@ -276,6 +276,33 @@ def test_the_cards_say_everything_in_both_languages() -> None:
     assert {key for key in english if not re.search(rf'\.{key}\b|"{key}"', used)} == set()
 
 
+@pytest.mark.parametrize(("language", "block"), [("en", "ENGLISH"), ("de", "GERMAN")])
+def test_the_cards_call_things_as_the_entities_do(language: str, block: str) -> None:
+    words = words_of(block)
+    translations = FOLDER.parent / f"translations/{language}.json"
+    entities = json.loads(translations.read_text("utf-8"))["entity"]
+    assert words["captureNow"] == entities["button"]["capture_now"]["name"]
+    assert words["filmNow"] == entities["button"]["build_film_now"]["name"]
+    assert words["partFrame"] == entities["image"]["latest_frame"]["name"]
+    assert words["live"] == entities["select"]["mode"]["state"]["live"]
+    assert entities["sensor"]["film_flicker"]["name"].startswith(words["flicker"])
+    assert words["score"].casefold() in entities["sensor"]["sunset_score"]["name"].casefold()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        FOLDER / "words.js",
+        FOLDER.parent / "translations/de.json",
+        FOLDER.parents[2] / "processor/skylapse_processor/web/gallery/words.js",
+    ],
+    ids=["cards", "translations", "gallery"],
+)
+def test_german_has_one_word_for_one_thing(path: Path) -> None:
+    others = r"Flimmern|Livebetrieb|\bNoten?\b|\b[Ll]etzte[ns]? Bild\b|jetzt bauen|(?<![-\w])Fenstern?\b"
+    assert [line for line in path.read_text("utf-8").splitlines() if re.search(others, line)] == []
+
+
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_makes_no_markup_of_data_and_asks_nobody_outside(path: Path) -> None:
     text = path.read_text("utf-8")

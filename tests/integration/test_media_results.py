@@ -56,9 +56,9 @@ async def test_results_come_and_go_as_they_are_told(
     assert titles(root)[3:] == ["Keograms", "Keograms of years", "Star trails", "Best frames"]
     assert all(child.thumbnail for child in root.children[3:])
     keogram = (await browse(hass, root.children[3].media_content_id)).children[0]
-    assert (keogram.title, keogram.media_content_id) == ("Keogram · West · 21 June 2026", KEOGRAM_URI)
+    assert (keogram.title, keogram.media_content_id) == ("21 June 2026 · West · Keogram", KEOGRAM_URI)
     assert (keogram.media_class, keogram.can_play) == (MediaClass.IMAGE, True)
-    assert (await browse(hass, KEOGRAM_URI)).title == "Keogram · West · 21 June 2026"
+    assert (await browse(hass, KEOGRAM_URI)).title == "21 June 2026 · West · Keogram"
     await processor.result(replace(KEOGRAM, change="changed", title="Grown", frames=300))
     grown = await browse(hass, KEOGRAM_URI)
     assert (grown.title, grown.thumbnail == keogram.thumbnail) == ("Grown", False)
@@ -73,7 +73,7 @@ async def test_results_that_were_made_unheard_are_in_the_processors_list(
     hass: HomeAssistant, loaded: MockConfigEntry, processor_server: FakeProcessor
 ) -> None:
     processor_server.put(KEOGRAM)
-    assert titles(await browse(hass, f"{SOURCE}/keograms")) == ["Keogram · West · 21 June 2026"]
+    assert titles(await browse(hass, f"{SOURCE}/keograms")) == ["21 June 2026 · West · Keogram"]
 
 
 async def test_a_result_that_does_not_fit_is_said(

@@ -32,10 +32,10 @@ def film_title(film: Film) -> str:
 
 
 def result_title(result: Result) -> str:
-    """Return a result's title, what it is before its camera and day, likewise."""
+    """Return a result's title, its day or year and its camera before what it is: a folder holds one kind."""
     match result.title.rsplit(_BETWEEN, 2):
         case [camera, kind, when]:
-            return _BETWEEN.join((kind, camera, when))
+            return _BETWEEN.join((when, camera, kind))
     return result.title
 
 

@@ -32,10 +32,10 @@ const GERMAN = {
   todayOf: "{camera}, heute", older: "Ältere", newerFilm: "Neuerer Film", olderFilm: "Älterer Film",
   pin: "Anheften", download: "Herunterladen", close: "Schließen",
   noneFits: "Nichts passt.",
-  noneYet: "Noch keine Filme. Der erste erscheint hier, wenn ein Fenster vorbei ist und seine Bilder da sind.",
+  noneYet: "Noch keine Filme. Der erste erscheint hier, wenn ein Zeitfenster vorbei ist und seine Bilder da sind.",
   frame: "{count} Bild", frames: "{count} Bilder", day: "{count} Tag", days: "{count} Tage",
   best: "Platz {rank} von {count}", rate: "{count} je Sekunde", recipe: "Rezept {name}", made: "erstellt {moment}",
-  leftOut: "{count} ausgelassen", flicker: "Flimmern {count} mEV",
+  leftOut: "{count} ausgelassen", flicker: "Flackern {count} mEV",
   kinds: {
     keogram: "Keogramm", keogram_year: "Jahreskeogramm", startrail: "Sternspuren", best_frame: "Bestes Bild",
   },
