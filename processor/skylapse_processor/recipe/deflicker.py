@@ -11,9 +11,10 @@ smoothing as will do.
 
 1. *Recorded.* A frame record holds what the sensor delivered: exposure time × analogue × digital gain. E
    is exact. The correction is target(E) − E, with target a local parabola in a Gaussian of σ 48 frames
-   (`level.py`). No cloud can be mistaken for exposure, and a second stage could only do harm (in simulation
-   it tripled the flicker). Pictures are asked only whether they deny what is told of them (`doubt.py`): such
-   frames are filled in from the light of those around, and where half or all tell lies, the others speak.
+   (`level.py`), held near what the camera delivered where dusk sets in faster (`smooth.py`). No cloud can be
+   mistaken for exposure, and a second stage could only do harm (in simulation it tripled the flicker).
+   Pictures are asked only whether they deny what is told of them (`doubt.py`): such frames are filled in from
+   the light of those around, and where half or all tell lies, the others speak.
 2. *Rounded.* EXIF holds ISO as a whole number and the time as somebody's rational: ISO 100 alone leaves
    ±7 mEV, a camera that writes 1/60 for 1/64 leaves 90. After levelling by what EXIF says, the residual
    of the log mean against a robust local parabola (σ 4 frames, Tukey's biweight) is the rounding, and is
@@ -52,7 +53,7 @@ from numpy.typing import NDArray
 from .doubt import believable, suspicious
 from .groups import EXPOSURES, offset
 from .plan import Curve, Plan, after_gaps, brightened_ev
-from .smooth import flicker_mev, smooth, smooth_robust, target
+from .smooth import flicker_mev, near_target, smooth, smooth_robust
 
 CAP_EV = 0.15
 RESIDUAL_SIGMA_FRAMES = 4.0
@@ -188,7 +189,7 @@ def _true_half(plan: Plan, stated: Curve, sigma_frames: float, quiet_mev: float)
 
 def levelled_flicker_mev(plan: Plan, exposure: Curve, sigma_frames: float) -> float:
     """Return the flicker in mEV that levelling by this exposure would leave."""
-    return flicker_mev(plan.log_mean + target(plan.position, exposure, sigma_frames) - exposure)
+    return flicker_mev(plan.log_mean + near_target(plan.position, exposure, sigma_frames) - exposure)
 
 
 def _numbers(mask: NDArray[np.bool_]) -> tuple[int, ...]:

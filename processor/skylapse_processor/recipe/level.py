@@ -9,7 +9,7 @@ from .deflicker import believed_exposure, estimate_exposure
 from .gaps import bridged
 from .groups import EXPOSURES, offset
 from .plan import Curve, Plan, brightened_ev
-from .smooth import target
+from .smooth import near_target, target
 
 SIGMA_FRAMES = 48.0
 """Width of the target's Gaussian, in frames. With a parabola fitted inside it, it follows a twilight ramp
@@ -19,15 +19,16 @@ as a plain Gaussian of 30 would, and bends less light where the ramp sets in."""
 def level(plan: Plan, *, sigma_frames: float = SIGMA_FRAMES) -> Plan:
     """Return the plan with every frame brought to a smooth target of exposure.
 
-    What a picture of a bracket was exposed more or less on purpose is no part of the target. Where frames
-    are missing, the film goes on as bright as it stopped.
+    The target stays within about half a stop of what the camera delivered near each frame. What a picture of
+    a bracket was exposed more or less on purpose is no part of it. Where frames are missing, the film goes on
+    as bright as it stopped.
     """
     belief = believed_exposure(plan, sigma_frames)
     exposure = belief.exposure
     if exposure is None:
         return plan
     meant = np.array([offset(frame, EXPOSURES) for frame in plan.frames])
-    wanted = target(plan.position, exposure - meant, sigma_frames)
+    wanted = near_target(plan.position, exposure - meant, sigma_frames)
     change = bridged(plan, exposure, meant, wanted, sigma_frames) - exposure
     return replace(
         plan,
