@@ -179,7 +179,10 @@ CAMERA_SENSORS: tuple[SensorRow[CameraFacts], ...] = (
         from_processor=True,
         state_class=SensorStateClass.TOTAL_INCREASING,
         value_fn=_frames_today,
-        attributes_fn=lambda camera: {"day": camera.store.day if camera.store else None},
+        attributes_fn=lambda camera: {
+            "day": camera.store.day if camera.store else None,
+            "film": camera.store.film_of_today if camera.store else None,
+        },
     ),
     SensorRow(
         key="last_film",

@@ -203,7 +203,8 @@ async def test_frames_of_another_day_are_none_of_today(
     freezer.move_to(now)
     await bridge.say(topics.STATE, replace(STATE, active_window=None))
     assert state(hass, "sensor.roof_west_frames_today") == frames
-    assert attributes(hass, "sensor.roof_west_frames_today")["day"] == "2026-06-21"
+    told = attributes(hass, "sensor.roof_west_frames_today")
+    assert (told["day"], told["film"]) == ("2026-06-21", None), "no film grows"
     await bridge.say(topics.STATE, STATE)
     assert state(hass, "sensor.roof_west_frames_today") == "236", "a night belongs to the day it began on"
 

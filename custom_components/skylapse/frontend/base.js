@@ -14,6 +14,7 @@ export const STYLE = `
   .body > *, .row > * { min-width: 0; }
   .row { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; }
   .apart { justify-content: space-between; }
+  .actions button { flex: 1 1 auto; }
   .quiet { color: var(--secondary-text-color); }
   .chip { display: inline-flex; align-items: center; gap: 4px; padding: 2px 10px; border-radius: 12px; border: 1px solid var(--divider-color, #ccc); font-size: 12px; }
   .chip ha-icon { --mdc-icon-size: 14px; }

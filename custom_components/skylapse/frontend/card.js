@@ -5,7 +5,7 @@ import { DIAL_STYLE, drawDial } from "./dial.js";
 import { fire, h, icon, show } from "./dom.js";
 import { bridgeOf, cameraOf, camerasOf, connectionOf, deviceOf, entityOf, isAway, known, processorOf } from "./house.js";
 import { cardForm, PARTS } from "./forms.js";
-import { makePlayer } from "./player.js";
+import { makePlayer, makeRefusal, STAGE_STYLE } from "./player.js";
 import { drawTrace, figuresOf, remember, TRACE_STYLE } from "./trace.js";
 import { clock, inLocalTime, say } from "./words.js";
 
@@ -15,22 +15,11 @@ const HAND_EVERY_MS = 1000;
 
 /* The address of a film is signed for a day; a player that asks on with an older one is taken for an intruder. */
 const FILM_ANEW_MS = 43_200_000;
-/* A film that has hardly begun is its newest picture, until it is asked for again. */
-const STILL_ANEW_MS = 10_000;
-const STILL_ANEW_AT_MOST_MS = 60_000;
+/* A film that has hardly begun is its newest picture, and one that fails is words, until it is asked for again. */
+const SOON_MS = 10_000;
+const SOON_AT_MOST_MS = 60_000;
 /* A picture that did not come is asked for again. */
 const MISSING_ANEW_MS = 10_000;
-
-const CARD_STYLE = `
-  .stage { position: relative; background: #000; color: #e1e1e1; --primary-text-color: #e1e1e1; aspect-ratio: 16 / 9; overflow: hidden; display: grid; grid-template: 100% / 100%; place-items: center; }
-  .stage > * { grid-area: 1 / 1; }
-  .stage img, .stage video, .stage ha-hls-player { width: 100%; height: 100%; object-fit: contain; display: block; --video-max-height: 100%; }
-  .stage .picture { padding: 0; border: 0; border-radius: 0; width: 100%; height: 100%; background: none; }
-  .stage .picture:focus-visible { outline-offset: -4px; }
-  .actions button { flex: 1 1 auto; }
-  .stage .message { color: #e1e1e1; }
-  .stage button.retry { color: #fff; background: #222; }
-`;
 
 export class SkylapseCard extends Card {
   static getStubConfig(hass) {
@@ -86,7 +75,7 @@ export class SkylapseCard extends Card {
     this._dial = h("section", {});
     this._trace = h("section", { class: "trace" });
     this._frame(
-      CARD_STYLE + DIAL_STYLE + TRACE_STYLE,
+      STAGE_STYLE + DIAL_STYLE + TRACE_STYLE,
       this._has("frame") || this._has("film") ? this._stage : null,
       h(
         "div",
@@ -175,10 +164,11 @@ export class SkylapseCard extends Card {
       if (Date.now() - this._playedAt > FILM_ANEW_MS) {
         this._shown.delete("stage");
       }
+      this._film = this._state("sensor", "frames_today")?.attributes.film ?? this._film;
       if (isAway(this._hass, processorOf(this._hass))) {
         this._asked = null;
         this._say(this.said.filmAway);
-      } else if (this._isNew("stage", ["film", this._device, this._hass.language])) {
+      } else if (this._isNew("stage", ["film", this._device, this._film, this._hass.language])) {
         this._playFilm();
       }
       return;
@@ -250,7 +240,7 @@ export class SkylapseCard extends Card {
     next.src = this._hass.hassUrl ? this._hass.hassUrl(wanted) : wanted;
   }
 
-  async _playFilm() {
+  async _playFilm(isAsked = false) {
     const t = this.said;
     const asked = (this._asked = Symbol("film"));
     this._playedAt = Date.now();
@@ -260,7 +250,7 @@ export class SkylapseCard extends Card {
       choices.push([last.attributes.media_content_id, last.attributes.title]);
     }
     const shown = this._stage.querySelector(":scope > img");
-    if (!shown) {
+    if (!shown && (isAsked || !this._stage.querySelector(".retry"))) {
       show(this._stage, h("p", { class: "message" }, t.loading));
     }
     let failure = null;
@@ -268,12 +258,12 @@ export class SkylapseCard extends Card {
       try {
         const player = await makePlayer(this._hass, mediaId, `${this._camera.name}: ${title}`, shown);
         if (this._asked === asked) {
-          this._pause = player === shown ? Math.min(2 * this._pause, STILL_ANEW_AT_MOST_MS) : STILL_ANEW_MS;
           if (player !== shown) {
+            this._pause = 0;
             show(this._stage, player);
           }
           if (player.localName === "img") {
-            this._playedAt -= FILM_ANEW_MS - this._pause;
+            this._playSoon();
           }
         }
         return;
@@ -282,12 +272,21 @@ export class SkylapseCard extends Card {
       }
     }
     const reason = await reasonOf(this._hass, failure);
-    if (this._asked === asked) {
-      const isMissing = failure.code === "resolve_media_failed" || failure.code === "not_found";
-      const words = isMissing ? t.noFilmToday : say(t.filmFails, { reason });
-      const again = h("button", { type: "button", class: "retry", onclick: () => this._playFilm() }, t.retry);
-      show(this._stage, h("div", { class: "message" }, h("p", {}, words), h("br"), again));
+    if (this._asked !== asked) {
+      return;
     }
+    const isMissing = failure.code === "resolve_media_failed" || failure.code === "not_found";
+    const words = isMissing ? t.noFilmToday : say(t.filmFails, { reason });
+    this._playSoon();
+    if (this._stage.querySelector(".message > p")?.textContent !== words) {
+      show(this._stage, makeRefusal(words, t.retry, () => this._playFilm(true)));
+    }
+  }
+
+  /* Ask for the film again soon, each time later. */
+  _playSoon() {
+    this._pause = Math.min(2 * this._pause || SOON_MS, SOON_AT_MOST_MS);
+    this._playedAt -= FILM_ANEW_MS - this._pause;
   }
 
   _stopFilm() {
