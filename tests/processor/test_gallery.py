@@ -192,10 +192,10 @@ async def test_the_gallery_is_there_before_the_films_of_today_are(tmp_path: Path
 async def test_the_film_of_today_goes_on_where_frames_have_come(tmp_path: Path, browser: Browser) -> None:
     async with serving(write_config(tmp_path / "processor")) as (service, client):
 
-        async def deliver(first: int, past: int) -> None:
+        async def deliver(first: int, past: int, schedule: str = "sunset") -> None:
             for seq in range(first, past):
                 data = picture(seq, size=(640, 360))
-                await client.upload(data, record_of(data, seq))
+                await client.upload(data, record_of(data, seq, window=schedule, schedule=schedule))
 
         await deliver(1, 31)
         await until(lambda: shows(client, "roof/west", 30))
@@ -234,6 +234,9 @@ async def test_the_film_of_today_goes_on_where_frames_have_come(tmp_path: Path, 
         await deliver(31, 61)
         await until(lambda: page.evaluate(f"() => ({at})() > 1.9"))
         assert (await page.inner_text("#today-facts")).endswith("so far")
+        await deliver(61, 69, schedule="night")
+        await page.wait_for_selector("#today-title:has-text('Night')")
+        assert abs(await until(lambda: page.evaluate(lasts)) - 8 / 30) < 0.01, "the film that follows"
         await page.keyboard.press("Escape")
         await page.click("#sign-out")
         await page.wait_for_selector("#sign-in:not([hidden])")

@@ -9,7 +9,7 @@ const FEWEST = 4;  // fewer are shown as the picture that they are: players wait
 
 const PATIENCE_MS = 400;  // after which a reader is told what is waited for
 
-const playing = { camera: null, film: null, still: null, wait: LOOK_AGAIN_MS, timer: 0, tools: null };
+const playing = { item: null, film: null, still: null, wait: LOOK_AGAIN_MS, timer: 0, tools: null };
 const looking = { turn: 0, timer: 0 };
 
 const words = (film) => (film.ended ? frames(film.frames) : say("soFar", { frames: frames(film.frames) }));
@@ -83,11 +83,10 @@ function card(item, film) {
 }
 
 function open(item, film) {
-  playing.camera = item.camera;
+  playing.item = item;
   const { media_type: type, picture, thumb } = item.last_frame;  // browsers show JPEGs
   playing.still = playing.tools.address(type === "image/jpeg" ? picture : thumb);
   playing.wait = LOOK_AGAIN_MS;
-  $("today-title").textContent = say("todayOf", { camera: nameOf(item, film) });
   $("today-player").showModal();
   show(film, 0);
 }
@@ -95,6 +94,7 @@ function open(item, film) {
 // A video element cannot learn of frames that its file did not have: the file so far is opened anew at its end.
 function show(film, from) {
   playing.film = film;
+  $("today-title").textContent = say("todayOf", { camera: nameOf(playing.item, film) });
   $("today-facts").textContent = words(film);
   const video = $("today-video");
   video.hidden = film.frames < FEWEST;
@@ -116,22 +116,24 @@ function lookAgain() {
   playing.wait = Math.min(2 * playing.wait, LOOK_SELDOM_MS);
 }
 
+// The film of the next window follows, once it can be played, also one that has ended.
 async function goOn() {
   clearTimeout(playing.timer);
   if (!$("today-player").open) return;
   const before = playing.film;
-  const film = await playing.tools.ask(`cameras/${playing.camera}/today`);
+  const film = await playing.tools.ask(`cameras/${playing.item.camera}/today`);
   if (!$("today-player").open) return;
-  if (film.film === before.film && film.frames > before.frames) {
+  const isAnother = film.film !== before.film;
+  if (film.frames >= (isAnother ? FEWEST : before.frames + 1)) {
     playing.wait = LOOK_AGAIN_MS;
-    show(film, before.frames < FEWEST ? 0 : before.duration_s);
-  } else if (!film.ended) lookAgain();
+    show(film, isAnother || before.frames < FEWEST ? 0 : before.duration_s);
+  } else lookAgain();
 }
 
 // What breaks off is opened anew where it stood: a version that is forgotten has no more bytes.
 async function openAnew() {
   if (!$("today-player").open) return;
-  const film = await playing.tools.ask(`cameras/${playing.camera}/today`);
+  const film = await playing.tools.ask(`cameras/${playing.item.camera}/today`);
   if (!$("today-player").open) return;
   const stood = film.film === playing.film.film ? $("today-video").currentTime : 0;
   show(film, Math.min(stood, film.duration_s));
