@@ -305,21 +305,6 @@ async def test_a_refused_render_says_why(
         await task
 
 
-@pytest.mark.parametrize(
-    ("data", "key"),
-    [
-        ({"start": "2026-06-21 20:00:00"}, "span_needs_end"),
-        ({"start": "2026-06-21 20:00:00", "end": "2026-06-21 19:00:00"}, "span_backwards"),
-    ],
-)
-async def test_a_span_that_makes_no_sense_is_refused(
-    hass: HomeAssistant, spoken: MockConfigEntry, data: dict[str, Any], key: str
-) -> None:
-    with pytest.raises(ServiceValidationError) as raised:
-        await call(hass, "render", camera="roof/west", **data)
-    assert raised.value.translation_key == key
-
-
 async def test_without_frames_there_is_nothing_to_render(
     hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge
 ) -> None:

@@ -88,6 +88,57 @@ async def test_several_cameras_are_shown_side_by_side(
     assert await task == {"job": "j1"}
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"schedule": "sunset"}, "several cameras takes no schedule: give a day or a span"),
+        ({"profile": "f"}, "several cameras takes no profile"),
+        ({"also_sizes": ["720p"]}, "several cameras has one size"),
+    ],
+)
+async def test_what_only_a_film_of_one_camera_can_have_is_said(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    spoken: MockConfigEntry,
+    bridge: Bridge,
+    given: dict[str, Any],
+    words: str,
+) -> None:
+    await bridge.arrive(cameras=(WEST, replace(WEST, id="east", name="East")))
+    with pytest.raises(ServiceValidationError, match=words) as raised:
+        await call(hass, "render", camera=["roof/west", "roof/east"], day="2026-06-20", **given)
+    assert raised.value.translation_key == f"cameras_and_{next(iter(given))}"
+    assert commands(mqtt, PROCESSOR) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ({"start": "2026-06-21 20:00:00"}, "span_needs_end"),
+        ({"start": "2026-06-21 20:00:00", "end": "2026-06-21 19:00:00"}, "span_backwards"),
+        ({"end": "2026-06-21 19:00:00"}, "span_needs_start"),
+        ({"day": "2026-06-21", "end": "2026-06-21 19:00:00"}, "span_needs_start"),
+        (
+            {"start": "2026-06-21 20:00:00", "end": "2026-06-21 21:00:00", "schedule": "sunset"},
+            "span_and_schedule",
+        ),
+    ],
+)
+@pytest.mark.parametrize("action", ["render", "export_frames"])
+async def test_a_span_that_makes_no_sense_is_refused(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    spoken: MockConfigEntry,
+    action: str,
+    data: dict[str, Any],
+    key: str,
+) -> None:
+    with pytest.raises(ServiceValidationError) as raised:
+        await call(hass, action, camera="roof/west", **data)
+    assert raised.value.translation_key == key
+    assert commands(mqtt, PROCESSOR) == []
+
+
 async def test_a_dry_run_answers_what_the_film_would_be(
     hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, processor: Processor
 ) -> None:
@@ -192,6 +243,7 @@ async def test_a_render_that_cannot_be_cancelled_is_an_error(
         ("pin_film", {"pinned": False}, {"pinned": False}),
         ("link_film", {"link": "print 42"}, {"link": "print 42"}),
         ("link_film", {}, {"link": None}),
+        ("link_film", {"link": " "}, {"link": None}),
     ],
 )
 async def test_a_film_is_changed_and_answered(

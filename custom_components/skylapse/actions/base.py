@@ -168,9 +168,13 @@ def profile_of_frames(call: ServiceCall) -> dict[str, str]:
 
 def span_of(call: ServiceCall, camera: CameraFacts) -> dict[str, Any]:
     """Return the span that a call names as the processor wants it; none is the newest day with frames."""
+    if "end" in call.data and "start" not in call.data:
+        raise invalid("span_needs_start")
     if "start" in call.data:
         if "end" not in call.data:
             raise invalid("span_needs_end")
+        if "schedule" in call.data:
+            raise invalid("span_and_schedule")
         start, end = (to_bridge(camera.clock, dt_util.as_utc(call.data[key])) for key in ("start", "end"))
         if end - start <= timedelta(0):
             raise invalid("span_backwards")

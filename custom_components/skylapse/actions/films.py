@@ -64,7 +64,7 @@ async def async_pin_film(call: ServiceCall) -> ServiceResponse:
 
 async def async_link_film(call: ServiceCall) -> ServiceResponse:
     """Say what a film belongs to, or that it belongs to nothing any more; answer with the film."""
-    return await _change(call, "link", link=call.data.get("link"))
+    return await _change(call, "link", link=call.data.get("link", "").strip() or None)
 
 
 async def async_delete_film(call: ServiceCall) -> ServiceResponse:

@@ -100,10 +100,21 @@ async def async_cancel_render(call: ServiceCall) -> ServiceResponse:
 def _wish(call: ServiceCall, coordinator: SkylapseCoordinator) -> dict[str, Any]:
     """Return what the processor is asked for: the film of one camera, or of several side by side."""
     cameras = [camera_named(call.hass, coordinator, asked) for asked in call.data[ATTR_CAMERA]]
+    if len(cameras) > 1:
+        _check_grid(call)
     names = [str(camera.name) for camera in cameras]
     whom = {"cameras": names} if len(names) > 1 else {"camera": names[0]}
     wanted = {key: call.data[key] for key in _PASSED_ON if key in call.data}
     return {**whom, **span_of(call, cameras[0]), **wanted}
+
+
+def _check_grid(call: ServiceCall) -> None:
+    """Raise where a film of several cameras is to have what only that of one camera can have."""
+    for field in ("schedule", "profile"):
+        if field in call.data:
+            raise invalid(f"cameras_and_{field}")
+    if call.data.get("also_sizes"):
+        raise invalid("cameras_and_also_sizes")
 
 
 async def _film_of(
