@@ -62,9 +62,15 @@ async def test_a_film_is_asked_for_with_everything_that_it_can_have(
     assert await task == result
 
 
-async def test_a_profile_is_known_by_its_name_and_one_that_is_gone_by_its_id(
-    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, processor: Processor
+async def test_without_a_key_a_profile_is_known_by_its_name_and_one_that_is_gone_by_its_id(
+    hass: HomeAssistant,
+    mqtt: MqttMockHAClient,
+    keyless: MockConfigEntry,
+    bridge: Bridge,
+    processor: Processor,
 ) -> None:
+    await bridge.tell_all()
+    await processor.tell_all()
     for number, (asked, meant) in enumerate((("Mountain spot", "f"), ("gone", "gone")), 1):
         task = call(hass, "render", camera="roof/west", profile=asked)
         command = await sent(mqtt, PROCESSOR, number)

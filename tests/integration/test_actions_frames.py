@@ -13,7 +13,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator,
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.messages import CommandError, Reply
-from tests.integration.brokerage import sent
+from tests.integration.brokerage import commands, sent
 from tests.integration.speakers import Bridge, Processor
 from tests.integration.theatre import PICTURE, FakeProcessor
 
@@ -89,6 +89,53 @@ async def test_frames_of_a_schedule_and_a_profile_are_asked_for_by_name(
     assert "day=2026-06-20" in asked
     assert "profile=f&" in f"{asked}&"
     assert "window=sunset-20260620" in asked
+
+
+@pytest.mark.parametrize("action", ["list_frames", "export_frames", "render"])
+@pytest.mark.parametrize("asked", ["nix", "Nix"])
+@pytest.mark.parametrize("kind", ["schedule", "profile"])
+async def test_what_is_no_schedule_and_no_profile_is_said_by_every_action(
+    hass: HomeAssistant, mqtt: MqttMockHAClient, spoken: MockConfigEntry, action: str, asked: str, kind: str
+) -> None:
+    with pytest.raises(ServiceValidationError, match=f"There is no {kind} {asked}") as raised:
+        await call(hass, action, camera="roof/west", **{kind: asked})
+    assert raised.value.translation_key == f"{kind}_unknown"
+    assert commands(mqtt, PROCESSOR) == []
+
+
+@pytest.mark.parametrize("kind", ["schedule", "profile"])
+async def test_what_is_gone_is_meant_by_its_id_where_frames_of_it_are_stored(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor_server: FakeProcessor, kind: str
+) -> None:
+    gone = {"window": "gone-20260621", "schedule": "gone", "profile": "gone"}
+    processor_server.frames.append(stored(4, **gone))
+    answer = await call(hass, "list_frames", camera="roof/west", **{kind: "gone"})
+    assert [frame[kind] for frame in answer["frames"]] == ["gone"]
+
+
+async def test_a_processor_that_cannot_tell_whose_frames_are_stored_says_so_itself(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    processor_server.broken = 500
+    with pytest.raises(HomeAssistantError) as raised:
+        await call(hass, "list_frames", camera="roof/west", schedule="gone")
+    assert raised.value.translation_key == "processor_failed"
+
+
+async def test_names_are_meant_in_capitals_or_not_while_that_is_only_one(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor_server: FakeProcessor
+) -> None:
+    processor_server.asked.clear()
+    await call(hass, "list_frames", camera="roof/west", profile="mountain SPOT", schedule="sunSET")
+    assert {"profile=f", "window=sunset-20260621"} <= set(
+        processor_server.asked[0].partition("?")[2].split("&")
+    )
+    other = next(each for each in spoken.subentries.values() if each.unique_id == "a")
+    hass.config_entries.async_update_subentry(spoken, other, title="MOUNTAIN SPOT")
+    await hass.async_block_till_done(wait_background_tasks=True)
+    with pytest.raises(ServiceValidationError, match="There is no profile mountain spot"):
+        await call(hass, "list_frames", camera="roof/west", profile="mountain spot")
+    assert (await call(hass, "list_frames", camera="roof/west", profile="MOUNTAIN SPOT"))["frames"] == []
 
 
 async def test_a_camera_that_the_processor_does_not_know_has_no_frames(

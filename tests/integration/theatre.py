@@ -128,8 +128,9 @@ class FakeProcessor:
         return _page(request, items)
 
     async def _frames(self, request: web.Request) -> web.Response:
-        day = request.query.get("day")
-        return _page(request, [frame for frame in self.frames if frame["day"] == day])
+        wanted = [(key, request.query[key]) for key in ("day", "window", "profile") if key in request.query]
+        fit = [frame for frame in self.frames if all(frame.get(key) == value for key, value in wanted)]
+        return _page(request, fit)
 
     async def _today(self, request: web.Request) -> web.Response:
         if request.match_info["camera"] != "west":

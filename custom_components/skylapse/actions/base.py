@@ -1,6 +1,5 @@
 """What all actions share: whom they are for, how long they wait, and how they say what went wrong."""
 
-from datetime import date, timedelta
 from typing import Any
 
 import probatio
@@ -10,17 +9,13 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
-from homeassistant.util import dt as dt_util
 
-from ..brain.clock import to_bridge
 from ..brain.errors import BrainError
-from ..brain.plan import window_id
 from ..const import (
     CONF_REPLY_LIMIT_S,
     DEFAULT_REPLY_LIMIT_S,
     DOMAIN,
     SUBENTRY_PROFILE,
-    SUBENTRY_SCHEDULE,
 )
 from ..coordinator import SkylapseCoordinator
 from ..data import SkylapseConfigEntry
@@ -29,9 +24,6 @@ from ..entity import failed, translated
 from ..errors import CommandError, ProcessorError, ProcessorKeyError, ProcessorUnreachableError
 from ..facts import PROCESSOR, CameraFacts
 from ..processor import ProcessorClient
-from ..protocol.codec import format_time
-from ..protocol.errors import IdentifierError
-from ..protocol.identifiers import parse_day, parse_id
 
 ATTR_CAMERA = "camera"
 
@@ -44,23 +36,6 @@ def within(low: float, high: float) -> Any:
 def whole(low: int, high: int) -> Any:
     """Return what takes a whole number in a range."""
     return probatio.All(probatio.Coerce(int), probatio.Range(min=low, max=high))
-
-
-def local_day(value: Any) -> str:
-    """Return a date as the contract writes days."""
-    return parse_day(cv.date(value).isoformat())
-
-
-def span_fields() -> dict[Any, Any]:
-    """Return the fields that say which stored frames of a camera are meant."""
-    optional = probatio.Optional
-    return {
-        probatio.Exclusive("day", "span"): local_day,
-        probatio.Exclusive("start", "span"): cv.datetime,
-        optional("end"): cv.datetime,
-        optional("schedule"): cv.string,
-        optional("profile"): cv.string,
-    }
 
 
 def setting_fields() -> dict[Any, Any]:
@@ -125,10 +100,15 @@ def present_camera_of(call: ServiceCall, coordinator: SkylapseCoordinator) -> Ca
 
 
 def subentry_named(entry: SkylapseConfigEntry, kind: str, asked: str) -> ConfigSubentry | None:
-    """Return the profile or schedule that is meant, by its id or its name."""
+    """Return the profile or schedule that is meant, by its id or its name.
+
+    A name may be written in capitals or not, where that still means only one.
+    """
     found = list(entry.get_subentries_of_type(kind))
     by_id = next((each for each in found if each.unique_id == asked), None)
-    return by_id or next((each for each in found if each.title == asked), None)
+    by_name = by_id or next((each for each in found if each.title == asked), None)
+    alike = [each for each in found if each.title.casefold() == asked.casefold()]
+    return by_name or (alike[0] if len(alike) == 1 else None)
 
 
 def profile_named(entry: SkylapseConfigEntry, asked: str) -> ConfigSubentry:
@@ -137,54 +117,6 @@ def profile_named(entry: SkylapseConfigEntry, asked: str) -> ConfigSubentry:
     if profile is None:
         raise invalid("profile_unknown", profile=asked)
     return profile
-
-
-def day_of(call: ServiceCall, camera: CameraFacts) -> str:
-    """Return the day that a call names, or the camera's newest one with frames."""
-    day = call.data.get("day") or (camera.store.day if camera.store else None)
-    if day is None:
-        raise invalid("no_frames", camera=str(camera.name))
-    return str(day)
-
-
-def window_of(call: ServiceCall, day: str) -> str:
-    """Return the window of the schedule that a call names, on a day."""
-    asked = call.data["schedule"]
-    schedule = subentry_named(entry_of(call.hass), SUBENTRY_SCHEDULE, asked)
-    try:
-        found = parse_id(str(schedule.unique_id) if schedule else asked)  # frames outlive their schedules
-    except IdentifierError as error:
-        raise invalid("schedule_unknown", schedule=asked) from error
-    return window_id(found, date.fromisoformat(day))
-
-
-def profile_of_frames(call: ServiceCall) -> dict[str, str]:
-    """Return the profile that a call names, if any; frames outlive the profiles that they were taken by."""
-    if "profile" not in call.data:
-        return {}
-    profile = subentry_named(entry_of(call.hass), SUBENTRY_PROFILE, call.data["profile"])
-    return {"profile": str(profile.unique_id) if profile else call.data["profile"]}
-
-
-def span_of(call: ServiceCall, camera: CameraFacts) -> dict[str, Any]:
-    """Return the span that a call names as the processor wants it; none is the newest day with frames."""
-    if "end" in call.data and "start" not in call.data:
-        raise invalid("span_needs_start")
-    if "start" in call.data:
-        if "end" not in call.data:
-            raise invalid("span_needs_end")
-        if "schedule" in call.data:
-            raise invalid("span_and_schedule")
-        start, end = (to_bridge(camera.clock, dt_util.as_utc(call.data[key])) for key in ("start", "end"))
-        if end - start <= timedelta(0):
-            raise invalid("span_backwards")
-        span = {"from": format_time(start), "to": format_time(end)}
-    else:
-        day = day_of(call, camera)
-        span = {"day": day}
-        if "schedule" in call.data:
-            span["window"] = window_of(call, day)
-    return span | profile_of_frames(call)
 
 
 async def async_ask_processor(

@@ -21,16 +21,11 @@ from .base import (
     camera_of,
     client_of,
     coordinator_of,
-    day_of,
     invalid,
-    local_day,
-    profile_of_frames,
-    span_fields,
-    span_of,
     untold,
     whole,
-    window_of,
 )
+from .spans import async_day_of, async_span_of, local_day, span_fields
 
 LIST_FRAMES_SCHEMA = probatio.Schema(
     {
@@ -50,9 +45,7 @@ async def async_list_frames(call: ServiceCall) -> ServiceResponse:
     coordinator = coordinator_of(call.hass)
     camera = camera_of(call, coordinator)
     client = client_of(coordinator)
-    query = {"day": day_of(call, camera), **profile_of_frames(call)}
-    if "schedule" in call.data:
-        query["window"] = window_of(call, query["day"])
+    query = await async_day_of(call, camera)
     if "cursor" in call.data:
         query["cursor"] = call.data["cursor"]
     try:
@@ -75,7 +68,7 @@ async def async_export_frames(call: ServiceCall) -> ServiceResponse:
     """Have a span's frames put into a folder of their own; answer with where that is."""
     coordinator = coordinator_of(call.hass)
     camera = camera_of(call, coordinator)
-    args = {"camera": str(camera.name), **span_of(call, camera)}
+    args = {"camera": str(camera.name), **await async_span_of(call, camera)}
     answer = await async_ask_processor(coordinator, "export", args)
     export = answered(answer, "export")
     answer["media_content_id"] = await _in_media(coordinator, Path(export).name)

@@ -23,11 +23,10 @@ from .base import (
     coordinator_of,
     invalid,
     limit_s,
-    span_fields,
-    span_of,
     untold,
     within,
 )
+from .spans import async_span_of, span_fields
 
 MOST_CAMERAS = 9
 """That a film shows side by side."""
@@ -61,7 +60,7 @@ _PASSED_ON = ("recipe", "parameters", "size", "also_sizes", "codec", "rate", "le
 async def async_render(call: ServiceCall) -> ServiceResponse:
     """Have a film made; answer with the job, with the film where the caller waits, or with a prediction."""
     coordinator = coordinator_of(call.hass)
-    args = _wish(call, coordinator)
+    args = await _async_wish(call, coordinator)
     if call.data["dry_run"]:
         return await async_ask_processor(coordinator, "render", {**args, "dry_run": True}, _PREDICTION_S)
     wait_s = call.data["wait_s"]
@@ -97,7 +96,7 @@ async def async_cancel_render(call: ServiceCall) -> ServiceResponse:
         raise translated(error, "processor") from error
 
 
-def _wish(call: ServiceCall, coordinator: SkylapseCoordinator) -> dict[str, Any]:
+async def _async_wish(call: ServiceCall, coordinator: SkylapseCoordinator) -> dict[str, Any]:
     """Return what the processor is asked for: the film of one camera, or of several side by side."""
     cameras = [camera_named(call.hass, coordinator, asked) for asked in call.data[ATTR_CAMERA]]
     if len(cameras) > 1:
@@ -105,7 +104,7 @@ def _wish(call: ServiceCall, coordinator: SkylapseCoordinator) -> dict[str, Any]
     names = [str(camera.name) for camera in cameras]
     whom = {"cameras": names} if len(names) > 1 else {"camera": names[0]}
     wanted = {key: call.data[key] for key in _PASSED_ON if key in call.data}
-    return {**whom, **span_of(call, cameras[0]), **wanted}
+    return {**whom, **await async_span_of(call, cameras[0]), **wanted}
 
 
 def _check_grid(call: ServiceCall) -> None:
