@@ -375,10 +375,10 @@ async def test_a_restart_neither_repeats_nor_skips_a_picture(
     await house.start()
     await house.photograph(3)
     assert len(reel.bookmarks) == 2
-    await everything_shows_one_picture_after_the_other(house, at_least=8)
+    await check_that_each_picture_comes_once(house, at_least=8)
 
 
-async def everything_shows_one_picture_after_the_other(house: House, *, at_least: int) -> None:
+async def check_that_each_picture_comes_once(house: House, *, at_least: int) -> None:
     """See that what was taken by now arrives, and repeats and skips no picture of the reel."""
     assert house.bridge is not None
     taken = (await house.bridge._outbox.run(lambda spool: spool.counts("west"))).captured
@@ -400,7 +400,7 @@ async def test_a_folder_goes_on_where_it_was_after_a_restart(house: House, tmp_p
         await house.stop()
         await house.start()
     await house.photograph(2)
-    await everything_shows_one_picture_after_the_other(house, at_least=8)
+    await check_that_each_picture_comes_once(house, at_least=8)
 
 
 async def test_a_bug_ends_the_bridge_instead_of_hiding(house: House, moody: MoodyCamera) -> None:

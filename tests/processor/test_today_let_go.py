@@ -44,7 +44,7 @@ async def grow(service: Service, client: Client, frames: int) -> None:
     """Deliver a day, and wait until all is rehearsed that can be; nobody looks at it."""
     await deliver(client, *range(1, frames + 1))
     ready = (frames - AHEAD) % GROUP // STEP * STEP
-    await until(partial(rests, service, ready), timeout_s=30)
+    await until(partial(rests, service, ready))
 
 
 def rests(service: Service, ready: int) -> bool:
@@ -60,7 +60,7 @@ def knows(service: Service, window: Window) -> bool:
 async def go_on(client: Client) -> None:
     """Deliver a frame of the next day."""
     await deliver(client, 99, day=NEXT_DAY)
-    await until(partial(shows, client, 1), timeout_s=20)
+    await until(partial(shows, client, 1))
 
 
 def files(service: Service) -> list[Path]:
@@ -100,9 +100,9 @@ async def test_after_the_film_nothing_of_it_is_left_but_the_film(served: tuple[S
 async def test_a_frame_that_comes_late_lets_go_of_what_it_makes_wrong(served: tuple[Service, Client]) -> None:
     service, client = served
     await deliver(client, *(seq for seq in range(1, SHORT + 1) if seq != 8))
-    await until(lambda: rehearsed(service) == 2 * STEP, timeout_s=30)
+    await until(lambda: rehearsed(service) == 2 * STEP)
     await deliver(client, 8)
-    await until(lambda: rehearsed(service) == 3 * STEP and not service._today._followers, timeout_s=30)
+    await until(lambda: rehearsed(service) == 3 * STEP and not service._today._followers)
     assert (await asked_for(client, SHORT))[0] == list(range(1, SHORT + 1))
 
 
@@ -123,10 +123,10 @@ async def test_nothing_is_rehearsed_before_the_end_of_a_window_is_near(
             )
             plan = Plan(revision=revision, created_at=START, time_zone="UTC", windows=(window,))
             listener.say(PLAN, plan, bridge="roof", camera="west")
-            await until(partial(knows, service, window), timeout_s=20)
+            await until(partial(knows, service, window))
             await deliver(client, *(range(1, SHORT + 1) if revision == 1 else [SHORT + 1]))
-            await until(partial(shows, client, SHORT + revision - 1), timeout_s=30)
-            await until(partial(rests, service, ready), timeout_s=30)
+            await until(partial(shows, client, SHORT + revision - 1))
+            await until(partial(rests, service, ready))
         assert (await asked_for(client, SHORT + 1))[0] == list(range(1, SHORT + 2))
 
 
@@ -136,7 +136,7 @@ async def test_nothing_is_rehearsed_of_a_film_that_is_rendered_in_the_end(
     service, client = served
     service._today._calibrated = {str(WEST)}
     await deliver(client, *range(1, SHORT + 1))
-    await until(lambda: not service._today._followers, timeout_s=30)
-    await until(partial(shows, client, SHORT), timeout_s=20)
+    await until(lambda: not service._today._followers)
+    await until(partial(shows, client, SHORT))
     assert rehearsed(service) == 0
     assert (await asked_for(client, SHORT))[0] == list(range(1, SHORT + 1))

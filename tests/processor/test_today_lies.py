@@ -44,7 +44,7 @@ async def deliver(client: Client, lights_ev: Mapping[int, float], exposures_us: 
         data = lit(seq, lights_ev.get(seq, 0.0))
         record = record_of(data, seq, exposure_us=exposures_us.get(seq, 1000))
         assert (await client.upload(data, record)).status == 201
-    await until(partial(shows, client, LONG), timeout_s=60)
+    await until(partial(shows, client, LONG))
 
 
 @pytest.mark.parametrize(

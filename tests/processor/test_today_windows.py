@@ -71,9 +71,9 @@ async def test_what_has_grown_of_a_window_that_lasts_is_kept_while_another_one_r
     planned = (window("day", 0, 400, 15.0), window("sunset", FRAMES, FRAMES + 20, 5.0))
     service._store.windows.plan(WEST, planned).result()
     await deliver(client, *range(1, FRAMES), window="day", schedule="day")
-    await until(partial(closes, client, 1), timeout_s=60)
+    await until(partial(closes, client, 1))
     await deliver(client, FRAMES, FRAMES + 1)
-    await until(partial(shows, client, 2), timeout_s=60)
+    await until(partial(shows, client, 2))
     await service.keep_house()
     assert grown(service) == {"day"}
     clock.now += timedelta(hours=4)
@@ -86,10 +86,10 @@ async def test_a_picture_that_is_taken_in_between_begins_no_film_of_its_own(
 ) -> None:
     _service, client = served
     await deliver(client, *range(1, FRAMES))
-    before = await until(partial(shows, client, FRAMES - 1), timeout_s=60)
+    before = await until(partial(shows, client, FRAMES - 1))
     await deliver(client, FRAMES, **BY_HAND)
     await deliver(client, FRAMES + 1)
-    after = await until(partial(shows, client, FRAMES), timeout_s=60)
+    after = await until(partial(shows, client, FRAMES))
     assert (after["film"], after["window"]) == (before["film"], "sunset")
     await deliver(client, FRAMES + 2, **BY_HAND)
     assert (await client.get(TODAY)).value["film"] == before["film"]
@@ -98,7 +98,18 @@ async def test_a_picture_that_is_taken_in_between_begins_no_film_of_its_own(
 async def test_pictures_of_another_day_without_a_window_are_a_film(served: tuple[Service, Client]) -> None:
     _service, client = served
     await deliver(client, 1, 2)
-    await until(partial(shows, client, 2), timeout_s=60)
+    await until(partial(shows, client, 2))
     await deliver(client, 3, captured_at=START + timedelta(hours=13), **BY_HAND)
-    said = await until(partial(shows, client, 1), timeout_s=60)
+    said = await until(partial(shows, client, 1))
     assert said["window"] is None
+
+
+async def test_many_frames_that_are_not_its_own_do_not_hold_it_up(
+    served: tuple[Service, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _service, client = served
+    monkeypatch.setattr("skylapse_processor.today_frames.AT_ONCE", 4)
+    await deliver(client, *range(1, 8))
+    for seq in (8, 9):
+        await deliver(client, seq, window=None, schedule=None, captured_at=START + timedelta(hours=13 + seq))
+    await until(partial(shows, client, 2))
