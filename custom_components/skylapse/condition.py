@@ -18,6 +18,7 @@ from homeassistant.helpers.condition import (
     ConditionCheckParams,
     ConditionConfig,
 )
+from homeassistant.helpers.target import TargetSelection
 from homeassistant.helpers.typing import ConfigType
 
 from .automations import CONF_MEASURE, CONF_SCHEDULE, CONF_THRESHOLD, IDS, cameras_of, check, coordinator_in
@@ -123,7 +124,10 @@ class IsRendering(Condition):
                 probatio.Required(CONF_OPTIONS, default={}): {},
             }
         )
-        return check(hass, schema(config))
+        asked: ConfigType = schema(config)
+        if not TargetSelection(asked.get(CONF_TARGET, {})).has_any_target:
+            asked.pop(CONF_TARGET, None)  # the editor leaves an empty one behind
+        return check(hass, asked)
 
     def __init__(self, hass: HomeAssistant, config: ConditionConfig) -> None:
         """Remember which cameras are meant."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import yaml
@@ -27,13 +27,18 @@ type Asking = Callable[..., Awaitable[Ask]]
 
 @pytest.fixture
 def asking(hass: HomeAssistant) -> Asking:
-    """Set up an automation with one condition, and return what asks whether it lets pass."""
+    """Set up an automation with one condition, and return what asks whether it lets pass.
 
-    async def set_up(condition: str, target: dict[str, Any] | None = None, **options: Any) -> Ask:
+    A target that is False is left out.
+    """
+
+    async def set_up(
+        condition: str, target: dict[str, Any] | Literal[False] | None = None, **options: Any
+    ) -> Ask:
         passed = async_mock_service(hass, "test", "passed")
         row: dict[str, Any] = {"condition": f"skylapse.{condition}", "options": options}
         target = {"entity_id": WEST_EVENTS} if target is None else target
-        row |= {"target": target} if target else {}
+        row |= {} if target is False else {"target": target}
         automation = {
             "id": "one",
             "alias": "one",
@@ -135,10 +140,15 @@ async def test_a_camera_has_enough_light(
     assert await ask() == bool(passes)
 
 
+@pytest.mark.parametrize("nobody", [False, {}, {"area_id": []}])
 async def test_the_processor_is_rendering(
-    hass: HomeAssistant, loaded: MockConfigEntry, processor: Processor, asking: Asking
+    hass: HomeAssistant,
+    loaded: MockConfigEntry,
+    processor: Processor,
+    asking: Asking,
+    nobody: dict[str, Any] | Literal[False],
 ) -> None:
-    ask = await asking("is_rendering", {})
+    ask = await asking("is_rendering", nobody)
     assert not await ask()
     await processor.arrive()
     assert not await ask()
