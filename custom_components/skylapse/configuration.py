@@ -59,17 +59,13 @@ def read_configuration(hass: HomeAssistant, entry: ConfigEntry) -> Configuration
             left_out.add(profile_id)
     usable = specs.keys() - left_out
     unusable = tuple(each for each in kept.values() if not usable >= set(each.profiles))
-    lines = (
-        f"Schedule {each.id} is left out: it names no usable {sorted(set(each.profiles) - usable)}"
-        for each in unusable
-    )
     return Configuration(
         profiles=specs,
         left_out=frozenset(left_out),
         schedules=tuple(each for each in kept.values() if each not in unusable),
         unusable_schedules=unusable,
         place=read_place(hass),
-        faults=(*faults, *unread, *lines),
+        faults=(*faults, *unread),
     )
 
 

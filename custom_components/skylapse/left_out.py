@@ -28,15 +28,20 @@ class LeftOut:
     @callback
     def async_tell(self, configuration: Configuration, ledger: Ledger) -> None:
         """Tell of what is left out now: a line for what is new, a repair for each schedule that is on."""
-        for fault in configuration.faults:
+        idle = {each.id: each for each in configuration.unusable_schedules if each.enabled}
+        missed = {each: ", ".join(configuration.missed_by([idle[each]], ledger)) for each in idle}
+        lines = [
+            f"Schedule {idle[each].name} is left out: gone or cannot be used: {profiles}"
+            for each, profiles in missed.items()
+        ]
+        faults = dict.fromkeys((*configuration.faults, *lines))
+        for fault in faults:
             if fault not in self._faults:
                 LOGGER.warning("%s", fault)
-        self._faults = frozenset(configuration.faults)
-        idle = {each.id: each for each in configuration.unusable_schedules if each.enabled}
+        self._faults = frozenset(faults)
         self._forget(self._told - idle.keys())
-        for schedule in idle.values():
-            profiles = ", ".join(configuration.missed_by([schedule], ledger))
-            async_set_issue(self.hass, True, ISSUE, schedule.id, name=schedule.name, profiles=profiles)
+        for each, profiles in missed.items():
+            async_set_issue(self.hass, True, ISSUE, each, name=idle[each].name, profiles=profiles)
         self._told = set(idle)
 
     @callback

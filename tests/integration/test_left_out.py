@@ -64,7 +64,7 @@ async def test_what_a_deleted_profile_stops_is_told_of_and_shown_nowhere_as_if_i
     assert state(hass, "calendar.timelapse_windows").attributes["message"] == "Hourly"
     for ev in (1.0, 1.1):
         await edit(hass, spoken, "a", ev=ev)
-    assert caplog.text.count("Schedule sunset is left out: it names no usable ['f']") == 1
+    assert caplog.text.count("Schedule Sunset is left out: gone or cannot be used: Mountain spot") == 1
 
 
 async def test_profiles_are_called_by_name_whether_they_are_gone_or_only_of_no_use(
@@ -105,11 +105,13 @@ async def test_it_goes_when_the_schedule_is_put_right_by_its_form(
 
 
 async def test_nobody_is_told_of_a_schedule_that_is_off_or_gone_or_of_an_entry_that_is_not_loaded(
-    hass: HomeAssistant, spoken: MockConfigEntry
+    hass: HomeAssistant, spoken: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
     await edit(hass, spoken, "hourly", profiles=["a"])
-    await delete(hass, spoken, "f")
     await edit(hass, spoken, "sunset", enabled=False)
+    await delete(hass, spoken, "f")
+    assert "Schedule Sunrise is left out" in caplog.text
+    assert "unset is left out" not in caplog.text
     assert issues(hass) == {"schedule_unusable_sunrise", "schedule_unusable_daytime"}
     await delete(hass, spoken, "sunrise")
     assert issues(hass) == {"schedule_unusable_daytime"}
