@@ -83,11 +83,12 @@ class WindowCalendar(CalendarEntity):
     async def async_get_events(
         self, hass: HomeAssistant, start_date: datetime, end_date: datetime
     ) -> list[CalendarEvent]:
-        """Return the windows that touch a span."""
+        """Return the windows that touch a span, from the day on that the entry was made."""
         ended = {
             str(camera.name): camera.state.ended_windows if camera.state is not None else ()
             for camera in self.specs.cameras
         }
+        created_at = min(self.specs.entry.created_at, dt_util.utcnow())
         found = await hass.async_add_executor_job(
             occasions,
             self.specs.effective,
@@ -95,7 +96,7 @@ class WindowCalendar(CalendarEntity):
             read_place(hass),
             dt_util.as_utc(start_date),
             dt_util.as_utc(end_date),
-            min(self.specs.entry.created_at, dt_util.utcnow()),
+            dt_util.as_utc(dt_util.start_of_local_day(dt_util.as_local(created_at))),
         )
         return [self._event(each) for each in found]
 
