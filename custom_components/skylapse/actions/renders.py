@@ -109,9 +109,10 @@ async def _async_wish(call: ServiceCall, coordinator: SkylapseCoordinator) -> di
 
 def _check_grid(call: ServiceCall) -> None:
     """Raise where a film of several cameras is to have what only that of one camera can have."""
-    for field in ("schedule", "profile"):
-        if field in call.data:
-            raise invalid(f"cameras_and_{field}")
+    if "schedule" in call.data:
+        raise invalid("cameras_and_schedule")
+    if "profile" in call.data:
+        raise invalid("cameras_and_profile")
     if call.data.get("also_sizes"):
         raise invalid("cameras_and_also_sizes")
 
