@@ -43,6 +43,23 @@ def keograms(count: int, **changes: Any) -> list[Result]:
 # ---------------------------------------------------------------- results
 
 
+@pytest.mark.parametrize(
+    ("kind", "told", "shown"),
+    [
+        ("keogram", "West · Keogram · 2026-06-21", "Keogram 2026-06-21 · West"),
+        ("startrail", "West · Star trail · 2026-06-21", "Star trail 2026-06-21 · West"),
+        ("keogram_year", "West · Keogram of the year · 2026", "2026 · West · Keogram of the year"),
+        ("best_frame", "West · Best frame 21:04 · 2026-06-21", "Best frame 21:04 · West · 2026-06-21"),
+        ("keogram", "What somebody called it", "What somebody called it"),
+    ],
+)
+async def test_what_tells_results_apart_stands_where_no_grid_cuts_it(
+    hass: HomeAssistant, spoken: MockConfigEntry, processor: Processor, kind: Any, told: str, shown: str
+) -> None:
+    await processor.result(replace(KEOGRAM, kind=kind, title=told))
+    assert (await browse(hass, KEOGRAM_URI)).title == shown
+
+
 async def test_results_come_and_go_as_they_are_told(
     hass: HomeAssistant, spoken: MockConfigEntry, processor: Processor
 ) -> None:
@@ -56,9 +73,9 @@ async def test_results_come_and_go_as_they_are_told(
     assert titles(root)[3:] == ["Keograms", "Keograms of years", "Star trails", "Best frames"]
     assert all(child.thumbnail for child in root.children[3:])
     keogram = (await browse(hass, root.children[3].media_content_id)).children[0]
-    assert (keogram.title, keogram.media_content_id) == ("21 June 2026 · West · Keogram", KEOGRAM_URI)
+    assert (keogram.title, keogram.media_content_id) == ("Keogram 21 June 2026 · West", KEOGRAM_URI)
     assert (keogram.media_class, keogram.can_play) == (MediaClass.IMAGE, True)
-    assert (await browse(hass, KEOGRAM_URI)).title == "21 June 2026 · West · Keogram"
+    assert (await browse(hass, KEOGRAM_URI)).title == "Keogram 21 June 2026 · West"
     await processor.result(replace(KEOGRAM, change="changed", title="Grown", frames=300))
     grown = await browse(hass, KEOGRAM_URI)
     assert (grown.title, grown.thumbnail == keogram.thumbnail) == ("Grown", False)
@@ -73,7 +90,7 @@ async def test_results_that_were_made_unheard_are_in_the_processors_list(
     hass: HomeAssistant, loaded: MockConfigEntry, processor_server: FakeProcessor
 ) -> None:
     processor_server.put(KEOGRAM)
-    assert titles(await browse(hass, f"{SOURCE}/keograms")) == ["21 June 2026 · West · Keogram"]
+    assert titles(await browse(hass, f"{SOURCE}/keograms")) == ["Keogram 21 June 2026 · West"]
 
 
 async def test_a_result_that_does_not_fit_is_said(
