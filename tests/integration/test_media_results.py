@@ -239,7 +239,7 @@ async def test_the_frames_of_an_ab_test_lie_side_by_side(
 async def test_the_arms_of_an_ab_test_of_one_profile_are_called_by_what_was_changed(
     hass: HomeAssistant, spoken: MockConfigEntry
 ) -> None:
-    changes = ({}, {"ev": -1.0, "kelvin": 4500})
+    changes: tuple[dict[str, Any], ...] = ({}, {"ev": -1.0, "kelvin": 4500})
     spoken.runtime_data.ab_tester.shelf.put(compared(changes=changes))
     assert titles(await browse(hass, TEST_URI))[:2] == [
         "20:00:15 · A · Mountain spot",
