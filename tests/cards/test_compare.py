@@ -11,11 +11,13 @@ ARMS = ["Balanced adaptive", "Balanced adaptive · Warm curve", "Balanced adapti
 SHOW = """([hass, tests, config]) => {
   hass.callWS = async (asked) => {
     if (asked.type === "media_source/resolve_media") {
-      return { url: "/no-picture" };
+      window.signed = (window.signed || 0) + 1;
+      return { url: `/no-picture?signed=${window.signed}` };
     }
     window.asked = asked;
     return { tests: tests.filter((test) => !asked.camera || test.camera === asked.camera) };
   };
+  window.connection = hass.connection = new EventTarget();
   const card = document.createElement("skylapse-compare-card");
   card.setConfig(config);
   card.hass = hass;
@@ -133,6 +135,20 @@ async def test_a_test_that_is_not_there_is_said_and_another_one_can_be_chosen(pa
     await card.get_by_label("Test").select_option("warmer-evenings")
     await expect(card.locator("thead th")).to_have_count(3)
     await expect(card.get_by_text("There is no A/B test nix here.")).to_have_count(0)
+
+
+async def test_pictures_are_signed_anew_when_home_assistant_is_back(page: Page) -> None:
+    card = await shown(page, [ab_test("Warmer evenings")], device="west")
+    over, later = card.locator("img.over"), card.get_by_role("button", name="Later")
+    await expect(over).to_have_attribute("src", "/no-picture?signed=1")
+    await later.click()
+    await expect(over).to_have_attribute("src", "/no-picture?signed=2")
+    await card.get_by_role("button", name="Earlier").click()
+    await expect(card.get_by_text("Pair 2 / 3")).to_be_visible()
+    assert await page.evaluate("signed") == 2
+    await page.evaluate("connection.dispatchEvent(new Event('ready'))")
+    await later.click()
+    await expect(over).to_have_attribute("src", "/no-picture?signed=3")
 
 
 async def test_the_editor_offers_tests_by_their_names(page: Page) -> None:

@@ -40,6 +40,7 @@ export class Card extends HTMLElement {
     super();
     this.attachShadow({ mode: "open" });
     this._shown = new Map();
+    this._whenBack = () => this._renew();
   }
 
   setConfig(config) {
@@ -68,6 +69,10 @@ export class Card extends HTMLElement {
     this._update();
   }
 
+  disconnectedCallback() {
+    this._listen(null);
+  }
+
   getCardSize() {
     return 8;
   }
@@ -80,12 +85,22 @@ export class Card extends HTMLElement {
     if (!this._config || !this._hass || !this.isConnected) {
       return;
     }
+    this._listen(this._hass.connection);
     if (!this._built) {
       this._built = true;
       this._shown.clear();
       this._build();
     }
     this._show();
+  }
+
+  /* Home Assistant that was started again takes no address that it had signed before. */
+  _listen(connection) {
+    if (this._connection !== connection) {
+      this._connection?.removeEventListener("ready", this._whenBack);
+      connection?.addEventListener("ready", this._whenBack);
+      this._connection = connection;
+    }
   }
 
   /* Put the card's frame and style into the page. */

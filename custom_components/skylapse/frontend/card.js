@@ -5,7 +5,7 @@ import { DIAL_STYLE, drawDial } from "./dial.js";
 import { fire, h, icon, show } from "./dom.js";
 import { bridgeOf, cameraOf, camerasOf, connectionOf, deviceOf, entityOf, isAway, known, processorOf } from "./house.js";
 import { cardForm, PARTS } from "./forms.js";
-import { makePlayer, makeRefusal, STAGE_STYLE } from "./player.js";
+import { filmsOf, makePlayer, makeRefusal, refusalOf, STAGE_STYLE } from "./player.js";
 import { drawTrace, figuresOf, remember, TRACE_STYLE } from "./trace.js";
 import { clock, inLocalTime, say } from "./words.js";
 
@@ -37,6 +37,7 @@ export class SkylapseCard extends Card {
   }
 
   disconnectedCallback() {
+    super.disconnectedCallback();
     clearInterval(this._ticking);
     this._stopFilm();
   }
@@ -117,7 +118,9 @@ export class SkylapseCard extends Card {
       show(this._title, name);
     }
     this._showViews();
-    this._showStage(name);
+    if (this._view === "frame") {
+      this._showFrame(name);
+    }
     this._showBadges();
     this._showTroubles();
     this._showButtons();
@@ -159,20 +162,7 @@ export class SkylapseCard extends Card {
     this._show();
   }
 
-  _showStage(name) {
-    if (this._view === "film") {
-      if (Date.now() - this._playedAt > FILM_ANEW_MS) {
-        this._shown.delete("stage");
-      }
-      this._film = this._state("sensor", "frames_today")?.attributes.film ?? this._film;
-      if (isAway(this._hass, processorOf(this._hass))) {
-        this._asked = null;
-        this._say(this.said.filmAway);
-      } else if (this._isNew("stage", ["film", this._device, this._film, this._hass.language])) {
-        this._playFilm();
-      }
-      return;
-    }
+  _showFrame(name) {
     const entity = this._entity("image", "latest_frame");
     const state = known(this._hass, entity);
     const path = state?.attributes.entity_picture;
@@ -240,43 +230,52 @@ export class SkylapseCard extends Card {
     next.src = this._hass.hassUrl ? this._hass.hassUrl(wanted) : wanted;
   }
 
+  _keepFilm(now) {
+    this._film = this._state("sensor", "frames_today")?.attributes.film ?? this._film;
+    if (isAway(this._hass, processorOf(this._hass))) {
+      this._asked = null;
+      this._say(this.said.filmAway);
+    } else if (this._isNew("stage", ["film", this._device, this._film, this._hass.language]) || now - this._playedAt > FILM_ANEW_MS) {
+      this._playFilm();
+    }
+  }
+
+  _renew() {
+    this._playedAt = 0;
+  }
+
   async _playFilm(isAsked = false) {
     const t = this.said;
     const asked = (this._asked = Symbol("film"));
     this._playedAt = Date.now();
-    const last = this._state("sensor", "last_film");
-    const choices = [[`media-source://skylapse/today/${this._camera.camera}`, t.today]];
-    if (last?.attributes.media_content_id) {
-      choices.push([last.attributes.media_content_id, last.attributes.title]);
-    }
+    const films = filmsOf(this._camera, this._state("sensor", "last_film"), t);
     const shown = this._stage.querySelector(":scope > img");
     if (!shown && (isAsked || !this._stage.querySelector(".retry"))) {
       show(this._stage, h("p", { class: "message" }, t.loading));
     }
-    let failure = null;
-    for (const [mediaId, title] of choices) {
-      try {
-        const player = await makePlayer(this._hass, mediaId, `${this._camera.name}: ${title}`, shown);
-        if (this._asked === asked) {
-          if (player !== shown) {
-            this._pause = 0;
-            show(this._stage, player);
-          }
-          if (player.localName === "img") {
-            this._playSoon();
-          }
-        }
+    try {
+      const player = await makePlayer(this._hass, films, shown);
+      if (this._asked !== asked) {
         return;
-      } catch (error) {
-        failure = failure || error;
       }
+      if (player !== shown) {
+        this._pause = 0;
+        show(this._stage, player);
+      }
+      if (player.localName === "img") {
+        this._playSoon();
+      }
+    } catch (error) {
+      await this._refuseFilm(asked, error);
     }
-    const reason = await reasonOf(this._hass, failure);
+  }
+
+  async _refuseFilm(asked, failure) {
+    const t = this.said;
+    const words = await refusalOf(this._hass, t, failure);
     if (this._asked !== asked) {
       return;
     }
-    const isMissing = failure.code === "resolve_media_failed" || failure.code === "not_found";
-    const words = isMissing ? t.noFilmToday : say(t.filmFails, { reason });
     this._playSoon();
     if (this._stage.querySelector(".message > p")?.textContent !== words) {
       show(this._stage, makeRefusal(words, t.retry, () => this._playFilm(true)));
@@ -407,6 +406,9 @@ export class SkylapseCard extends Card {
       return;
     }
     const now = Date.now();
+    if (this._view === "film" && this._has("film")) {
+      this._keepFilm(now);
+    }
     if (this._has("dial")) {
       this._keepDay(now);
     }

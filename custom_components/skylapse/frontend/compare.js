@@ -65,7 +65,13 @@ export class SkylapseCompareCard extends Card {
   }
 
   disconnectedCallback() {
+    super.disconnectedCallback();
     clearInterval(this._ticking);
+    this._renew();
+  }
+
+  _renew() {
+    this._urls?.clear();
   }
 
   _build() {

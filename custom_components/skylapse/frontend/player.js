@@ -1,6 +1,8 @@
 /* Where a camera's picture and its film are shown: the film that grows by Home Assistant's own player of playlists. */
 
+import { reasonOf } from "./base.js";
 import { h } from "./dom.js";
+import { say } from "./words.js";
 
 const PATIENCE_MS = 8000;
 const PLAYLIST = "application/x-mpegURL";
@@ -32,8 +34,29 @@ async function hasPlayer() {
 
 const pathOf = (url) => new URL(url, document.baseURI).pathname;
 
-/* Make an element that plays media of the source; a picture that `shown` shows already stays what it is. */
-export async function makePlayer(hass, mediaId, label, shown) {
+/* The films of a camera that may be shown and what they are called: that of today, else the last one. */
+export function filmsOf(camera, last, t) {
+  const films = [[`media-source://skylapse/today/${camera.camera}`, t.today]];
+  if (last?.attributes.media_content_id) {
+    films.push([last.attributes.media_content_id, last.attributes.title]);
+  }
+  return films.map(([mediaId, title]) => [mediaId, `${camera.name}: ${title}`]);
+}
+
+/* Make an element that plays the first of these films that is there; a picture that `shown` shows already stays. */
+export async function makePlayer(hass, films, shown) {
+  let failure = null;
+  for (const [mediaId, label] of films) {
+    try {
+      return await makeOne(hass, mediaId, label, shown);
+    } catch (error) {
+      failure = failure || error;
+    }
+  }
+  throw failure;
+}
+
+async function makeOne(hass, mediaId, label, shown) {
   const media = await hass.callWS({ type: "media_source/resolve_media", media_content_id: mediaId });
   const url = hass.hassUrl ? hass.hassUrl(media.url) : media.url;
   const moves = !window.matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -52,6 +75,12 @@ export async function makePlayer(hass, mediaId, label, shown) {
   const video = h("video", { src: url, controls: true, playsinline: true, autoplay: moves, "aria-label": label });
   video.muted = true;
   return video;
+}
+
+/* Say why no film is shown. */
+export async function refusalOf(hass, t, failure) {
+  const isMissing = failure.code === "resolve_media_failed" || failure.code === "not_found";
+  return isMissing ? t.noFilmToday : say(t.filmFails, { reason: await reasonOf(hass, failure) });
 }
 
 /* Make words that stand where the film would be, and a button. */
