@@ -167,7 +167,7 @@ class Today:
         if live is None or live.spec.camera != camera:
             raise NotFoundError(f"{camera} has no film {film[:80]} of today")
         await self.show(live)
-        is_over = live.ended or live is not current
+        is_over = live.reel.ended or (live is not current and not await self._lasts(live.spec))
         return today_show.playlist(film, live.reel, live.parts, pace_of(live.spec), ended=is_over)
 
     async def segment(self, camera: CameraName, name: str, parts: str) -> bytes:
@@ -242,7 +242,7 @@ class Today:
                 keep = (
                     (camera, *key) in current
                     or window in unmade
-                    or await asyncio.to_thread(self._may_go_on, *window)
+                    or await asyncio.to_thread(self._may_go_on, camera, *key)
                 )
             if not keep:
                 if (live := self._current.get(camera)) is not None and live.spec.film == folder.name:
@@ -252,13 +252,18 @@ class Today:
                     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         over = [live for live in self._lives.values() if live.ended and live not in self._current.values()]
         for live in over:
+            if await self._lasts(live.spec):
+                continue  # somebody may be watching the end of it
             live.kept, live.so_far, live.known, live.parts, live.rehearsed = {}, {}, {}, [], []
             if live.reel.format is None:
                 self._lives.pop(live.spec.film, None)  # no folder: no segment of it was ever closed
 
-    def _may_go_on(self, camera: CameraName, day: str, window: str) -> bool:
+    async def _lasts(self, spec: RenderSpec) -> bool:
+        return await asyncio.to_thread(self._may_go_on, spec.camera, spec.day, spec.window)
+
+    def _may_go_on(self, camera: CameraName, day: str, window: str | None) -> bool:
         """Tell whether a window lasts while another one rules, or ended so lately that nobody has said so."""
-        ends_at = self._frames.ends_at(camera, day, window)
+        ends_at = self._frames.ends_at(camera, day, window) if window is not None else None
         return ends_at is not None and self._believable(camera) - AHEAD_AT_MOST < ends_at + _TOLD_LATE
 
     async def _follow(self, camera: CameraName) -> None:

@@ -24,7 +24,7 @@ from .today_plan import AHEAD, GROUP
 
 AT_ONCE = 4 * GROUP + AHEAD
 """How many frames are asked of the catalogue at once; a film further behind is rendered."""
-_IN_BETWEEN = timedelta(hours=12)
+_IN_BETWEEN = timedelta(hours=36)
 """For so long after a window's last frame, frames without a window are none of a film."""
 
 

@@ -367,7 +367,7 @@ async def test_two_profiles_a_day_without_windows_and_another_size(served: tuple
     assert said["profile"] == "g"
     assert seen((await client.get(said["video"])).body)[0] == [2, 4, 6, 8]
     for seq, data in ((9, picture(9, size=(320, 90))), (10, picture(10))):
-        at = {"day": "2026-06-02", "captured_at": START + timedelta(days=1, seconds=seq)}
+        at = {"day": "2026-06-02", "captured_at": START + timedelta(days=2, seconds=seq)}
         record = record_of(data, seq, window=None, schedule=None, **at)
         assert (await client.upload(data, record)).status == 201
     said = await until(partial(shows, client, 2))

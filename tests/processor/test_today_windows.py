@@ -15,7 +15,7 @@ from tests.support.waiting import until
 from .client import Client
 from .conftest import serving, write_config
 from .frames_made import DAY, START
-from .test_today import TODAY, closes, deliver, shows
+from .test_today import TODAY, closes, deliver, playlist, shows
 
 WEST = CameraName.parse("roof/west")
 FRAMES = 60
@@ -81,6 +81,21 @@ async def test_what_has_grown_of_a_window_that_lasts_is_kept_while_another_one_r
     assert grown(service) == set(), "nobody has said that its film is to be made"
 
 
+async def test_a_film_is_not_over_while_its_window_lasts_and_another_one_rules(
+    served: tuple[Service, Client], clock: Hand
+) -> None:
+    service, client = served
+    planned = (window("day", 0, 400, 15.0), window("sunset", FRAMES, FRAMES + 20, 5.0))
+    service._store.windows.plan(WEST, planned).result()
+    await deliver(client, 1, 2, window="day", schedule="day")
+    before = await until(partial(shows, client, 2))
+    await deliver(client, FRAMES)
+    await until(partial(shows, client, 1))
+    assert not (await playlist(client, before["film"])).endswith("#EXT-X-ENDLIST\n")
+    clock.now += timedelta(hours=4)
+    assert (await playlist(client, before["film"])).endswith("#EXT-X-ENDLIST\n")
+
+
 async def test_a_picture_that_is_taken_in_between_begins_no_film_of_its_own(
     served: tuple[Service, Client],
 ) -> None:
@@ -95,21 +110,25 @@ async def test_a_picture_that_is_taken_in_between_begins_no_film_of_its_own(
     assert (await client.get(TODAY)).value["film"] == before["film"]
 
 
-async def test_pictures_of_another_day_without_a_window_are_a_film(served: tuple[Service, Client]) -> None:
+async def test_pictures_of_another_day_without_a_window_are_a_film(
+    served: tuple[Service, Client], clock: Hand
+) -> None:
     _service, client = served
+    clock.now += timedelta(hours=48)
     await deliver(client, 1, 2)
     await until(partial(shows, client, 2))
-    await deliver(client, 3, captured_at=START + timedelta(hours=13), **BY_HAND)
+    await deliver(client, 3, captured_at=START + timedelta(hours=37), **BY_HAND)
     said = await until(partial(shows, client, 1))
     assert said["window"] is None
 
 
 async def test_many_frames_that_are_not_its_own_do_not_hold_it_up(
-    served: tuple[Service, Client], monkeypatch: pytest.MonkeyPatch
+    served: tuple[Service, Client], clock: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _service, client = served
+    clock.now += timedelta(hours=48)
     monkeypatch.setattr("skylapse_processor.today_frames.AT_ONCE", 4)
     await deliver(client, *range(1, 8))
     for seq in (8, 9):
-        await deliver(client, seq, window=None, schedule=None, captured_at=START + timedelta(hours=13 + seq))
+        await deliver(client, seq, window=None, schedule=None, captured_at=START + timedelta(hours=37 + seq))
     await until(partial(shows, client, 2))

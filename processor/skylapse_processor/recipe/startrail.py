@@ -24,9 +24,11 @@ from .plan import Plan, pick
 
 SUN_BELOW_DEG = -12.0
 BRIGHTER_EV = 1.0
-NIGHT_EV = 18.0
+NIGHT_EV = 17.9
 """As `ExposureFacts.exposure_ev`: a second at ISO 100 and f/2. The day and dusk have less."""
 _NEARLY_EV = 3.0
+_USUAL = 0.9
+"""Of the long exposures so many are no longer than a night's: one by hand may be ten times as long."""
 _FEWEST = 2
 
 
@@ -93,8 +95,8 @@ def dark(plan: Plan, sun_below_deg: float, brighter_ev: float) -> NDArray[np.int
     night = sun <= sun_below_deg
     if np.isnan(sun).all():
         night = np.isnan(exposure)
-        if not night.all():
-            night |= exposure >= max(NIGHT_EV, float(np.nanmax(exposure)) - _NEARLY_EV)
+        if (long := exposure[exposure >= NIGHT_EV]).size:
+            night |= exposure >= max(NIGHT_EV, float(np.quantile(long, _USUAL, method="lower")) - _NEARLY_EV)
     bright = plan.log_mean
     if np.isfinite(bright[night]).any():
         limit = float(np.nanmedian(bright[night])) + brighter_ev

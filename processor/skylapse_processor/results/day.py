@@ -24,6 +24,9 @@ from .ledger import ROWS, Entry, Ledger
 
 _LEDGER, _TRAIL = "columns.state", "trail.state"
 
+Judged = tuple[float, dict[str, Any]]
+"""When a frame was taken, in seconds since 1970, and what it is worth as a part of a sunset."""
+
 
 class Day:
     """What frames of one day have given so far. One thread at a time."""
@@ -32,7 +35,7 @@ class Day:
         """Remember."""
         self.camera = camera
         self.day = day
-        self._judged: list[tuple[float, dict[str, Any]]] = []
+        self._judged: list[Judged] = []
         self._layout = layout
         self._folder = layout.growing(camera, day, _LEDGER).parent
         self.ledger = Ledger(self._folder / _LEDGER)
@@ -62,9 +65,10 @@ class Day:
         elevation = record.sun_elevation_deg if record else None
         shape = look(data, str(frame.name))
         pixels = _scaled(data, shape, min(1.0, ROWS / shape.height), str(frame.name))
+        judged: list[Judged] = []
         if elevation is not None and sunset.LOWEST_DEG <= elevation <= sunset.HIGHEST_DEG:
-            parts = sunset.judge(pixels, curve)
-            self._judged.append((frame.name.captured_at.timestamp(), sunset.judged(frame.name.stem, parts)))
+            worth = sunset.judged(frame.name.stem, sunset.judge(pixels, curve))
+            judged.append((frame.name.captured_at.timestamp(), worth))
         starry = startrail.is_night(elevation, figures_of(frame)) and self._brighten(data, shape, frame)
         column = keogram.column(pixels, curve)
         self.ledger.add(
@@ -79,6 +83,7 @@ class Day:
                 column=column,
             )
         )
+        self._judged += judged
         return True
 
     def evening(self) -> list[dict[str, Any]]:
@@ -86,16 +91,18 @@ class Day:
 
         Of a single frame nobody knows whether the sun sinks: it waits for a second one.
         """
-        if not self._judged or len(self.ledger) < 2:
-            return []
-        seen = self.ledger.columns()
-        suns_deg = seen.sun_elevation_deg
-        return [each for at_s, each in self._judged if sunset.is_setting(at_s, seen.at_s, suns_deg)]
+        return [each for (_at_s, each), sets in self._known_to_set() if sets]
 
     def evening_noted(self) -> None:
         """Hear that what the evening is worth is kept."""
-        if len(self.ledger) > 1:
-            self._judged = []
+        self._judged = [judged for judged, sets in self._known_to_set() if sets is None]
+
+    def _known_to_set(self) -> list[tuple[Judged, bool | None]]:
+        if not self._judged:
+            return []
+        seen = self.ledger.columns()
+        suns_deg = seen.sun_elevation_deg
+        return [(judged, sunset.is_setting(judged[0], seen.at_s, suns_deg)) for judged in self._judged]
 
     def sync(self) -> None:
         """Make all that was taken in durable: the trail before the ledger that says what it holds."""

@@ -82,11 +82,11 @@ def judge(pixels: Pixels, tone_curve: str) -> Parts:
     )
 
 
-def is_setting(at_s: float, times_s: NDArray[np.float64], elevations_deg: NDArray[np.float32]) -> bool:
-    """Tell whether the sun sinks about a time, by the elevations of frames within an hour of it."""
+def is_setting(at_s: float, times_s: NDArray[np.float64], elevations_deg: NDArray[np.float32]) -> bool | None:
+    """Tell whether the sun sinks about a time, by frames within an hour of it; null of one alone."""
     near = (np.abs(times_s - at_s) <= _NEAR_S) & np.isfinite(elevations_deg)
     times, elevations = times_s[near], elevations_deg[near]
-    return bool(((times - times.mean()) * elevations).sum() < 0.0) if len(times) > 1 else False
+    return bool(((times - times.mean()) * elevations).sum() < 0.0) if len(times) > 1 else None
 
 
 def best(judged: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
