@@ -193,7 +193,7 @@ async def test_a_schedule_that_names_a_profile_that_is_gone_is_left_out_with_a_l
     await bridge.arrive()
     assert {window.schedule for window in last(mqtt, PLAN).windows} == {"sunrise", "hourly"}
     assert [profile.id for profile in last(mqtt, SNAPSHOT).profiles] == list("bcdef")
-    assert "Schedule sunset is left out" in caplog.text
+    assert "Schedule Sunset is left out" in caplog.text
     assert "Profile a is left out" in caplog.text
 
 
