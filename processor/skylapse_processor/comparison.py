@@ -130,7 +130,7 @@ Pair = tuple[str, ...]
 
 def pairs_of(arms: Sequence[Sequence[ArmFrame]]) -> tuple[Pair, ...]:
     """Return frames that were taken next to each other, each frame at most once, in order of time."""
-    turns = sorted((shot.at, number, shot.name) for number, arm in enumerate(arms) for shot in arm)
+    turns = sorted((frame.at, number, frame.name) for number, arm in enumerate(arms) for frame in arm)
     if len(arms) < 2 or len(turns) < 2:
         return ()
     spacing = median((later[0] - earlier[0]).total_seconds() for earlier, later in pairwise(turns))

@@ -154,7 +154,7 @@ from dataclasses import replace
 from pathlib import Path
 from skylapse_processor.frames import read_folder
 from skylapse_processor.predict import predict
-from skylapse_processor.request import SIZES, RenderRequest
+from skylapse_processor.request import RenderRequest
 folder, opened = Path(sys.argv[1]), set()
 def hear(event, arguments):
     if event == "open" and str(arguments[0]).endswith(".jpg"):
