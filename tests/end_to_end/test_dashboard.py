@@ -198,9 +198,9 @@ async def test_an_ab_test_is_started_by_its_form_and_stopped(desk: Desk) -> None
     assert added["subentry_type"] == "ab_test"
     (begun,) = (await desk.house.act("list_ab_tests", camera=CAMERA))["tests"]
     assert begun["state"] == "running"
-    assert begun["arms"] == [
-        {"test_id": f"{TEST}-a", "profile": "a"},
-        {"test_id": f"{TEST}-b", "profile": "f"},
+    assert [(arm["test_id"], arm["profile"], arm["label"]) for arm in begun["arms"]] == [
+        (f"{TEST}-a", "a", "Center-weighted auto"),
+        (f"{TEST}-b", "f", "Mountain at noon"),
     ]
 
     async def pairs() -> int:
