@@ -362,8 +362,10 @@ class AbTester:
 
     @callback
     def _adopt(self, test: AbTest, subentry: ConfigSubentry) -> None:
-        """Take a test's name, and while it runs its end, from its subentry."""
+        """Take a test's name, and while it runs its end, from its subentry, and changes that it lacks."""
         changes: dict[str, Any] = {}
+        if not test.changes:
+            changes["changes"] = changes_of(subentry.data["arms"])
         if subentry.title != test.name:
             changes["name"] = subentry.title
         ends_at = ends_at_of(subentry)

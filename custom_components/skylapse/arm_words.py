@@ -47,11 +47,20 @@ def _member(key: str, member: Any, words: Words) -> str:
     """Return one of several: an offset of a bracket, a region or a point of a curve."""
     if not isinstance(member, Mapping):
         return _value(key, member, words)
-    told = {name: _figure(float(figure), words) for name, figure in member.items()}
     if key == "regions":
-        weight = f" ({told['weight']}×)" if "weight" in told else ""
-        return f"{told['left']}–{told['right']} × {told['top']}–{told['bottom']}{weight}"
-    return f"{told['lux']} lx {told['kelvin']} K"
+        left, right, top, bottom = (_told(member, name, words) for name in ("left", "right", "top", "bottom"))
+        weight = f" ({_told(member, 'weight', words)}×)" if "weight" in member else ""
+        return f"{left}–{right} × {top}–{bottom}{weight}"
+    return f"{_told(member, 'lux', words)} lx {_told(member, 'kelvin', words)} K"
+
+
+def _told(member: Mapping[str, Any], name: str, words: Words) -> str:
+    """Return a figure of a region or a point; what is kept and is none is told as it is, or as unknown."""
+    found = member.get(name, "?")
+    try:
+        return _figure(float(found), words)
+    except TypeError, ValueError:
+        return str(found)
 
 
 def _figure(value: float, words: Words, sign: str = "") -> str:
