@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant, SupportsResponse
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
@@ -14,6 +16,7 @@ from probatio import Invalid
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
+from custom_components.skylapse.actions.base import profile_named
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.protocol import topics
 from custom_components.skylapse.protocol.codec import write
@@ -159,11 +162,31 @@ async def test_a_profile_is_known_by_its_name_and_none_that_is_not_there(
     with pytest.raises(ServiceValidationError, match="There is no profile Sharpest") as raised:
         await call(hass, action, camera="roof/west", profile="Sharpest")
     assert raised.value.translation_key == "profile_unknown"
-    task = call(hass, action, camera="roof/west", profile="Mountain spot")
-    command = await sent(mqtt, COMMAND)
-    assert command.args == {"profile": "f"}
-    await bridge.reply(Reply(id=command.id, ok=True, result={"reading": write(READING)}))
-    await task
+    for number, asked in enumerate(("Mountain spot", "F"), start=1):
+        task = call(hass, action, camera="roof/west", profile=asked)
+        command = await sent(mqtt, COMMAND, number)
+        assert command.args == {"profile": "f"}
+        await bridge.reply(Reply(id=command.id, ok=True, result={"reading": write(READING)}))
+        await task
+
+
+@pytest.mark.parametrize(
+    ("asked", "ids"), [("Twin", "one, two"), ("TWIN", "one, two"), ("F", "f, three"), ("One", None)]
+)
+async def test_a_name_that_may_mean_several_profiles_means_none(
+    hass: HomeAssistant, spoken: MockConfigEntry, asked: str, ids: str | None
+) -> None:
+    for profile_id, title in {"one": "Twin", "two": "Twin", "three": "f"}.items():
+        profile = ConfigSubentry(
+            data=MappingProxyType({}), subentry_type="profile", title=title, unique_id=profile_id
+        )
+        hass.config_entries.async_add_subentry(spoken, profile)
+    if ids is None:
+        assert profile_named(spoken, asked).unique_id == "one"
+        return
+    with pytest.raises(ServiceValidationError, match=f"{asked} may mean several: .*, of {ids}") as raised:
+        profile_named(spoken, asked)
+    assert raised.value.translation_key == "name_of_several"
 
 
 @pytest.mark.parametrize("camera", ["image.nothing", "roof/north", "roof", "sensor.house_films", ""])

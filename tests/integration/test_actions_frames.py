@@ -133,7 +133,7 @@ async def test_names_are_meant_in_capitals_or_not_while_that_is_only_one(
     other = next(each for each in spoken.subentries.values() if each.unique_id == "a")
     hass.config_entries.async_update_subentry(spoken, other, title="MOUNTAIN SPOT")
     await hass.async_block_till_done(wait_background_tasks=True)
-    with pytest.raises(ServiceValidationError, match="There is no profile mountain spot"):
+    with pytest.raises(ServiceValidationError, match=r"mountain spot may mean several: .* of a, f"):
         await call(hass, "list_frames", camera="roof/west", profile="mountain spot")
     assert (await call(hass, "list_frames", camera="roof/west", profile="MOUNTAIN SPOT"))["frames"] == []
 

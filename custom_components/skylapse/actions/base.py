@@ -100,15 +100,20 @@ def present_camera_of(call: ServiceCall, coordinator: SkylapseCoordinator) -> Ca
 
 
 def subentry_named(entry: SkylapseConfigEntry, kind: str, asked: str) -> ConfigSubentry | None:
-    """Return the profile or schedule that is meant, by its id or its name.
+    """Return the profile or schedule that is meant, by its id or its name; raise where several may be.
 
-    A name may be written in capitals or not, where that still means only one.
+    Both may be written in capitals or not, where that still means only one.
     """
     found = list(entry.get_subentries_of_type(kind))
-    by_id = next((each for each in found if each.unique_id == asked), None)
-    by_name = by_id or next((each for each in found if each.title == asked), None)
-    alike = [each for each in found if each.title.casefold() == asked.casefold()]
-    return by_name or (alike[0] if len(alike) == 1 else None)
+    folded = asked.casefold()
+    meant = (
+        [each for each in found if each.unique_id == asked]
+        or [each for each in found if each.title == asked]
+        or [each for each in found if folded in (str(each.unique_id).casefold(), each.title.casefold())]
+    )
+    if len(meant) > 1:
+        raise invalid("name_of_several", name=asked, ids=", ".join(str(each.unique_id) for each in meant))
+    return meant[0] if meant else None
 
 
 def profile_named(entry: SkylapseConfigEntry, asked: str) -> ConfigSubentry:
