@@ -49,7 +49,7 @@ def keograms(count: int, **changes: Any) -> list[Result]:
         ("keogram", "West · Keogram · 2026-06-21", "Keogram 2026-06-21 · West"),
         ("startrail", "West · Star trail · 2026-06-21", "Star trail 2026-06-21 · West"),
         ("keogram_year", "West · Keogram of the year · 2026", "2026 · West · Keogram of the year"),
-        ("best_frame", "West · Best frame 21:04 · 2026-06-21", "Best frame 21:04 · West · 2026-06-21"),
+        ("best_frame", "West · Best frame 21:04 · 2026-06-21", "Best frame 21:04 · 2026-06-21 · West"),
         ("keogram", "What somebody called it", "What somebody called it"),
     ],
 )

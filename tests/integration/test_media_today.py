@@ -81,7 +81,7 @@ async def test_what_tells_things_of_a_day_apart_stands_where_no_grid_cuts_it(
     best: Any = {"kind": "best_frame", "title": "West · Best frame 21:04 · 2026-06-21"}
     await processor.result(replace(KEOGRAM, **best))
     today = await browse(hass, f"{SOURCE}/today")
-    assert titles(today) == ["West", "Sunset · f · West · 2026-06-21", "Best frame 21:04 · West · 2026-06-21"]
+    assert titles(today) == ["West", "Sunset · f · West · 2026-06-21", "Best frame 21:04 · 2026-06-21 · West"]
     assert [(await browse(hass, child.media_content_id)).title for child in today.children[1:]] == titles(
         today
     )[1:]

@@ -34,11 +34,11 @@ def film_title(film: Film) -> str:
 def result_title(result: Result) -> str:
     """Return a result's title by what tells it apart in a folder of its kind and among all of its day.
 
-    That is a picture's time, a year, and for the rest what it is with its day.
+    That is a picture's time and day, a year, and for the rest what it is with its day.
     """
     match result.title.rsplit(_BETWEEN, 2):
         case [camera, what, when] if result.kind == "best_frame":
-            return _BETWEEN.join((what, camera, when))
+            return _BETWEEN.join((what, when, camera))
         case [camera, what, when] if result.kind == "keogram_year":
             return _BETWEEN.join((when, camera, what))
         case [camera, what, when]:
