@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 import yaml
 from homeassistant.components.automation.config import ValidationStatus, async_validate_config_item
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.skylapse.actions.base import camera_named, coordinator_of
+from custom_components.skylapse.actions.spans import async_span_of
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.dashboard import FOLDER, STEADY
 from custom_components.skylapse.services import ACTIONS
@@ -31,6 +33,8 @@ NO_AUTOMATION = {"logger", "lovelace", "strategy", "type"}
 OPEN = "{{"
 FILLED = {"film": "00000000000000f1", "job": "job-1", "start": "2026-06-01", "end": "2026-07-01"}
 """What stands for the templates of examples."""
+ABOUT_FRAMES = {"render", "export_frames", "list_frames"}
+"""Actions that are for the frames of a day or a span."""
 
 
 def blocks() -> Iterator[tuple[str, Any]]:
@@ -164,17 +168,44 @@ def calls(block: Any) -> Iterator[dict[str, Any]]:
             yield from calls(each)
 
 
+def every_call() -> Iterator[dict[str, Any]]:
+    """Yield every call of an action of Skylapse in the examples."""
+    for _, block in blocks():
+        yield from calls(block)
+
+
+def filled(call: dict[str, Any]) -> dict[str, Any]:
+    """Return what a call gives, with something in the place of its templates."""
+    given = call.get("data", {}).items()
+    return {key: FILLED[key] if OPEN in str(value) else value for key, value in given}
+
+
 def test_what_examples_call_is_taken() -> None:
     schemas = {action.name: action.schema for action in ACTIONS}
     seen = set()
-    for _, block in blocks():
-        for call in calls(block):
-            name = call["action"].partition(".")[2]
-            assert set(call) <= {"action", "data", "response_variable", "target"}
-            asked = call.get("data", {}).items()
-            schemas[name]({key: FILLED[key] if OPEN in str(value) else value for key, value in asked})
-            seen.add(name)
+    for call in every_call():
+        name = call["action"].partition(".")[2]
+        assert set(call) <= {"action", "data", "response_variable", "target"}
+        schemas[name](filled(call))
+        seen.add(name)
     assert seen == set(schemas)
+
+
+async def test_the_frames_that_examples_name_can_be_meant(
+    hass: HomeAssistant, loaded: MockConfigEntry, bridge: Bridge, processor: Processor
+) -> None:
+    """A schema knows one field at a time; which of them go together, the action knows."""
+    await bridge.tell_all()
+    await processor.tell_all()
+    schemas = {action.name: action.schema for action in ACTIONS}
+    camera = camera_named(hass, coordinator_of(hass), "roof/west")
+    seen = set()
+    for name, data in ((call["action"].partition(".")[2], filled(call)) for call in every_call()):
+        if name in ABOUT_FRAMES:
+            seen.add(name)
+            call = ServiceCall(hass, DOMAIN, name, schemas[name](data))
+            assert await async_span_of(call, camera), data
+    assert seen == ABOUT_FRAMES
 
 
 def automation(block: Any) -> dict[str, Any]:
