@@ -11,7 +11,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
-from pytest_homeassistant_custom_component.typing import MqttMockHAClient, WebSocketGenerator
+from pytest_homeassistant_custom_component.typing import MqttMockHAClient
 
 from custom_components.skylapse.const import DOMAIN
 from custom_components.skylapse.protocol import topics
@@ -128,26 +128,6 @@ async def test_a_test_is_deployed_and_answered_when_the_camera_has_taken_it(
     state = hass.states.get("sensor.roof_west_deployment")
     assert state is not None
     assert state.attributes["ab_tests"] == ["warm-or-cool"]
-
-
-async def test_a_point_of_a_curve_may_have_a_note(
-    hass: HomeAssistant,
-    mqtt: MqttMockHAClient,
-    spoken: MockConfigEntry,
-    bridge: Bridge,
-    hass_ws_client: WebSocketGenerator,
-) -> None:
-    points = [{"lux": 10, "kelvin": 3000, "note": "dusk"}, {"lux": 1000, "kelvin": 5500}]
-    answer = await started(
-        hass, mqtt, bridge, arms=[{"profile": "f"}, {"profile": "f", "curve_points": points}]
-    )
-    label = "Mountain spot · Curve 10 lx 3000 K / 1000 lx 5500 K"
-    assert answer["arms"][1]["label"] == label
-    assert (await call(hass, "list_ab_tests"))["tests"] == [answer]
-    client = await hass_ws_client()
-    await client.send_json_auto_id({"type": f"{DOMAIN}/ab_tests"})
-    (test,) = (await client.receive_json())["result"]["tests"]
-    assert test["arms"][1]["name"] == label
 
 
 async def test_a_test_ends_on_the_bridges_own_clock(
@@ -501,24 +481,6 @@ async def test_a_test_and_its_comparison_outlive_a_restart(
     before = await compared_soon(hass)
     await hass.config_entries.async_reload(spoken.entry_id)
     assert (await call(hass, "list_ab_tests"))["tests"] == [before]
-
-
-async def test_a_test_that_was_kept_without_its_changes_takes_them_from_its_subentry(
-    hass: HomeAssistant,
-    hass_storage: dict[str, Any],
-    mqtt: MqttMockHAClient,
-    spoken: MockConfigEntry,
-    bridge: Bridge,
-) -> None:
-    before = await started(hass, mqtt, bridge, id="one")
-    await hass.config_entries.async_unload(spoken.entry_id)
-    (kept,) = hass_storage[f"{DOMAIN}.ab_tests"]["data"]["tests"]
-    del kept["changes"]
-    await hass.config_entries.async_setup(spoken.entry_id)
-    assert (await call(hass, "list_ab_tests"))["tests"] == [before]
-    await hass.config_entries.async_unload(spoken.entry_id)
-    (kept,) = hass_storage[f"{DOMAIN}.ab_tests"]["data"]["tests"]
-    assert kept["changes"] == [{}, {"ev": 0.2, "curve": "warm"}]
 
 
 async def test_a_kept_test_that_cannot_be_read_is_left_out_with_a_line(
