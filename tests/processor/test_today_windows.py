@@ -58,6 +58,10 @@ def window(name: str, first: int, past: int, interval_s: float) -> Window:
     )
 
 
+PLANNED = (window("day", 0, 400, 15.0), window("sunset", FRAMES, FRAMES + 20, 5.0))
+"""A day, and a sunset that rules in its midst."""
+
+
 def grown(service: Service) -> set[str]:
     """The windows whose films lie on disk as far as they have grown."""
     journals = [path.read_text(encoding="utf-8") for path in service._store.layout.today.rglob("journal")]
@@ -68,8 +72,7 @@ async def test_what_has_grown_of_a_window_that_lasts_is_kept_while_another_one_r
     served: tuple[Service, Client], clock: Hand
 ) -> None:
     service, client = served
-    planned = (window("day", 0, 400, 15.0), window("sunset", FRAMES, FRAMES + 20, 5.0))
-    service._store.windows.plan(WEST, planned).result()
+    service._store.windows.plan(WEST, PLANNED).result()
     await deliver(client, *range(1, FRAMES), window="day", schedule="day")
     await until(partial(closes, client, 1))
     await deliver(client, FRAMES, FRAMES + 1)
@@ -85,8 +88,7 @@ async def test_a_film_is_not_over_while_its_window_lasts_and_another_one_rules(
     served: tuple[Service, Client], clock: Hand
 ) -> None:
     service, client = served
-    planned = (window("day", 0, 400, 15.0), window("sunset", FRAMES, FRAMES + 20, 5.0))
-    service._store.windows.plan(WEST, planned).result()
+    service._store.windows.plan(WEST, PLANNED).result()
     await deliver(client, 1, 2, window="day", schedule="day")
     before = await until(partial(shows, client, 2))
     await deliver(client, FRAMES)
