@@ -94,12 +94,17 @@ def test_facts_come_from_the_sidecar_else_from_exif_else_from_nowhere(tmp_path: 
     (tmp_path / "2.json").write_text("{broken", "utf-8")
     (tmp_path / "3.jpg").write_bytes(picture())
     (tmp_path / "3.json").write_text('{"exposure_us": 5, "sensor": "no <id>"}', "utf-8")
+    for name, told in (("4", '{"captured_at": "2024-06-19T20:33:04Z"}'), ("5", '{"exposure_us": 777}')):
+        (tmp_path / f"{name}.jpg").write_bytes(picture(exif=taken_at(f"2024:06:19 20:33:0{name}")))
+        (tmp_path / f"{name}.json").write_text(told, "utf-8")
     reel = camera(tmp_path)
-    facts = [reel.capture(SETTINGS) for _ in range(3)]
+    facts = [reel.capture(SETTINGS) for _ in range(5)]
     assert [(f.exposure_us, f.analogue_gain, f.tone_curve) for f in facts] == [
         (777, 3.5, "imx519"),
         (20_000, 2.0, None),
         (None, None, None),
+        (20_000, 2.0, None),
+        (777, 2.0, None),
     ]
     assert facts[0].captured_at == START
 

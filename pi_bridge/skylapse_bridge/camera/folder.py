@@ -28,7 +28,7 @@ import logging
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
@@ -432,15 +432,16 @@ def _came_ns(path: Path) -> int:
 
 
 def _facts(path: Path, data: bytes) -> Facts:
-    """Return what the sidecar says, else what EXIF says."""
-    sidecar = path.with_suffix(".json")
+    """Return what the sidecar says, and of time and gain what EXIF says where that does not."""
+    sidecar, said = path.with_suffix(".json"), Facts()
     if sidecar.is_file():
         try:
-            return read(Facts, json.loads(sidecar.read_text("utf-8")), sidecar.name)
+            said = read(Facts, json.loads(sidecar.read_text("utf-8")), sidecar.name)
         except (OSError, ValueError, RecursionError, ProtocolError) as error:
             _LOGGER.warning("the sidecar of %s is left aside: %s", path, error)
     known = exif.exposure_facts(data)
-    return Facts(
-        exposure_us=round(known["exposure_us"]) if "exposure_us" in known else None,
-        analogue_gain=known.get("gain"),
-    )
+    if said.exposure_us is None and "exposure_us" in known:
+        said = replace(said, exposure_us=round(known["exposure_us"]))
+    if said.analogue_gain is None and said.digital_gain is None:
+        said = replace(said, analogue_gain=known.get("gain"))
+    return said
