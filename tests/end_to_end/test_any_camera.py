@@ -170,9 +170,13 @@ async def test_a_camera_of_home_assistant_becomes_a_film(place: Place) -> None:
     for item in items:
         picture = await place.store.body(f"/api/v1/frames/{item['frame']}")
         assert hashlib.sha256(picture).hexdigest() in place.yard.shown
-    film = await until(place.film, timeout_s=FILM_S, what="the film")
-    fit = [item["frame"] async for item in place.store.frames(CAMERA) if item["state"] == "good"]
-    assert film.frames == len(fit) > before, "a picture that was shown twice is in no film"
+
+    async def whole() -> Film | None:
+        fit = [item["frame"] async for item in place.store.frames(CAMERA) if item["state"] == "good"]
+        film = place.film()
+        return film if film is not None and film.frames == len(fit) > before else None
+
+    film = await until(whole, timeout_s=FILM_S, what="the film of all pictures, none of them shown twice")
     (shown,) = [each for each in await browse_films(place.house) if film.id in each.media_id]
     with av.open(io.BytesIO(await fetch_film(place.house, shown)), "r") as opened:
         assert len(list(opened.decode(video=0))) == film.frames

@@ -153,7 +153,7 @@ async def test_a_schedule_that_is_added_reaches_the_cameras(desk: Desk) -> None:
     state = desk.system.watch.heard.cameras[CAMERA]
     await desk.open("/config/integrations/integration/skylapse")
     await desk.page.get_by_text("Add schedule").first.click()
-    await desk.page.locator("step-flow-form input").first.fill("Blue hour")
+    await desk.page.locator("step-flow-form input:not([type=checkbox])").first.fill("Blue hour")
     await submit(desk)
     added = await until(lambda: desk.subentry("Blue hour"), what="the schedule")
     assert added["subentry_type"] == "schedule"
@@ -169,7 +169,7 @@ async def test_a_profile_that_is_changed_reaches_the_cameras(desk: Desk) -> None
     await desk.open("/config/integrations/integration/skylapse")
     row = desk.page.locator("ha-config-sub-entry-row").filter(has_text="Mountain spot").first
     await row.get_by_role("button", name="Change profile").click()
-    await desk.page.locator("step-flow-form input").first.fill("Mountain at noon")
+    await desk.page.locator("step-flow-form input:not([type=checkbox])").first.fill("Mountain at noon")
     await submit(desk)
     changed = await until(lambda: desk.subentry("Mountain at noon"), what="the profile")
     assert changed["subentry_type"] == "profile"
@@ -185,7 +185,7 @@ async def test_an_ab_test_is_started_by_its_form_and_stopped(desk: Desk) -> None
     await desk.open("/config/integrations/integration/skylapse")
     await desk.page.get_by_text("Start A/B test").first.click()
     form, row = desk.page.locator("step-flow-form"), desk.page.locator("dialog-form")
-    await form.locator("input").first.fill("Half as bright")
+    await form.locator("input:not([type=checkbox])").first.fill("Half as bright")
     await choose(form, "Garden")
     for profile in ("Center-weighted auto", "Mountain at noon"):
         await form.get_by_role("button", name="Add", exact=True).click()
