@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skylapse_processor import today_plan
 from skylapse_processor.frames import ExposureFacts, SourceFrame
 from skylapse_processor.recipe.level import level
 from skylapse_processor.recipe.plan import Curve, Plan, make
 from skylapse_processor.recipe.smooth import flicker_mev, smooth, target
+from skylapse_processor.today_plan import PathEnd, aims
 
 PLACE = np.arange(240, dtype=np.float64)
 NEAR_EV = 0.55
@@ -72,6 +74,28 @@ def test_clouds_to_which_the_camera_answers_come_back_as_before() -> None:
     exposure = answered(light)
     wanted = exposure + level(plan_of(exposure)).gain_ev[:, 1]
     assert wanted == pytest.approx(target(PLACE, exposure, 48.0), abs=0.05)
+
+
+def grown(exposure: Curve) -> Curve:
+    """The target of a film that grows."""
+    gains = [aim.gain_ev[1] for aim in aims(PathEnd(), plan_of(exposure).frames)]
+    wanted: Curve = exposure + np.array(gains)
+    return wanted
+
+
+@pytest.mark.parametrize("direction", [1.0, -1.0])
+@pytest.mark.parametrize("fall_ev", [6.0, 12.0, 17.0])
+def test_a_film_that_grows_stays_as_near_and_flickers_no_more(
+    fall_ev: float, direction: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    light = direction * dusk(fall_ev)
+    exposure = direction * answered(dusk(fall_ev))
+    delivered = smooth(PLACE, exposure, 12.0, degree=2)
+    wanted = grown(exposure)
+    assert np.abs(wanted - delivered).max() < NEAR_EV
+    assert np.abs(np.diff(light + wanted, 3)).max() < 0.01
+    monkeypatch.setattr(today_plan, "NEAR_EV", np.inf)
+    assert flicker_mev(light + wanted) < flicker_mev(light + grown(exposure)) + 1.5
 
 
 @pytest.mark.parametrize("sigma_frames", [2.0, 12.0])
