@@ -2,7 +2,8 @@
 
 Reading order: `today_plan` (how frames are levelled without knowing the rest of the day), `today_cut` (from
 pictures to samples), `today_reel` (what lies on disk), `today_show` (what players get), `today_live` (what is
-known of each film), `today_frames` (which stored frames it is made of), and this room, which follows the
+known of each film), `today_frames` (which stored frames it is made of), `today_screen` (what is made when
+somebody looks), and this room, which follows the
 newest frames of every camera.
 """
 
@@ -10,7 +11,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import secrets
 import shutil
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
@@ -28,24 +28,20 @@ from .errors import FilmError, NotFoundError, ProcessorError
 from .executor import Product
 from .frames import SourceFrame
 from .jobs import RenderSpec
-from .request import film_box
 from .retention import WindowKey
 from .store.rows import FrameRole
 from .store.store import Store
-from .today_cut import STEP, HurriedError, Lane
-from .today_frames import AT_ONCE, TodayFrames
+from .today_cut import STEP, HurriedError, Lane, box_of, encoded
+from .today_frames import TodayFrames
 from .today_live import Live, in_haste, latest, matching, stopped
 from .today_plan import AHEAD, GROUP, Aim, aims, ends_soon, follows, grows, on_grid, pace_of, spec_of
 from .today_reel import Piece, Reel, ReelFormat, in_groups, window_of
-from .today_show import LivePart, SoFar
+from .today_screen import KEPT_BYTES, Screen
+from .today_show import SoFar
 
 _log = logging.getLogger(__name__)
 
-_KEPT_BYTES = 16_000_000
-"""Of a film, for slow players: of parts, and again of films so far."""
 _TOLD_LATE = timedelta(hours=1)
-_MANY = 900_000_000
-"""Parts are counted from below this: players keep what they fetched before a restart, under its name."""
 
 
 class Today:
@@ -68,13 +64,13 @@ class Today:
         self._disk = store.disk
         self._closing = Lane("closing", nice)
         self._showing = Lane("showing", nice)
+        self._screen = Screen(self._frames, self._showing)
         self._lives: dict[str, Live] = {}
         self._current: dict[CameraName, Live] = {}
         self._opening = asyncio.Lock()
         self._windows: dict[CameraName, Sequence[Window]] = {}
         self._stirred: set[CameraName] = set()
         self._followers: dict[CameraName, asyncio.Task[None]] = {}
-        self._serials = itertools.count(secrets.randbelow(_MANY) + 1)
         self.changed: Callable[[CameraName], None] = lambda _camera: None
         """Hears that a camera has another film of today."""
 
@@ -129,36 +125,7 @@ class Today:
 
     async def show(self, live: Live) -> None:
         """See to it that every frame that has been measured is to be seen."""
-        async with live.showing:
-            done = -1
-            while done != len(live.reel.segments):  # what is closed meanwhile is pending no more
-                done = len(live.reel.segments)
-                before, path_end = len(live.reel.frames), live.reel.path_end
-                pending = await asyncio.to_thread(self._frames.pending, live)
-            if len(pending) >= AT_ONCE:
-                pending = ()
-            parts = [part for part in live.parts if part.segment >= done]
-            shown = [name for part in parts for name in part.piece.frames]
-            if shown != [frame.name for frame in pending[: len(shown)]]:
-                parts, shown = [], []
-            if len(pending) > len(shown):
-                aimed, box = aims(path_end, pending), self._box(live, pending[0])
-                for first, past in today_show.cuts(len(shown), len(pending), begins=not done):
-                    cut = self._cut(self._showing, live, pending[first:past], aimed[first:past], box)
-                    piece = await cut
-                    parts.append(
-                        LivePart(
-                            serial=next(self._serials),
-                            segment=done + first // GROUP,
-                            first=before + first,
-                            piece=piece,
-                        )
-                    )
-            closed = len(live.reel.segments)
-            live.parts = [part for part in parts if part.segment >= closed]
-            new = {part.serial: part for part in parts}
-            old = {serial: part for serial, part in live.kept.items() if serial not in new}
-            live.kept = latest({**old, **new}, lambda part: len(part.data), _KEPT_BYTES, fewest=len(new))
+        await self._screen.show(live)
 
     async def playlist(self, camera: CameraName, film: str) -> str:
         """Return the playlist of the film of today, or of one before it; raise NotFoundError for others."""
@@ -168,7 +135,7 @@ class Today:
             raise NotFoundError(f"{camera} has no film {film[:80]} of today")
         await self.show(live)
         is_over = live.reel.ended or (live is not current and not await self._lasts(live.spec))
-        return today_show.playlist(film, live.reel, live.parts, pace_of(live.spec), ended=is_over)
+        return today_show.playlist(film, live.reel, live.shown, pace_of(live.spec), ended=is_over)
 
     async def segment(self, camera: CameraName, name: str, parts: str) -> bytes:
         """Return what a playlist names, closed or of parts; raise NotFoundError for anything else."""
@@ -199,11 +166,11 @@ class Today:
         found = live.so_far.pop(version, None)
         if found is None and live.track is not None and (begins or version == live.version):
             title = f"{live.spec.camera} {live.spec.day}"
-            found = today_show.so_far(live.track, live.reel, live.parts, title)
+            found = today_show.so_far(live.track, live.reel, live.shown, title)
         if found is None:
             raise NotFoundError(f"{live.spec.camera} has no such film of today")
         live.so_far[version] = found
-        live.so_far = latest(live.so_far, lambda film: film.size - film.end, _KEPT_BYTES, fewest=2)
+        live.so_far = latest(live.so_far, lambda film: film.size - film.end, KEPT_BYTES, fewest=2)
         return found, live.reel.media
 
     async def finished(self, spec: RenderSpec, folder: Path, title: str) -> tuple[Product, ...]:
@@ -226,7 +193,7 @@ class Today:
                 _log.warning("the film of today of %s is rendered instead: %s", spec.camera, error)
                 return ()
             await asyncio.to_thread(live.reel.mark, ended=True)
-            live.ended, live.parts = True, []
+            live.ended = True
         return (product,)
 
     async def tidy(self, unmade: Collection[WindowKey]) -> None:
@@ -254,7 +221,8 @@ class Today:
         for live in over:
             if await self._lasts(live.spec):
                 continue  # somebody may be watching the end of it
-            live.kept, live.so_far, live.known, live.parts, live.rehearsed = {}, {}, {}, [], []
+            live.kept, live.so_far, live.known, live.rehearsed = {}, {}, {}, []
+            live.shown = today_show.without(live.shown, len(live.reel.segments))
             if live.reel.format is None:
                 self._lives.pop(live.spec.film, None)  # no folder: no segment of it was ever closed
 
@@ -338,8 +306,8 @@ class Today:
         while first + STEP + AHEAD <= len(pending):
             if live.hurried or live.spec.camera in self._stirred:
                 return
-            past, box = first + STEP, self._box(live, pending[0])
-            piece = await self._cut(self._closing, live, pending[first:past], aimed[first:past], box)
+            past, box = first + STEP, box_of(live, pending[0])
+            piece = await encoded(self._closing, live, pending[first:past], aimed[first:past], box)
             live.rehearsed.append(piece)
             first = past
 
@@ -348,57 +316,30 @@ class Today:
         if not rest:
             return
         number = len(live.reel.segments)
-        aimed, box = aims(live.reel.path_end, rest), self._box(live, rest[0])
+        aimed, box = aims(live.reel.path_end, rest), box_of(live, rest[0])
         ready = matching(live.rehearsed, rest, aimed)
         left = on_grid(sum(len(piece.frames) for piece in ready), len(rest))
         lanes = itertools.cycle((self._showing, self._closing))
         made = await asyncio.gather(
             *(
-                self._cut(lane, live, rest[first:past], aimed[first:past], box)
+                encoded(lane, live, rest[first:past], aimed[first:past], box)
                 for (first, past), lane in zip(left, lanes, strict=False)
             )
         )
         await self._keep(live, in_groups([*ready, *made]), rest, number)
 
     async def _close(self, live: Live, frames: Sequence[SourceFrame], aimed: Sequence[Aim]) -> None:
-        number, box = len(live.reel.segments), self._box(live, frames[0])
-        piece = await self._cut(self._closing, live, frames, aimed[: len(frames)], box, quick=False)
+        number, box = len(live.reel.segments), box_of(live, frames[0])
+        piece = await encoded(self._closing, live, frames, aimed[: len(frames)], box, quick=False)
         await self._keep(live, [piece], frames, number)
 
     async def _keep(
         self, live: Live, pieces: Sequence[Piece], frames: Sequence[SourceFrame], number: int
     ) -> None:
         await self._closing.run(partial(_write, live, pieces, frames[0], number))
-        done = len(live.reel.segments)
-        live.parts = [part for part in live.parts if part.segment >= done]
         for frame in frames:
             live.known.pop(frame.name, None)
         live.rehearsed = []
-
-    async def _cut(
-        self,
-        lane: Lane,
-        live: Live,
-        frames: Sequence[SourceFrame],
-        aimed: Sequence[Aim],
-        box: Box,
-        *,
-        quick: bool = True,
-    ) -> Piece:
-        """Encode frames; learn what the film is from the first of them."""
-        rate = pace_of(live.spec)
-        hurried = (lambda: False) if quick else (lambda: live.hurried)
-        piece = await lane.run(partial(lane.cut, frames, aimed, box, rate, quick=quick, hurried=hurried))
-        if live.track is None and piece.samples:
-            live.track = mp4.Track(
-                width=box.width, height=box.height, rate=rate, sps=piece.sps, pps=piece.pps
-            )
-        return piece
-
-    def _box(self, live: Live, first: SourceFrame) -> Box:
-        if live.track is not None:
-            return Box(width=live.track.width, height=live.track.height)
-        return film_box(live.spec.size, *(first.size or (2, 2)))
 
     async def _product(
         self, live: Live, kind: ReelFormat, still: SourceFrame, folder: Path, title: str

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
-from . import decode
+from . import decode, mp4
 from .decode_scale import Box, Scaler, inside
 from .encode import Converter, VideoFrame
 from .encode_preview import WIDTH, animation
@@ -31,7 +32,9 @@ from .measure import THUMBNAIL_BYTES, THUMBNAIL_LONG_SIDE, jpeg_within
 from .recipe import plan as plans
 from .recipe.look import Look, apply
 from .render import POSTER_LONG_SIDE, shown_log_mean
-from .today_plan import Aim, has_colour, is_exact
+from .request import film_box
+from .today_live import Live
+from .today_plan import Aim, has_colour, is_exact, pace_of
 from .today_reel import Piece
 from .tone import SRGB
 
@@ -204,6 +207,31 @@ class Lane:
             self._local.box, self._local.tools = box, (Scaler(box), Converter())
         tools: tuple[Scaler, Converter] = self._local.tools
         return tools
+
+
+async def encoded(
+    lane: Lane,
+    live: Live,
+    frames: Sequence[SourceFrame],
+    aimed: Sequence[Aim],
+    box: Box,
+    *,
+    quick: bool = True,
+) -> Piece:
+    """Encode frames of a film that grows; learn what the film is from the first of them."""
+    rate = pace_of(live.spec)
+    hurried = (lambda: False) if quick else (lambda: live.hurried)
+    piece = await lane.run(partial(lane.cut, frames, aimed, box, rate, quick=quick, hurried=hurried))
+    if live.track is None and piece.samples:
+        live.track = mp4.Track(width=box.width, height=box.height, rate=rate, sps=piece.sps, pps=piece.pps)
+    return piece
+
+
+def box_of(live: Live, first: SourceFrame) -> Box:
+    """Return the size of a film that grows, of its first frame where nothing is encoded yet."""
+    if live.track is not None:
+        return Box(width=live.track.width, height=live.track.height)
+    return film_box(live.spec.size, *(first.size or (2, 2)))
 
 
 def _look(frame: SourceFrame, aim: Aim) -> Look:

@@ -105,11 +105,14 @@ class TodayFrames:
         stems = (*done, *(frame.name.stem for frame in rest))
         if not stems or len(rest) > AT_ONCE or there != done:
             return None
-        middle = FrameName.parse(f"{spec.camera}/{stems[len(stems) // 2]}")
-        still = self._catalogue.find(middle.camera, middle.spool, middle.seq)
-        if still is None:
-            return None
-        return Ending(rest=self._sources(live, rest), still=self._sources(live, [still])[0])
+        still = self.named(live, [stems[len(stems) // 2]])
+        return Ending(rest=self._sources(live, rest), still=still[0]) if still else None
+
+    def named(self, live: Live, stems: Sequence[str]) -> tuple[SourceFrame, ...]:
+        """Return the frames of these names that are still there."""
+        names = [FrameName.parse(f"{live.spec.camera}/{stem}") for stem in stems]
+        found = [self._catalogue.find(name.camera, name.spool, name.seq) for name in names]
+        return self._sources(live, [frame for frame in found if frame is not None])
 
     def has_any(self, camera: CameraName, day: str, window: str | None) -> bool:
         """Tell whether frames of a window are stored."""

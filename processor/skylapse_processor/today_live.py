@@ -12,7 +12,7 @@ from .frames import SourceFrame
 from .jobs import RenderSpec
 from .today_plan import Aim
 from .today_reel import Piece, Reel
-from .today_show import LivePart, SoFar
+from .today_show import LivePart, Shown, SoFar
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -27,10 +27,10 @@ class Live:
     pending: tuple[SourceFrame, ...] = ()
     """Frames that are in no closed segment."""
     known: dict[str, SourceFrame] = field(default_factory=dict)
-    parts: list[LivePart] = field(default_factory=list)
-    """What is shown of them, in order."""
+    shown: Shown = field(default_factory=Shown)
+    """What there is to see."""
     kept: dict[int, LivePart] = field(default_factory=dict)
-    """The same and those before, by serial: a slow player may still ask for one."""
+    """Its parts and those before, by serial: a slow player may still ask for one."""
     so_far: dict[str, SoFar] = field(default_factory=dict)
     rehearsed: list[Piece] = field(default_factory=list)
     """The first of the frames that are in no closed segment, as the end of the film would have them."""
@@ -46,13 +46,14 @@ class Live:
     @property
     def version(self) -> str:
         """What changes with everything that is to be seen."""
-        last = self.parts[-1].serial if self.parts else 0
-        return f"{self.reel.shown}-{last}"
+        last = self.shown.parts[-1].serial if self.shown.parts else 0
+        return f"{self.shown.closed}-{last}"
 
     @property
     def frames(self) -> int:
         """How many frames are to be seen."""
-        return self.reel.shown + sum(len(part.piece.samples) for part in self.parts)
+        closed = self.reel.segments[: self.shown.closed]
+        return sum(len(segment.sizes) for segment in closed) + self.shown.provisional
 
 
 def matching(pieces: Sequence[Piece], frames: Sequence[SourceFrame], aimed: Sequence[Aim]) -> list[Piece]:

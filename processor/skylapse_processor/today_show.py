@@ -6,13 +6,15 @@ that have come since the last one, levelled by what is known. A player that has 
 it; one that comes later gets the closed segment in its place, at the same time of the film (low-latency HLS).
 
 Players take two entries at one place of the playlist for the same segment by the path of their names, and
-caches by the whole name: so the parts that something is made of for now stand in its query.
+caches by the whole name: so the parts that something is made of for now stand in its query. A part they know
+by its place among those of its segment: once a segment was shown in parts, whoever comes back has to find
+the same ones there, to the segment's end, or would leave out what the first of them did not have.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from . import mp4
 from .today_plan import GROUP, on_grid
@@ -22,6 +24,11 @@ _AGAIN_S = 10.0
 """Players ask for the playlist again after about half as long where nothing has come: a film grows slowly."""
 _FIRST = 1
 """Where players count from: one of them fetches parts of the segment 0 again and again."""
+_ROUNDED_S = 2e-6
+"""Browsers round times and lengths of frames to microseconds, down: a player that finds a segment's end
+before where it is listed looks for the rest of it, and not for the next one's first frames."""
+_BEGINNING = frozenset({1})
+"""Players look for what follows the first whole segment only behind a part that is shorter than that."""
 _MORE = "# to be continued"
 """Some players take the last line of a playlist for the beginning of a segment that is to come."""
 
@@ -38,9 +45,35 @@ class LivePart:
     piece: Piece
 
     @property
-    def data(self) -> bytes:
-        """Its samples, one after another."""
-        return b"".join(self.piece.samples)
+    def past(self) -> int:
+        """The number of the frame that follows its last."""
+        return self.first + len(self.piece.frames)
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return sum(map(len, self.piece.samples))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """What there is to see of a film at some moment."""
+
+    closed: int = 0
+    """How many of its segments are shown as they are on disk."""
+    whole: int = 0
+    """As many, of the first of them, may have been shown in parts that are forgotten."""
+    past: tuple[LivePart, ...] = ()
+    """The parts that the others were shown in before."""
+    parts: tuple[LivePart, ...] = ()
+    """The frames that follow."""
+    edges: frozenset[int] = _BEGINNING
+    """Where parts of what is not closed end or have ended, by the numbers of the film's frames."""
+
+    @property
+    def provisional(self) -> int:
+        """How many frames may yet be seen differently."""
+        return sum(len(part.piece.samples) for part in self.parts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +91,7 @@ class SoFar:
         return self.end + len(self.tail)
 
 
-def playlist(film: str, reel: Reel, parts: Sequence[LivePart], rate: Fraction, *, ended: bool) -> str:
+def playlist(film: str, reel: Reel, shown: Shown, rate: Fraction, *, ended: bool) -> str:
     """Return the media playlist (RFC 8216bis) of what there is.
 
     It is of no type: provisional segments are replaced, which one of type EVENT promises not to do. Players
@@ -78,28 +111,61 @@ def playlist(film: str, reel: Reel, parts: Sequence[LivePart], rate: Fraction, *
         f"#EXT-X-PART-INF:PART-TARGET={whole_s:.6f}",
         f'#EXT-X-MAP:URI="{film}-init.mp4"',
     ]
-    alone = len(reel.segments) - int(3 * target_s / whole_s)
-    for number, segment in enumerate(reel.segments):
+    alone = max(shown.whole, shown.closed - int(3 * target_s / whole_s))
+    past = _by_segment(shown.past)
+    for number, segment in enumerate(reel.segments[: shown.closed]):
         name, frames = _name(film, number), len(segment.frames)
-        lines += [_part(name, frames, rate)] if number >= alone else []
+        if number >= alone:
+            parts = past.get(number)
+            lines += _parts(film, parts, rate) if parts else [_part(name, frames, rate)]
         lines += _whole(name, frames, rate)
-    for number, grouped in groupby(parts, key=lambda part: part.segment):
-        group = list(grouped)
+    for number, group in _by_segment(shown.parts).items():
         frames = sum(len(part.piece.frames) for part in group)
-        lines += [_part(_name(film, number, part, part), len(part.piece.frames), rate) for part in group]
+        lines += _parts(film, group, rate)
         if frames == GROUP or number == 0 or ended:
             lines += _whole(_name(film, number, group[0], group[-1]), frames, rate)
     return "\n".join([*lines, "#EXT-X-ENDLIST" if ended else _MORE, ""])
 
 
-def cuts(shown: int, pending: int, *, begins: bool) -> list[tuple[int, int]]:
-    """Return where to cut parts out of frames of which some are shown; a film begins with one of one frame.
+def settled(shown: Shown, reel: Reel, closed: int) -> Shown:
+    """Return what is shown once so many segments are closed; parts that none came of are forgotten."""
+    past = (*shown.past, *(part for part in shown.parts if part.segment < closed))
+    whole = shown.whole
+    for number, group in _by_segment(past).items():
+        names = tuple(name for part in group for name in part.piece.frames)
+        if names != reel.segments[number].frames[: len(names)]:
+            whole = max(whole, number + 1)
+    parts = tuple(part for part in shown.parts if part.segment >= closed)
+    return without(replace(shown, closed=closed, past=past, parts=parts), whole)
 
-    Players look for what follows the first whole segment only behind a part that is shorter than that.
-    """
-    if begins and shown == 0 and pending > 1:
-        return [(0, 1), *on_grid(1, pending)]
-    return on_grid(shown, pending)
+
+def remembered(shown: Shown, serials: Container[int]) -> Shown:
+    """Return what is shown where of the past these parts alone are kept."""
+    lost = (part.segment + 1 for part in shown.past if part.serial not in serials)
+    return without(shown, max(lost, default=0))
+
+
+def without(shown: Shown, whole: int) -> Shown:
+    """Return what is shown where it is forgotten in which parts the first segments were."""
+    whole = max(whole, shown.whole)
+    return replace(shown, whole=whole, past=tuple(part for part in shown.past if part.segment >= whole))
+
+
+def broken_off(shown: Shown, reel: Reel) -> tuple[int, int] | None:
+    """Return the closed segment that was not shown to its end, and how many of its frames were."""
+    for number, group in _by_segment(shown.past).items():
+        count = sum(len(part.piece.frames) for part in group)
+        if count < len(reel.segments[number].frames):
+            return number, count
+    return None
+
+
+def cuts(shown: int, pending: int, edges: Iterable[int]) -> list[tuple[int, int]]:
+    """Return where to cut parts out of frames of which some are shown, at edges and on the grid."""
+    if shown == pending:
+        return []
+    inner = sorted(edge for edge in edges if shown < edge < pending)
+    return [cut for run in pairwise((shown, *inner, pending)) for cut in on_grid(*run)]
 
 
 def fragments(track: mp4.Track, parts: Sequence[LivePart]) -> bytes:
@@ -113,19 +179,22 @@ def closed(track: mp4.Track, reel: Reel, number: int) -> bytes:
     return mp4.fragment(track, number + 1, first, reel.samples(number))
 
 
-def so_far(track: mp4.Track, reel: Reel, parts: Sequence[LivePart], title: str) -> SoFar | None:
+def so_far(track: mp4.Track, reel: Reel, shown: Shown, title: str) -> SoFar | None:
     """Return the film as it stands; null where there is nothing yet, or too much for its head."""
-    chunks, end = reel.chunks(), reel.end
+    chunks = reel.chunks()[: shown.closed]
+    end = reel.segments[shown.closed - 1].end if shown.closed else HEAD_BYTES
     offset = end
-    for part in parts:
+    for part in shown.parts:
         sizes = [len(sample) for sample in part.piece.samples]
         chunks.append(mp4.Chunk(offset=offset, sizes=sizes))
-        offset += sum(sizes)
+        offset += part.size
     chunks = [chunk for chunk in chunks if chunk.sizes]
     head = mp4.film_head(track, chunks, {"title": title}, HEAD_BYTES) if chunks else None
     if head is None:
         return None
-    return SoFar(head=head, end=end, tail=b"".join(part.data for part in parts))
+    return SoFar(
+        head=head, end=end, tail=b"".join(sample for part in shown.parts for sample in part.piece.samples)
+    )
 
 
 def _name(film: str, number: int, *ends: LivePart) -> str:
@@ -134,9 +203,22 @@ def _name(film: str, number: int, *ends: LivePart) -> str:
     return f"{name}?parts={'-'.join(str(part.serial) for part in ends)}" if ends else name
 
 
+def _by_segment(parts: Sequence[LivePart]) -> dict[int, list[LivePart]]:
+    grouped = groupby(parts, key=lambda part: part.segment)
+    return {number: list(group) for number, group in grouped}
+
+
 def _whole(name: str, frames: int, rate: Fraction) -> list[str]:
-    return [f"#EXTINF:{float(frames / rate):.6f},", name]
+    return [f"#EXTINF:{_seconds(frames, rate)},", name]
+
+
+def _parts(film: str, parts: Sequence[LivePart], rate: Fraction) -> list[str]:
+    return [_part(_name(film, part.segment, part, part), len(part.piece.frames), rate) for part in parts]
 
 
 def _part(name: str, frames: int, rate: Fraction) -> str:
-    return f'#EXT-X-PART:DURATION={float(frames / rate):.6f},URI="{name}",INDEPENDENT=YES'
+    return f'#EXT-X-PART:DURATION={_seconds(frames, rate)},URI="{name}",INDEPENDENT=YES'
+
+
+def _seconds(frames: int, rate: Fraction) -> str:
+    return f"{float(frames / rate) - _ROUNDED_S:.6f}"

@@ -1,5 +1,6 @@
 """The film of today in the library that Home Assistant plays it with, out of its own frontend."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from functools import partial
@@ -67,8 +68,8 @@ def library() -> Path:
     return found
 
 
-async def opened(browser: Browser, client: Client) -> Page:
-    """A page that has the library, and asks the processor as Home Assistant would."""
+async def opened(browser: Browser, client: Client, awake: asyncio.Event) -> Page:
+    """A page that has the library, and asks the processor as Home Assistant would, where it is awake."""
 
     async def answer(route: Route) -> None:
         path = route.request.url.removeprefix(HOUSE)
@@ -77,6 +78,7 @@ async def opened(browser: Browser, client: Client) -> Page:
         elif path == "/":
             await route.fulfill(body=PAGE, content_type="text/html")
         else:
+            await awake.wait()
             said = await client.ask("GET", path)
             kind = said.headers["Content-Type"]
             soon = re.sub(rb"(?<=#EXT-X-TARGETDURATION:)\d+", b"1", said.body)
@@ -96,9 +98,14 @@ async def has(page: Page, frames: int) -> bool:
     return [[round(RATE * edge) for edge in part] for part in shown] == [[0, frames]]
 
 
-async def began(browser: Browser, client: Client, film: dict[str, Any]) -> Page:
+async def began(
+    browser: Browser, client: Client, film: dict[str, Any], awake: asyncio.Event | None = None
+) -> Page:
     """A page that plays a film of today from its beginning."""
-    page = await opened(browser, client)
+    if awake is None:
+        awake = asyncio.Event()
+        awake.set()
+    page = await opened(browser, client, awake)
     await page.evaluate(BEGIN, f"{HOUSE}{film['playlist']}")
     return page
 
@@ -121,3 +128,47 @@ async def test_every_frame_is_seen_soon_and_the_player_never_breaks(tmp_path: Pa
             assert await has(page, there), "and nothing of the film that follows"
             assert await page.evaluate("() => window.fatal") == []
             await page.close()
+
+
+async def test_a_frame_that_begins_a_segment_is_seen_as_soon_as_others(
+    tmp_path: Path, browser: Browser
+) -> None:
+    """A camera is slow: the player has asked again, and found nothing new, before the next frame comes."""
+    async with serving(write_config(tmp_path / "processor")) as (_service, client):
+        there = GROUP + 6
+        await deliver(client, *range(1, there + 1))
+        film: Any = await until(partial(shows, client, there))
+        page = await began(browser, client, film)
+        for upto in (2 * GROUP - 1, 2 * GROUP, 2 * GROUP + 1, 2 * GROUP + 2):
+            await until(partial(has, page, there), what=f"{there} frames in the player")
+            for _ in range(2):
+                await page.wait_for_event("response", lambda answer: ".m3u8" in answer.url)
+            await deliver(client, *range(there + 1, upto + 1))
+            there = upto
+        await until(partial(has, page, there), what=f"{there} frames in the player")
+        await page.close()
+
+
+async def test_who_was_away_while_segments_closed_misses_no_frame(tmp_path: Path, browser: Browser) -> None:
+    """A laptop that slept, a tab behind others: what was shown in pieces has become one."""
+    folder = tmp_path / "processor"
+    async with serving(write_config(folder)) as (_service, client):
+        there, awake = GROUP + 6, asyncio.Event()
+        awake.set()
+        await deliver(client, *range(1, there + 1))
+        film: Any = await until(partial(shows, client, there))
+        page = await began(browser, client, film, awake)
+        await until(partial(has, page, there), what=f"{there} frames in the player")
+        awake.clear()
+        await deliver(client, *range(there + 1, there + 3 * GROUP + 1))
+        there += 3 * GROUP
+        await until(partial(closed, folder, 3), what="segments that nobody looks at")
+        awake.set()
+        await until(partial(has, page, there), what=f"{there} frames in the player")
+        await page.close()
+
+
+def closed(folder: Path, segments: int) -> bool:
+    """Whether so many segments of the only film are on disk."""
+    (journal,) = (folder / "store/today").rglob("journal")
+    return len(journal.read_text(encoding="utf-8").splitlines()) == 1 + segments

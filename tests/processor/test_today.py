@@ -197,7 +197,7 @@ async def test_whoever_is_in_the_middle_of_a_forgotten_version_gets_no_bytes_of_
     served: tuple[Service, Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _service, client = served
-    monkeypatch.setattr("skylapse_processor.today._KEPT_BYTES", 0)
+    monkeypatch.setattr("skylapse_processor.today.KEPT_BYTES", 0)
     await deliver(client, 1)
     first = await until(partial(shows, client, 1))
     whole = (await client.get(first["video"])).body
