@@ -149,6 +149,9 @@ async def test_pictures_are_signed_anew_when_home_assistant_is_back(page: Page) 
     await page.evaluate("connection.dispatchEvent(new Event('ready'))")
     await later.click()
     await expect(over).to_have_attribute("src", "/no-picture?signed=3")
+    await page.evaluate("document.body.append(document.querySelector('skylapse-compare-card'))")
+    await card.get_by_role("button", name="Earlier").click()
+    await expect(over).to_have_attribute("src", "/no-picture?signed=5")
 
 
 async def test_the_editor_offers_tests_by_their_names(page: Page) -> None:

@@ -37,6 +37,13 @@ TELL = """(states) => {
   document.querySelector("skylapse-card").hass = { ...window.hass, states };
 }"""
 BACK = "() => { hass.connection.dispatchEvent(new Event('ready')); }"
+SLOW = """() => {
+  window.card = document.querySelector("skylapse-card");
+  const film = new Promise((done) => {
+    window.come = () => done({ url: "/late.mp4", mime_type: "video/mp4" });
+  });
+  card.hass = { ...hass, callWS: () => film };
+}"""
 NOON = dt.datetime(2026, 6, 21, 10, tzinfo=dt.UTC)
 
 
@@ -136,3 +143,14 @@ async def test_the_film_that_follows_another_is_shown_in_its_place(page: Page) -
     await expect(video).to_have_attribute("src", "/first.mp4")
     await tell(page, growing("00000000000000bb"), 11_000)
     await expect(video).to_have_attribute("src", "/second.mp4")
+
+
+async def test_a_film_that_comes_when_the_card_shows_the_picture_by_then_is_not_shown(page: Page) -> None:
+    await make(page, growing(None, image__west_latest_frame="unknown"))
+    await page.evaluate(SLOW)
+    await page.clock.run_for(11_000)
+    await page.evaluate("() => card.setConfig({ device: 'camera', show: ['frame'] })")
+    await page.evaluate("() => come()")
+    await page.clock.run_for(1_000)
+    assert await page.locator("skylapse-card video").count() == 0
+    await expect(page.locator("skylapse-card .stage")).to_have_text("No frame yet")

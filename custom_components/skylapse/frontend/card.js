@@ -64,7 +64,7 @@ export class SkylapseCard extends Card {
 
   _build() {
     const has = (part, ...made) => (this._has(part) ? made : []);
-    this._day = this._readings = this._device = null;
+    this._day = this._readings = this._device = this._asked = null;
     this._view = this._has("frame") ? "frame" : "film";
     this._stage = h("div", { class: "stage" });
     this._views = h("div", { class: "row" });
