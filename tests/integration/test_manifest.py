@@ -1,5 +1,6 @@
 """What hassfest would say of the integration: nothing; and that each inspection sees what it is there for."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ from custom_components.skylapse.config_flow import (
 from custom_components.skylapse.event import EVENT
 from custom_components.skylapse.trigger import async_get_triggers
 from tests.integration.described import entity_keys, nameless
-from tests.integration.inspected import Tree, raised
+from tests.integration.inspected import Tree, leaves, raised
 from tests.integration.inspections import (
     of_the_entities,
     of_the_exceptions,
@@ -405,6 +406,10 @@ async def test_home_assistant_is_given_the_triggers_and_conditions_that_are_offe
 
 def test_no_entity_is_without_a_name() -> None:
     assert nameless(TREE) == []
+
+
+def test_an_id_has_one_word_in_german() -> None:
+    assert [path for path, words in leaves(TREE.words["de"]) if re.search(r"\bIDs?\b", words)] == []
 
 
 def test_every_event_has_a_word() -> None:
