@@ -185,11 +185,16 @@ def aims(path_end: PathEnd, frames: Sequence[SourceFrame]) -> tuple[Aim, ...]:
     for index in range(len(frames)):
         change = np.where(known[index], targets[index] - values[index], 0.0)
         gains = (float(change[0] + change[1]), float(change[0]), float(change[0] + change[2]))
-        white_ev = max(0.0, *gains, white_ev - _WHITE_DOWN_EV)
+        white_ev = white_after(white_ev, gains)
         decided = [*path_end.targets, *(_three(row) for row in targets[max(0, index - 1) : index + 1])]
         after = replace(ends[index], targets=tuple(decided[-2:]), white_ev=white_ev)
         found.append(Aim(gain_ev=gains, white_ev=white_ev, after=after))
     return tuple(found)
+
+
+def white_after(white_ev: float, gain_ev: Three) -> float:
+    """Return where the shoulder of a frame of this gain begins, by that of the frame before."""
+    return max(0.0, *gain_ev, white_ev - _WHITE_DOWN_EV)
 
 
 def _values(end: PathEnd, frames: Sequence[SourceFrame]) -> tuple[Curve, NDArray[np.bool_], list[PathEnd]]:

@@ -20,6 +20,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from .errors import FilmError
 from .files import make_folder, sync_file, sync_folder
 from .recipe.doubt import believable
 from .recipe.smooth import Curve, flicker_mev
-from .today_plan import GROUP, Aim, Moment, PathEnd, Three
+from .today_plan import GROUP, Aim, Moment, PathEnd, Three, white_after
 
 HEAD_BYTES = 256 * 1024
 """Room for the head of a film of some sixty thousand frames."""
@@ -175,10 +176,14 @@ class Reel:
 
     def aim(self, frame: str) -> Aim:
         """Return how a frame in a closed segment looks."""
+        white_ev = PathEnd().white_ev
         for segment in self.segments:
             if frame in segment.frames:
-                gains = segment.gains[segment.frames.index(frame)]
-                return Aim(gain_ev=gains, white_ev=max(0.0, *gains), after=segment.after)
+                upto = segment.gains[: segment.frames.index(frame) + 1]
+                return Aim(
+                    gain_ev=upto[-1], white_ev=reduce(white_after, upto, white_ev), after=segment.after
+                )
+            white_ev = segment.after.white_ev
         raise FilmError(f"{frame} is in no closed segment")
 
     def begin(self, kind: ReelFormat) -> None:

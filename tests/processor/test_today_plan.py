@@ -1,6 +1,7 @@
 """How the film of today is levelled while the rest of its day is to come, and how samples become films."""
 
 import io
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -136,30 +137,36 @@ def test_two_pictures_within_a_second_make_no_gaps_of_all_that_follow() -> None:
     assert {aim.after.moved for aim in found} == {(0.0, 0.0, 0.0)}
 
 
-def test_a_gap_is_known_again_after_a_restart_between(tmp_path: Path) -> None:
-    _, plan = gone_for(40, "lux")
-    whole = aims(PathEnd(), plan.frames)
-    reel = Reel(tmp_path / "reel", tmp_path)
+def reel_of(folder: Path, *segments: tuple[Aim, ...]) -> Reel:
+    """A film on disk whose frames, called by their numbers, look so; it is read after a restart."""
+    reel, count = Reel(folder / "reel", folder), itertools.count()
     reel.begin(
         ReelFormat(day="2026-06-01", window=None, box=BOX, source=(160, 90), rate=RATE, sps=b"", pps=b"")
     )
-    gains = tuple(aim.gain_ev for aim in whole[:100])
-    names = tuple(frame.name for frame in plan.frames[:100])
-    piece = Piece(
-        frames=names,
-        samples=tuple(b"x" for _ in names),
-        log_means=(0.0,) * 100,
-        small=(),
-        gains=gains,
-        exact=100,
-        coloured=0,
-        after=whole[99].after,
-        sps=b"",
-        pps=b"",
-    )
-    reel.close(piece)
-    again = Reel(tmp_path / "reel", tmp_path)
+    for aimed in segments:
+        reel.close(
+            Piece(
+                frames=tuple(f"{next(count)}" for _ in aimed),
+                samples=tuple(b"x" for _ in aimed),
+                log_means=tuple(0.0 for _ in aimed),
+                small=(),
+                gains=tuple(aim.gain_ev for aim in aimed),
+                exact=len(aimed),
+                coloured=0,
+                after=aimed[-1].after,
+                sps=b"",
+                pps=b"",
+            )
+        )
+    again = Reel(folder / "reel", folder)
     again.open()
+    return again
+
+
+def test_a_gap_is_known_again_after_a_restart_between(tmp_path: Path) -> None:
+    _, plan = gone_for(40, "lux")
+    whole = aims(PathEnd(), plan.frames)
+    again = reel_of(tmp_path, whole[:100])
     assert aims(again.path_end, plan.frames[100:]) == whole[100:]
 
 
@@ -170,6 +177,17 @@ def test_the_shoulder_begins_at_the_brightest_gain_and_comes_back_slowly() -> No
     assert whites[10] > 0.9
     assert np.diff(whites[10:]).min() >= -0.0101
     assert whites[-1] < whites[10] - 0.5
+
+
+def test_a_frame_on_disk_is_told_as_it_was_encoded(tmp_path: Path) -> None:
+    exposure_ev = np.full(2 * GROUP, 9.5)
+    exposure_ev[10] = 8.5
+    whole = aims(PathEnd(), frames(exposure_ev))
+    reel = reel_of(tmp_path, whole[:GROUP], whole[GROUP:])
+    assert [reel.aim(f"{number}") for number in (0, 20, GROUP + 3)] == [
+        replace(whole[number], after=whole[GROUP * (1 + number // GROUP) - 1].after)
+        for number in (0, 20, GROUP + 3)
+    ]
 
 
 def stored(**changes: object) -> StoredFrame:
