@@ -13,6 +13,7 @@ import itertools
 import logging
 import shutil
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -67,6 +68,8 @@ class Today:
         self._screen = Screen(self._frames, self._showing)
         self._lives: dict[str, Live] = {}
         self._current: dict[CameraName, Live] = {}
+        self._before: dict[CameraName, str] = {}
+        """The newest frames of before the start: up to there somebody may have been shown parts."""
         self._opening = asyncio.Lock()
         self._windows: dict[CameraName, Sequence[Window]] = {}
         self._stirred: set[CameraName] = set()
@@ -79,6 +82,8 @@ class Today:
         self._closing.start()
         self._showing.start()
         for camera in await asyncio.to_thread(self._catalogue.cameras):
+            newest = await asyncio.to_thread(self._catalogue.newest, camera, self._believable(camera))
+            self._before[camera] = newest.name.stem if newest is not None else ""
             self.stir(camera)
 
     async def stop(self) -> None:
@@ -222,7 +227,8 @@ class Today:
             if await self._lasts(live.spec):
                 continue  # somebody may be watching the end of it
             live.kept, live.so_far, live.known, live.rehearsed = {}, {}, {}, []
-            live.shown = today_show.without(live.shown, len(live.reel.segments))
+            shown = today_show.without(live.shown, len(live.reel.segments))
+            live.shown = replace(shown, parts=())
             if live.reel.format is None:
                 self._lives.pop(live.spec.film, None)  # no folder: no segment of it was ever closed
 
@@ -263,6 +269,10 @@ class Today:
                     reel = Reel(folder, self._layout.root)
             track = reel.format.track if reel.format else None
             live = Live(spec=spec, reel=reel, track=track, ended=reel.ended)
+            if newest := self._before.get(spec.camera):
+                pending = await asyncio.to_thread(self._frames.pending, live)
+                frames = sum(frame.name <= newest for frame in pending)
+                live.shown = today_show.as_before(reel, frames)
             self._lives[spec.film] = live
             return live
 

@@ -62,9 +62,12 @@ class Screen:
         if len(frames) < len(names):
             return today_show.without(shown, number + 1)
         aimed = [live.reel.aim(name) for name in names]
-        first = sum(len(segment.frames) for segment in live.reel.segments[:number]) + count
-        part = await self._part(live, frames, aimed, number, first)
-        return replace(shown, past=(*shown.past, part))
+        first = today_show.first_of(live.reel, number)
+        parts = []
+        for begin, past in today_show.cuts(count, count + len(names), [edge - first for edge in shown.edges]):
+            rest = slice(begin - count, past - count)
+            parts.append(await self._part(live, frames[rest], aimed[rest], number, first + begin))
+        return replace(shown, past=(*shown.past, *parts))
 
     async def _with_newest(
         self, live: Live, shown: Shown, pending: Sequence[SourceFrame], path_end: PathEnd
@@ -73,15 +76,16 @@ class Screen:
         names = [name for part in shown.parts for name in part.piece.frames]
         is_same = names == [frame.name for frame in pending[: len(names)]]
         parts = list(shown.parts) if is_same else []
-        before = sum(len(segment.frames) for segment in live.reel.segments[: shown.closed])
+        before = today_show.first_of(live.reel, shown.closed)
         if len(pending) < AT_ONCE:
             aimed, done = aims(path_end, pending), len(names) if is_same else 0
-            for first, past in today_show.cuts(done, len(pending), [edge - before for edge in shown.edges]):
+            edges = {edge - before for edge in (*today_show.BEGINNING, *shown.edges)}
+            for first, past in today_show.cuts(done, len(pending), edges):
                 segment = shown.closed + first // GROUP
                 part = self._part(live, pending[first:past], aimed[first:past], segment, before + first)
                 parts.append(await part)
-        edges = {edge for edge in (*shown.edges, *(part.past for part in parts)) if edge > before}
-        return replace(shown, parts=tuple(parts), edges=frozenset(edges))
+        told = {edge for edge in (*shown.edges, *(part.past for part in parts)) if edge > before}
+        return replace(shown, parts=tuple(parts), edges=frozenset(told))
 
     async def _part(
         self, live: Live, frames: Sequence[SourceFrame], aimed: Sequence[Aim], segment: int, first: int

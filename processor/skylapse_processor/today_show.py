@@ -27,7 +27,7 @@ _FIRST = 1
 _ROUNDED_S = 2e-6
 """Browsers round times and lengths of frames to microseconds, down: a player that finds a segment's end
 before where it is listed looks for the rest of it, and not for the next one's first frames."""
-_BEGINNING = frozenset({1})
+BEGINNING = frozenset({1})
 """Players look for what follows the first whole segment only behind a part that is shorter than that."""
 _MORE = "# to be continued"
 """Some players take the last line of a playlist for the beginning of a segment that is to come."""
@@ -67,7 +67,7 @@ class Shown:
     """The parts that the others were shown in before."""
     parts: tuple[LivePart, ...] = ()
     """The frames that follow."""
-    edges: frozenset[int] = _BEGINNING
+    edges: frozenset[int] = frozenset()
     """Where parts of what is not closed end or have ended, by the numbers of the film's frames."""
 
     @property
@@ -131,9 +131,13 @@ def settled(shown: Shown, reel: Reel, closed: int) -> Shown:
     """Return what is shown once so many segments are closed; parts that none came of are forgotten."""
     past = (*shown.past, *(part for part in shown.parts if part.segment < closed))
     whole = shown.whole
-    for number, group in _by_segment(past).items():
+    grouped = _by_segment(past)
+    for number, group in grouped.items():
         names = tuple(name for part in group for name in part.piece.frames)
         if names != reel.segments[number].frames[: len(names)]:
+            whole = max(whole, number + 1)
+    for number in range(shown.closed, closed):
+        if number not in grouped and _inner(shown.edges, reel, number):
             whole = max(whole, number + 1)
     parts = tuple(part for part in shown.parts if part.segment >= closed)
     return without(replace(shown, closed=closed, past=past, parts=parts), whole)
@@ -168,6 +172,21 @@ def cuts(shown: int, pending: int, edges: Iterable[int]) -> list[tuple[int, int]
     return [cut for run in pairwise((shown, *inner, pending)) for cut in on_grid(*run)]
 
 
+def as_before(reel: Reel, frames: int) -> Shown:
+    """Return what is shown after a restart, before which so many frames were there: in parts nobody knows.
+
+    A player took none of them for known that it did not have if each is a part of its own now.
+    """
+    number = len(reel.segments)
+    first = first_of(reel, number)
+    return Shown(closed=number, edges=frozenset(range(first + 1, first + frames + 1)))
+
+
+def first_of(reel: Reel, number: int) -> int:
+    """Return the number of the first frame of a segment, or of what follows the last one."""
+    return sum(len(segment.frames) for segment in reel.segments[:number])
+
+
 def fragments(track: mp4.Track, parts: Sequence[LivePart]) -> bytes:
     """Return parts as a media segment."""
     return b"".join(mp4.fragment(track, part.serial + 1, part.first, part.piece.samples) for part in parts)
@@ -175,8 +194,7 @@ def fragments(track: mp4.Track, parts: Sequence[LivePart]) -> bytes:
 
 def closed(track: mp4.Track, reel: Reel, number: int) -> bytes:
     """Return a closed segment as a media segment."""
-    first = sum(len(segment.frames) for segment in reel.segments[:number])
-    return mp4.fragment(track, number + 1, first, reel.samples(number))
+    return mp4.fragment(track, number + 1, first_of(reel, number), reel.samples(number))
 
 
 def so_far(track: mp4.Track, reel: Reel, shown: Shown, title: str) -> SoFar | None:
@@ -201,6 +219,12 @@ def _name(film: str, number: int, *ends: LivePart) -> str:
     """Return the name of a closed segment, or of what the parts from one to another show of one for now."""
     name = f"{film}-{number:06d}.m4s"
     return f"{name}?parts={'-'.join(str(part.serial) for part in ends)}" if ends else name
+
+
+def _inner(edges: Iterable[int], reel: Reel, number: int) -> bool:
+    """Tell whether some of these edges lie in a segment."""
+    first, past = first_of(reel, number), first_of(reel, number + 1)
+    return any(first < edge < past for edge in edges)
 
 
 def _by_segment(parts: Sequence[LivePart]) -> dict[int, list[LivePart]]:

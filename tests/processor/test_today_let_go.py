@@ -20,7 +20,7 @@ from .client import Client
 from .conftest import serving, write_config
 from .frames_made import DAY, START
 from .listener import Listener
-from .test_today import asked_for, deliver, shows
+from .test_today import asked_for, deliver, fetched, playlist, seen, shows
 
 WEST = CameraName.parse("roof/west")
 NEXT_DAY = "2026-06-02"
@@ -80,6 +80,20 @@ async def test_it_goes_with_a_film_that_is_over_and_the_film_that_is_still_to_be
     assert bool(files(service)) == (frames == LONG), "closed segments wait for the film of their window"
     numbers, _ = await asked_for(client, frames)
     assert numbers == list(range(1, frames + 1))
+
+
+async def test_what_was_shown_of_a_film_that_is_over_is_made_again_for_whoever_asks(
+    served: tuple[Service, Client],
+) -> None:
+    service, client = served
+    await grow(service, client, LONG)
+    said = await until(partial(shows, client, LONG))
+    before = service._today._current[WEST]
+    await go_on(client)
+    await service._today.tidy({(WEST, DAY, "sunset")})
+    assert not [*before.shown.past, *before.shown.parts, *before.kept], "nothing is kept in memory"
+    text = await playlist(client, said["film"])
+    assert seen(await fetched(client, text))[0] == list(range(1, LONG + 1))
 
 
 async def test_after_the_film_nothing_of_it_is_left_but_the_film(served: tuple[Service, Client]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,83 @@ async def test_a_film_that_has_fallen_behind_takes_nothing_back(served: tuple[Se
         assert await playlist(client) == before
     await until(partial(shows, client, AT_ONCE + GROUP - 1))
     assert seen(await fetched(client, await playlist(client)))[0] == list(range(1, AT_ONCE + GROUP))
+
+
+def ends_of(text: str, segment: int) -> list[int]:
+    """Where the parts that a playlist lists of a segment end."""
+    return list(accumulate(frames for frames, _ in parts_of(text, segment)))
+
+
+def misses_nothing(before: str, after: str, segment: int) -> bool:
+    """Whether who has what was listed has all that it takes for known, by its place in its segment."""
+    return all(
+        new <= old for old, new in zip(ends_of(before, segment), ends_of(after, segment), strict=False)
+    )
+
+
+async def test_after_a_restart_no_part_is_longer_than_it_was(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "processor")
+    async with serving(config) as (_service, client):
+        await deliver(client, *range(1, GROUP + 7))
+        await until(partial(shows, client, GROUP + 6))
+        before = await playlist(client)
+    async with serving(config) as (service, client):
+        await until(lambda: service._today._current.get(ROOF))
+        there = GROUP + 12
+        await deliver(client, *range(GROUP + 7, there + 1))
+        await until(partial(shows, client, there))
+        after = await playlist(client)
+        assert all(misses_nothing(before, after, segment) for segment in (0, 1))
+        assert seen(await fetched(client, after))[0] == list(range(1, there + 1))
+
+
+async def test_what_was_closed_unseen_after_a_restart_is_told_in_no_parts(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "processor")
+    async with serving(config) as (_service, client):
+        await deliver(client, *range(1, 7))
+        await until(partial(shows, client, 6))
+    async with serving(config) as (service, client):
+        await until(lambda: service._today._current.get(ROOF))
+        there = 3 * GROUP
+        await deliver(client, *range(7, there + 1))
+        await until(partial(closed, service, 2))
+        after = await playlist(client)
+        assert [len(parts_of(after, segment)) for segment in (0, 1)] == [0, 1]
+        assert seen(await fetched(client, after))[0] == list(range(1, there + 1))
+
+
+async def test_a_frame_out_of_turn_in_a_film_that_has_fallen_behind_makes_no_part_longer(
+    served: tuple[Service, Client],
+) -> None:
+    service, client = served
+    late, there = GROUP + 3, AT_ONCE + 2 * GROUP
+    await deliver(client, *(seq for seq in range(1, GROUP + 7) if seq != late))
+    await until(partial(shows, client, GROUP + 5))
+    before = await playlist(client)
+    live = await service._today.of(ROOF)
+    async with live.closing:
+        await deliver(client, late, *range(GROUP + 7, there + 1))
+        await until(lambda: len(service._today._frames.pending(live)) == AT_ONCE)
+        await playlist(client)
+    await until(partial(shows, client, there))
+    after = await playlist(client)
+    assert misses_nothing(before, after, 1)
+    assert seen(await fetched(client, after))[0] == list(range(1, there + 1))
+
+
+async def test_what_was_shown_and_deleted_leaves_its_edges(served: tuple[Service, Client]) -> None:
+    service, client = served
+    for shown in (6, 12):
+        await deliver(client, *range(shown - 5, shown + 1))
+        await until(partial(shows, client, shown))
+    before = await playlist(client)
+    stored = service._today._catalogue.frames(Selection(camera=ROOF))
+    await asyncio.wrap_future(service._today._catalogue.forget(stored[3:11]))
+    await until(partial(shows, client, 4))
+    await playlist(client)
+    there = 3 * GROUP
+    await deliver(client, *range(13, there + 1))
+    await until(partial(closed, service, 1))
+    after = await playlist(client)
+    assert misses_nothing(before, after, 0)
+    assert seen(await fetched(client, after))[0] == [1, 2, 3, *range(12, there + 1)]
