@@ -108,7 +108,7 @@ def playlist(film: str, reel: Reel, shown: Shown, rate: Fraction, *, ended: bool
         "#EXT-X-INDEPENDENT-SEGMENTS",
         "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES",
         f"#EXT-X-SERVER-CONTROL:PART-HOLD-BACK={3 * whole_s:.6f}",
-        f"#EXT-X-PART-INF:PART-TARGET={whole_s:.6f}",
+        f"#EXT-X-PART-INF:PART-TARGET={_seconds(GROUP, rate)}",
         f'#EXT-X-MAP:URI="{film}-init.mp4"',
     ]
     alone = max(shown.whole, shown.closed - int(3 * target_s / whole_s))

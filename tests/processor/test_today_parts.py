@@ -69,6 +69,8 @@ async def test_a_segment_that_was_shown_in_parts_keeps_them(served: tuple[Servic
     pieces = [name for segment in range(5) for _, name in parts_of(after, segment)]
     assert seen(await joined(client, init + pieces))[0] == list(range(1, there + 1)), "by parts alone, too"
     assert parts_of(after, 2)[0][0] == GROUP, "what nobody has seen in parts is one"
+    lengths_s = set(re.findall(r"(?:EXTINF:|PART-TARGET=)([\d.]+)", after))
+    assert len(lengths_s) == 1, "what is whole is known by the length that parts have at most"
 
 
 async def test_where_its_frames_are_gone_players_are_told_of_no_parts(served: tuple[Service, Client]) -> None:
