@@ -156,6 +156,8 @@ async def test_a_film_of_one_frame_is_shown_as_a_picture_until_there_are_more(
         assert await until(lambda: page.evaluate(wide)) == 640
         assert not await page.is_visible("#today-video")
         await page.screenshot(path=str(tmp_path / "one.png"))
+        async with page.expect_event("requestfailed"):
+            await page.route("**/cameras/roof/west/today", lambda route: route.abort(), times=1)
         for seq in range(2, 6):
             data = picture(seq, size=(640, 360))
             await client.upload(data, record_of(data, seq))

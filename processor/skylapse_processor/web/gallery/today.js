@@ -110,10 +110,20 @@ function show(film, from) {
 }
 
 // Looks again later each time, until something has come.
-function lookAgain() {
+function lookAgain(look = goOn) {
   clearTimeout(playing.timer);
-  playing.timer = setTimeout(() => playing.tools.guard(goOn()), playing.wait);
+  playing.timer = setTimeout(() => playing.tools.guard(look()), playing.wait);
   playing.wait = Math.min(2 * playing.wait, LOOK_SELDOM_MS);
+}
+
+// Asks for the film of today; where nobody answers, `look` is tried again.
+async function askFor(look) {
+  try {
+    return await playing.tools.ask(`cameras/${playing.item.camera}/today`);
+  } catch (error) {
+    if ($("today-player").open) lookAgain(look);
+    throw error;
+  }
 }
 
 // The film of the next window follows, once it can be played, also one that has ended.
@@ -121,7 +131,7 @@ async function goOn() {
   clearTimeout(playing.timer);
   if (!$("today-player").open) return;
   const before = playing.film;
-  const film = await playing.tools.ask(`cameras/${playing.item.camera}/today`);
+  const film = await askFor(goOn);
   if (!$("today-player").open) return;
   const isAnother = film.film !== before.film;
   if (film.frames >= (isAnother ? FEWEST : before.frames + 1)) {
@@ -133,7 +143,7 @@ async function goOn() {
 // What breaks off is opened anew where it stood: a version that is forgotten has no more bytes.
 async function openAnew() {
   if (!$("today-player").open) return;
-  const film = await playing.tools.ask(`cameras/${playing.item.camera}/today`);
+  const film = await askFor(openAnew);
   if (!$("today-player").open) return;
   const stood = film.film === playing.film.film ? $("today-video").currentTime : 0;
   show(film, Math.min(stood, film.duration_s));
