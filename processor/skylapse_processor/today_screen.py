@@ -45,7 +45,8 @@ class Screen:
             shown = await self._with_newest(live, shown, pending, path_end)
             there = {part.serial: part for part in (*shown.past, *shown.parts)}
             before = {serial: part for serial, part in live.kept.items() if serial not in there}
-            size, fewest = (lambda part: part.size), len(shown.parts)
+            last = [part for part in shown.past if part.segment == closed - 1]
+            size, fewest = (lambda part: part.size), len(last) + len(shown.parts)
             live.kept = latest({**before, **there}, size, KEPT_BYTES, fewest=fewest)
             live.shown = today_show.remembered(shown, live.kept)
 

@@ -190,3 +190,19 @@ async def test_what_was_shown_and_deleted_leaves_its_edges(served: tuple[Service
     after = await playlist(client)
     assert misses_nothing(before, after, 0)
     assert seen(await fetched(client, after))[0] == [1, 2, 3, *range(12, there + 1)]
+
+
+async def test_however_large_its_parts_are_the_last_segment_keeps_them(
+    served: tuple[Service, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Players look for the newest parts only behind others."""
+    monkeypatch.setattr("skylapse_processor.today_screen.KEPT_BYTES", 0)
+    service, client = served
+    there = 3 * GROUP
+    before = await away(service, client, looked_at=GROUP + 6, there=there, segments=2)
+    after = await playlist(client)
+    assert parts_of(after, 0) == []
+    first = parts_of(before, 1)
+    assert parts_of(after, 1)[: len(first)] == first
+    assert misses_nothing(before, after, 1)
+    assert seen(await fetched(client, after))[0] == list(range(1, there + 1))
