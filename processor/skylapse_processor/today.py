@@ -138,8 +138,9 @@ class Today:
         live = self._lives.get(film)
         if live is None or live.spec.camera != camera:
             raise NotFoundError(f"{camera} has no film {film[:80]} of today")
-        await self.show(live)
-        is_over = live.reel.ended or (live is not current and not await self._lasts(live.spec))
+        was_over = await self._is_over(live, current)
+        await self.show(live)  # it may end meanwhile, with frames that this does not show yet
+        is_over = was_over and await self._is_over(live, current)
         return today_show.playlist(film, live.reel, live.shown, pace_of(live.spec), ended=is_over)
 
     async def segment(self, camera: CameraName, name: str, parts: str) -> bytes:
@@ -231,6 +232,9 @@ class Today:
             live.shown = replace(shown, parts=())
             if live.reel.format is None:
                 self._lives.pop(live.spec.film, None)  # no folder: no segment of it was ever closed
+
+    async def _is_over(self, live: Live, current: Live) -> bool:
+        return live.reel.ended or (live is not current and not await self._lasts(live.spec))
 
     async def _lasts(self, spec: RenderSpec) -> bool:
         return await asyncio.to_thread(self._may_go_on, spec.camera, spec.day, spec.window)

@@ -12,13 +12,14 @@ import pytest
 from skylapse_processor.service import Service
 from skylapse_processor.store.rows import Selection
 from skylapse_processor.today_frames import AT_ONCE
+from skylapse_processor.today_live import Live
 from skylapse_processor.today_plan import GROUP
 from skylapse_protocol.identifiers import CameraName
 from tests.support.waiting import until
 
 from .client import Client
 from .conftest import serving, write_config
-from .test_today import deliver, fetched, joined, playlist, seen, shows
+from .test_today import asked_for, deliver, fetched, joined, playlist, seen, shows
 
 ROOF = CameraName.parse("roof/west")
 PART = re.compile(r'^#EXT-X-PART:DURATION=([\d.]+),URI="(\w+-(\d+)\.m4s\S*?)"', re.MULTILINE)
@@ -206,3 +207,26 @@ async def test_however_large_its_parts_are_the_last_segment_keeps_them(
     assert parts_of(after, 1)[: len(first)] == first
     assert misses_nothing(before, after, 1)
     assert seen(await fetched(client, after))[0] == list(range(1, there + 1))
+
+
+async def test_a_film_that_ends_while_somebody_looks_is_over_once_all_of_it_is_shown(
+    served: tuple[Service, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, client = served
+    await deliver(client, *range(1, 7))
+    said = await until(partial(shows, client, 6))
+    show = service._today.show
+
+    async def slow(live: Live) -> None:
+        monkeypatch.undo()
+        await show(live)
+        await deliver(client, 7)
+        await asked_for(client, 7)
+
+    monkeypatch.setattr(service._today, "show", slow)
+    text = await playlist(client, said["film"])
+    assert seen(await fetched(client, text))[0] == list(range(1, 7))
+    assert "#EXT-X-ENDLIST" not in text, "players would never ask for the last frame"
+    text = await playlist(client, said["film"])
+    assert text.endswith("#EXT-X-ENDLIST\n")
+    assert seen(await fetched(client, text))[0] == list(range(1, 8))
