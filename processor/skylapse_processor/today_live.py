@@ -24,8 +24,6 @@ class Live:
 
     spec: RenderSpec
     reel: Reel
-    pending: tuple[SourceFrame, ...] = ()
-    """Frames that are in no closed segment."""
     known: dict[str, SourceFrame] = field(default_factory=dict)
     shown: Shown = field(default_factory=Shown)
     """What there is to see."""
