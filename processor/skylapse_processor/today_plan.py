@@ -22,9 +22,11 @@ all of them at 20. With 12 frames ahead it has 3.6 mEV. 24 are few enough to be 
 finished film may take.
 
 Where dusk is fast (12 EV in a hundred pictures) so stiff a path would stray a whole stop from what the camera
-delivered, and burn a sunset out. So it grows softer as it strays: up to NEAR_EV it is as stiff as above, at
-twice that as soft as SOFTER, measured against a line through the exposures of HERE frames. Such a dusk
-strays 0.49 EV then and one of 17 EV 0.54 (1.03 and 1.44 before); the loop that hunts is levelled as before.
+delivered, and burn a sunset out. So it grows softer as it strays, measured against a line through the next
+exposures: up to 0.3 EV it is as stiff as above, at twice that as soft as a path of 8 frames, and where that
+strays in turn, by 0.5 EV and more, of 4. Such a dusk strays 0.49 EV then, one of 17 EV 0.54 (1.03 and 1.44
+before), and one of 12 EV in 20 pictures, as with one in five minutes, 1.1 (2.3); the loop that hunts is
+levelled as before.
 
 A path knows no time: after a gap it would run on as if the light had waited, and the film would leap. So what
 it follows is moved there by as much as the light, and the film goes on as bright as it stopped.
@@ -60,12 +62,9 @@ GROUP = 24
 """How many frames a closed segment has."""
 STIFFNESS = 18.0
 """How many frames a turn of the target takes, about."""
-SOFTER = 8.0
-"""How many frames it takes where the target has strayed."""
-NEAR_EV = 0.3
-"""How far the target may be from what was delivered until it grows softer."""
-HERE = 13
-"""Of so many frames what is delivered is told, half of the look-ahead: fewer shake, more answer late."""
+SOFTER = ((8.0, 0.3, 13), (4.0, 0.5, 7))
+"""How many frames a turn takes where the target has strayed; how far it may, in EV; and of how many frames it
+is told what is delivered: fewer shake, more answer late."""
 _PAUSES = 4
 """The longest of so many tells a gap from a frame that came late."""
 _ORDER = 2
@@ -260,11 +259,13 @@ def _path(decided: Sequence[Three], values: Curve) -> Curve:
 def _next(decided: Curve, ahead: Curve) -> Curve:
     """Return the target that follows two decided ones, shape (3,)."""
     known = np.concatenate([decided, ahead])
-    stiff, soft = (_weights(len(ahead), stiffness) @ known for stiffness in (STIFFNESS, SOFTER))
-    here = ahead[:HERE]
-    strayed = np.clip(np.abs(_line(len(here)) @ here - stiff) / NEAR_EV - 1, 0, 1)
-    share = strayed**2 * (3 - 2 * strayed)
-    return np.asarray(stiff + share * (soft - stiff))
+    wanted = _weights(len(ahead), STIFFNESS) @ known
+    for stiffness, near_ev, frames in SOFTER:
+        here = ahead[:frames]
+        strayed = np.clip(np.abs(_line(len(here)) @ here - wanted) / near_ev - 1, 0, 1)
+        share = strayed**2 * (3 - 2 * strayed)
+        wanted = wanted + share * (_weights(len(ahead), stiffness) @ known - wanted)
+    return np.asarray(wanted)
 
 
 def _bends(count: int, stiffness: float) -> Curve:
