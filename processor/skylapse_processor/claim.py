@@ -49,6 +49,8 @@ def check_places(request: RenderRequest) -> None:
                 pass
         except FileNotFoundError as error:
             why = f"{path} cannot be made: there is no folder {path.parent.parent}"
+            if path.parent.exists():  # as in /proc, whoever asks
+                why = f"{path} cannot be made: the system takes no new files in {path.parent}"
             raise RequestError(field, why) from error
         except NotADirectoryError as error:
             raise RequestError(field, f"{path} cannot be made: {path.parent} is no folder") from error

@@ -30,6 +30,8 @@ REPORT = "report.json"
 _CANCELLED = 130
 _FORMATS = ("jpg", "png")
 _OPTIONS = {"every_s": "--every", "from": "--from", "to": "--to"}
+_BEST = 100
+"""Highest quality of a JPEG."""
 _JUDGED_SIZE = (160, 90)
 _WRITERS = 2
 """Threads that write pictures while the next ones are decoded."""
@@ -64,14 +66,19 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--format", choices=_FORMATS, default="jpg", help="of the pictures (default jpg)")
     parser.add_argument(
         "--quality",
-        type=int,
+        type=_quality,
         default=92,
-        choices=range(1, 101),
         metavar="1…100",
         help="of JPEGs (default 92)",
     )
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     parser.set_defaults(run=run_frames)
+
+
+def _quality(words: str) -> int:
+    if not (words.isascii() and words.isdecimal() and 1 <= int(words[:4]) <= _BEST):
+        raise argparse.ArgumentTypeError(f"{words[:20]!r} is no whole number from 1 to {_BEST}")
+    return int(words)
 
 
 def run_frames(arguments: argparse.Namespace) -> int:

@@ -46,6 +46,7 @@ from .results.grid import predict_grid, render_grid
 Work = Callable[[RenderRequest, Report, Cancelled], FilmResult | Prediction]
 _BAR = 30
 _OPTIONS = {
+    "cameras": "--grid",
     "output": "-o",
     "rate": "--rate",
     "length_s": "--length",

@@ -324,6 +324,13 @@ def test_a_place_where_no_film_can_be_is_told_in_words(tmp_path: Path) -> None:
     assert done.stderr == f"skylapse-processor: render: {said}\n"
 
 
+def test_of_a_folder_that_takes_no_files_it_is_not_said_that_it_is_none(tmp_path: Path) -> None:
+    write_plain(tmp_path / "in", 2)
+    done = _run(tmp_path / "in", "-o", "/proc/film.mp4")
+    said = "-o: /proc/film.mp4 cannot be made: the system takes no new files in /proc"
+    assert (done.returncode, done.stderr) == (1, f"skylapse-processor: render: {said}\n")
+
+
 @pytest.mark.parametrize("option", ["--poster", "--thumbnail", "--preview", "--write-job"])
 def test_a_place_where_no_still_can_be_is_told_in_words(tmp_path: Path, option: str) -> None:
     write_plain(tmp_path / "in", 2)

@@ -239,6 +239,15 @@ def test_what_is_typed_wrong_is_answered_in_two_lines(video: Path) -> None:
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 2), done.stderr
 
 
+@pytest.mark.parametrize("quality", ["0", "101", "-1", "best", "9.5"])
+def test_a_quality_that_cannot_be_is_answered_with_its_ends(
+    quality: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["frames", "a.mp4", "-o", "x", f"--quality={quality}"])
+    assert f"--quality: {quality!r} is no whole number from 1 to 100\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_is_interrupted_leaves_nothing_and_says_so(
     video: Path,

@@ -151,6 +151,33 @@ def test_a_broken_picture_of_one_camera_costs_the_others_nothing(tmp_path: Path)
     assert shown(tmp_path / "grid.mp4")[5, 4:20, 8:56, 0].mean() == pytest.approx(185, abs=8)
 
 
+def test_in_captions_a_camera_is_called_as_its_cell_is_and_what_one_knows_may_be_asked(
+    tmp_path: Path,
+) -> None:
+    folders = [folder(tmp_path / name, [0, 10, 20], BRIGHT, (320, 180)) for name in ("one", "two")]
+    sidecar = tmp_path / "two" / "00000.json"
+    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "sun_elevation_deg": 9.0}))
+    for name, text in (("token", "{camera}"), ("words", "one"), ("sun", "{sun}")):
+        overlay = {"text": text, "position": "top", "size": 0.1}
+        made(tmp_path / f"{name}.mp4", *folders, parameters={"overlay": overlay})
+    token, words = shown(tmp_path / "token.mp4"), shown(tmp_path / "words.mp4")
+    assert np.abs(token[1, :90, :320] - words[1, :90, :320]).max() < 30
+    assert np.abs(token[1, :90, 320:] - words[1, :90, 320:]).max() > 60
+    with pytest.raises(RequestError, match=r"has {lux}, and no picture of the film has a value for it"):
+        made(tmp_path / "lux.mp4", *folders, parameters={"overlay": {"text": "{lux}"}})
+
+
+def test_cameras_of_two_dates_are_refused_with_both(tmp_path: Path) -> None:
+    one, two = folder(tmp_path / "one", [0, 10, 20], BRIGHT), folder(tmp_path / "two", [4208350], BRIGHT)
+    done = run("--grid", str(one), str(two), "-o", "grid.mp4", cwd=tmp_path)
+    assert done.stderr == (
+        "skylapse-processor: render: --grid: "
+        "the pictures lie too far apart in time to be shown side by side: "
+        "one is from 2026-06-01 18:00 to 2026-06-01 18:00; two is from 2026-07-20 10:59 to 2026-07-20 10:59 "
+        "(with a frame each 10 s that makes 420836 frames; 200000 are the most)\n"
+    )
+
+
 def test_a_grid_fades_and_has_the_captions_that_are_asked_for(tmp_path: Path) -> None:
     folders = [folder(tmp_path / name, list(range(0, 400, 10)), BRIGHT) for name in ("one", "two")]
     made(tmp_path / "plain.mp4", *folders)

@@ -18,7 +18,7 @@ from skylapse_processor.recipe.tokens import fill, parse
 from skylapse_processor.render import FilmResult, RenderRequest, render_film
 from skylapse_processor.request import from_json, to_json
 
-from .pictures import START, evening, film_frames, write_evening
+from .pictures import START, evening, film_frames, write_evening, write_plain
 
 FRAME = SourceFrame(
     path=Path("a.jpg"),
@@ -30,6 +30,7 @@ FRAME = SourceFrame(
         "camera": "west",
         "lux": 12.3456,
         "wet": True,
+        "colour_gains": [1.8714285714285714, 2.5],
         "sensors": {"garden": {"humidity": 81.0}},
         "broken": float("nan"),
     },
@@ -51,6 +52,7 @@ def _said(text: str, frame: SourceFrame = FRAME) -> str:
         ("{camera} {title} #{frame}", "roof/west Harbour #7"),
         ("{sensors.garden.humidity} {humidity:.1f} {wet}", "81 81.0 True"),
         ("{broken} of {lux:.0f}", "– of 12"),
+        ("{colour_gains}, {colour_gains:.1f}", "1.87, 2.50, 1.9, 2.5"),
         ("{{{frame}}}", "{7}"),
     ],
 )
@@ -73,6 +75,40 @@ def test_a_text_of_another_form_is_refused_before_a_picture_is_looked_at(text: s
     with pytest.raises(RequestError) as caught:
         steps_of("clean", {"overlay": {"text": text}})
     assert caught.value.field == "parameters.overlay.text"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            "{",
+            "is no caption: braces enclose the name of a value, as {time}; a brace itself is written twice",
+        ),
+        ("{date!r}", "has {date!r}: what stands after the name begins with a colon"),
+    ],
+)
+def test_what_is_wrong_with_a_text_is_said_plainly(text: str, why: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        steps_of("clean", {"overlay": {"text": text}})
+    assert caught.value.why == why
+
+
+@pytest.mark.parametrize("token", ["sun", "lux", "camera", "exposure", "sensor_temperature_c"])
+def test_a_token_that_no_frame_has_a_value_for_is_refused_before_the_film(tmp_path: Path, token: str) -> None:
+    write_plain(tmp_path / "in", 2)
+    with pytest.raises(RequestError) as caught:
+        _film(tmp_path / "in", overlay={"text": f"{{frame}} {{{token}:.1f}}"})
+    assert str(caught.value) == (
+        f"parameters.overlay.text: has {{{token}}}, and no picture of the film has a value for it"
+    )
+    assert not (tmp_path / "film.mp4").exists()
+
+
+def test_a_token_that_one_frame_alone_has_a_value_for_is_none_to_refuse(tmp_path: Path) -> None:
+    write_plain(tmp_path / "in", 3)
+    last = max((tmp_path / "in").iterdir())
+    last.with_suffix(".json").write_text('{"lux": 3, "sun_elevation_deg": 0}', encoding="utf-8")
+    assert _film(tmp_path / "in", overlay={"text": "{lux} {sun}"}).frames == 3
 
 
 def test_a_token_that_no_frame_can_have_is_refused_with_those_that_there_are() -> None:

@@ -153,6 +153,32 @@ def test_a_clock_needs_times() -> None:
         select(make(frames), start="06:00")
 
 
+def test_where_some_have_no_time_it_is_said_how_many_or_what_else_is_amiss() -> None:
+    frames = [replace(frame, facts=ExposureFacts(sun_elevation_deg=9.0)) for frame in _frames(4)]
+    frames[1] = replace(frames[1], captured_at=None)
+    with pytest.raises(RequestError, match="needs pictures with capture times: 1 of 4 have none"):
+        select(make(tuple(frames)), light="rising")
+    with pytest.raises(RequestError, match="needs pictures with capture times: 1 of 4 have none"):
+        select(make(tuple(frames)), end="06:00")
+    sunless = tuple(replace(frame, facts=None) for frame in frames)
+    with pytest.raises(RequestError, match="no picture says how high the sun stood"):
+        select(make(sunless), light="rising")
+
+
+def test_a_span_without_a_frame_is_told_with_the_clock_and_when_there_were_frames() -> None:
+    frames = _frames(3, minutes=30)
+    with pytest.raises(RequestError) as caught:
+        select(make(frames), start="20:45", end="21:00", zone="Asia/Tokyo")
+    assert caught.value.why == (
+        "there is no frame in this span: the pictures were taken from 2026-06-02 03:00 to 2026-06-02 04:00 "
+        "by the clock of Asia/Tokyo (select.zone names another)"
+    )
+    with pytest.raises(RequestError, match="the time zone of this machine"):
+        select(make(frames), start="12:10", end="12:11")
+    with pytest.raises(RequestError, match=r"no frame in this span$"):
+        select(make(frames), start="99%")
+
+
 def test_the_ends_of_a_span_are_clock_times_or_shares() -> None:
     marks = ("", "6:30", "24:00", "5%", "99.5%", "25:00", "6.30", "-5%", "6:30%")
     assert [mark for mark in marks if why_no_mark(mark) is None] == ["", "6:30", "24:00", "5%", "99.5%"]

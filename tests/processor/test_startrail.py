@@ -166,8 +166,16 @@ def test_without_the_sun_all_dark_frames_count_and_a_day_is_refused() -> None:
         ([*[20.0] * 19, 300.0], [str(number) for number in range(20)]),
         ([1 / 80] * 3, []),
         ([1 / 80, 1 / 60, None, 20.0], ["2", "3"]),
+        ([1 / 80, 1 / 60, None, None, None], []),
     ],
-    ids=["a day that ends", "a night by hand", "a night with a bulb", "a day", "one of nobody knows when"],
+    ids=[
+        "a day that ends",
+        "a night by hand",
+        "a night with a bulb",
+        "a day",
+        "one of nobody knows when",
+        "a day beside them",
+    ],
 )
 def test_where_no_frame_knows_the_sun_exposures_tell_the_night(
     exposures_s: Sequence[float | None], names: list[str]

@@ -31,6 +31,7 @@ from .plan import Plan, pick
 
 LIGHTS = ("any", "rising", "setting", "noon")
 _NEIGHBOURS = 7
+_NO_SUN = "no picture says how high the sun stood: records do (sun_elevation_deg), EXIF does not"
 _MARK = re.compile(r"(?:([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?|(\d{1,3}(?:\.\d+)?)%)?\Z")
 
 Keep = NDArray[np.intp]
@@ -56,9 +57,14 @@ def select(  # noqa: PLR0913 one argument a parameter
     if not len(keep):
         return plan
     if start or end:
-        keep = _left(keep[_in_span(plan.frames, start, end, zone)], "start", "there is no frame in this span")
+        keep = keep[_in_span(plan.frames, start, end, zone)]
+        if not len(keep):
+            why = _why_no_span(plan.frames, start, end, zone)
+            raise RequestError(f"parameters.select.{'start' if start else 'end'}", why)
     if light != "any":
         chosen = [plan.frames[number] for number in keep]
+        if any(each.captured_at for each in chosen) and all(_elevation(each) is None for each in chosen):
+            raise RequestError("parameters.select.light", _NO_SUN)
         keep = keep[_same_light(chosen, light, sun_deg, within_deg, zone)]
         _left(keep, "light", _why_no_light(chosen, light, sun_deg, within_deg))
     if clipped < 1.0:
@@ -115,7 +121,7 @@ def _in_span(frames: Sequence[SourceFrame], start: str, end: str, zone: str) -> 
     first, last = (_seconds(mark) if mark and not mark.endswith("%") else None for mark in (start, end))
     if first is None and last is None:
         return inside
-    clock = np.array([_clock_s(frame, zone) for frame in frames])
+    clock = np.array([_clock_s(at) for at in _local(frames, zone, "start" if start else "end")])
     first, last = first or 0.0, 86_400.0 if last is None else last
     within = (clock >= first) & (clock < last) if first <= last else (clock >= first) | (clock < last)
     return inside & within
@@ -127,15 +133,31 @@ def _seconds(mark: str) -> float:
     return 3600.0 * hours + 60.0 * minutes + seconds
 
 
-def _clock_s(frame: SourceFrame, zone: str) -> float:
-    at = _local(frame, zone, "start")
+def _clock_s(at: datetime) -> float:
     return 3600 * at.hour + 60 * at.minute + at.second + at.microsecond / 1e6
 
 
-def _local(frame: SourceFrame, zone: str, parameter: str) -> datetime:
-    if frame.captured_at is None:
-        raise RequestError(f"parameters.select.{parameter}", "needs pictures with capture times")
-    return frame.captured_at.astimezone(zone_of(zone))
+def _local(frames: Sequence[SourceFrame], zone: str, parameter: str) -> list[datetime]:
+    """Return when frames were taken by a clock on the wall; raise RequestError where one has no time."""
+    taken = [frame.captured_at.astimezone(zone_of(zone)) for frame in frames if frame.captured_at]
+    without = len(frames) - len(taken)
+    if without:
+        some = f": {without} of {len(frames)} have none" if taken else ""
+        raise RequestError(f"parameters.select.{parameter}", f"needs pictures with capture times{some}")
+    return taken
+
+
+def _why_no_span(frames: Sequence[SourceFrame], start: str, end: str, zone: str) -> str:
+    """Return why no frame lies in a span; where it is one by the clock, by which, and when frames lie."""
+    why = "there is no frame in this span"
+    if all(not mark or mark.endswith("%") for mark in (start, end)):
+        return why
+    taken = sorted(_local(frames, zone, "start"))
+    clock = zone or f"{taken[0].tzname()}, the time zone of this machine"
+    return (
+        f"{why}: the pictures were taken from {taken[0]:%Y-%m-%d %H:%M} to {taken[-1]:%Y-%m-%d %H:%M} by the "
+        f"clock of {clock} (select.zone names another)"
+    )
 
 
 def _same_light(
@@ -147,7 +169,8 @@ def _same_light(
     """
     kept: list[int] = []
     cut: list[int] = []
-    days = groupby(range(len(frames)), key=lambda number: _local(frames[number], zone, "light").date())
+    taken = _local(frames, zone, "light")
+    days = groupby(range(len(frames)), key=lambda number: taken[number].date())
     for _, numbers in days:
         known = [number for number in numbers if _elevation(frames[number]) is not None]
         sun = np.array([_elevation(frames[number]) for number in known], dtype=np.float64)
@@ -167,8 +190,6 @@ def _same_light(
 def _why_no_light(frames: Sequence[SourceFrame], light: str, sun_deg: float, within_deg: float) -> str:
     """Return why no day has a frame at a height of the sun, and what to do about it."""
     known = [sun for sun in map(_elevation, frames) if sun is not None]
-    if not known:
-        return "no picture says how high the sun stood: records do (sun_elevation_deg), EXIF does not"
     return (
         f"no frame was taken within {within_deg:g}° of {sun_deg:g}° with the sun {light}: it stood at "
         f"{min(known):.1f}° to {max(known):.1f}° (change select.sun_deg or select.within_deg)"

@@ -88,14 +88,19 @@ def _no_night(sun_below_deg: float) -> str:
 
 
 def dark(plan: Plan, sun_below_deg: float, brighter_ev: float) -> NDArray[np.intp]:
-    """Return the indices of the frames of a dark sky; all count as night where nothing tells."""
+    """Return the indices of the frames of a dark sky.
+
+    Those of which nothing tells count as night, unless others tell their exposure and none is a night's.
+    """
     facts = [frame.facts or ExposureFacts() for frame in plan.frames]
     sun = np.array([each.sun_elevation_deg for each in facts], dtype=np.float64)
     exposure = np.array([each.exposure_ev for each in facts], dtype=np.float64)
     night = sun <= sun_below_deg
     if np.isnan(sun).all():
-        night = np.isnan(exposure)
-        if (long := exposure[exposure >= NIGHT_EV]).size:
+        long = exposure[exposure >= NIGHT_EV]
+        tells_of_day = not long.size and not np.isnan(exposure).all()
+        night = np.isnan(exposure) & (not tells_of_day)
+        if long.size:
             night |= exposure >= max(NIGHT_EV, float(np.quantile(long, _USUAL, method="lower")) - _NEARLY_EV)
     bright = plan.log_mean
     if np.isfinite(bright[night]).any():

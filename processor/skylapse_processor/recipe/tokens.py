@@ -29,6 +29,7 @@ _DIGITS = re.compile(r"[+ ]?,?(?:\.\d)?[dfg%]?\Z")
 _CLOCK = re.compile(r"(?:[^%]|%[aAbBdHIjmMpSyYZzfeU%-])*\Z")
 _TIMES = {"time": "%H:%M", "date": "%Y-%m-%d"}
 _HOW = {"exposure": "{:.1f} s", "gain": "{:.1f}", "sun": "{:.1f}°", "iso": "{:.0f}", "frame": "{:.0f}"}
+_NO_CAPTION = "is no caption: braces enclose the name of a value, as {time}; a brace itself is written twice"
 _SLOW_S = 0.3
 _DEEPEST = 4
 
@@ -65,6 +66,13 @@ def known(frames: Sequence[SourceFrame]) -> frozenset[str]:
     """Return every token that these frames may have a value for."""
     seen = {name for frame in frames for name in flat(frame.record)}
     return frozenset({*NAMED, *RECORD_FIELDS, *seen, *(name.rpartition(".")[2] for name in seen)})
+
+
+def has_value(token: str, frames: Sequence[SourceFrame], title: str, camera: str) -> bool:
+    """Say whether any of these frames has a value for a token."""
+    snippet = Snippet(words="", token=token)
+    values = (_Values(frame, 0, None, title, camera) for frame in frames)
+    return any(each.said(snippet) != MISSING for each in values)
 
 
 def fill(
@@ -119,15 +127,9 @@ class _Values:
             how = snippet.how if "%" in snippet.how else _TIMES.get(snippet.token, "%Y-%m-%d %H:%M")
             has_own = self._zone is None and value.utcoffset()  # as EXIF tells, where it does
             return (value if has_own else value.astimezone(self._zone)).strftime(how)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return str(value)
-        if not math.isfinite(value):
-            return MISSING
-        if snippet.how and _DIGITS.match(snippet.how):
-            shown = format(round(value) if snippet.how.endswith("d") else value, snippet.how)
-        else:
-            shown = _plain(snippet.token, value)
-        return shown.replace("-", "−")
+        if isinstance(value, list | tuple):
+            return ", ".join(_number(snippet, each, "{:.2f}") for each in value) or MISSING
+        return _number(snippet, value)
 
     def _value(self, name: str) -> Any:
         facts = self._frame.facts or ExposureFacts()
@@ -156,6 +158,19 @@ class _Values:
         return next((value for name, value in values.items() if name.rpartition(".")[2] == last), None)
 
 
+def _number(snippet: Snippet, value: Any, usual: str = "") -> str:
+    """Return a value in words, a number as it is asked for or else as usual."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if not math.isfinite(value):
+        return MISSING
+    if snippet.how and _DIGITS.match(snippet.how):
+        shown = format(round(value) if snippet.how.endswith("d") else value, snippet.how)
+    else:
+        shown = usual.format(value) if usual else _plain(snippet.token, value)
+    return shown.replace("-", "−")
+
+
 def _plain(name: str, value: float) -> str:
     """Return a number as people write it where nobody says how."""
     if name == "exposure" and 0 < value < _SLOW_S:
@@ -170,14 +185,16 @@ def _plain(name: str, value: float) -> str:
 def _pieces(line: str) -> Sequence[tuple[str, str | None, str | None, str | None]]:
     try:
         return tuple(string.Formatter().parse(line))
-    except ValueError as error:
-        raise ValueError(f"is no caption: {error}") from None
+    except ValueError:
+        raise ValueError(_NO_CAPTION) from None
 
 
 def _snippet(words: str, token: str | None, how: str | None, conversion: str | None) -> Snippet:
     if token is None:
         return Snippet(words=words)
-    if not _NAME.match(token) or conversion is not None:
+    if conversion is not None:
+        raise ValueError(f"has {{{token}!{conversion}}}: what stands after the name begins with a colon")
+    if not _NAME.match(token):
         raise ValueError(f"has {{{token}}}, which is no name of a value")
     if how and not _DIGITS.match(how) and not ("%" in how and _CLOCK.match(how)):
         raise ValueError(f"has {{{token}:{how}}}: after the colon stands %H:%M for a time, .1f for a number")

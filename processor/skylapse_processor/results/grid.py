@@ -37,10 +37,12 @@ from skylapse_processor.predict import (
     stretches,
 )
 from skylapse_processor.progress import Meter
+from skylapse_processor.recipe import blank
 from skylapse_processor.recipe.caption import Caption
 from skylapse_processor.recipe.doubt import in_words
 from skylapse_processor.recipe.fade import ramp
 from skylapse_processor.recipe.look import Look, apply
+from skylapse_processor.recipe.overlay import check_known
 from skylapse_processor.recipe.plan import Plan
 from skylapse_processor.recipe.smooth import flicker_mev
 from skylapse_processor.recipe.tokens import Snippet
@@ -94,13 +96,7 @@ def axis_of(times_s: Sequence[NDArray[np.float64]], tick_s: float | None = None)
     """Return the axis of cameras whose frames were taken at these times, each in order."""
     interval = [float(np.median(intervals_s(times))) for times in times_s]
     step = tick_s or min(interval)
-    start, end = min(float(times[0]) for times in times_s), max(float(times[-1]) for times in times_s)
-    count = max(1, math.floor((end - start) / step + 1e-6) + 1)
-    if count > MOST_TICKS:
-        raise RequestError(
-            "cameras", f"their frames lie {count} ticks apart; a grid has at most {MOST_TICKS}"
-        )
-    ticks = start + step * np.arange(count)
+    ticks = min(float(times[0]) for times in times_s) + step * np.arange(_ticks(times_s, step))
     shown, gaps = [], []
     for times, own in zip(times_s, interval, strict=True):
         after = np.clip(np.searchsorted(times, ticks), 0, len(times) - 1)
@@ -111,6 +107,31 @@ def axis_of(times_s: Sequence[NDArray[np.float64]], tick_s: float | None = None)
         shown.append(np.where(away, before, nearest))
         gaps.append(away)
     return Axis(tick_s=step, frames=tuple(shown), gaps=tuple(gaps))
+
+
+def _ticks(times_s: Sequence[NDArray[np.float64]], step_s: float) -> int:
+    """Return how many ticks there are from the first frame of any camera to the last."""
+    start, end = min(float(times[0]) for times in times_s), max(float(times[-1]) for times in times_s)
+    return max(1, math.floor((end - start) / step_s + 1e-6) + 1)
+
+
+def _check_span(cells: Sequence["_Cell"]) -> None:
+    """Raise RequestError for cameras whose frames lie too far apart for one film."""
+    times_s = [_times(cell.plan) for cell in cells]
+    step_s = min(float(np.median(intervals_s(times))) for times in times_s)
+    count = _ticks(times_s, step_s)
+    if count > MOST_TICKS:
+        spans = "; ".join(f"{cell.name} is {_span(cell.plan)}" for cell in cells)
+        raise RequestError(
+            "cameras",
+            f"the pictures lie too far apart in time to be shown side by side: {spans} (with a frame each "
+            f"{step_s:g} s that makes {count} frames; {MOST_TICKS} are the most)",
+        )
+
+
+def _span(plan: Plan) -> str:
+    taken = [frame.captured_at for frame in plan.frames if frame.captured_at]
+    return f"from {taken[0]:%Y-%m-%d %H:%M} to {taken[-1]:%Y-%m-%d %H:%M}"
 
 
 def flicker_of(log_means: NDArray[np.float64]) -> float:
@@ -203,6 +224,8 @@ def _opened(request: RenderRequest, meter: Meter, cancelled: Cancelled) -> "_Gri
         check(replace(request, cells=(), frames=camera.frames, skipped=camera.skipped))
     box = _cell_box(cameras[0], request, len(cameras))
     cells = [_cell(camera, request, box, meter, cancelled) for camera in cameras]
+    check_known([cell.plan for cell in cells])
+    _check_span(cells)
     return _Grid(cells, request, box, meter, cancelled)
 
 
@@ -231,7 +254,8 @@ class _Cell:
 
 
 def _cell(camera: Cell, request: RenderRequest, box: Box, meter: Meter, cancelled: Cancelled) -> _Cell:
-    own = replace(request, frames=camera.frames, rate=_DEFAULT_RATE, length_s=None, speed_up=None)
+    named = replace(request, frames=camera.frames, camera=camera.name)
+    own = replace(named, rate=_DEFAULT_RATE, length_s=None, speed_up=None)
     own = gathered(known(own))
     frames, skipped = survey(own.frames)
     if not frames:
@@ -376,12 +400,14 @@ class _Grid:
         )
 
     def _denied(self) -> Skipped:
-        """Name the pictures whose exposure was not believed."""
+        """Name the pictures whose exposure was not believed, and those by which nothing was levelled."""
         found: Skipped = []
         for cell in self._cells:
             plan = cell.plan
             names = [f"{cell.name}/{plan.frames[number].name}" for number in plan.denied]
             found += in_words(cell.name, len(plan.frames), names)
+            blanks = [f"{cell.name}/{name}" for name in plan.blank]
+            found += blank.in_words(cell.name, len(plan.frames), blanks)
         return found
 
     def _pace(self) -> tuple[Fraction, int]:
