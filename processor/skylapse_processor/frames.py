@@ -165,7 +165,8 @@ def _order_in_words(frames: Sequence[SourceFrame]) -> str | None:
     if len(frames) - count < ENOUGH_TIMES * len(frames):
         return f"is shown in the order of names: {count} of its {len(frames)} pictures have no capture time"
     named = ", ".join(timeless[:_MOST_NAMED]) + (", …" if count > _MOST_NAMED else "")
-    return f"{count} of its {len(frames)} pictures have no capture time and stand by name: {named}"
+    how = "has no capture time and stands" if count == 1 else "have no capture time and stand"
+    return f"{count} of its {len(frames)} pictures {how} by name: {named}"
 
 
 def size_of(frame: SourceFrame) -> tuple[int, int]:

@@ -33,6 +33,7 @@ from .frames import SourceFrame
 from .measure import THUMBNAIL_BYTES, THUMBNAIL_LONG_SIDE, jpeg_within
 from .memory import give_back_large_blocks
 from .progress import Meter, Progress, Step
+from .recipe import blank
 from .recipe.doubt import in_words
 from .recipe.fade import ramp
 from .recipe.layer import Latent, Layer, Size
@@ -312,6 +313,7 @@ class _Film:
                 len(self._plan.frames),
                 [self._plan.frames[number].name for number in self._plan.denied],
             ),
+            *blank.in_words(request.output.name, len(self._plan.frames), self._plan.blank),
         ]
 
     def make(self) -> FilmResult:

@@ -50,7 +50,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .doubt import believable, suspicious
+from .blank import as_around, blanks
+from .doubt import Mask, believable, suspicious
 from .groups import EXPOSURES, offset
 from .plan import Curve, Plan, after_gaps, brightened_ev
 from .smooth import flicker_mev, near_target, smooth, smooth_robust
@@ -93,10 +94,10 @@ def needs_measuring(plan: Plan) -> bool:
     return not np.isfinite(plan.log_mean).all() and suspicious(_unmeant(plan), _between_gaps(plan))
 
 
-def believed_exposure(plan: Plan, sigma_frames: float) -> Belief:
-    """Return the exposures to be levelled by."""
-    stated = np.array([_stated(plan, index) for index in range(len(plan.frames))])
-    is_exact = all(_is_exact(plan, index) for index in range(len(plan.frames)))
+def believed_exposure(plan: Plan, sigma_frames: float, blank: Mask) -> Belief:
+    """Return the exposures to be levelled by; what is told of blank frames is not asked for."""
+    stated = np.where(blank, np.nan, [_stated(plan, index) for index in range(len(plan.frames))])
+    is_exact = all(blank[index] or _is_exact(plan, index) for index in range(len(plan.frames)))
     told_by = "records" if is_exact else "exif"
     if not np.isfinite(plan.log_mean).all() or len(plan.frames) < _FEWEST:
         known = np.isfinite(stated).all()
@@ -124,7 +125,8 @@ def deflicker(plan: Plan, *, cap_ev: float = CAP_EV, sigma_frames: float = RESID
     """Return the plan with the residual removed, at most ±cap_ev, unless exact exposure levelled it."""
     if plan.levelled_by == "records" or not np.isfinite(plan.log_mean).all():
         return plan
-    levelled = plan.log_mean + brightened_ev(plan, plan.gain_ev)
+    seen = as_around(plan, blanks(plan))
+    levelled = seen.log_mean + brightened_ev(seen, plan.gain_ev)
     residual = np.clip(residual_of(plan.position, levelled, sigma_frames), -cap_ev, cap_ev)
     return replace(plan, gain_ev=plan.gain_ev - residual[:, None])
 

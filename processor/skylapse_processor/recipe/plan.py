@@ -48,6 +48,8 @@ class Plan:
     """What the levelling went by: records, exif, pictures or nothing."""
     denied: tuple[int, ...] = ()
     """Frames whose exposure is told, and which by their pictures were exposed otherwise."""
+    blank: tuple[str, ...] = ()
+    """Names of pictures that tell nothing of the light: nothing was levelled by them."""
     calibration: Calibration = NOTHING
     """What is known of the camera's lens and colours."""
     layers: tuple[Layer, ...] = ()

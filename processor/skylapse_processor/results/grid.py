@@ -37,6 +37,7 @@ from skylapse_processor.predict import (
     stretches,
 )
 from skylapse_processor.progress import Meter
+from skylapse_processor.recipe import blank
 from skylapse_processor.recipe.caption import Caption
 from skylapse_processor.recipe.doubt import in_words
 from skylapse_processor.recipe.fade import ramp
@@ -399,12 +400,14 @@ class _Grid:
         )
 
     def _denied(self) -> Skipped:
-        """Name the pictures whose exposure was not believed."""
+        """Name the pictures whose exposure was not believed, and those by which nothing was levelled."""
         found: Skipped = []
         for cell in self._cells:
             plan = cell.plan
             names = [f"{cell.name}/{plan.frames[number].name}" for number in plan.denied]
             found += in_words(cell.name, len(plan.frames), names)
+            blanks = [f"{cell.name}/{name}" for name in plan.blank]
+            found += blank.in_words(cell.name, len(plan.frames), blanks)
         return found
 
     def _pace(self) -> tuple[Fraction, int]:
