@@ -142,7 +142,8 @@ def _local(frames: Sequence[SourceFrame], zone: str, parameter: str) -> list[dat
     taken = [frame.captured_at.astimezone(zone_of(zone)) for frame in frames if frame.captured_at]
     without = len(frames) - len(taken)
     if without:
-        some = f": {without} of {len(frames)} have none" if taken else ""
+        has = "has" if without == 1 else "have"
+        some = f": {without} of {len(frames)} {has} none" if taken else ""
         raise RequestError(f"parameters.select.{parameter}", f"needs pictures with capture times{some}")
     return taken
 
