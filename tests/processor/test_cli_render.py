@@ -74,7 +74,7 @@ def test_words_for_people_name_what_was_left_out(tmp_path: Path) -> None:
 def test_words_for_people_name_each_other_size_once(tmp_path: Path) -> None:
     write_plain(tmp_path / "in", 5)
     for name, size in (("0006", (80, 60)), ("0007", (80, 60)), ("0008", (96, 54))):
-        Image.new("RGB", size).save(tmp_path / "in" / f"{name}.jpg")
+        Image.new("RGB", size, "grey").save(tmp_path / "in" / f"{name}.jpg")
     done = _run(tmp_path / "in", "-o", tmp_path / "film.mp4")
     assert done.stderr.splitlines() == [
         "2 files from 0006.jpg on: each is 80 × 60 pixels, fitted into 160 × 90",
