@@ -38,7 +38,7 @@ from .recipe.doubt import in_words
 from .recipe.fade import ramp
 from .recipe.layer import Latent, Layer, Size
 from .recipe.look import Look, apply
-from .recipe.overlay import check_known
+from .recipe.overlay import unknown
 from .recipe.plan import Plan
 from .recipe.smooth import flicker_mev
 from .request import AlsoMade, FilmResult, RenderRequest, at_size, beside, check, pace, prints
@@ -198,7 +198,6 @@ def opened(
         skipped += broken
         _some_left(frames, skipped, request)
     way = course(request, frames)
-    check_known([way.outline])
     meter.plan(*_stages(way, before=goes_by_quality(request)))
     with _studio(request, way) as studio:
         plan = way.plan
@@ -213,7 +212,7 @@ def opened(
             pictures=Pictures(plan, studio, largest.box, meter, cancelled, parts_of(plan)),
             rate=way.rate,
             skipped=skipped,
-            noticed=_alone(request, frames, way),
+            noticed=[*_alone(request, frames, way), *unknown([way.outline])],
         )
 
 

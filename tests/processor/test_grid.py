@@ -163,8 +163,8 @@ def test_in_captions_a_camera_is_called_as_its_cell_is_and_what_one_knows_may_be
     token, words = shown(tmp_path / "token.mp4"), shown(tmp_path / "words.mp4")
     assert np.abs(token[1, :90, :320] - words[1, :90, :320]).max() < 30
     assert np.abs(token[1, :90, 320:] - words[1, :90, 320:]).max() > 60
-    with pytest.raises(RequestError, match=r"has {lux}, and no picture of the film has a value for it"):
-        made(tmp_path / "lux.mp4", *folders, parameters={"overlay": {"text": "{lux}"}})
+    lux = made(tmp_path / "lux.mp4", *folders, parameters={"overlay": {"text": "{lux} {sun}"}})
+    assert dict(lux.noticed)["overlay.text"].startswith("has {lux}, and no picture")
 
 
 def test_cameras_of_two_dates_are_refused_with_both(tmp_path: Path) -> None:

@@ -94,21 +94,21 @@ def test_what_is_wrong_with_a_text_is_said_plainly(text: str, why: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["sun", "lux", "camera", "exposure", "sensor_temperature_c"])
-def test_a_token_that_no_frame_has_a_value_for_is_refused_before_the_film(tmp_path: Path, token: str) -> None:
+def test_a_token_that_no_frame_has_a_value_for_is_named(tmp_path: Path, token: str) -> None:
+    """The film is made: a sensor that was silent for a day takes none away."""
     write_plain(tmp_path / "in", 2)
-    with pytest.raises(RequestError) as caught:
-        _film(tmp_path / "in", overlay={"text": f"{{frame}} {{{token}:.1f}}"})
-    assert str(caught.value) == (
-        f"parameters.overlay.text: has {{{token}}}, and no picture of the film has a value for it"
-    )
-    assert not (tmp_path / "film.mp4").exists()
+    film = _film(tmp_path / "in", overlay={"text": f"{{frame}} {{{token}:.1f}}"})
+    assert film.frames == 2
+    words = f"has {{{token}}}, and no picture of the film has a value for it"
+    assert ("overlay.text", words) in film.noticed
 
 
-def test_a_token_that_one_frame_alone_has_a_value_for_is_none_to_refuse(tmp_path: Path) -> None:
+def test_a_token_that_one_frame_alone_has_a_value_for_is_not_named(tmp_path: Path) -> None:
     write_plain(tmp_path / "in", 3)
     last = max((tmp_path / "in").iterdir())
     last.with_suffix(".json").write_text('{"lux": 3, "sun_elevation_deg": 0}', encoding="utf-8")
-    assert _film(tmp_path / "in", overlay={"text": "{lux} {sun}"}).frames == 3
+    film = _film(tmp_path / "in", overlay={"text": "{lux} {sun}"})
+    assert "overlay.text" not in dict(film.noticed)
 
 
 def test_a_token_that_no_frame_can_have_is_refused_with_those_that_there_are() -> None:

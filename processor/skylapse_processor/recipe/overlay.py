@@ -52,13 +52,14 @@ def overlay(
     return replace(plan, captions=(*plan.captions, caption))
 
 
-def check_known(films: Sequence[Plan]) -> None:
-    """Raise RequestError for a token of the captions that no frame has a value for, of all these plans."""
+def unknown(films: Sequence[Plan]) -> list[tuple[str, str]]:
+    """Name the tokens of the captions that no frame has a value for, of all these plans."""
     asked = {token for plan in films for caption in plan.captions for token in tokens.tokens(caption.lines)}
-    for token in sorted(asked):
-        if not any(tokens.has_value(token, plan.frames, plan.title, plan.camera) for plan in films):
-            why = f"has {{{token}}}, and no picture of the film has a value for it"
-            raise RequestError("parameters.overlay.text", why)
+    return [
+        ("overlay.text", f"has {{{token}}}, and no picture of the film has a value for it")
+        for token in sorted(asked)
+        if not any(tokens.has_value(token, plan.frames, plan.title, plan.camera) for plan in films)
+    ]
 
 
 def why_no_colour(text: str) -> str | None:

@@ -42,7 +42,7 @@ from skylapse_processor.recipe.caption import Caption
 from skylapse_processor.recipe.doubt import in_words
 from skylapse_processor.recipe.fade import ramp
 from skylapse_processor.recipe.look import Look, apply
-from skylapse_processor.recipe.overlay import check_known
+from skylapse_processor.recipe.overlay import unknown
 from skylapse_processor.recipe.plan import Plan
 from skylapse_processor.recipe.smooth import flicker_mev
 from skylapse_processor.recipe.tokens import Snippet
@@ -224,7 +224,6 @@ def _opened(request: RenderRequest, meter: Meter, cancelled: Cancelled) -> "_Gri
         check(replace(request, cells=(), frames=camera.frames, skipped=camera.skipped))
     box = _cell_box(cameras[0], request, len(cameras))
     cells = [_cell(camera, request, box, meter, cancelled) for camera in cameras]
-    check_known([cell.plan for cell in cells])
     _check_span(cells)
     return _Grid(cells, request, box, meter, cancelled)
 
@@ -385,7 +384,7 @@ class _Grid:
                 *((f"{name}/{file}", reason) for (name, file), reason in self._broken.items()),
             ),
             adapted=(),
-            noticed=tuple(self._denied()),
+            noticed=(*self._denied(), *unknown([cell.plan for cell in self._cells])),
             duration_s=round(facts.duration_s, 6),
             bytes=facts.bytes,
             width=facts.width,
