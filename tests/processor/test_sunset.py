@@ -61,10 +61,10 @@ def test_exposure_alone_changes_the_colour_of_nothing() -> None:
 def test_the_sun_sinks_in_the_evening_and_rises_in_the_morning() -> None:
     times = np.arange(0.0, 3000.0, 300.0, dtype=np.float64)
     falling = np.linspace(3, -3, 10).astype(np.float32)
-    assert sunset.is_setting(1500.0, times, falling)
-    assert not sunset.is_setting(1500.0, times, falling[::-1])
-    assert not sunset.is_setting(1500.0, times, np.full(10, np.nan, dtype=np.float32))
-    assert sunset.is_setting(90_000.0, times, falling) is None, "nobody knows"
+    asked_s = np.array([1500.0, 90_000.0])
+    assert sunset.are_setting(asked_s, times, falling) == [True, None], "of the second nobody knows"
+    assert sunset.are_setting(asked_s, times, falling[::-1]) == [False, None]
+    assert sunset.are_setting(asked_s, times, np.full(10, np.nan, dtype=np.float32)) == [None, None]
 
 
 def test_the_score_is_a_place_among_the_evenings_before() -> None:

@@ -101,8 +101,9 @@ class Day:
         if not self._judged:
             return []
         seen = self.ledger.columns()
-        suns_deg = seen.sun_elevation_deg
-        return [(judged, sunset.is_setting(judged[0], seen.at_s, suns_deg)) for judged in self._judged]
+        at_s = np.array([judged_s for judged_s, _ in self._judged])
+        sets = sunset.are_setting(at_s, seen.at_s, seen.sun_elevation_deg)
+        return list(zip(self._judged, sets, strict=True))
 
     def sync(self) -> None:
         """Make all that was taken in durable: the trail before the ledger that says what it holds."""

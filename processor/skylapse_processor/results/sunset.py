@@ -82,11 +82,21 @@ def judge(pixels: Pixels, tone_curve: str) -> Parts:
     )
 
 
-def is_setting(at_s: float, times_s: NDArray[np.float64], elevations_deg: NDArray[np.float32]) -> bool | None:
-    """Tell whether the sun sinks about a time, by frames within an hour of it; null of one alone."""
-    near = (np.abs(times_s - at_s) <= _NEAR_S) & np.isfinite(elevations_deg)
-    times, elevations = times_s[near], elevations_deg[near]
-    return bool(((times - times.mean()) * elevations).sum() < 0.0) if len(times) > 1 else None
+def are_setting(
+    at_s: NDArray[np.float64], times_s: NDArray[np.float64], elevations_deg: NDArray[np.float32]
+) -> list[bool | None]:
+    """Tell whether the sun sinks about each time, by frames, sorted, within an hour; null of one alone."""
+    known = np.isfinite(elevations_deg)
+    times, elevations = times_s[known] - times_s[0], elevations_deg[known].astype(np.float64)
+    first = np.searchsorted(times, at_s - times_s[0] - _NEAR_S, side="left")
+    past = np.searchsorted(times, at_s - times_s[0] + _NEAR_S, side="right")
+    together, time, elevation = (
+        np.concatenate([[0.0], np.cumsum(values)]) for values in (times * elevations, times, elevations)
+    )
+    count = past - first
+    both = (time[past] - time[first]) * (elevation[past] - elevation[first])
+    slopes = together[past] - together[first] - both / np.maximum(count, 1)
+    return [bool(slope < 0.0) if frames > 1 else None for slope, frames in zip(slopes, count, strict=True)]
 
 
 def best(judged: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
